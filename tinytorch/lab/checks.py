@@ -1,0 +1,258 @@
+"""How lessons and graders compare what a kernel returns with what is true.
+
+The same calls work in a notebook, where a kernel is a function, and in the grading judge, where it is
+a stand-in for a function in another process.
+"""
+
+import inspect
+
+import numpy as np
+
+
+class Mismatch(AssertionError):
+    """Two results differ: where first, what was expected, what came, and what to look at."""
+
+    def __init__(self, message, look=""):
+        super().__init__(message)
+        self.look = look
+
+    def __str__(self):
+        return f"{self.args[0]}\nlook at: {self.look}" if self.look else self.args[0]
+
+
+def call(function, *args, **kwargs):
+    """Call a kernel and fail if it changed an array it was given or returned memory of one.
+
+    Parameters
+    ----------
+    function : callable
+    *args, **kwargs
+        What it is called with.
+
+    Returns
+    -------
+    object
+        What `function` returned.
+
+    Raises
+    ------
+    Mismatch
+        If an array argument was changed or shares memory with the result.
+    """
+    watch = getattr(function, "observe", None) or (lambda *a, **k: observe(function, a, k))
+    result, changed, shared = watch(*args, **kwargs)
+    name = getattr(function, "__name__", repr(function))
+    if changed:
+        raise Mismatch(f"{name} changed its input {changed[0]}", "write to an array of your own")
+    if shared:
+        raise Mismatch(
+            f"the result of {name} shares memory with its input {shared[0]}",
+            "a caller who changes the one would change the other: return a copy",
+        )
+    return result
+
+
+def observe(function, args, kwargs):
+    """Call a function and watch its array arguments.
+
+    Returns
+    -------
+    tuple of (object, list of str, list of str)
+        The result, the names of the arguments that were changed, and of those whose memory the result shares.
+    """
+    owner = getattr(function, "__self__", None)
+    watched = [("self", array) for array in _arrays(owner)]
+    names = _names(function, len(args))
+    for name, value in [*zip(names, args, strict=True), *kwargs.items()]:
+        watched += [(name, array) for array in _arrays(value)]
+    before = [array.copy() for _, array in watched]
+    result = function(*args, **kwargs)
+    changed = [n for (n, array), old in zip(watched, before, strict=True) if not _same(array, old)]
+    mine = _arrays(result)
+    shared = [n for n, array in watched if any(np.shares_memory(array, other) for other in mine)]
+    return result, changed, shared
+
+
+def equal(actual, expected, what="", *, signed_zero=False):
+    """Fail unless both have the same shape, dtype and values; NaN equals NaN.
+
+    Parameters
+    ----------
+    actual, expected : array_like
+    what : str
+        What was computed, for the message.
+    signed_zero : bool
+        Tell -0.0 from 0.0.
+
+    Raises
+    ------
+    Mismatch
+    """
+    actual, expected = _comparable(actual, expected, what)
+    wrong = ~((actual == expected) | _both_nan(actual, expected))
+    if signed_zero:
+        wrong |= (actual == 0) & (np.signbit(actual) != np.signbit(expected))
+    _report(wrong, actual, expected, what)
+
+
+def close(actual, expected, rtol=1e-5, atol=1e-6, what=""):
+    """Fail unless both have the same shape and dtype and values within ``atol + rtol * |expected|``.
+
+    Parameters
+    ----------
+    actual, expected : array_like
+    rtol, atol : float
+    what : str
+        What was computed, for the message.
+
+    Raises
+    ------
+    Mismatch
+    """
+    actual, expected = _comparable(actual, expected, what)
+    with np.errstate(invalid="ignore", over="ignore"):
+        wide = np.result_type(actual.dtype, np.float64)
+        distance = np.abs(actual.astype(wide) - expected.astype(wide))
+        near = distance <= atol + rtol * np.abs(expected.astype(wide))
+    near = np.where(np.isfinite(expected), near, actual == expected)
+    _report(~(near | _both_nan(actual, expected)), actual, expected, what)
+
+
+def refuses(error, function, *args, match=(), **kwargs):
+    """Fail unless the call raises `error` with a message that contains every string in `match`.
+
+    Parameters
+    ----------
+    error : type
+        An exception class.
+    function : callable
+    *args, **kwargs
+        What it is called with.
+    match : str or sequence of str
+
+    Raises
+    ------
+    Mismatch
+    """
+    name = getattr(function, "__name__", repr(function))
+    words = [match] if isinstance(match, str) else match
+    try:
+        function(*args, **kwargs)
+    except NotImplementedError:
+        raise
+    except Exception as raised:
+        if not isinstance(raised, error):
+            raise Mismatch(
+                f"{name} raised {type(raised).__name__}, {error.__name__} was expected: {raised}",
+                "which exception the docstring promises",
+            ) from raised
+        missing = [word for word in words if word not in str(raised)]
+        if missing:
+            raise Mismatch(
+                f"the message of {name} does not name {missing[0]!r}: {raised}",
+                "an error message names the values that are wrong",
+            ) from raised
+        return
+    raise Mismatch(
+        f"{name} accepted what it must refuse with {error.__name__}", "the checks on the arguments"
+    )
+
+
+def _names(function, count):
+    try:
+        names = list(inspect.signature(function).parameters)[:count]
+    except (TypeError, ValueError):
+        names = []
+    return names + [f"argument {i + 1}" for i in range(len(names), count)]
+
+
+def _arrays(value, depth=3):
+    """Arrays inside a value: itself, a Tensor's data, or the items of a container."""
+    if isinstance(value, np.ndarray):
+        return [value]
+    if depth and isinstance(value, (list, tuple)):
+        return [array for item in value for array in _arrays(item, depth - 1)]
+    if depth and isinstance(value, dict):
+        return [array for item in value.values() for array in _arrays(item, depth - 1)]
+    data = getattr(value, "data", None) if not isinstance(value, (type, memoryview)) else None
+    return [data] if isinstance(data, np.ndarray) else []
+
+
+def _same(a, b):
+    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+
+
+def _both_nan(a, b):
+    with np.errstate(invalid="ignore"):
+        return (a != a) & (b != b)
+
+
+def _comparable(actual, expected, what):
+    prefix = f"{what}: " if what else ""
+    actual, expected = np.array(actual, subok=False), np.array(expected, subok=False)
+    if actual.shape != expected.shape:
+        raise Mismatch(
+            f"{prefix}expected shape {expected.shape}, got {actual.shape}",
+            "the shape of the result",
+        )
+    if actual.dtype != expected.dtype:
+        raise Mismatch(
+            f"{prefix}expected dtype {expected.dtype}, got {actual.dtype}",
+            "the dtype of the arrays you allocate",
+        )
+    return actual, expected
+
+
+def _report(wrong, actual, expected, what):
+    if not np.any(wrong):
+        return
+    index = tuple(int(i) for i in np.argwhere(wrong)[0])
+    where = f"at {list(index)} " if index else ""
+    prefix = f"{what}: " if what else ""
+    count = int(np.count_nonzero(wrong))
+    raise Mismatch(
+        f"{prefix}{where}expected {expected[index]!s}, got {actual[index]!s}"
+        f" ({count} of {wrong.size} values differ)",
+        _diagnose(wrong, actual, expected),
+    )
+
+
+def _diagnose(wrong, actual, expected):
+    """One line on what the pattern of wrong values points to."""
+    floating = actual.dtype.kind == "f"
+    if floating and np.any(np.isnan(actual) & ~np.isnan(expected)):
+        return "where a NaN comes from: memory that was never written, 0/0, or inf - inf"
+    if floating and np.all(np.isnan(expected[wrong])):
+        return "what happens to NaN: a comparison with NaN is false"
+    if not wrong.all():
+        for axis, name in [(-1, "column"), (-2, "row")]:
+            if wrong.ndim >= -axis and wrong.shape[axis] > 1:
+                other = tuple(a for a in range(wrong.ndim) if a != wrong.ndim + axis)
+                lines = np.flatnonzero(wrong.any(axis=other))
+                if (
+                    lines[0] > 0
+                    and lines[-1] == wrong.shape[axis] - 1
+                    and len(lines) == lines[-1] - lines[0] + 1
+                ):
+                    unit = name if wrong.ndim > 1 else "value"
+                    return (
+                        f"the end: the last {_count(len(lines), unit)}, where a block is not full"
+                    )
+    if actual.ndim == 2 and actual.shape[0] == actual.shape[1] and np.allclose(actual.T, expected):
+        return "rows and columns: this is the transpose"
+    if np.all(actual[wrong] == 0):
+        return "values that were never computed: they are all zero"
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        ratio = (
+            actual.astype(np.float64) / expected.astype(np.float64)
+            if actual.dtype.kind in "fiu"
+            else np.ones(1)
+        )
+    ratio = ratio[np.isfinite(ratio) & (ratio != 0)]
+    if wrong.all() and ratio.size > 1 and np.allclose(ratio, ratio.flat[0], rtol=1e-3):
+        return f"a factor: every value is {ratio.flat[0]:.4g} times what it should be"
+    return "the first wrong value: work it out by hand"
+
+
+def _count(number, unit):
+    return unit if number == 1 else f"{number} {unit}s"
