@@ -1,0 +1,29 @@
+"""The same course for plain nbgrader and formgrader; every fact comes from settings.ini."""
+
+import configparser
+from pathlib import Path
+
+root = Path(__file__).resolve().parent
+settings = configparser.ConfigParser()
+settings.read(root / "settings.ini", encoding="utf-8")
+nbgrader = settings["nbgrader"]
+
+c = get_config()  # noqa: F821  (nbgrader defines it)
+c.CourseDirectory.root = str(root)
+c.CourseDirectory.course_id = nbgrader["course_id"]
+c.CourseDirectory.source_directory = nbgrader["nbs_path"]
+c.CourseDirectory.release_directory = nbgrader["release_directory"]
+c.CourseDirectory.submitted_directory = nbgrader["submitted_directory"]
+c.CourseDirectory.autograded_directory = nbgrader["autograded_directory"]
+c.CourseDirectory.feedback_directory = nbgrader["feedback_directory"]
+c.CourseDirectory.db_url = f"sqlite:///{root / nbgrader['gradebook']}"
+# Whatever lies beside a notebook is copied to students, so the source and the authors' data are left out.
+c.CourseDirectory.ignore = [
+    ".ipynb_checkpoints",
+    "*.pyc",
+    "__pycache__",
+    "*_dev.py",
+    "jupytext.toml",
+    "variants.yaml",
+]
+(root / nbgrader["gradebook"]).parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,247 @@
+"""The commands. Each finds what it needs, calls one function and prints what came of it."""
+
+import contextlib
+import functools
+import json
+import os
+import sys
+import traceback
+
+import rich_click as click
+
+import tinytorch
+from tito import course as courses
+from tito.course import BROKEN, BUG, FAILED, PASSED, UNDECIDED, TitoError
+
+click.rich_click.COMMAND_GROUPS = {
+    "tito": [
+        {"name": "Learn", "commands": ["test", "status", "notebook"]},
+        {"name": "Build", "commands": ["export", "check", "doctor"]},
+    ]
+}
+
+
+class Commands(click.RichGroup):
+    """A group that ends every command with the exit codes and the two lines that tito promises."""
+
+    def main(self, *args, **kwargs):
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(AttributeError):
+                stream.reconfigure(encoding="utf-8", errors="replace")
+        return super().main(*args, **kwargs)
+
+    def invoke(self, context):
+        if os.environ.get("NO_COLOR"):
+            context.color = False
+        try:
+            return super().invoke(context)
+        except TitoError as error:
+            if error.code == BUG:
+                traceback.print_exc()
+            click.echo(f"error: {error}", err=True)
+            click.echo(f"hint: {error.hint}", err=True)
+            context.exit(error.code)
+        except BrokenPipeError:
+            sys.stdout = open(os.devnull, "w")
+            context.exit(PASSED)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception:
+            traceback.print_exc()
+            context.exit(BUG)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(tinytorch.__version__, prog_name="tito")
+@click.option(
+    "--course", metavar="DIR", help="The course's folder, when it is not the one you are in."
+)
+@click.pass_context
+def main(context, course):
+    """Build, test and grade the modules of the course.
+
+    A module is named kernels, 11 or 11_kernels. Completion for your shell:
+    eval "$(_TITO_COMPLETE=bash_source tito)".
+    """
+    context.obj = functools.cache(lambda: courses.find(course))
+
+
+def _complete(context, parameter, incomplete):
+    with contextlib.suppress(Exception):
+        return [m.topic for m in courses.find().modules if m.topic.startswith(incomplete)]
+    return []
+
+
+def takes_modules(function):
+    """Modules as arguments or with --module, or all of them; the command gets a list."""
+
+    @click.argument("named", metavar="[MODULE]...", nargs=-1, shell_complete=_complete)
+    @click.option(
+        "--module",
+        "-m",
+        "also",
+        multiple=True,
+        metavar="MODULE",
+        shell_complete=_complete,
+        help="The same as the argument.",
+    )
+    @click.option("--all", "every", is_flag=True, help="Every module.")
+    @click.pass_context
+    @functools.wraps(function)
+    def command(context, named, also, every, **options):
+        course = context.obj()
+        wanted = [course.module(name) for name in (*named, *also)]
+        if every and wanted:
+            raise TitoError("both --all and a module", "leave one of them out", courses.USAGE)
+        modules = course.modules if every else list(dict.fromkeys(wanted))
+        return context.invoke(function, course, modules, **options)
+
+    return command
+
+
+def _some(modules):
+    if not modules:
+        raise TitoError(
+            "no module named", "name one, as in tito test kernels, or say --all", courses.USAGE
+        )
+    return modules
+
+
+@main.command()
+@takes_modules
+@click.option("--inline-only", is_flag=True, help="Only the tests in the notebook.")
+@click.option("--package-only", is_flag=True, help="Only the tests of the exported package.")
+@click.option(
+    "--junit", type=click.Path(dir_okay=False), metavar="FILE", help="Write a JUnit report too."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def test(course, modules, inline_only, package_only, junit, as_json):
+    """Export a module, then tell test by test what is right and what is wrong."""
+    from tito import package, records, report, testing
+    from tito.grading import verdict as v
+
+    if inline_only and package_only:
+        raise TitoError(
+            "both --inline-only and --package-only", "leave one of them out", courses.USAGE
+        )
+    results = []
+    say = functools.partial(click.echo, err=as_json)
+    for module in _some(modules):
+        package.export(module)
+        say(report.heading(module.number, module.about["title"]))
+        verdicts, exercise = [], ""
+        for each in testing.inline(module) if not package_only else ():
+            if each.exercise != exercise:
+                exercise = each.exercise
+                say(f"  {exercise}")
+            say(report.test_line(each))
+            verdicts.append(each)
+        packaged = [] if inline_only else testing.package(module)
+        for line in report.package_lines(packaged):
+            say(line)
+        result = v.summary(module.name, None, verdicts + packaged)
+        if not package_only:
+            say(report.score_line(result))
+        if not inline_only and not package_only:
+            records.remember(module, result)
+        results.append(result)
+    if junit:
+        courses.write(courses.Path(junit), testing.junit(results))
+    if as_json:
+        document = results[0] if len(results) == 1 else {"schema": 1, "results": results}
+        click.echo(json.dumps(document, indent=2))
+    elif not package_only:
+        click.echo(f"\npackage files in {os.path.relpath(course.library / 'core')}")
+    statuses = {test["status"] for result in results for test in result["tests"]}
+    sys.exit(
+        FAILED if statuses - set(v.HARMLESS) else UNDECIDED if v.UNDECIDED in statuses else PASSED
+    )
+
+
+@main.command()
+@takes_modules
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def status(course, modules, every=False, as_json=False):
+    """Show the course at a glance: the state, points and export of each module."""
+    from tito import status
+
+    rows = status.of(course, modules or course.modules)
+    if as_json:
+        click.echo(json.dumps({"schema": 1, "modules": rows}, indent=2))
+        return
+    click.echo(f"{'module':16}{'state':13}{'points':>9}  {'export':9}before it")
+    for row in rows:
+        score = "-" if row["score"] is None else f"{row['score']:g}"
+        points = f"{score}/{row['max_score']:g}"
+        unmet = ", ".join(row["unmet"])
+        click.echo(
+            f"{row['module']:16}{row['state']:13}{points:>9}  {row['export']:9}{unmet}".rstrip()
+        )
+
+
+@main.command()
+@takes_modules
+@click.option(
+    "--check", is_flag=True, help="Write nothing; fail when a package file is not current."
+)
+def export(course, modules, check):
+    """Write the package files that the sources make."""
+    from tito import package
+
+    stale = []
+    for module in _some(modules):
+        path = module.package.relative_to(course.root)
+        if check:
+            if package.stale(module):
+                stale.append(str(path))
+        else:
+            click.echo(path if package.export(module) else f"{path} (current)")
+    if stale:
+        raise TitoError(f"not current: {', '.join(stale)}", "tito export --all", FAILED)
+
+
+@main.command()
+@takes_modules
+@click.option("--quick", is_flag=True, help="Leave out the known wrong and right solutions.")
+def check(course, modules, quick):
+    """Prove modules sound: the solution earns every point, the untouched release none."""
+    from tito import check as checking
+
+    found = 0
+    for module in modules or course.modules:
+        click.echo(f"{module.name}")
+        for line, good in checking.run(module, variants=not quick):
+            found += not good
+            click.echo(f"  {line}" if good else "  " + click.style(line, fg="red"))
+    if found:
+        raise TitoError(f"{found} findings", "each line above that is not ok names one", FAILED)
+
+
+@main.command()
+@click.pass_context
+def doctor(context):
+    """Check the environment; every finding has its fix."""
+    from tito import doctor
+
+    worst = PASSED
+    for finding in doctor.examine(context.obj()):
+        click.echo(f"{finding.level:8}{finding.text}")
+        if finding.fix:
+            click.echo(f"        fix: {finding.fix}")
+        if finding.level == "broken":
+            worst = BROKEN
+    sys.exit(worst)
+
+
+@main.command()
+@takes_modules
+@click.option("--no-browser", is_flag=True, help="Start the server and print its address.")
+def notebook(course, modules, no_browser):
+    """Open a module in JupyterLab."""
+    from tito import server
+
+    if len(modules) != 1:
+        raise TitoError(
+            f"{len(modules)} modules named", "name one, as in tito notebook kernels", courses.USAGE
+        )
+    sys.exit(server.serve(modules[0], browser=not no_browser))

@@ -1,0 +1,226 @@
+"""The course on disk: where it is, which modules it has, and mistakes the reader can mend."""
+
+import configparser
+import difflib
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import yaml
+
+PASSED, FAILED, USAGE, BROKEN, UNDECIDED, BUG = 0, 1, 2, 3, 4, 70
+
+
+class TitoError(Exception):
+    """A mistake the reader can mend: what is wrong, and a hint at what to do."""
+
+    def __init__(self, message: str, hint: str, code: int = BROKEN):
+        super().__init__(message)
+        self.hint = hint
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Module:
+    """One module. Every path follows from the course's root and the module's name."""
+
+    course: "Course"
+    name: str
+
+    @property
+    def topic(self) -> str:
+        return self.name.partition("_")[2]
+
+    @property
+    def number(self) -> int:
+        return int(self.name.partition("_")[0])
+
+    @property
+    def folder(self) -> Path:
+        return self.course.source / self.name
+
+    @property
+    def notebook(self) -> Path:
+        return self.folder / f"{self.topic}_dev.ipynb"
+
+    @property
+    def source(self) -> Path:
+        """The percent source; a student may hold the notebook alone."""
+        source = self.folder / f"{self.topic}_dev.py"
+        return self.notebook if not source.exists() and self.notebook.exists() else source
+
+    @property
+    def package(self) -> Path:
+        return self.course.library / "core" / f"{self.topic}.py"
+
+    @property
+    def import_name(self) -> str:
+        return f"{self.course.library.name}.core.{self.topic}"
+
+    @property
+    def tests(self) -> Path:
+        return self.course.root / "tests" / f"test_{self.topic}.py"
+
+    @property
+    def readme(self) -> Path:
+        return self.folder / "README.md"
+
+    @property
+    def variants(self) -> Path:
+        return self.folder / "variants.yaml"
+
+    @property
+    def results(self) -> Path:
+        return self.course.build / "results" / f"{self.name}.json"
+
+    @cached_property
+    def about(self) -> dict:
+        """What module.yaml says: title, summary, requires, hours, and the seconds a test may take."""
+        path = self.folder / "module.yaml"
+        defaults = {"title": self.topic.capitalize(), "summary": "", "requires": [], "seconds": 20}
+        return defaults | read_yaml(path) if path.exists() else defaults
+
+
+@dataclass(frozen=True)
+class Course:
+    """A folder with settings.ini, and what that file says."""
+
+    root: Path
+
+    @cached_property
+    def settings(self) -> configparser.ConfigParser:
+        parser = configparser.ConfigParser()
+        path = self.root / "settings.ini"
+        try:
+            parser.read_string(path.read_text(encoding="utf-8"), str(path))
+            for key in ("lib_path", "nbs_path"):
+                parser.defaults()[key]
+        except (configparser.Error, UnicodeDecodeError) as error:
+            raise TitoError(
+                f"cannot read {path}: {one_line(error)}", "restore it from git"
+            ) from None
+        except KeyError as key:
+            raise TitoError(f"{path} does not set {key}", "restore it from git") from None
+        return parser
+
+    @property
+    def source(self) -> Path:
+        return self.root / self.settings.defaults()["nbs_path"]
+
+    @property
+    def library(self) -> Path:
+        return self.root / self.settings.defaults()["lib_path"]
+
+    @property
+    def build(self) -> Path:
+        return self.root / "build"
+
+    @cached_property
+    def modules(self) -> list[Module]:
+        """The modules in the order of nbdev.yaml; those it does not list follow by number."""
+        if not self.source.is_dir():
+            raise TitoError(
+                f"no folder {self.source}",
+                "nbs_path in settings.ini names the folder of the modules",
+            )
+        found = {
+            folder.name: Module(self, folder.name)
+            for folder in sorted(self.source.iterdir())
+            if folder.is_dir() and re.fullmatch(r"\d\d_[a-z][a-z0-9_]*", folder.name)
+        }
+        site = self.root / "nbdev.yaml"
+        listed = (read_yaml(site).get("pages") or []) if site.exists() else []
+        return [found.pop(name) for name in listed if name in found] + list(found.values())
+
+    def module(self, wanted: str) -> Module:
+        """Find a module as a person would name it: kernels, 11 or 11_kernels."""
+        names = {}
+        for module in self.modules:
+            spellings = {module.name, module.topic, f"{module.number}", f"{module.number:02}"}
+            names |= dict.fromkeys(spellings, module)
+        key = wanted.strip().rstrip("/").rpartition("/")[2].lower().replace("-", "_")
+        if key in names:
+            return names[key]
+        near = difflib.get_close_matches(key, names, n=1)
+        listing = ", ".join(module.name for module in self.modules) or "none"
+        hint = f"did you mean {names[near[0]].topic}?" if near else f"the modules are: {listing}"
+        raise TitoError(f"no module named {wanted!r}", hint, USAGE)
+
+    def requires(self, module: Module) -> list[Module]:
+        """Everything `module` builds on, directly or not, first things first."""
+        order: list[Module] = []
+
+        def visit(each: Module, path: tuple[str, ...]) -> None:
+            for name in each.about["requires"] or []:
+                if name in path:
+                    raise TitoError(
+                        f"{name} requires itself through {' and '.join(path)}", "mend module.yaml"
+                    )
+                needed = self.module(name)
+                if needed not in order:
+                    visit(needed, (*path, name))
+                    order.append(needed)
+
+        visit(module, (module.name,))
+        return order
+
+
+def find(start: str | Path | None = None) -> Course:
+    """Find the course that holds a folder: the nearest one above it with a settings.ini."""
+    named = start or os.environ.get("TITO_COURSE")
+    here = Path(named or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "settings.ini").is_file() and (folder / "modules").is_dir():
+            return Course(folder)
+        if named:
+            break
+    raise TitoError(
+        f"no course in {here}" + ("" if named else " or above it"),
+        "go into the course's folder, or name it with --course DIR",
+    )
+
+
+def read_yaml(path: Path) -> dict:
+    """Read a YAML mapping."""
+    try:
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        content = yaml.load(path.read_text(encoding="utf-8"), loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise TitoError(f"cannot read {path}: {one_line(error)}", "mend the YAML") from None
+    if content is not None and not isinstance(content, dict):
+        raise TitoError(f"{path} holds a {type(content).__name__}, not a mapping", "mend the YAML")
+    return content or {}
+
+
+def write(path: Path, text: str) -> None:
+    """Write a whole file or nothing: to a temporary file beside it, then in its place."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+            os.chmod(name, mode)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise TitoError(
+            f"cannot write {path}: {error.strerror or error}", "free space or mend the permissions"
+        ) from None
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def one_line(error: BaseException) -> str:
+    """The text of an exception on one line."""
+    return " ".join(str(error).split()) or type(error).__name__

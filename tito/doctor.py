@@ -1,0 +1,144 @@
+"""What the environment lacks, and how each lack is mended."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from packaging.requirements import Requirement
+
+from tito.course import Course
+
+OK, NOTE, BROKEN = "ok", "note", "broken"
+INSTALL = "pip install -e . -c constraints.txt"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing examined: ok, worth knowing, or broken with a fix."""
+
+    level: str
+    text: str
+    fix: str = ""
+
+
+def examine(course: Course) -> Iterator[Finding]:
+    """Look at everything the commands rely on."""
+    yield from _python()
+    yield from _versions(course)
+    yield from _forbidden()
+    yield from _folders(course)
+    yield from _compiler()
+    yield from _threads()
+    yield from _tools()
+
+
+def _python():
+    version = platform.python_version()
+    if (3, 11) <= sys.version_info[:2] <= (3, 13):
+        yield Finding(OK, f"Python {version}")
+    else:
+        yield Finding(
+            BROKEN, f"Python {version}", "make the environment with Python 3.11, 3.12 or 3.13"
+        )
+
+
+def _versions(course):
+    path = course.root / "constraints.txt"
+    if not path.exists():
+        yield Finding(NOTE, "no constraints.txt, versions are not compared")
+        return
+    wanted = [
+        Requirement(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()
+    ]
+    wanted = [each for each in wanted if each.marker is None or each.marker.evaluate()]
+    installed = {}
+    for each in wanted:
+        try:
+            installed[each.name] = importlib.metadata.version(each.name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    other = [
+        f"{e.name} {installed[e.name]}"
+        for e in wanted
+        if e.name in installed and not e.specifier.contains(installed[e.name], prereleases=True)
+    ]
+    if other:
+        yield Finding(BROKEN, f"not the versions of constraints.txt: {', '.join(other)}", INSTALL)
+    else:
+        yield Finding(OK, f"{len(installed)} packages in the versions of constraints.txt")
+    try:
+        required = [
+            Requirement(line) for line in importlib.metadata.requires("tinytorch-kernels") or []
+        ]
+    except importlib.metadata.PackageNotFoundError:
+        yield Finding(BROKEN, "tinytorch-kernels is not installed", INSTALL)
+        return
+    missing = [r.name for r in required if r.marker is None and not _has(r.name)]
+    if missing:
+        yield Finding(BROKEN, f"not installed: {', '.join(missing)}", INSTALL)
+
+
+def _has(name):
+    try:
+        importlib.metadata.version(name)
+        return True
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
+def _forbidden():
+    if _has("jupyter-collaboration"):
+        yield Finding(
+            BROKEN,
+            "jupyter-collaboration is installed: with paired notebooks it overwrites edits",
+            "pip uninstall jupyter-collaboration",
+        )
+
+
+def _folders(course):
+    for folder in (course.library / "core", course.build):
+        nearest = next(each for each in (folder, *folder.parents) if each.exists())
+        try:
+            with tempfile.TemporaryFile(dir=nearest):
+                pass
+            yield Finding(OK, f"{folder.relative_to(course.root)} can be written")
+        except OSError as error:
+            yield Finding(
+                BROKEN, f"cannot write to {nearest}: {error.strerror}", f"chmod u+w {nearest}"
+            )
+
+
+def _compiler():
+    code = "import numba; print(numba.njit(lambda x: x + 1)(1) == 2)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    if run.stdout.strip() == "True":
+        yield Finding(OK, "Numba compiles")
+    else:
+        said = (run.stderr.strip().splitlines() or ["no reason given"])[-1]
+        yield Finding(BROKEN, f"Numba cannot compile: {said}", INSTALL)
+
+
+def _threads():
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+    limits = [f"{name}={os.environ[name]}" for name in names if name in os.environ]
+    if limits:
+        yield Finding(
+            NOTE, f"threads are limited by {', '.join(limits)}", "unset them to measure threads"
+        )
+
+
+def _tools():
+    for name in ("jupyter-lab", "nbgrader"):
+        if not os.path.exists(os.path.join(os.path.dirname(sys.executable), name + _suffix())):
+            yield Finding(BROKEN, f"no {name} beside {os.path.basename(sys.executable)}", INSTALL)
+            return
+    yield Finding(OK, "JupyterLab and nbgrader are installed")
+
+
+def _suffix():
+    return ".exe" if os.name == "nt" else ""

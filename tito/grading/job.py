@@ -1,0 +1,37 @@
+"""What is to be judged: the instructor's cells, and a student's text for the solution cells."""
+
+from dataclasses import asdict, dataclass, field
+
+from tito import notebook as nb
+from tito.course import Module
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of one module. `answers` maps an exercise to a student's cell; the rest is the reference's."""
+
+    module: str
+    cells: list[dict]
+    answers: dict[str, str] = field(default_factory=dict)
+    only: list[str] | None = None  # exercises to judge; all when None
+    hidden_modules: list[str] = field(default_factory=list)
+    seconds: float = 20.0  # CPU time of one test or one cell
+    scratch: str = ""  # where the worker keeps the cells it runs
+
+
+def make(module: Module, cells: list[nb.Cell], scratch, answers=None, only=None) -> Job:
+    """Make the job of judging `answers`; without them the module's own cells are judged."""
+    later = [each.import_name for each in module.course.modules if each.number >= module.number]
+    return Job(
+        module=module.name,
+        cells=[
+            asdict(cell) | {"title": cell.title, "hidden": cell.hidden, "empty": cell.empty}
+            for cell in cells
+            if cell.role != "text"
+        ],
+        answers=answers or {},
+        only=only,
+        hidden_modules=later,
+        seconds=float(module.about["seconds"]),
+        scratch=str(scratch),
+    )

@@ -1,0 +1,413 @@
+"""The process that decides: it runs the instructor's tests against a worker that runs the student's cells.
+
+No byte of student code runs here. A test passes when its last statement has run, and in no other way.
+"""
+
+import ast
+import contextlib
+import json
+import linecache
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+
+import psutil
+
+from tinytorch.lab.checks import Mismatch
+from tito.grading import standins, verdict, wire
+from tito.source import is_stub
+
+STARTS = 10  # workers that one student may use up
+WALL = 8  # wall seconds allowed for each second of CPU time: other work may hold the machine
+LOG_KEPT, LOG_ALLOWED = 256 * 1024, 32 * 2**20  # bytes of output
+START = [sys.executable, "-I", "-c", "from tito.grading.worker import main; main()"]
+BUILTIN_ERRORS = {n: t for n, t in wire.PLAIN_TYPES.items() if issubclass(t, BaseException)}
+
+
+class WorkerGone(BaseException):
+    """The worker was ended or ended itself: `status` says how it counts. No test can catch it by accident."""
+
+    def __init__(self, status, message):
+        super().__init__(message)
+        self.status = status
+
+
+class Worker:
+    """A running worker process and what it printed."""
+
+    def __init__(self, job, judge):
+        self.seconds = job["seconds"]
+        self.process = subprocess.Popen(
+            START,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=job["scratch"],
+            start_new_session=os.name == "posix",
+        )
+        self.decode = standins.decoder(judge)
+        self.replies: queue.Queue = queue.Queue()
+        self.log, self.logged = bytearray(), 0
+        for target in (self._read_replies, self._read_log):
+            threading.Thread(target=target, daemon=True).start()
+        self._send({"cells": job["scratch"], "hidden": job["hidden_modules"]})
+
+    def ask(self, request):
+        """Send a request, wait for the reply, and return it or raise what it reports."""
+        self._send(request)
+        reply = self._wait()
+        if reply.get("ok") is True:
+            return reply
+        raise _rebuild(reply["error"])
+
+    def end(self):
+        """End the worker and everything it started."""
+        with contextlib.suppress(psutil.Error):
+            family = psutil.Process(self.process.pid).children(recursive=True)
+            for child in family:
+                with contextlib.suppress(psutil.Error):
+                    child.kill()
+        if os.name == "posix":
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.kill()
+        self.process.wait()
+
+    def cpu(self) -> float:
+        """CPU seconds of the worker and its children so far."""
+        total = 0.0
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(self.process.pid)
+            for each in [process, *process.children(recursive=True)]:
+                with contextlib.suppress(psutil.Error):
+                    times = each.cpu_times()
+                    total += times.user + times.system
+            times = process.cpu_times()
+            total += getattr(times, "children_user", 0) + getattr(times, "children_system", 0)
+        return total
+
+    def _send(self, request):
+        encoder = wire.Encoder(standins.encode, keep_strides=True)
+        with contextlib.suppress(BrokenPipeError, OSError):  # _wait tells why the worker is gone
+            wire.write(self.process.stdin, encoder.message(request))
+
+    def _wait(self):
+        started, budget = time.monotonic(), None
+        while True:
+            try:
+                message = self.replies.get(timeout=0.2)
+                break
+            except queue.Empty:
+                used, waited = self.cpu(), time.monotonic() - started
+                budget = used if budget is None else budget
+                if self.logged > LOG_ALLOWED:
+                    raise self._gone(
+                        verdict.KILLED, f"printed more than {LOG_ALLOWED >> 20} MB"
+                    ) from None
+                if used - budget > self.seconds or waited > WALL * self.seconds:
+                    message = f"took more than {self.seconds:g} s of CPU time"
+                    if used - budget <= self.seconds:
+                        message = f"did not answer within {WALL * self.seconds:g} s"
+                    raise self._gone(verdict.TIMEOUT, message) from None
+        if isinstance(message, Exception):
+            raise self._gone(verdict.KILLED, f"sent an answer that cannot be read: {message}")
+        if message is None:
+            self.process.wait()
+            raise self._gone(verdict.KILLED, _ending(self.process.returncode))
+        tree, buffers = message
+        try:
+            reply = wire.Decoder(buffers, self.decode).value(tree)
+            if not isinstance(reply, dict):
+                raise wire.WireError("no reply")
+            return reply
+        except wire.WireError as error:
+            raise self._gone(
+                verdict.KILLED, f"sent an answer that cannot be read: {error}"
+            ) from None
+
+    def _gone(self, status, message):
+        self.end()
+        return WorkerGone(status, message)
+
+    def _read_replies(self):
+        try:
+            while (message := wire.read(self.process.stdout)) is not None:
+                self.replies.put(message)
+            self.replies.put(None)
+        except Exception as error:
+            self.replies.put(error)
+
+    def _read_log(self):
+        while part := self.process.stderr.read1(65536):
+            self.logged += len(part)
+            self.log += part
+            del self.log[:-LOG_KEPT]
+
+
+class Judge:
+    """One run over a notebook: cells are loaded in order and tests judged where they stand."""
+
+    def __init__(self, job, report):
+        self.job, self.report = job, report
+        self.worker: Worker | None = None
+        self.starts = 0
+        self.loaded: list[dict] = []
+        self.deadly: dict[str, str] = {}  # cells that ended or hung a worker while loading
+        self.broken: dict[str, dict] = {}  # cells that raised while loading
+        self.binder: dict[str, str] = {}  # the cell that binds a name
+        self.names = {"__name__": "__main__", "__builtins__": __builtins__}
+        self.student = {
+            cell["id"]: job["answers"].get(cell["id"], cell["source"])
+            for cell in job["cells"]
+            if cell["role"] == "solution"
+        }
+
+    def run(self):
+        try:
+            for cell in self.job["cells"]:
+                if cell["role"] == "test":
+                    if self.job["only"] is None or cell["exercise"] in self.job["only"]:
+                        self.report(self.judge(cell))
+                else:
+                    self.take_in(cell)
+        finally:
+            if self.worker:
+                self.worker.end()
+
+    def take_in(self, cell):
+        """Make a cell known on both sides."""
+        self.loaded.append(cell)
+        if self.worker:
+            self._load(cell)
+        if cell["role"] == "locked":
+            self._execute(cell)
+        elif cell["role"] != "plain":
+            for node in _statements(cell):
+                if isinstance(node, (ast.Import, ast.ImportFrom)):
+                    self._execute(cell, [node])
+                for name in _bound(node):
+                    self.binder[name] = cell["id"]
+                    self.names[name] = _constant(node, standins.StandIn(self, name))
+
+    def ask(self, request):
+        """Ask the worker, starting one if there is none; stand-ins and proxies call this."""
+        if self.worker is None:
+            self._start()
+        try:
+            return self.worker.ask(request)
+        except WorkerGone:
+            self.worker = None
+            raise
+
+    def judge(self, cell) -> verdict.Verdict:
+        started = time.perf_counter()
+        status, message = self._try(cell)
+        return verdict.Verdict(
+            id=cell["id"],
+            title=cell["title"],
+            exercise=cell["exercise"],
+            points=cell["points"] if status == verdict.PASSED else 0.0,
+            max_points=cell["points"],
+            hidden=cell["hidden"],
+            status=status,
+            seconds=round(time.perf_counter() - started, 4),
+            message=message,
+        )
+
+    def _try(self, cell):
+        if cell["empty"]:
+            return verdict.SKIPPED, "hidden: it runs when the work is graded"
+        try:
+            # What an earlier test bound is gone: every test starts from the same names.
+            _run(cell["source"], f"<{cell['id']}>", dict(self.names))
+            return verdict.PASSED, ""
+        except WorkerGone as gone:
+            return gone.status, f"{cell['exercise']} {gone}"
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            unstarted = self._unstarted(error)
+            if unstarted:
+                mine = unstarted == cell["exercise"]
+                return (
+                    verdict.NOT_STARTED,
+                    "" if mine else f"needs {unstarted}, which is not started",
+                )
+            judged = isinstance(error, AssertionError) and not hasattr(error, "remote")
+            return verdict.FAILED if judged else verdict.ERROR, self._explain(error, cell)
+        finally:
+            if self.worker:
+                with contextlib.suppress(Exception, WorkerGone):
+                    self.ask({"op": "forget"})
+
+    def _unstarted(self, error):
+        """The exercise whose untouched cell is behind an error, if that is what it comes from."""
+        report = getattr(error, "remote", None) or {
+            "class": type(error).__name__,
+            "text": str(error),
+        }
+        for _ in range(len(self.loaded)):
+            if report["class"] == "NotImplementedError":
+                source = self.student.get(report.get("cell"), "")
+                return report["cell"] if is_stub(source) else None
+            missing = re.search(r"(\w+)'? is not defined", report["text"])
+            binder = missing and self.binder.get(missing[1])
+            if report["class"] != "NameError" or binder not in self.broken:
+                return None
+            report = self.broken[binder]
+        return None
+
+    def _explain(self, error, cell):
+        """What went wrong, and the line to look at: in the student's cell if it was reached."""
+        broken = self.broken.get(cell["exercise"])
+        if broken:
+            return f"the cell of {cell['exercise']} does not run: {_sentence(broken)}"
+        remote = getattr(error, "remote", None)
+        if remote:
+            return _sentence(remote)
+        text = str(error)
+        if not isinstance(error, AssertionError):
+            text = f"{type(error).__name__}: {text}"
+        elif not text:
+            text = "a condition of the test does not hold"
+        if not isinstance(error, Mismatch):
+            code = _failing_line(error, cell)
+            text += f"\nlook at: {code}" if code else ""
+        return text
+
+    def _start(self):
+        self.starts += 1
+        if self.starts > STARTS:
+            raise WorkerGone(
+                verdict.KILLED, f"not run: {STARTS} worker processes have ended already"
+            )
+        self.worker = Worker(self.job, self)
+        for cell in self.loaded:
+            self._load(cell)
+            if self.worker is None:
+                return self._start()
+
+    def _load(self, cell):
+        if cell["id"] in self.deadly:
+            return
+        source = self.student.get(cell["id"], cell["source"])
+        request = {
+            "op": "load",
+            "id": cell["id"],
+            "source": source,
+            "definitions": cell["role"] == "plain",
+        }
+        try:
+            self.worker.ask(request)
+        except WorkerGone as gone:
+            self.worker = None
+            self.deadly[cell["id"]] = str(gone)
+            self.broken[cell["id"]] = {"class": "the worker", "text": str(gone)}
+        except BaseException as error:
+            self.broken[cell["id"]] = getattr(
+                error, "remote", {"class": type(error).__name__, "text": str(error)}
+            )
+
+    def _execute(self, cell, nodes=None):
+        """Run an instructor's cell, or some of its statements, in this process."""
+        tree = ast.Module(nodes, []) if nodes is not None else ast.parse(cell["source"])
+        with contextlib.redirect_stdout(sys.stderr):
+            try:
+                exec(compile(tree, f"<{cell['id']}>", "exec"), self.names)
+            except ImportError:
+                if nodes is None:
+                    raise
+
+
+def _statements(cell):
+    try:
+        return ast.parse(cell["source"]).body
+    except SyntaxError:
+        fallback = cell["id"] if cell["id"].isidentifier() else "_"
+        return ast.parse(f"def {fallback}(): pass").body
+
+
+def _bound(node):
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return [
+        name.id
+        for target in targets
+        if target
+        for name in ast.walk(target)
+        if isinstance(name, ast.Name)
+    ]
+
+
+def _constant(node, otherwise):
+    """The value of a constant in given code; anything else is asked of the worker."""
+    if isinstance(node, (ast.Assign, ast.AnnAssign)):
+        with contextlib.suppress(ValueError, TypeError):
+            return ast.literal_eval(node.value)
+    return otherwise
+
+
+def _run(source, name, names):
+    linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+    with contextlib.redirect_stdout(sys.stderr):
+        exec(compile(source, name, "exec"), names)
+
+
+def _rebuild(report):
+    """The worker's exception as the same built-in class."""
+    names = [name for name in report.get("builtin", ()) if name in BUILTIN_ERRORS]
+    kind = BUILTIN_ERRORS[names[0]] if names else Exception
+    try:
+        error = kind(report["text"])
+    except TypeError:
+        error = Exception(report["text"])
+    for note in report.get("notes", ()):
+        error.add_note(str(note))
+    error.remote = report
+    return error
+
+
+def _place(error):
+    return getattr(error, "remote", None) or {}
+
+
+def _sentence(report):
+    text = f"{report['class']}: {report['text']}" if report["text"] else report["class"]
+    if report.get("look"):
+        text = f"{report['text']}\nlook at: {report['look']}"
+    if report.get("code"):
+        text += f"\nlook at: {report['cell']}, line {report['line']}: {report['code']}"
+    return text
+
+
+def _failing_line(error, cell):
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [frame for frame in frames if frame.filename == f"<{cell['id']}>"]
+    return (
+        f"the test's line {inside[0].lineno}: {inside[0].line}" if inside and inside[0].line else ""
+    )
+
+
+def _ending(code):
+    if code is not None and code < 0:
+        with contextlib.suppress(ValueError):
+            return f"was ended by {signal.Signals(-code).name}"
+    return f"ended its process with exit code {code}"
+
+
+def main():
+    """Read a job on standard input, write one line of JSON for each verdict on standard output."""
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    job = json.load(sys.stdin)
+
+    def report(result):
+        out.write(json.dumps(vars(result)) + "\n")
+        out.flush()
+
+    Judge(job, report).run()

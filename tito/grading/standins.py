@@ -1,0 +1,156 @@
+"""What the judge holds in place of a student's functions, classes and objects.
+
+Each of them asks the worker; a test calls them as it calls the real ones in a notebook.
+"""
+
+import importlib
+
+import cloudpickle
+import numpy as np
+
+from tinytorch.lab.checks import Mismatch
+from tito.grading import wire
+
+
+class StandIn:
+    """A name that the student's cells define: a function, until it is used as something else."""
+
+    __array_ufunc__ = None
+
+    def __init__(self, worker, name):
+        vars(self).update(_worker=worker, __name__=name, __qualname__=name)
+
+    def __call__(self, *args, **kwargs):
+        result, changed, _ = self.observe(*args, **kwargs)
+        if changed:
+            raise Mismatch(
+                f"{self.__name__} changed its input {changed[0]}", "write to an array of your own"
+            )
+        return result
+
+    def observe(self, *args, **kwargs):
+        """Call, and tell also which arguments were changed and whose memory the result shares."""
+        reply = self._worker.ask(
+            {"op": "call", "target": self, "args": list(args), "kwargs": kwargs}
+        )
+        return reply["value"], reply["changed"], reply["shared"]
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._worker.ask({"op": "get", "target": self, "name": name})["value"]
+
+    def __setattr__(self, name, value):
+        self._worker.ask({"op": "set", "target": self, "name": name, "value": value})
+
+    def __instancecheck__(self, value):
+        return isinstance(value, Proxy) and value._is_a(self.__name__)
+
+    def __reduce__(self):
+        from tito.grading.worker import lookup
+
+        return lookup, (self.__name__,)
+
+    def __repr__(self):
+        return f"<{self.__name__} of the student>"
+
+
+class Proxy:
+    """An object that stayed in the worker."""
+
+    __array_ufunc__ = None
+    __slots__ = ("_callable", "_classes", "_id", "_worker")
+
+    def __init__(self, worker, number, classes, is_callable):
+        for name, value in zip(self.__slots__, (is_callable, classes, number, worker), strict=True):
+            object.__setattr__(self, name, value)
+
+    def _is_a(self, name):
+        return any(each.partition(":")[2] == name for each in self._classes)
+
+    @property
+    def __class__(self):
+        """The object's class where the judge knows it, so that isinstance works."""
+        for each in self._classes:
+            module, _, name = each.partition(":")
+            if module.startswith("tinytorch.core.") or module == "builtins":
+                try:
+                    return getattr(importlib.import_module(module), name)
+                except (ImportError, AttributeError):
+                    continue
+        return Proxy
+
+    @property
+    def __name__(self):
+        return self._classes[0].rpartition(":")[2]
+
+    __call__ = StandIn.__call__
+    observe = StandIn.observe
+    __setattr__ = StandIn.__setattr__
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._worker.ask({"op": "get", "target": self, "name": name})["value"]
+
+    def __iter__(self):
+        return iter(_operate(self, "list", self))
+
+    def __array__(self, dtype=None, copy=None):
+        found = np.asarray(_operate(self, "asarray", self))
+        return found if dtype is None else found.astype(dtype)
+
+    def __reduce__(self):
+        from tito.grading.worker import held
+
+        return held, (self._id,)
+
+
+def _operate(proxy, name, *args):
+    return proxy._worker.ask({"op": "operator", "name": name, "args": list(args)})["value"]
+
+
+def _unary(name):
+    return lambda self: _operate(self, name, self)
+
+
+def _binary(name):
+    return lambda self, other: _operate(self, name, self, other)
+
+
+def _reflected(name):
+    return lambda self, other: _operate(self, name, other, self)
+
+
+for _name in "neg pos abs invert len float int bool repr str hash".split():
+    setattr(Proxy, f"__{_name}__", _unary(_name))
+for _name in "eq ne lt le gt ge getitem delitem contains".split():
+    setattr(Proxy, f"__{_name}__", _binary(_name))
+for _name in "add sub mul truediv floordiv mod pow matmul".split():
+    setattr(Proxy, f"__{_name}__", _binary(_name))
+    setattr(Proxy, f"__r{_name}__", _reflected(_name))
+for _name in ("and_", "or_", "xor"):
+    setattr(Proxy, f"__{_name.strip('_')}__", _binary(_name))
+Proxy.__setitem__ = lambda self, key, value: _operate(self, "setitem", self, key, value)
+
+
+def encode(encoder, value):
+    """Send what is no plain data: a reference, or a function pickled by value (never the other way)."""
+    kind = type(value)
+    if kind is StandIn:
+        return {"!": "name", "name": value.__name__}
+    if kind is Proxy:
+        return {"!": "handle", "id": value._id}
+    return {"!": "pickle", "buffer": encoder.buffer(cloudpickle.dumps(value))}
+
+
+def decoder(worker):
+    """Rebuild what the worker holds as a proxy."""
+
+    def decode(_, node):
+        if node["!"] != "handle":
+            raise wire.WireError(f"no tag {node['!']}")
+        classes = [str(name)[:200] for name in node["classes"]]
+        return Proxy(worker, int(node["id"]), classes, bool(node["callable"]))
+
+    return decode

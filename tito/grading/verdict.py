@@ -1,0 +1,36 @@
+"""The verdict on one test, in the shape that reports and gradebooks read."""
+
+from dataclasses import asdict, dataclass
+
+PASSED, FAILED, ERROR, NOT_STARTED = "passed", "failed", "error", "not_started"
+TIMEOUT, KILLED, UNDECIDED, SKIPPED = "timeout", "killed", "undecided", "skipped"
+STATUSES = (PASSED, FAILED, ERROR, NOT_STARTED, TIMEOUT, KILLED, UNDECIDED, SKIPPED)
+HARMLESS = (PASSED, UNDECIDED, SKIPPED)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of one test; `points` of `max_points`, `seconds` of wall time."""
+
+    id: str
+    title: str
+    exercise: str
+    points: float
+    max_points: float
+    hidden: bool
+    status: str
+    seconds: float
+    message: str
+
+
+def summary(module: str, student: str | None, verdicts: list[Verdict]) -> dict:
+    """The JSON document of one module of one student."""
+    return {
+        "schema": 1,
+        "module": module,
+        "student": student,
+        "ok": all(verdict.status in HARMLESS for verdict in verdicts),
+        "score": float(sum(verdict.points for verdict in verdicts)),
+        "max_score": float(sum(verdict.max_points for verdict in verdicts)),
+        "tests": [asdict(verdict) for verdict in verdicts],
+    }

@@ -1,0 +1,235 @@
+"""The process that runs a student's cells and answers calls to what they define.
+
+It decides nothing. The judge sends cells to load and calls to make; answers go back as plain data, and
+an object that is none stays here behind a number.
+"""
+
+import ast
+import builtins
+import contextlib
+import hashlib
+import importlib.abc
+import linecache
+import operator
+import os
+import sys
+import traceback
+import types
+from pathlib import Path
+
+import cloudpickle
+import numpy as np
+
+from tinytorch import lab
+from tinytorch.lab import checks
+from tito.grading import wire
+
+OPERATORS = {
+    name: getattr(operator, name)
+    for name in (
+        "add sub mul truediv floordiv mod pow matmul neg pos abs invert eq ne lt le gt ge getitem setitem "
+        "delitem contains and_ or_ xor"
+    ).split()
+} | {name: getattr(builtins, name) for name in "len float int bool repr str list hash iter".split()}
+OPERATORS["asarray"] = np.asarray
+OPERATORS["isinstance"] = lambda value, name: name in {c.__name__ for c in type(value).__mro__}
+
+session: "Session"
+
+
+class Session:
+    """The student's namespace, the objects that tests hold, and the cells' files."""
+
+    def __init__(self, cells: Path, hidden: list[str]):
+        self.cells = cells
+        self.chain = hashlib.sha256(_instruments().encode())
+        self.held: dict[int, object] = {}
+        self.count = 0
+        self.module = types.ModuleType("__main__")
+        self.module.__builtins__ = builtins
+        sys.modules["__main__"] = self.module
+        sys.meta_path.insert(0, _Hide(hidden))
+
+    def load(self, name: str, source: str, definitions: bool) -> None:
+        """Run a cell; of a cell that only demonstrates, run what it defines."""
+        self.chain.update(source.encode())
+        folder = self.cells / self.chain.hexdigest()[:24]
+        path = folder / f"{name}.py"
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            partial = folder / f".{name}.{os.getpid()}"
+            partial.write_text(source, encoding="utf-8")
+            partial.replace(path)
+        tree = ast.parse(plain_python(source), str(path))
+        if definitions:
+            tree.body = [node for node in tree.body if _defines(node)]
+        exec(compile(tree, str(path), "exec"), self.module.__dict__)
+
+    def answer(self, request: dict) -> dict:
+        """Do what a request asks for and return the parts of the reply."""
+        what = request["op"]
+        if what == "load":
+            self.load(request["id"], request["source"], request["definitions"])
+            return {}
+        if what == "get":
+            return {"value": getattr(request["target"], request["name"])}
+        if what == "set":
+            setattr(request["target"], request["name"], request["value"])
+            return {}
+        if what == "operator":
+            return {"value": OPERATORS[request["name"]](*request["args"])}
+        if what == "call":
+            value, changed, shared = checks.observe(
+                request["target"], request["args"], request["kwargs"]
+            )
+            return {"value": value, "changed": changed, "shared": shared}
+        if what == "forget":
+            self.held.clear()
+            return {}
+        raise ValueError(f"no request {what!r}")
+
+    def hold(self, encoder, value):
+        """What stays here: its number, and what a proxy of it should look like."""
+        self.count += 1
+        self.held[self.count] = value
+        classes = [f"{c.__module__}:{c.__qualname__}" for c in type(value).__mro__]
+        return {
+            "!": "handle",
+            "id": self.count,
+            "classes": classes[:16],
+            "callable": callable(value),
+        }
+
+    def find(self, decoder, node):
+        """What a request refers to: a name of the student's, a held object, or a shipped function."""
+        if node["!"] == "name":
+            return lookup(node["name"])
+        if node["!"] == "handle":
+            return held(node["id"])
+        if node["!"] == "pickle":
+            return cloudpickle.loads(bytes(decoder.buffers[node["buffer"]]))
+        raise wire.WireError(f"no tag {node['!']}")
+
+
+def lookup(name: str):
+    """A name that the student's cells define."""
+    try:
+        return vars(session.module)[name]
+    except KeyError:
+        raise NameError(f"{name} is not defined") from None
+
+
+def held(number: int):
+    """An object that stayed here."""
+    return session.held[number]
+
+
+def plain_python(source: str) -> str:
+    """The source without the magics that only a notebook understands."""
+    try:
+        ast.parse(source)
+        return source
+    except SyntaxError:
+        lines = source.split("\n")
+        return "\n".join("" if line.lstrip()[:1] in ("%", "!") else line for line in lines)
+
+
+def _defines(node) -> bool:
+    if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+        try:
+            ast.literal_eval(node.value)
+            return True
+        except ValueError:
+            return False
+    kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
+    return isinstance(node, kinds)
+
+
+class _Hide(importlib.abc.MetaPathFinder):
+    """Keeps the module under test, and those after it, out of reach of its own answers."""
+
+    def __init__(self, names):
+        self.names = set(names)
+
+    def find_spec(self, name, path=None, target=None):
+        if name in self.names:
+            raise ImportError(
+                f"{name} is what this module builds: it cannot be imported here", name=name
+            )
+
+
+def _instruments() -> str:
+    """What compiled code also depends on: the instruments' sources and the compiler's version."""
+    files = sorted(Path(lab.__file__).parent.glob("*.py"))
+    return "".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in files) + np.__version__
+
+
+def describe(error: BaseException, cells: Path) -> dict:
+    """An exception as plain data: built-in classes it belongs to, text, and where in the student's cells."""
+    place = {}
+    for frame in traceback.extract_tb(error.__traceback__):
+        if str(cells) in frame.filename:
+            place = {
+                "cell": Path(frame.filename).stem,
+                "line": frame.lineno,
+                "code": linecache.getline(frame.filename, frame.lineno).strip()[:200],
+            }
+    if isinstance(error, SyntaxError) and str(cells) in (error.filename or ""):
+        place = {
+            "cell": Path(error.filename).stem,
+            "line": error.lineno,
+            "code": (error.text or "").strip(),
+        }
+    try:
+        text = str(error)[:4000]
+    except Exception:
+        text = ""
+    classes = [c.__name__ for c in type(error).__mro__ if c.__module__ == "builtins"]
+    notes = [str(note)[:400] for note in getattr(error, "__notes__", ())][:8]
+    look = getattr(error, "look", "") if isinstance(error, checks.Mismatch) else ""
+    return {
+        "class": type(error).__name__,
+        "builtin": classes,
+        "text": text,
+        "notes": notes,
+        "look": look,
+    } | place
+
+
+def main() -> None:
+    """Answer requests until the judge closes the pipe."""
+    global session
+    incoming, outgoing = _take_over_stdio()
+    hello, buffers = wire.read(incoming)
+    start = wire.Decoder(buffers, None).value(hello)
+    session = Session(Path(start["cells"]), start["hidden"])
+    sys.modules.setdefault("tito.grading.worker", sys.modules[__name__])
+    while (message := wire.read(incoming)) is not None:
+        tree, buffers = message
+        try:
+            try:
+                request = wire.Decoder(buffers, session.find).value(tree)
+                reply = session.answer(request)
+            finally:
+                with contextlib.suppress(Exception):
+                    sys.stdout.flush()
+            encoder = wire.Encoder(session.hold)
+            packed = encoder.message({"ok": True} | reply)
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            packed = wire.Encoder(session.hold).message(
+                {"ok": False, "error": describe(error, session.cells)}
+            )
+        wire.write(outgoing, packed)
+
+
+def _take_over_stdio():
+    """Keep the two pipes to the judge and point the student's own output at the log."""
+    incoming = os.fdopen(os.dup(0), "rb")
+    outgoing = os.fdopen(os.dup(1), "wb")
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nowhere, 0)
+    os.close(nowhere)
+    os.dup2(2, 1)
+    sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
+    return incoming, outgoing

@@ -1,0 +1,157 @@
+"""A module's notebook: read from its percent source, cells with ids of their own and a role."""
+
+import ast
+import hashlib
+import re
+import sys
+from dataclasses import dataclass
+
+# jsonschema compiles a grammar for international addresses when it finds this package: 1.2 s of CPU
+# for a format that no notebook uses. It takes the absence of the package for a no.
+sys.modules.setdefault("rfc3987_syntax", None)
+
+import jupytext
+import nbformat
+from jupytext.config import load_jupytext_config
+
+from tito.course import Module, TitoError, one_line
+from tito.source import is_exported, read_text
+
+BEGIN_SOLUTION, END_SOLUTION = "### BEGIN SOLUTION", "### END SOLUTION"
+BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a lesson.
+
+    `role` is one of ``text``, ``solution`` (what the student writes), ``test`` (what is graded),
+    ``locked`` (helpers of the tests), ``given`` (exported code) and ``plain`` (for the reader only).
+    `line` is the line of the source file on which the cell's text begins, 0 when unknown.
+    """
+
+    id: str
+    role: str
+    source: str
+    line: int = 0
+    points: float = 0
+    exercise: str = ""
+
+    @property
+    def title(self) -> str:
+        """The sentence a test cell opens with."""
+        try:
+            title = ast.get_docstring(ast.parse(self.source))
+        except SyntaxError:
+            title = None
+        return " ".join((title or self.id).split())
+
+    @property
+    def hidden(self) -> bool:
+        """Whether the body is kept from students; a released hidden test holds its title alone."""
+        return BEGIN_HIDDEN in self.source or (self.role == "test" and self.empty)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing but the title is left."""
+        try:
+            body = ast.parse(self.source).body
+        except SyntaxError:
+            return False
+        return all(
+            isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body
+        )
+
+
+def read(module: Module) -> nbformat.NotebookNode:
+    """Read a module's notebook and give its cells ids that follow from their content."""
+    return parse(read_text(module.source), module.source)
+
+
+def parse(text: str, path) -> nbformat.NotebookNode:
+    """Make a notebook of the text of a percent source or of an .ipynb file."""
+    try:
+        if path.suffix == ".ipynb":
+            notebook = nbformat.reads(text, as_version=4)
+        else:
+            config = load_jupytext_config(str(path))
+            notebook = jupytext.reads(text, fmt="py:percent", config=config)
+    except Exception as error:  # whatever a parser raises on a file that a person wrote
+        raise TitoError(
+            f"cannot read {path} as a notebook: {one_line(error)}", "restore it from git"
+        ) from None
+    notebook.nbformat, notebook.nbformat_minor = 4, max(5, notebook.get("nbformat_minor", 5))
+    seen: set[str] = set()
+    for cell in notebook.cells:
+        cell.id = _free_id(_cell_id(cell), seen)
+    return notebook
+
+
+def _cell_id(cell) -> str:
+    wanted = str(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
+    if re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", wanted):
+        return wanted
+    return hashlib.sha1(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
+
+
+def _free_id(wanted: str, seen: set[str]) -> str:
+    name, number = wanted, 1
+    while name in seen:
+        number += 1
+        name = f"{wanted[:58]}-{number}"
+    seen.add(name)
+    return name
+
+
+def cells(notebook: nbformat.NotebookNode, text: str = "") -> list[Cell]:
+    """The lesson's cells with their roles; `text` is the source file, for line numbers."""
+    lines = _first_lines(notebook, text)
+    exercises: list[str] = []
+    found = []
+    for node, line in zip(notebook.cells, lines, strict=True):
+        role = role_of(node)
+        if role == "solution":
+            exercises.append(node.id)
+        points = node.metadata.get("nbgrader", {}).get("points", 0) if role == "test" else 0
+        exercise = node.id if role == "solution" else ""
+        if role == "test":
+            exercise = exercise_of(node.id, exercises)
+        found.append(Cell(node.id, role, node.source, line, points, exercise))
+    return found
+
+
+def role_of(node) -> str:
+    """The role of a notebook's cell: see `Cell`."""
+    mark = node.metadata.get("nbgrader", {})
+    if node.cell_type != "code":
+        return "text"
+    if mark.get("grade"):
+        return "test"
+    if mark.get("solution"):
+        return "solution"
+    if mark.get("locked"):
+        return "locked"
+    return "given" if is_exported(node.source) else "plain"
+
+
+def exercise_of(test_id: str, exercises: list[str]) -> str:
+    """The exercise a test belongs to: the longest grade_id that its own begins with."""
+    fitting = [name for name in exercises if test_id.startswith(name + "_")]
+    return max(fitting, key=len, default="")
+
+
+def _first_lines(notebook, text: str) -> list[int]:
+    """The line of `text` on which each cell begins, found by looking for the cells in order."""
+    file_lines = [line.rstrip() for line in text.split("\n")]
+    result, position = [], 0
+    for cell in notebook.cells:
+        wanted = [line.rstrip() for line in cell.source.split("\n") if line.strip()][:3]
+        found = 0
+        for number in range(position, len(file_lines)) if wanted else ():
+            if wanted[0] in file_lines[number]:
+                found = number + 1
+                break
+        if found:
+            position = found
+        result.append(found)
+    return result

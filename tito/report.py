@@ -1,0 +1,66 @@
+"""How results read in a terminal: 80 columns, plain words, colour only where it is wanted."""
+
+import shutil
+import textwrap
+
+import click
+
+from tito.grading import verdict as v
+
+COLOURS = {v.PASSED: "green", v.SKIPPED: None, v.UNDECIDED: "yellow", v.NOT_STARTED: "cyan"}
+WORDS = {v.NOT_STARTED: "not started"}
+
+
+def heading(number: int, title: str) -> str:
+    return click.style(f"{number:02} {title}", bold=True)
+
+
+def test_line(verdict: v.Verdict) -> str:
+    """One test: verdict, points, time, title, and below it what went wrong."""
+    word = f"{WORDS.get(verdict.status, verdict.status):11}"
+    points = f"{verdict.points:g}/{verdict.max_points:g}"
+    head = f"  {points:>6}  {verdict.seconds:6.2f} s  "
+    indent = " " * (len(word) + len(head))
+    lines = wrap(verdict.title, indent)
+    text = [click.style(word, fg=COLOURS.get(verdict.status, "red")) + head + lines.lstrip()]
+    if verdict.message and verdict.status != v.SKIPPED:
+        text += [wrap(line, " " * 13) for line in verdict.message.split("\n")[:6] if line.strip()]
+    return "\n".join("  " + line if n == 0 else line for n, line in enumerate(text))
+
+
+def package_lines(verdicts: list[v.Verdict]) -> list[str]:
+    """The package tests on one line, and each that did not pass."""
+    if not verdicts:
+        return []
+    counts = {status: sum(each.status == status for each in verdicts) for status in v.STATUSES}
+    said = ", ".join(f"{n} {WORDS.get(status, status)}" for status, n in counts.items() if n)
+    seconds = sum(each.seconds for each in verdicts)
+    lines = [f"  package tests: {said} ({seconds:.1f} s)"]
+    for each in verdicts:
+        if each.status not in (v.PASSED, v.SKIPPED, v.NOT_STARTED):
+            lines.append(
+                "  "
+                + click.style(f"{each.status:11}", fg="red")
+                + f"  {each.id.partition('::')[2]}"
+            )
+            lines += [wrap(line, " " * 13) for line in each.message.split("\n")[:3] if line.strip()]
+    return lines
+
+
+def score_line(result: dict) -> str:
+    """The sum, and how much of the rest no test run here can earn."""
+    waiting = sum(
+        t["max_points"] for t in result["tests"] if t["status"] == v.SKIPPED and t["hidden"]
+    )
+    text = f"  score {result['score']:g} of {result['max_score']:g}"
+    if waiting:
+        text += f"; {waiting:g} points are in hidden tests that run when the work is graded"
+    return click.style(wrap(text, "  ").rstrip(), bold=True)
+
+
+def wrap(text: str, indent: str) -> str:
+    """The text in lines that fit the terminal, each with the indent before it."""
+    width = max(40, min(shutil.get_terminal_size((80, 24)).columns, 100))
+    return textwrap.fill(
+        text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+    )

@@ -1,0 +1,128 @@
+"""Test a module: its inline tests in the grading engine, then its package tests with pytest."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as xml
+from collections.abc import Iterator
+from pathlib import Path
+
+from tito import notebook as nb
+from tito.course import Module, TitoError
+from tito.grading import job, supervisor
+from tito.grading import verdict as v
+from tito.source import read_text
+
+KEPT = 400  # folders of cells kept for their compiled code
+
+
+def inline(module: Module) -> Iterator[v.Verdict]:
+    """Judge the module's own notebook, one verdict a test cell."""
+    source = read_text(module.source)
+    cells = nb.cells(nb.parse(source, module.source), source)
+    yield from supervisor.run(job.make(module, cells, scratch(module)))
+
+
+def scratch(module: Module) -> Path:
+    """The folder in which workers keep the cells they run, so that compiled code is found again."""
+    folder = module.course.build / "cells"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TitoError(f"cannot make {folder}: {error.strerror}", "mend the permissions") from None
+    old = sorted(folder.iterdir(), key=lambda each: each.stat().st_mtime, reverse=True)[KEPT:]
+    for each in old:
+        shutil.rmtree(each, ignore_errors=True)
+    return folder
+
+
+def package(module: Module) -> list[v.Verdict]:
+    """Run the module's package tests; they carry no points."""
+    if not module.tests.exists():
+        return []
+    with tempfile.TemporaryDirectory(prefix="tito-test-") as folder:
+        report = Path(folder) / "report.xml"
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            f"--junitxml={report}",
+        ]
+        environment = os.environ | {"HYPOTHESIS_PROFILE": "quick"}
+        run = subprocess.run(
+            [*command, "-m", "not slow", str(module.tests)],
+            cwd=module.course.root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+        if not report.exists():
+            last = (run.stdout + run.stderr).strip().splitlines()[-1:]
+            raise TitoError(f"pytest wrote no report: {' '.join(last)}", "tito doctor")
+        return [_case(module, case) for case in xml.parse(report).iter("testcase")]
+
+
+def _case(module: Module, case) -> v.Verdict:
+    name = case.get("name", "")
+    status, message = v.PASSED, ""
+    for kind in ("failure", "error", "skipped"):
+        node = case.find(kind)
+        if node is not None:
+            status = {"failure": v.FAILED, "error": v.ERROR, "skipped": v.SKIPPED}[kind]
+            message = (node.get("message") or "").strip()
+            if "NotImplementedError" in message.partition("\n")[0]:
+                status = v.NOT_STARTED
+    return v.Verdict(
+        id=f"tests/{module.tests.name}::{name}",
+        title=name.removeprefix("test_").replace("_", " "),
+        exercise="",
+        points=0.0,
+        max_points=0.0,
+        hidden=False,
+        status=status,
+        seconds=round(float(case.get("time") or 0), 4),
+        message=message[:2000],
+    )
+
+
+def junit(results: list[dict]) -> str:
+    """The results as a JUnit document."""
+    suites = xml.Element("testsuites")
+    for result in results:
+        tests = result["tests"]
+        bad = [t for t in tests if t["status"] not in v.HARMLESS]
+        suite = xml.SubElement(
+            suites,
+            "testsuite",
+            name=result["module"],
+            tests=str(len(tests)),
+            failures=str(len(bad)),
+            skipped=str(sum(t["status"] == v.SKIPPED for t in tests)),
+            time=f"{sum(t['seconds'] for t in tests):.4f}",
+        )
+        for test in tests:
+            name = f"{test['id']}: {test['title']}" if test["exercise"] else test["id"]
+            classname = f"{result['module']}.{test['exercise'] or 'package'}"
+            case = xml.SubElement(
+                suite, "testcase", classname=classname, name=name, time=f"{test['seconds']:.4f}"
+            )
+            if test in bad:
+                message = f"{test['status']}: {test['message']}".rstrip(": ")
+                xml.SubElement(case, "failure", message=_printable(message))
+            elif test["status"] == v.SKIPPED:
+                xml.SubElement(case, "skipped", message=_printable(test["message"]))
+    xml.indent(suites)
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n' + xml.tostring(suites, encoding="unicode") + "\n"
+    )
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
