@@ -59,10 +59,10 @@ class Proxy:
     """An object that stayed in the worker."""
 
     __array_ufunc__ = None
-    __slots__ = ("_callable", "_classes", "_id", "_worker")
+    __slots__ = ("_classes", "_compared", "_id", "_worker")
 
-    def __init__(self, worker, number, classes, is_callable):
-        for name, value in zip(self.__slots__, (is_callable, classes, number, worker), strict=True):
+    def __init__(self, worker, number, classes):
+        for name, value in zip(self.__slots__, (classes, False, number, worker), strict=True):
             object.__setattr__(self, name, value)
 
     def _is_a(self, name):
@@ -118,13 +118,43 @@ def _binary(name):
     return lambda self, other: _operate(self, name, self, other)
 
 
+def _comparison(name):
+    """Compare in the worker, but never let a student's object say that it is the expected value."""
+
+    def compare(self, other):
+        answer = _operate(self, name, self, other)
+        both = isinstance(other, (Proxy, StandIn))
+        if (
+            isinstance(answer, bool)
+            and not both
+            and (name, answer) not in (("eq", False), ("ne", True))
+        ):
+            raise Mismatch(
+                f"expected a value to compare with {other!r}, got an object: {self.__name__}"
+            )
+        if type(answer) is Proxy and not both:
+            object.__setattr__(answer, "_compared", True)
+        return answer
+
+    return compare
+
+
+def _truth(self):
+    if self._compared:
+        raise Mismatch(f"expected a plain answer from a comparison, got an object: {self.__name__}")
+    return _operate(self, "bool", self)
+
+
 def _reflected(name):
     return lambda self, other: _operate(self, name, other, self)
 
 
-for _name in "neg pos abs invert len float int bool repr str hash".split():
+Proxy.__bool__ = _truth
+for _name in "neg pos abs invert len float int repr str hash".split():
     setattr(Proxy, f"__{_name}__", _unary(_name))
-for _name in "eq ne lt le gt ge getitem delitem contains".split():
+for _name in "eq ne lt le gt ge".split():
+    setattr(Proxy, f"__{_name}__", _comparison(_name))
+for _name in "getitem delitem contains".split():
     setattr(Proxy, f"__{_name}__", _binary(_name))
 for _name in "add sub mul truediv floordiv mod pow matmul".split():
     setattr(Proxy, f"__{_name}__", _binary(_name))
@@ -151,6 +181,6 @@ def decoder(worker):
         if node["!"] != "handle":
             raise wire.WireError(f"no tag {node['!']}")
         classes = [str(name)[:200] for name in node["classes"]]
-        return Proxy(worker, int(node["id"]), classes, bool(node["callable"]))
+        return Proxy(worker, int(node["id"]), classes)
 
     return decode

@@ -1,0 +1,47 @@
+# Each target makes .venv by itself when it is missing or older than the versions it is made from.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export UV_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test test-all export check lint clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+demo: $(READY)  ## export the modules, test kernels, show the course
+	$(BIN)/tito export --all
+	$(BIN)/tito test --module kernels
+	$(BIN)/tito status
+
+test: $(READY)  ## run the test suite
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/tito export --all --check
+	$(BIN)/pytest -n auto -m "not slow"
+
+test-all: test  ## run the test suite and the slow tests
+	$(BIN)/pytest -n auto -m slow
+
+lint: $(READY)  ## format the code and mend what a tool can mend
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+clean:  ## remove what was built; .venv stays
+	rm -rf build .pytest_cache .ruff_cache .hypothesis
+	find tinytorch tito tests modules -name __pycache__ -type d -exec rm -rf {} +
+
+$(READY): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v < (3, 14) and f"error: Python {v[0]}.{v[1]}\nhint: make PYTHON=python3.12 with a version from 3.11 to 3.13, after rm -rf .venv")'
+	@echo "setting up .venv (once)"
+	@if $(BIN)/python -m pip install -q uv; then \
+	    $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt -e '.[test]'; \
+	else \
+	    $(BIN)/python -m pip install -q -e '.[test]'; \
+	fi
+	@touch $(READY)
