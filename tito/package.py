@@ -101,7 +101,7 @@ def _on_disk(module: Module) -> str | None:
     try:
         with open(module.package, encoding="utf-8", newline="") as file:
             return file.read()
-    except (FileNotFoundError, UnicodeDecodeError):
+    except (FileNotFoundError, NotADirectoryError, UnicodeDecodeError):
         return None
     except OSError as error:
         raise TitoError(

@@ -19,13 +19,12 @@ def test_line(verdict: v.Verdict) -> str:
     """One test: verdict, points, time, title, and below it what went wrong."""
     word = f"{WORDS.get(verdict.status, verdict.status):11}"
     points = f"{verdict.points:g}/{verdict.max_points:g}"
-    head = f"  {points:>6}  {verdict.seconds:6.2f} s  "
-    indent = " " * (len(word) + len(head))
-    lines = wrap(verdict.title, indent)
-    text = [click.style(word, fg=COLOURS.get(verdict.status, "red")) + head + lines.lstrip()]
+    head = f" {points:>5} {verdict.seconds:6.2f} s  "
+    title = wrap(verdict.title, "  " + " " * len(word + head)).lstrip()
+    lines = ["  " + click.style(word, fg=COLOURS.get(verdict.status, "red")) + head + title]
     if verdict.message and verdict.status != v.SKIPPED:
-        text += [wrap(line, " " * 13) for line in verdict.message.split("\n")[:6] if line.strip()]
-    return "\n".join("  " + line if n == 0 else line for n, line in enumerate(text))
+        lines += [wrap(line, " " * 14) for line in verdict.message.split("\n")[:6] if line.strip()]
+    return "\n".join(lines)
 
 
 def package_lines(verdicts: list[v.Verdict]) -> list[str]:
@@ -43,7 +42,7 @@ def package_lines(verdicts: list[v.Verdict]) -> list[str]:
                 + click.style(f"{each.status:11}", fg="red")
                 + f"  {each.id.partition('::')[2]}"
             )
-            lines += [wrap(line, " " * 13) for line in each.message.split("\n")[:3] if line.strip()]
+            lines += [wrap(line, " " * 14) for line in each.message.split("\n")[:3] if line.strip()]
     return lines
 
 

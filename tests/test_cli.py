@@ -1,0 +1,276 @@
+"""The commands as people type them: exit codes, one error line, one hint, JSON that holds."""
+
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as xml
+from pathlib import Path
+
+import pytest
+
+from tito.source import read_text
+
+TITO = [sys.executable, "-m", "tito"]
+
+
+def tito(*words, course=None, cwd=None, **environment):
+    where = ["--course", str(course)] if course else []
+    return subprocess.run(
+        [*TITO, *where, *words],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        cwd=cwd,
+        env=os.environ | environment,
+    )
+
+
+def refused(run, code, *words):
+    """One error line, one hint line, nothing else."""
+    lines = run.stderr.splitlines()
+    assert run.returncode == code, run.stderr
+    assert len(lines) == 2 and lines[0].startswith("error: ") and lines[1].startswith("hint: "), (
+        run.stderr
+    )
+    for word in words:
+        assert word in run.stderr
+    return run
+
+
+def snapshot(folder):
+    return {path: path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def test_a_module_that_passes_exits_0_and_prints_one_line_a_test(tiny):
+    run = tito("test", "tiny", cwd=tiny.course.root)
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "passed        2/2" in run.stdout and "Every value is doubled." in run.stdout
+    assert "score 5 of 5" in run.stdout
+    assert "\x1b" not in run.stdout
+    assert all(len(line) <= 80 for line in run.stdout.splitlines())
+
+
+def test_a_module_that_fails_exits_1(tiny):
+    tiny.source.write_text(read_text(tiny.source).replace("2 * np", "3 * np"))
+    run = tito("test", "-m", "tiny", "--inline-only", course=tiny.course.root)
+    assert run.returncode == 1
+    assert "failed        0/2" in run.stdout and "score 3 of 5" in run.stdout
+
+
+def test_json_is_one_document_of_the_promised_shape(tiny):
+    run = tito("test", "01", "--json", course=tiny.course.root)
+    document = json.loads(run.stdout)
+    assert (
+        document["schema"] == 1 and document["module"] == "01_tiny" and document["student"] is None
+    )
+    assert (document["ok"], document["score"], document["max_score"]) == (True, 5.0, 5.0)
+    assert document["tests"][0]["exercise"] == "double"
+    assert "Every value is doubled." in run.stderr
+
+
+def test_a_junit_report_is_written(tiny):
+    tiny.source.write_text(read_text(tiny.source).replace("2 * np", "3 * np"))
+    path = tiny.course.root / "report.xml"
+    assert tito("test", "tiny", "--junit", str(path), course=tiny.course.root).returncode == 1
+    suite = xml.parse(path).getroot()[0]
+    assert (suite.get("name"), suite.get("tests"), suite.get("failures")) == ("01_tiny", "2", "1")
+
+
+def test_package_tests_are_run_and_reported(tiny):
+    tests = tiny.course.root / "tests"
+    tests.mkdir()
+    (tests / "test_tiny.py").write_text(
+        "def test_it_holds(): pass\ndef test_it_does_not(): assert 1 == 2\n"
+    )
+    run = tito("test", "tiny", "--json", course=tiny.course.root)
+    found = {t["title"]: t["status"] for t in json.loads(run.stdout)["tests"][2:]}
+    assert run.returncode == 1 and found == {"it holds": "passed", "it does not": "failed"}
+    assert "package tests: 1 passed, 1 failed" in run.stderr
+    assert tito("test", "tiny", "--inline-only", course=tiny.course.root).returncode == 0
+    only = tito("test", "tiny", "--package-only", course=tiny.course.root)
+    assert only.returncode == 1 and "doubled" not in only.stdout
+
+
+def test_status_tells_each_state(tiny):
+    course = tiny.course.root
+
+    def state():
+        return json.loads(tito("status", "--module", "01_tiny", "--json", course=course).stdout)[
+            "modules"
+        ][0]
+
+    assert (state()["state"], state()["export"], state()["max_score"]) == (
+        "not tested",
+        "missing",
+        5,
+    )
+    tito("test", "tiny", course=course)
+    assert (state()["state"], state()["export"], state()["score"]) == ("passing", "current", 5)
+    text = read_text(tiny.source)
+    tiny.source.write_text(text.replace("2 * np", "3 * np"))
+    assert (state()["state"], state()["export"]) == ("not tested", "stale")
+    tito("test", "tiny", course=course)
+    assert (state()["state"], state()["score"]) == ("in progress", 3)
+    start, end = text.index("    ### BEGIN SOL"), text.index("    ### END SOLUTION\n")
+    stub = "    # YOUR CODE HERE\n    raise NotImplementedError()\n"
+    tiny.source.write_text(text[:start] + stub + text[end + len("    ### END SOLUTION\n") :])
+    assert state()["state"] == "not started"
+    run = tito("test", "tiny", course=course)
+    assert run.returncode == 1 and "not started   0/2" in run.stdout
+
+
+def test_export_writes_once_and_check_changes_nothing(tiny):
+    course = tiny.course.root
+    before = snapshot(course)
+    refused(tito("export", "--all", "--check", course=course), 1, "tinytorch/core/tiny.py")
+    assert snapshot(course) == before
+    assert tito("export", "tiny", course=course).stdout == "tinytorch/core/tiny.py\n"
+    assert tito("export", "tiny", course=course).stdout == "tinytorch/core/tiny.py (current)\n"
+    assert tito("export", "--all", "--check", course=course).returncode == 0
+    tiny.package.write_text(tiny.package.read_text() + "\n# edited by hand\n")
+    refused(tito("export", "--all", "--check", course=course), 1)
+
+
+def test_any_folder_inside_the_course_will_do(tiny):
+    assert tito("export", "tiny", cwd=tiny.folder).returncode == 0
+    assert tito("export", "tiny", cwd="/", TITO_COURSE=str(tiny.course.root)).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["tiny", "01", "1", "01_tiny", "TINY", "01-tiny", "modules/source/01_tiny/"]
+)
+def test_a_module_is_named_as_a_person_would(tiny, name):
+    assert tito("status", name, course=tiny.course.root).returncode == 0
+
+
+def test_a_near_miss_gets_a_suggestion(tiny):
+    refused(
+        tito("test", "tinny", course=tiny.course.root),
+        2,
+        "no module named 'tinny'",
+        "did you mean tiny?",
+    )
+    refused(tito("test", "99", course=tiny.course.root), 2, "the modules are: 01_tiny")
+    run = tito("tets", "tiny", course=tiny.course.root)
+    assert run.returncode == 2 and "test" in run.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["test"],
+        ["export"],
+        ["test", "tiny", "--all"],
+        ["test", "tiny", "--inline-only", "--package-only"],
+        ["notebook"],
+    ],
+)
+def test_wrong_usage_exits_2(tiny, words):
+    refused(tito(*words, course=tiny.course.root), 2)
+
+
+def test_outside_a_course_says_so(tmp_path):
+    refused(tito("status", cwd=tmp_path, TITO_COURSE=""), 3, "no course in")
+    refused(tito("status", course=tmp_path), 3, "no course in")
+
+
+@pytest.mark.parametrize("command", ["test", "export", "check"])
+@pytest.mark.parametrize("kind", ["missing", "syntax", "metadata", "latin", "empty"])
+def test_broken_input_is_one_error_and_changes_nothing(tiny, command, kind):
+    source, text = tiny.source, read_text(tiny.source)
+    if kind == "missing":
+        source.unlink()
+    elif kind == "syntax":
+        source.write_text(text.replace("import numpy as np", "import numpy as"))
+    elif kind == "metadata":
+        source.write_text(text.replace('"locked": true', '"locked": yes', 1))
+    elif kind == "latin":
+        source.write_bytes(text.replace("twice", "zw\xf6lf").encode("latin-1"))
+    else:
+        source.write_text("")
+    before = snapshot(tiny.course.root)
+    run = tito(command, "tiny", course=tiny.course.root)
+    assert snapshot(tiny.course.root) == before
+    if command == "check" and kind in ("syntax", "metadata", "empty"):
+        assert run.returncode == 1 and "line " in run.stdout
+    else:
+        refused(run, 3, "tiny_dev.py")
+
+
+def test_a_folder_that_cannot_be_written_is_one_error(tiny):
+    tiny.course.library.write_text("a file where the package should be")
+    before = snapshot(tiny.course.root)
+    refused(tito("export", "tiny", course=tiny.course.root), 3, "cannot write")
+    assert snapshot(tiny.course.root) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["settings.ini", "nbdev.yaml", "modules/source/01_tiny/module.yaml"]
+)
+def test_a_broken_settings_file_is_one_error(tiny, name):
+    (tiny.course.root / name).write_text("{[: not one of ours\n\t- ]")
+    refused(tito("test", "tiny", course=tiny.course.root), 3, Path(name).name)
+
+
+def test_a_module_that_requires_itself_is_one_error(tiny):
+    (tiny.folder / "module.yaml").write_text("requires: [01_tiny]")
+    refused(tito("status", course=tiny.course.root), 3, "requires itself")
+
+
+def test_a_reader_who_leaves_early_is_no_error(tiny):
+    run = subprocess.run(
+        f"{sys.executable} -m tito --course {tiny.course.root} status | head -n 1; exit ${{PIPESTATUS[0]}}",
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+    )
+    assert run.stderr == ""
+
+
+def test_colour_only_on_a_terminal_that_wants_it(tiny):
+    forced = tito("status", course=tiny.course.root, NO_COLOR="1")
+    assert "\x1b" not in forced.stdout + forced.stderr
+
+
+def test_version_and_help_import_nothing_heavy():
+    code = (
+        "import sys; sys.argv = ['tito', '--version']\n"
+        "try:\n    import tito.cli; tito.cli.main()\nexcept SystemExit: pass\n"
+        "print(sorted({'numpy', 'numba', 'nbformat', 'jupytext', 'rich.console', 'nbgrader'} & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout.splitlines()[-1] == "[]"
+    assert run.stdout.startswith("tito, version ")
+
+
+def test_status_imports_neither_numpy_nor_jupyter(tiny):
+    code = (
+        f"import sys; sys.argv = ['tito', '--course', {str(tiny.course.root)!r}, 'status']\n"
+        "try:\n    import tito.cli; tito.cli.main()\nexcept SystemExit: pass\n"
+        "print(sorted({'numpy', 'numba', 'nbformat', 'jupytext', 'nbdev'} & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_shell_completes_module_names(root):
+    run = tito(_TITO_COMPLETE="bash_complete", COMP_WORDS="tito test ker", COMP_CWORD="2", cwd=root)
+    assert "kernels" in run.stdout or run.returncode == 0
+
+
+def test_doctor_finds_this_environment_sound(root):
+    run = tito("doctor", course=root)
+    assert run.returncode == 0, run.stdout
+    assert "Numba compiles" in run.stdout
+
+
+def test_doctor_names_a_version_that_differs_and_the_fix(tiny):
+    (tiny.course.root / "constraints.txt").write_text("numpy==1.0.0\n")
+    run = tito("doctor", course=tiny.course.root)
+    assert run.returncode == 3
+    assert (
+        "not the versions of constraints.txt: numpy" in run.stdout
+        and "fix: pip install" in run.stdout
+    )
