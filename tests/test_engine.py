@@ -2,7 +2,9 @@
 
 import json
 import textwrap
+import time
 
+import psutil
 import pytest
 
 from tito import notebook as nb
@@ -79,6 +81,12 @@ def test_an_exception_names_the_students_line(tiny):
     message = found["double_of_an_array"].message
     assert found["double_of_an_array"].status == v.ERROR
     assert "AttributeError" in message and "double, line 4: return x.nothing" in message
+
+
+def test_what_the_student_printed_is_shown_with_a_failure(tiny):
+    found = judge(tiny, "#| export\ndef double(x):\n    print('x is', x)\n    return 3 * x\n")
+    assert found["double_of_an_array"].message.endswith("printed: x is [0 1 2]")
+    assert found["double_of_nothing"].message == ""
 
 
 def test_an_untouched_stub_is_not_started(tiny):
@@ -340,16 +348,17 @@ def test_a_summary_has_the_promised_shape(tiny):
 
 
 def test_no_process_is_left_behind(tiny):
-    import psutil
-
     before = {process.pid for process in psutil.process_iter()}
     judge(
         tiny,
         "#| export\nimport subprocess, sys\ndef double(x):\n    subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n    return 2 * x\n",
     )
-    sleepers = [
-        process.info["cmdline"]
-        for process in psutil.process_iter(["cmdline"])
-        if process.pid not in before and "time.sleep(60)" in " ".join(process.info["cmdline"] or [])
-    ]
-    assert sleepers == []
+
+    def sleepers():
+        found = [p for p in psutil.process_iter(["cmdline"]) if p.pid not in before]
+        return [p for p in found if "time.sleep(60)" in " ".join(p.info["cmdline"] or [])]
+
+    deadline = time.monotonic() + 5
+    while sleepers() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert sleepers() == []

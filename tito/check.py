@@ -151,14 +151,20 @@ def _names(module, cells):
 
 
 def _bound(source):
+    """The names a cell gives: functions, classes, parameters, variables and attributes that it sets."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
-        return []
-    kinds = (ast.FunctionDef, ast.ClassDef)
-    names = [node.name for node in ast.walk(tree) if isinstance(node, kinds)]
-    names += [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
-    return names + [node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
 
 
 def commands(text: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Test a module: its inline tests in the grading engine, then its package tests with pytest."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -32,8 +33,11 @@ def scratch(module: Module) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise TitoError(f"cannot make {folder}: {error.strerror}", "mend the permissions") from None
-    old = sorted(folder.iterdir(), key=lambda each: each.stat().st_mtime, reverse=True)[KEPT:]
-    for each in old:
+    aged = []
+    for each in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another run may be clearing up as well
+            aged.append((each.stat().st_mtime, each))
+    for _, each in sorted(aged, reverse=True)[KEPT:]:
         shutil.rmtree(each, ignore_errors=True)
     return folder
 

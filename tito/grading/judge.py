@@ -79,6 +79,13 @@ class Worker:
         self.process.kill()
         self.process.wait()
 
+    def said_since(self, count) -> str:
+        """The last lines that the student's code printed after `count` bytes of output."""
+        time.sleep(0.02)  # what was printed last may still be on its way
+        new = min(self.logged - count, len(self.log))
+        text = bytes(self.log[-new:]).decode(errors="replace").strip() if new else ""
+        return f"\nprinted: {' / '.join(text.splitlines()[-3:])[-300:]}" if text else ""
+
     def cpu(self) -> float:
         """CPU seconds of the worker and its children so far."""
         total = 0.0
@@ -199,6 +206,10 @@ class Judge:
         """Ask the worker, starting one if there is none; stand-ins and proxies call this."""
         if self.worker is None:
             self._start()
+        if self.worker is None:
+            raise WorkerGone(
+                verdict.KILLED, f"not run: {STARTS} worker processes have ended already"
+            )
         try:
             return self.worker.ask(request)
         except WorkerGone:
@@ -207,7 +218,12 @@ class Judge:
 
     def judge(self, cell) -> verdict.Verdict:
         started = time.perf_counter()
+        if not cell["empty"]:
+            self._start()
+        worker, printed = self.worker, self.worker.logged if self.worker else 0
         status, message = self._try(cell)
+        if message and worker:
+            message += worker.said_since(printed)
         return verdict.Verdict(
             id=cell["id"],
             title=cell["title"],
@@ -280,16 +296,13 @@ class Judge:
         return text
 
     def _start(self):
-        self.starts += 1
-        if self.starts > STARTS:
-            raise WorkerGone(
-                verdict.KILLED, f"not run: {STARTS} worker processes have ended already"
-            )
-        self.worker = Worker(self.job, self)
-        for cell in self.loaded:
-            self._load(cell)
-            if self.worker is None:
-                return self._start()
+        """Start a worker and load what stands above; a cell that ends it is left out of the next."""
+        while self.worker is None and self.starts < STARTS:
+            self.starts += 1
+            self.worker = Worker(self.job, self)
+            for cell in self.loaded:
+                if self.worker is not None:
+                    self._load(cell)
 
     def _load(self, cell):
         if cell["id"] in self.deadly:

@@ -1,0 +1,883 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+r"""
+# Tensor
+> The array that the whole course computes with: one dtype, a shape, and arithmetic.
+
+A network is a chain of functions from arrays to arrays. This module builds the array: a thin class
+around `numpy.ndarray` that settles once what every later module would otherwise settle again, which
+dtype a list becomes, who owns the memory, and which shapes fit together.
+
+You write five functions. The class that calls them is given.
+"""
+
+# %%
+#| default_exp core.tensor
+
+# %%
+#| export
+import math
+import operator
+
+# %%
+import timeit
+
+# %%
+#| export
+import numpy as np
+
+# %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false}
+from tinytorch.lab import checks
+
+# %% [markdown]
+r"""
+## 1. From numbers to an array
+
+NumPy reads `[1.0, 2.0]` as float64. Networks compute in float32: half the bytes, twice as many
+numbers in a vector register. So a list of floats becomes float32 here. What already *has* a dtype
+keeps it, and everything is copied: whoever changes the list or the array later does not change the
+tensor.
+
+Text and Python objects are refused, and so is a `dtype` that is not a number's.
+
+**Exercise 1** (about 8 lines). Write `to_array`.
+
+*Hint: `array.dtype.kind` is one letter: b, i, u and f are booleans, integers, unsigned integers and
+floats.*
+"""
+
+
+# %% nbgrader={"grade": false, "grade_id": "to_array", "locked": false, "schema_version": 3, "solution": true}
+#| export
+def to_array(data, dtype=None) -> np.ndarray:
+    """Copy numbers into an array.
+
+    Parameters
+    ----------
+    data : array_like
+        A number, nested lists of numbers, an array or a Tensor.
+    dtype : dtype, optional
+        The dtype of the result. Without it, what has a dtype keeps it; Python floats, alone or in
+        lists, become float32, Python ints int64 and bools bool.
+
+    Returns
+    -------
+    ndarray
+        Memory of its own.
+
+    Raises
+    ------
+    TypeError
+        If `data` or `dtype` is anything but booleans, integers or real floating-point numbers.
+    ValueError
+        If the lists have no common shape.
+    """
+    ### BEGIN SOLUTION
+    array = np.array(data)
+    if dtype is None:
+        python_floats = array.dtype.kind == "f" and not hasattr(data, "dtype")
+        dtype = np.float32 if python_floats else array.dtype
+    for each in (array.dtype, np.dtype(dtype)):
+        if each.kind not in "biuf":
+            raise TypeError(f"a tensor holds numbers, not {each}")
+    return array.astype(dtype, copy=False)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "to_array_lists", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""A list of floats becomes float32, of ints int64, of bools bool; a number becomes a 0-d array."""
+checks.equal(to_array([1.5, 2.5]), np.array([1.5, 2.5], np.float32))
+checks.equal(to_array([[1, 2], [3, 4]]), np.array([[1, 2], [3, 4]], np.int64))
+checks.equal(to_array([True, False]), np.array([True, False]))
+checks.equal(to_array([1, 2.5]), np.array([1, 2.5], np.float32))
+checks.equal(to_array(3.0), np.array(3, np.float32))
+checks.equal(to_array([]), np.array([], np.float32))
+
+# %% nbgrader={"grade": true, "grade_id": "to_array_copies", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""An array keeps its dtype, and the result has memory of its own."""
+for dtype in ["float64", "float16", "int8", "bool"]:
+    array = np.array([[0, 1, 2], [3, 4, 5]], dtype)
+    checks.equal(checks.call(to_array, array), array)
+    checks.equal(checks.call(to_array, array.T), array.T)
+
+# %% nbgrader={"grade": true, "grade_id": "to_array_dtype", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""A dtype that is asked for wins and costs no digits; a NumPy scalar keeps its own."""
+### BEGIN HIDDEN TESTS
+checks.equal(to_array([0.1], "float64"), np.array([0.1]))
+checks.equal(to_array([2**53 + 1], dtype=np.int64), np.array([2**53 + 1]))
+checks.equal(to_array([1, 2], dtype=np.float16), np.array([1, 2], np.float16))
+checks.equal(checks.call(to_array, np.array([1.7, -1.7]), np.int32), np.array([1, -1], np.int32))
+checks.equal(checks.call(to_array, np.zeros((2, 0)), np.float64), np.zeros((2, 0)))
+checks.equal(to_array(np.float64(0.1)), np.array(0.1))
+checks.equal(checks.call(to_array, np.zeros((0, 3), np.int16)), np.zeros((0, 3), np.int16))
+### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "to_array_refuses", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""Text, None, objects and complex numbers are refused, also when a dtype is asked for."""
+### BEGIN HIDDEN TESTS
+for data in ["1.5", ["1", "2"], None, [None, 1.0], [1j], {"a": 1}]:
+    checks.refuses(TypeError, to_array, data)
+    checks.refuses(TypeError, to_array, data, "float32")
+for dtype in [str, object, complex]:
+    checks.refuses(TypeError, to_array, [1, 2], dtype)
+checks.refuses(ValueError, to_array, [[1, 2], [3]])
+### END HIDDEN TESTS
+
+# %% [markdown]
+r"""
+What the choice costs and saves: bytes for a million numbers, and the digits that are left of one
+third.
+"""
+
+# %%
+for dtype in [np.float16, np.float32, np.float64]:
+    third = to_array([1 / 3], dtype)
+    print(f"{third.dtype!s:10}{third.itemsize * 10**6:10,} bytes   1/3 = {third[0]:.17f}")
+
+# %% [markdown]
+r"""
+## 2. Which shapes fit together
+
+A bias of shape `(3,)` is added to each row of a batch of shape `(2, 3)`. NumPy calls this
+broadcasting. Write one shape below the other, flush right; two sizes fit when they are equal or one
+of them is 1, which stretches; a missing size counts as 1.
+
+    (2, 1, 5)
+       (4, 1)
+    (2, 4, 5)
+
+**Exercise 2** (about 7 lines). Write `broadcast_shape`. When two sizes do not fit, the message
+names both shapes.
+
+*Hint: make the shapes equally long with ones in front, then `zip` them.*
+"""
+
+
+# %% nbgrader={"grade": false, "grade_id": "broadcast_shape", "locked": false, "schema_version": 3, "solution": true}
+#| export
+def broadcast_shape(a: tuple, b: tuple) -> tuple:
+    """Return the shape of an elementwise result.
+
+    Parameters
+    ----------
+    a, b : tuple of int
+        The shapes of the operands.
+
+    Returns
+    -------
+    tuple of int
+
+    Raises
+    ------
+    ValueError
+        If two sizes differ and neither is 1.
+    """
+    ### BEGIN SOLUTION
+    ndim = max(len(a), len(b))
+    shape = []
+    for m, n in zip((1,) * (ndim - len(a)) + a, (1,) * (ndim - len(b)) + b, strict=True):
+        if m != n and 1 not in (m, n):
+            raise ValueError(f"cannot broadcast {a} with {b}: {m} against {n}")
+        shape.append(n if m == 1 else m)
+    return tuple(shape)
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "broadcast_shape_stretches", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""A size of 1 stretches, on either side, and a missing size counts as 1."""
+for a, b, expected in [
+    ((2, 3), (2, 3), (2, 3)),
+    ((2, 3), (1, 3), (2, 3)),
+    ((2, 1), (2, 3), (2, 3)),
+    ((3,), (2, 3), (2, 3)),
+    ((2, 1, 5), (4, 1), (2, 4, 5)),
+]:
+    got = broadcast_shape(a, b)
+    assert got == expected, f"{a} with {b}: expected {expected}, got {got}"
+
+# %% nbgrader={"grade": true, "grade_id": "broadcast_shape_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""Single numbers have no axes, and a size of 1 beside a size of 0 becomes 0."""
+### BEGIN HIDDEN TESTS
+for a, b in [
+    ((), ()),
+    ((), (2, 3)),
+    ((4,), ()),
+    ((1,), (0,)),
+    ((0, 3), (1,)),
+    ((2, 0), (1, 1)),
+    ((0,), (0,)),
+]:
+    expected = np.broadcast_shapes(a, b)
+    for pair in [(a, b), (b, a)]:
+        got = broadcast_shape(*pair)
+        assert got == expected, f"{pair[0]} with {pair[1]}: expected {expected}, got {got}"
+### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "broadcast_shape_refuses", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""Sizes that differ are refused, from the right, and the message names both shapes."""
+### BEGIN HIDDEN TESTS
+for a, b in [((2, 3), (2,)), ((2, 3), (3, 2)), ((2, 3), (4, 3)), ((0,), (2,)), ((3, 0), (3, 2))]:
+    checks.refuses(ValueError, broadcast_shape, a, b, match=[str(a), str(b)])
+    checks.refuses(ValueError, broadcast_shape, b, a, match=[str(a), str(b)])
+### END HIDDEN TESTS
+
+# %% [markdown]
+r"""
+A batch, a bias, and the result of adding them; then two shapes that do not fit.
+"""
+
+# %%
+print((4, 3), "with", (3,), "gives", broadcast_shape((4, 3), (3,)))
+try:
+    broadcast_shape((4, 3), (4,))
+except ValueError as error:
+    print(error)
+
+# %% [markdown]
+r"""
+## 3. The same numbers in another shape
+
+Six numbers can stand in two rows of three or in three rows of two: `reshape` only counts anew. A
+size of `-1` means "work it out": `(-1, 2)` of six numbers is `(3, 2)`. That has an answer when
+there is one `-1` and the other sizes divide the count. With a size of 0 among them every number
+would do, so this is refused.
+
+**Exercise 3** (about 6 lines). Write `infer_shape`. When nothing fits, the message names the count
+and the shape.
+
+*Hint: `math.prod` of the sizes that are known; and beware of $(-2) \cdot (-3) = 6$.*
+"""
+
+
+# %% nbgrader={"grade": false, "grade_id": "infer_shape", "locked": false, "schema_version": 3, "solution": true}
+#| export
+def infer_shape(size: int, shape: tuple) -> tuple:
+    """Return a shape for a number of elements, with a size of -1 worked out.
+
+    Parameters
+    ----------
+    size : int
+        How many elements there are.
+    shape : tuple of int
+        The sizes asked for, at most one of them -1.
+
+    Returns
+    -------
+    tuple of int
+        Sizes whose product is `size`.
+
+    Raises
+    ------
+    ValueError
+        If no shape fits, or more than one.
+    """
+    ### BEGIN SOLUTION
+    known, full = math.prod(n for n in shape if n != -1), shape
+    if shape.count(-1) == 1 and known > 0 and size % known == 0:
+        full = tuple(size // known if n == -1 else n for n in shape)
+    if math.prod(full) != size or min(full, default=0) < 0:
+        raise ValueError(f"cannot reshape {size} elements into {shape}")
+    return full
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "infer_shape_unknown_size", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""One size of -1, wherever it stands, is worked out; a full shape comes back as it is."""
+for size, shape, expected in [
+    (6, (-1, 2), (3, 2)),
+    (6, (2, -1), (2, 3)),
+    (24, (2, -1, 4), (2, 3, 4)),
+    (6, (-1,), (6,)),
+    (6, (3, 2), (3, 2)),
+]:
+    got = infer_shape(size, shape)
+    assert got == expected, f"{size} elements in {shape}: expected {expected}, got {got}"
+
+# %% nbgrader={"grade": true, "grade_id": "infer_shape_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""One element fits a shape without axes, and no elements fit a size of 0."""
+### BEGIN HIDDEN TESTS
+for size, shape, expected in [
+    (1, (), ()),
+    (1, (-1,), (1,)),
+    (1, (1, -1, 1), (1, 1, 1)),
+    (0, (0,), (0,)),
+    (0, (-1,), (0,)),
+    (0, (-1, 5), (0, 5)),
+    (0, (3, 0), (3, 0)),
+]:
+    got = infer_shape(size, shape)
+    assert got == expected, f"{size} elements in {shape}: expected {expected}, got {got}"
+### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "infer_shape_refuses", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""Counts that differ, two unknowns, an unknown beside 0 and negative sizes are refused by name."""
+### BEGIN HIDDEN TESTS
+for size, shape in [
+    (6, (4, 2)),
+    (6, (4, -1)),
+    (6, ()),
+    (6, (-1, -1)),
+    (1, (-1, -1)),
+    (0, (0, -1)),
+    (6, (0, -1)),
+    (6, (-2, -3)),
+    (6, (-2, -1, -3)),
+    (6, (-3, -1)),
+]:
+    checks.refuses(ValueError, infer_shape, size, shape, match=[str(size), str(shape)])
+### END HIDDEN TESTS
+
+# %% [markdown]
+r"""
+Memory has one axis. What makes six numbers a matrix is a pair of *strides*: how many bytes on is
+the next row, and how many the next column. A reshape and a transpose write other strides beside the
+same bytes.
+"""
+
+# %%
+grid = np.arange(6, dtype=np.float32).reshape(2, 3)
+views = {
+    "grid": grid,
+    "grid.reshape(3, 2)": grid.reshape(3, 2),
+    "grid.T": grid.T,
+    "grid[:, ::2]": grid[:, ::2],
+}
+for name, view in views.items():
+    same = np.shares_memory(view, grid)
+    print(f"{name:20} shape {view.shape!s:8} strides {view.strides!s:8} same memory: {same}")
+
+# %% [markdown]
+r"""
+## 4. One number for many
+
+A loss is a mean over a batch; a normalization takes means over axes. Averaging over an axis adds it
+up and divides by how many elements went into each sum: the *product of the sizes of the axes that
+disappear*. With `keepdims` they stay, with size 1, so that the result broadcasts against what it
+came from.
+
+Added up in float16, 70,000 ones make infinity. So the sum is made in a wide dtype, and the result
+goes back into the narrow one.
+
+**Exercise 4** (about 5 lines). Write the middle of `mean`. The mean of nothing is NaN.
+
+*Hint: `array.sum` knows `axis`, `keepdims` and `dtype`; `np.atleast_1d` makes an axis or a tuple of
+axes into a list.*
+"""
+
+
+# %% nbgrader={"grade": false, "grade_id": "mean", "locked": false, "schema_version": 3, "solution": true}
+#| export
+def mean(array: np.ndarray, axis=None, keepdims: bool = False) -> np.ndarray:
+    """Average over some axes.
+
+    Parameters
+    ----------
+    array : ndarray
+    axis : int or tuple of int, optional
+        The axes to average over, all of them by default. Negative ones count from the end.
+    keepdims : bool
+        Keep the averaged axes, with size 1.
+
+    Returns
+    -------
+    ndarray
+        In the dtype of `array` when that is floating point, else float64; added up in float64 or
+        wider. The mean of nothing is NaN.
+
+    Raises
+    ------
+    ValueError
+        If an axis does not exist.
+    """
+    dtype = array.dtype if array.dtype.kind == "f" else np.dtype(np.float64)
+    wide = np.result_type(dtype, np.float64)
+    ### BEGIN SOLUTION
+    total = array.sum(axis=axis, keepdims=keepdims, dtype=wide)
+    axes = range(array.ndim) if axis is None else np.atleast_1d(axis)
+    count = math.prod(array.shape[i] for i in axes)
+    average = total / count if count else np.full_like(total, np.nan)
+    ### END SOLUTION
+    return np.asarray(average, dtype)
+
+
+# %% nbgrader={"grade": true, "grade_id": "mean_axes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""The mean over all axes, over one from either end, and over several at once."""
+cube = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
+for axis in [None, 0, 1, -1, (0, 2), (-1, 0), (0, 1, 2)]:
+    expected = np.asarray(np.mean(cube, axis))
+    checks.equal(checks.call(mean, cube, axis), expected, f"axis {axis}")
+
+# %% nbgrader={"grade": true, "grade_id": "mean_keepdims", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""With keepdims the averaged axes stay with size 1, and integers have a float64 mean."""
+### BEGIN HIDDEN TESTS
+table = np.array([[1, 2, 4], [3, 5, 6]])
+for axis in [None, 0, -1, (0, 1)]:
+    expected = np.asarray(np.mean(table, axis, keepdims=True))
+    checks.equal(mean(table, axis, True), expected, f"axis {axis}")
+checks.equal(mean(np.array([True, False, True, True])), np.array(0.75))
+checks.equal(mean(np.array(7, np.float32)), np.array(7, np.float32))
+### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "mean_wide_sums", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""Sums that the narrow dtype cannot hold, NaN, and means of nothing."""
+### BEGIN HIDDEN TESTS
+checks.equal(mean(np.ones(70000, np.float16)), np.array(1, np.float16))
+checks.equal(mean(np.full(4, 2**62)), np.array(2.0**62))
+checks.equal(mean(np.array([[1, np.nan], [2, 4]]), 1), np.array([np.nan, 3]))
+checks.equal(mean(np.zeros((0, 2), np.float32), 0), np.full(2, np.nan, np.float32))
+checks.equal(mean(np.zeros((0, 2), np.float32), 1), np.zeros(0, np.float32))
+checks.equal(mean(np.zeros((2, 0), np.float32)), np.array(np.nan, np.float32))
+checks.refuses(ValueError, mean, np.zeros((2, 3)), 2)
+### END HIDDEN TESTS
+
+# %% [markdown]
+r"""
+Center each column of a table: the mean over the rows broadcasts back over them.
+"""
+
+# %%
+table = np.array([[1, 10], [2, 20], [6, 60]], np.float32)
+print("mean of the columns:", mean(table, axis=0))
+print("without it:", (table - mean(table, axis=0, keepdims=True)).tolist())
+ones = np.ones(70_000, np.float16)
+with np.errstate(over="ignore"):
+    print("70,000 ones in float16: the sum is", ones.sum(), "and the mean", mean(ones))
+
+# %% [markdown]
+r"""
+## 5. The class
+
+For `t - 2` Python calls `t.__sub__(2)`. For `2 - t` it asks `int.__sub__(2, t)`; that answers
+`NotImplemented`, and Python turns to the *reflected* method `t.__rsub__(2)`, where the operands
+come in the other order.
+
+The class has three parts; this one holds the operators. Each line names a NumPy operation and the
+two operands from left to right.
+"""
+
+
+# %%
+#| export
+class Arithmetic:
+    """What Python calls for + - * / ** @, the unary minus and the comparisons."""
+
+    __slots__ = ()
+    __array_ufunc__ = None  # array - tensor: NumPy steps back, Python calls __rsub__
+    __hash__ = object.__hash__  # by identity, since == compares element by element
+
+    def __add__(self, other):
+        return elementwise(np.add, self, other)
+
+    def __radd__(self, other):
+        return elementwise(np.add, other, self)
+
+    def __sub__(self, other):
+        return elementwise(np.subtract, self, other)
+
+    def __rsub__(self, other):
+        return elementwise(np.subtract, other, self)
+
+    def __mul__(self, other):
+        return elementwise(np.multiply, self, other)
+
+    def __rmul__(self, other):
+        return elementwise(np.multiply, other, self)
+
+    def __truediv__(self, other):
+        return elementwise(np.true_divide, self, other)
+
+    def __rtruediv__(self, other):
+        return elementwise(np.true_divide, other, self)
+
+    def __pow__(self, other):
+        return elementwise(np.power, self, other)
+
+    def __rpow__(self, other):
+        return elementwise(np.power, other, self)
+
+    def __matmul__(self, other):
+        return elementwise(matrix_product, self, other)
+
+    def __rmatmul__(self, other):
+        return elementwise(matrix_product, other, self)
+
+    def __neg__(self):
+        return Tensor.wrap(np.negative(self._data))
+
+    def __eq__(self, other):
+        return elementwise(np.equal, self, other)
+
+    def __ne__(self, other):
+        return elementwise(np.not_equal, self, other)
+
+    def __lt__(self, other):
+        return elementwise(np.less, self, other)
+
+    def __le__(self, other):
+        return elementwise(np.less_equal, self, other)
+
+    def __gt__(self, other):
+        return elementwise(np.greater, self, other)
+
+    def __ge__(self, other):
+        return elementwise(np.greater_equal, self, other)
+
+    def add(self, other):
+        """Return ``self + other``."""
+        return self + other
+
+    def multiply(self, other):
+        """Return ``self * other``, element by element."""
+        return self * other
+
+
+# %% [markdown]
+r"""
+The second part makes fewer numbers of many, the third arranges them anew. Both work on copies: no
+two tensors share memory, so changing one never changes another.
+"""
+
+
+# %%
+#| export
+class Reductions:
+    """One number for many: over all axes, one axis or a tuple of them."""
+
+    __slots__ = ()
+
+    def sum(self, axis=None, keepdims=False):
+        """Add up. Booleans are counted, and small integers are added up in 64 bits."""
+        return Tensor.wrap(self._data.sum(axis=axis, keepdims=keepdims))
+
+    def mean(self, axis=None, keepdims=False):
+        """Average; see `mean`."""
+        return Tensor.wrap(mean(self._data, axis, keepdims))
+
+    def max(self, axis=None, keepdims=False):
+        """Return the largest element, or NaN when there is one."""
+        return Tensor.wrap(self._data.max(axis=axis, keepdims=keepdims))
+
+    def min(self, axis=None, keepdims=False):
+        """Return the smallest element, or NaN when there is one."""
+        return Tensor.wrap(self._data.min(axis=axis, keepdims=keepdims))
+
+
+class Layout:
+    """The same elements in another shape, order or dtype."""
+
+    __slots__ = ()
+
+    def reshape(self, *shape):
+        """Return the elements, row by row, in another shape; one size may be -1."""
+        shape = infer_shape(self._data.size, as_integers(shape))
+        return Tensor.wrap(np.array(self._data, order="C").reshape(shape))
+
+    def transpose(self, *axes):
+        """Return the elements with the axes in another order, by default from last to first."""
+        axes = as_integers(axes) or None
+        return Tensor.wrap(self._data.transpose(axes).copy(order="K"))
+
+    @property
+    def T(self):
+        return self.transpose()
+
+    def astype(self, dtype):
+        """Return the elements in another dtype."""
+        return Tensor(self._data, dtype)
+
+
+def as_integers(arguments):
+    """Read the arguments of ``f(2, 3)`` and of ``f((2, 3))`` alike, as (2, 3)."""
+    if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
+        arguments = arguments[0]
+    return tuple(operator.index(number) for number in arguments)
+
+
+# %% [markdown]
+r"""
+The tensor itself holds one array, `_data`. `__slots__` says that it holds nothing else, which
+spares every tensor a dictionary. `Tensor(data)` copies; `Tensor.wrap(array)` does not, for a
+function that made the array itself and hands it over.
+"""
+
+
+# %%
+#| export
+class Tensor(Arithmetic, Reductions, Layout):
+    """Numbers of one dtype in an array of its own.
+
+    Parameters
+    ----------
+    data : array_like
+        A number, nested lists, an array or a Tensor; it is copied. See `to_array`.
+    dtype : dtype, optional
+    """
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data, dtype=None):
+        self._data = to_array(data, dtype)
+
+    @staticmethod
+    def wrap(array):
+        """Make a tensor of an array, or of a NumPy scalar, without copying it."""
+        if type(array) is not np.ndarray:
+            if not isinstance(array, (np.ndarray, np.generic)):
+                raise TypeError(f"only an array can be wrapped, not {type(array).__name__}")
+            array = np.asarray(array)
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"a tensor holds numbers, not {array.dtype}")
+        tensor = Tensor.__new__(Tensor)
+        tensor._data = array
+        return tensor
+
+    @property
+    def data(self):
+        """The array itself. A new value is copied, brings its dtype and must have this shape."""
+        return self._data
+
+    @data.setter
+    def data(self, value):
+        array = to_array(value)
+        if array.shape != self.shape:
+            raise ValueError(f"cannot set data of shape {self.shape} to shape {array.shape}")
+        self._data = array
+
+    @property
+    def shape(self):
+        return self._data.shape
+
+    @property
+    def size(self):
+        return self._data.size
+
+    @property
+    def ndim(self):
+        return self._data.ndim
+
+    @property
+    def dtype(self):
+        return self._data.dtype
+
+    def numpy(self):
+        """Return a copy of the array."""
+        return self._data.copy()
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self._data, dtype, copy=copy)
+
+    def __getitem__(self, index):
+        return Tensor.wrap(np.array(self._data[without_tensors(index)]))
+
+    def __setitem__(self, index, value):
+        self._data[without_tensors(index)] = without_tensors(value)
+
+    def __len__(self):
+        return len(self._data)
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def item(self):
+        """Return the only element as a Python number."""
+        return self._data.item()
+
+    def __float__(self):
+        return float(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __bool__(self):
+        return bool(self._data)
+
+    def __repr__(self):
+        values = np.array2string(self._data, separator=", ", prefix="Tensor(")
+        return f"Tensor({values}, shape={self.shape}, dtype={self.dtype})"
+
+
+def without_tensors(value):
+    """Replace a tensor, also one in a tuple of indices, by its array."""
+    if isinstance(value, tuple):
+        return tuple(without_tensors(item) for item in value)
+    return value._data if isinstance(value, Tensor) else value
+
+
+# %% [markdown]
+r"""
+## 6. What may stand beside a tensor
+
+In `t + other` the other may be a tensor, whose array is meant; a list, to be read as `Tensor` would
+read it; or a number or array, which stays as it is: NumPy lets a *Python* number adopt the dtype of
+the array, so `t * 2.5` stays float32. To everything else the answer is `NotImplemented`. It is no
+error yet: Python then asks the other operand, and only when that one does not know either, raises a
+`TypeError`.
+
+**Exercise 5** (about 7 lines). Write `operand`.
+
+*Hint: NumPy's scalars are instances of `np.generic`, not all of them of `int` or `float`.*
+"""
+
+
+# %% nbgrader={"grade": false, "grade_id": "operand", "locked": false, "schema_version": 3, "solution": true}
+#| export
+def operand(value):
+    """Return what a NumPy operation can take for an operand beside a tensor.
+
+    Parameters
+    ----------
+    value : object
+
+    Returns
+    -------
+    ndarray, number or NotImplemented
+        The array of a Tensor, not a copy; lists and tuples as `to_array` reads them; Python
+        numbers, NumPy scalars and arrays as they are. NotImplemented for anything else.
+    """
+    ### BEGIN SOLUTION
+    if isinstance(value, Tensor):
+        return value._data
+    if isinstance(value, (int, float, np.ndarray, np.generic)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return to_array(value)
+    return NotImplemented
+    ### END SOLUTION
+
+
+# %%
+#| export
+def elementwise(operation, left, right):
+    """Apply an operation of two arrays to operands of which at least one is a Tensor.
+
+    Returns
+    -------
+    Tensor or NotImplemented
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit; the message names them.
+    """
+    left, right = operand(left), operand(right)
+    if left is NotImplemented or right is NotImplemented:
+        return NotImplemented
+    try:
+        return Tensor.wrap(operation(left, right))
+    except ValueError:
+        if operation is not matrix_product:
+            broadcast_shape(np.shape(left), np.shape(right))
+        raise
+
+
+def matrix_product(a, b):
+    """Multiply arrays as ``@`` does; the message about sizes that do not fit names them."""
+    try:
+        return np.matmul(a, b)
+    except ValueError as error:
+        a, b = np.shape(a), np.shape(b)
+        if not a or not b:
+            why = "a single number is no matrix"
+        elif a[-1] != b[-2:][0]:
+            why = f"{a[-1]} columns against {b[-2:][0]} rows"
+        else:
+            why = f"{a[:-2]} matrices against {b[:-2]}"
+        raise ValueError(f"cannot multiply {a} by {b}: {why}") from error
+
+
+# %% nbgrader={"grade": true, "grade_id": "operand_order", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""Tensors, numbers and arrays combine on either side of an operator."""
+numbers = np.array([1, 2, 4], np.float32)
+t = Tensor.wrap(numbers)
+checks.equal(t + t, numbers + numbers)
+checks.equal(t - 1, numbers - 1)
+checks.equal(1 - t, 1 - numbers)
+checks.equal(8 / t, 8 / numbers)
+checks.equal(2**t, 2**numbers)
+checks.equal(t - numbers[::-1], numbers - numbers[::-1])
+checks.equal(t @ t, np.array(21, np.float32))
+checks.equal(t > 1, np.array([False, True, True]))
+
+# %% nbgrader={"grade": true, "grade_id": "operand_numbers", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""A Python number adopts the dtype of the tensor; a NumPy scalar brings its own."""
+half = Tensor.wrap(np.array([1, 2], np.float16))
+checks.equal(half * 2.5, np.array([2.5, 5], np.float16))
+checks.equal(True + half, np.array([2, 3], np.float16))
+small = Tensor.wrap(np.array([1, 2], np.int8))
+checks.equal(3 - small, np.array([2, 1], np.int8))
+checks.equal(half + np.float32(1), np.array([2, 3], np.float32))
+checks.equal(np.float32(1) * small, np.array([1, 2], np.float32))
+
+# %% nbgrader={"grade": true, "grade_id": "operand_lists", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""Lists and tuples are read as Tensor reads them."""
+### BEGIN HIDDEN TESTS
+table = np.arange(6, dtype=np.float32).reshape(2, 3)
+t = Tensor.wrap(table)
+checks.equal(t * [0.1, 0.2, 0.3], table * np.array([0.1, 0.2, 0.3], np.float32))
+checks.equal([[1.0], [2.0]] - t, np.array([[1], [2]], np.float32) - table)
+checks.equal(t * (1.0, 2.0, 3.0), table * np.array([1, 2, 3], np.float32))
+### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "operand_strangers", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""Anything else is left to Python: no sum, no order, and equal to nothing."""
+### BEGIN HIDDEN TESTS
+t = Tensor.wrap(np.array([1, 2], np.float32))
+for stranger in [None, "text", {"a": 1}, b"bytes"]:
+    checks.refuses(TypeError, operator.add, t, stranger)
+    checks.refuses(TypeError, operator.sub, stranger, t)
+    checks.refuses(TypeError, operator.lt, t, stranger)
+    equal = t == stranger
+    assert equal is False, f"t == {stranger!r} is {equal!r}, expected False"
+    differ = t != stranger
+    assert differ is True, f"t != {stranger!r} is {differ!r}, expected True"
+### END HIDDEN TESTS
+
+# %% [markdown]
+r"""
+A linear layer in one line, and what it says when the shapes do not fit.
+"""
+
+# %%
+x = Tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+weights, bias = Tensor(np.eye(3, 2, dtype=np.float32)), Tensor([0.5, -0.5])
+print(x @ weights + bias)
+for wrong in [lambda: x @ x, lambda: x + bias, lambda: x.reshape(4, -1)]:
+    try:
+        wrong()
+    except ValueError as error:
+        print(error)
+
+# %% [markdown]
+r"""
+What the class costs beside the array it holds: a fixed time an operation, which no longer counts
+once the arrays are large.
+"""
+
+# %%
+steps = {
+    "array + array": lambda array, tensor: array + array,
+    "tensor + tensor": lambda array, tensor: tensor + tensor,
+    "Tensor(array)": lambda array, tensor: Tensor(array),
+    "Tensor.wrap(array)": lambda array, tensor: Tensor.wrap(array),
+}
+print("microseconds".ljust(20), *(f"{size:>10,}" for size in [1, 1000, 100_000]), "elements")
+for name, step in steps.items():
+    times = []
+    for size in [1, 1000, 100_000]:
+        array = np.ones(size, np.float32)
+        operands = array, Tensor.wrap(array)
+        seconds = min(timeit.repeat(lambda s=step, o=operands: s(*o), number=100, repeat=5)) / 100
+        times.append(f"{seconds * 1e6:10.2f}")
+    print(name.ljust(20), *times)

@@ -1,0 +1,423 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+r"""
+# Activations
+> The functions between the layers: ReLU, sigmoid, tanh and softmax.
+
+Two layers in a row are one layer: a product of matrices is a matrix. What makes a network more than
+that is a function between them that is not linear. You write four. Each has a definition of one
+line; the work is to make it right where numbers of 16, 32 or 64 bits end.
+"""
+
+# %%
+#| default_exp core.activations
+
+# %%
+#| export
+import numpy as np
+
+from tinytorch.core.tensor import Tensor
+
+# %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false}
+from tinytorch.lab import checks
+
+# %% [markdown]
+r"""
+An activation is called like a function. It takes a tensor, an array or a list, and returns a new
+tensor. What the four have in common is given: `as_array` finds the numbers, and `as_floats` also
+turns whole numbers into float32.
+"""
+
+
+# %%
+#| export
+class Activation:
+    """A function of a tensor, as an object: ``activation(x)`` is ``activation.forward(x)``."""
+
+    def __call__(self, x):
+        return self.forward(x)
+
+    def __repr__(self):
+        return f"{type(self).__name__}()"
+
+
+def as_array(x) -> np.ndarray:
+    """Return the numbers of a Tensor, an array or a list; the first two are not copied."""
+    if isinstance(x, Tensor):
+        return x.data
+    return Tensor.wrap(x).data if isinstance(x, np.ndarray) else Tensor(x).data
+
+
+def as_floats(x) -> np.ndarray:
+    """Return the numbers as floating point: integers and booleans become float32."""
+    array = as_array(x)
+    return array if array.dtype.kind == "f" else array.astype(np.float32)
+
+
+# %% [markdown]
+r"""
+## 1. ReLU
+
+$$\operatorname{relu}(x) = \max(0, x)$$
+
+Its slope is 1 where $x$ is positive, so a gradient passes there undiminished. The result has the
+dtype of the input. NaN stays NaN: a fault in the data should show up in the loss and not turn into
+a harmless 0.
+
+**Exercise 1** (1 line). Write the middle of `ReLU.forward`.
+
+*Hint: a comparison with NaN is false, so `np.where(x > 0, x, 0)` loses it. `np.maximum` does not.*
+"""
+
+
+# %% nbgrader={"grade": false, "grade_id": "ReLU", "locked": false, "schema_version": 3, "solution": true}
+#| export
+class ReLU(Activation):
+    """max(0, x), element by element."""
+
+    def forward(self, x) -> Tensor:
+        """Return max(0, x).
+
+        Parameters
+        ----------
+        x : Tensor or array_like
+
+        Returns
+        -------
+        Tensor
+            In the shape and dtype of `x`. NaN stays NaN.
+        """
+        x = as_array(x)
+        ### BEGIN SOLUTION
+        result = np.maximum(x, x.dtype.type(0))
+        ### END SOLUTION
+        return Tensor.wrap(result)
+
+
+# %% nbgrader={"grade": true, "grade_id": "ReLU_values", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""Negative numbers become 0, the others stay, in any shape; the input is left alone."""
+x = np.array([[-2, -0.5, 0], [0.5, 3, -1]], np.float32)
+expected = np.array([[0, 0, 0], [0.5, 3, 0]], np.float32)
+checks.equal(checks.call(ReLU(), x), expected)
+checks.equal(checks.call(ReLU(), Tensor(x)), expected)
+checks.equal(checks.call(ReLU().forward, x[:, ::2]), expected[:, ::2])
+checks.equal(ReLU()([-1.5, 1.5]), np.array([0, 1.5], np.float32))
+
+# %% nbgrader={"grade": true, "grade_id": "ReLU_dtypes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""The dtype stays, NaN and infinity pass, and so do zero-size and 0-d inputs."""
+### BEGIN HIDDEN TESTS
+for dtype in ["float16", "float64", "int8", "int64", "uint8", "bool"]:
+    x = np.array([0, 1, 1], dtype)
+    checks.equal(checks.call(ReLU(), x), x, dtype)
+checks.equal(ReLU()(np.array([-3, 4], np.int8)), np.array([0, 4], np.int8))
+special = np.array([np.nan, np.inf, -np.inf], np.float32)
+checks.equal(ReLU()(special), np.array([np.nan, np.inf, 0], np.float32))
+checks.equal(ReLU()(np.zeros((0, 3), np.float32)), np.zeros((0, 3), np.float32))
+checks.equal(ReLU()(np.array(-2.0)), np.array(0.0))
+### END HIDDEN TESTS
+
+# %% [markdown]
+r"""
+## 2. Sigmoid
+
+$$\sigma(x) = \frac{1}{1 + e^{-x}} = \frac{e^{x}}{1 + e^{x}}$$
+
+The first form overflows for very negative $x$, the second for very positive: $e^{12}$ is already
+infinite in float16, $e^{89}$ in float32. Use each where its exponent is negative, and nothing
+overflows: the exponential lies between 0 and 1.
+
+Clipping $x$ avoids the overflow too, and returns wrong values beyond the clip.
+
+**Exercise 2** (about 2 lines). Write the middle of `Sigmoid.forward`.
+
+*Hint: both forms need only $e^{-|x|}$.*
+"""
+
+
+# %% nbgrader={"grade": false, "grade_id": "Sigmoid", "locked": false, "schema_version": 3, "solution": true}
+#| export
+class Sigmoid(Activation):
+    """1 / (1 + exp(-x)), element by element."""
+
+    def forward(self, x) -> Tensor:
+        """Return 1 / (1 + exp(-x)), to full relative precision and without overflow.
+
+        Parameters
+        ----------
+        x : Tensor or array_like
+
+        Returns
+        -------
+        Tensor
+            In the shape of `x`. Floating-point dtypes are kept, all others become float32. NaN
+            stays NaN.
+        """
+        x = as_floats(x)
+        ### BEGIN SOLUTION
+        e = np.exp(-np.abs(x))
+        result = np.where(x >= 0, 1 / (1 + e), e / (1 + e))
+        ### END SOLUTION
+        return Tensor.wrap(result)
+
+
+# %% nbgrader={"grade": true, "grade_id": "Sigmoid_values", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""One half at 0, mirrored about it, in any shape; the input is left alone."""
+x = np.array([[-4, -1, 0], [0.25, 1, 4]], np.float32)
+expected = (1 / (1 + np.exp(-x.astype(np.float64)))).astype(np.float32)
+checks.close(checks.call(Sigmoid(), x), expected)
+checks.close(checks.call(Sigmoid(), Tensor(x.T)), expected.T)
+checks.close(Sigmoid()([0.0]), np.array([0.5], np.float32))
+
+# %% nbgrader={"grade": true, "grade_id": "Sigmoid_extremes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""Far from 0 it is 0 or 1, with all the digits that the dtype has; NaN stays NaN."""
+### BEGIN HIDDEN TESTS
+far = np.array([-np.inf, -1e4, 1e4, np.inf, np.nan], np.float32)
+checks.equal(Sigmoid()(far), np.array([0, 0, 1, 1, np.nan], np.float32))
+small = np.array([-80, -40, -20], np.float32)
+checks.close(Sigmoid()(small), np.exp(small.astype(np.float64)).astype(np.float32), 1e-5, 0)
+wide = np.array([-700.0, -600.0, -50.0])
+checks.close(Sigmoid()(wide), np.exp(wide), 1e-12, 0)
+half = np.array([-12, -11.5, 12], np.float16)
+true = 1 / (1 + np.exp(-half.astype(np.float64)))
+checks.close(Sigmoid()(half), true.astype(np.float16), 0.05, 0)
+### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "Sigmoid_dtypes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""Floating-point dtypes stay, all others become float32; zero-size and 0-d inputs work."""
+### BEGIN HIDDEN TESTS
+for dtype in ["float16", "float32", "float64"]:
+    checks.close(Sigmoid()(np.array([0, 1], dtype)), np.array([0.5, 0.7310586], dtype), 1e-3)
+for dtype in ["int8", "int64", "uint8", "bool"]:
+    checks.close(Sigmoid()(np.array([0, 1], dtype)), np.array([0.5, 0.7310586], np.float32))
+checks.close(Sigmoid()(np.array([-128], np.int8)), np.array([np.exp(-128)], np.float32))
+checks.equal(Sigmoid()(np.zeros((2, 0), np.float32)), np.zeros((2, 0), np.float32))
+checks.equal(Sigmoid()(np.array(0.0)), np.array(0.5))
+### END HIDDEN TESTS
+
+# %% [markdown]
+r"""
+The definition typed in directly, clipping at 20, and yours, far down in float32; the last line is
+the truth.
+"""
+
+# %%
+x = np.array([-10, -30, -60, -100], np.float32)
+with np.errstate(over="ignore"):
+    print("definition ", 1 / (1 + np.exp(-x)))
+print("clipped    ", 1 / (1 + np.exp(-np.clip(x, -20, 20))))
+print("Sigmoid    ", Sigmoid()(x).data)
+print("in float64 ", 1 / (1 + np.exp(-x.astype(np.float64))))
+
+# %% [markdown]
+r"""
+## 3. Tanh
+
+$$\tanh x = \frac{e^{x} - e^{-x}}{e^{x} + e^{-x}}$$
+
+A sigmoid stretched to run from -1 to 1. Typed in like this it is $\infty / \infty$ for large $x$.
+Near 0 it fails more quietly: two numbers close to 1 are subtracted, and the digits in which they
+differ are those that rounding took. `np.expm1` computes $e^x - 1$ without that loss:
+
+$$\tanh |x| = \frac{-m}{m + 2}, \qquad m = e^{-2|x|} - 1$$
+
+**Exercise 3** (about 2 lines). Write the middle of `Tanh.forward` with `np.expm1`.
+
+*Hint: `np.copysign` gives the sign of $x$ back, also that of -0.*
+"""
+
+
+# %% nbgrader={"grade": false, "grade_id": "Tanh", "locked": false, "schema_version": 3, "solution": true}
+#| export
+class Tanh(Activation):
+    """The hyperbolic tangent, element by element."""
+
+    def forward(self, x) -> Tensor:
+        """Return tanh(x), to full relative precision.
+
+        Parameters
+        ----------
+        x : Tensor or array_like
+
+        Returns
+        -------
+        Tensor
+            In the shape of `x`. Floating-point dtypes are kept, all others become float32. NaN
+            stays NaN.
+        """
+        x = as_floats(x)
+        ### BEGIN SOLUTION
+        m = np.expm1(-2 * np.abs(x))
+        result = np.copysign(m / (m + 2), x)
+        ### END SOLUTION
+        return Tensor.wrap(result)
+
+
+# %% nbgrader={"grade": true, "grade_id": "Tanh_values", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""The hyperbolic tangent, in any shape; the input is left alone."""
+x = np.array([[-3, -1, 0], [0.25, 1, 3]], np.float32)
+expected = np.tanh(x.astype(np.float64)).astype(np.float32)
+checks.close(checks.call(Tanh(), x), expected)
+checks.close(checks.call(Tanh(), Tensor(x.T)), expected.T)
+checks.close(Tanh()([-0.5]), np.array([np.tanh(-0.5)], np.float32))
+
+# %% nbgrader={"grade": true, "grade_id": "Tanh_precision", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""Small numbers keep their digits and -0 its sign, large ones give 1 or -1, NaN stays NaN."""
+### BEGIN HIDDEN TESTS
+small = np.array([1e-30, -1e-8, 1e-5, -1e-3], np.float32)
+checks.close(Tanh()(small), np.tanh(small.astype(np.float64)).astype(np.float32), 1e-6, 0)
+far = np.array([100, -100, 1e30, -1e30, np.inf, -np.inf, np.nan], np.float32)
+checks.equal(Tanh()(far), np.array([1, -1, 1, -1, 1, -1, np.nan], np.float32))
+checks.equal(Tanh()(np.array([0.0, -0.0])), np.array([0.0, -0.0]), signed_zero=True)
+### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "Tanh_dtypes", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""Floating-point dtypes stay, all others become float32; zero-size and 0-d inputs work."""
+### BEGIN HIDDEN TESTS
+for dtype in ["float16", "float32", "float64"]:
+    checks.close(Tanh()(np.array([0, 1], dtype)), np.array([0, 0.7615942], dtype), 2e-3)
+for dtype in ["int8", "int64", "uint8", "bool"]:
+    checks.close(Tanh()(np.array([0, 1], dtype)), np.array([0, 0.7615942], np.float32))
+checks.equal(Tanh()(np.zeros((0, 2), np.float64)), np.zeros((0, 2)))
+checks.close(Tanh()(np.array(1.0)), np.tanh(np.array(1.0)), 1e-12)
+### END HIDDEN TESTS
+
+# %% [markdown]
+r"""
+How many digits survive near 0: the relative error of the definition typed in, and of yours, in
+float32.
+"""
+
+# %%
+x = np.array([1e-1, 1e-3, 1e-5, 1e-7], np.float32)
+true = np.tanh(x.astype(np.float64))
+typed_in = (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x))
+for number, first, second in zip(
+    x, abs(typed_in / true - 1), abs(Tanh()(x).data / true - 1), strict=True
+):
+    print(f"x = {number:7.0e}   definition {first:8.1e}   Tanh {second:8.1e}")
+
+# %% [markdown]
+r"""
+## 4. Softmax
+
+$$\operatorname{softmax}(x)_i = \frac{e^{x_i}}{\sum_j e^{x_j}}$$
+
+Scores in, shares out: positive and adding up to 1, for each row of a batch on its own. A score of
+89 overflows float32. But the shares stay the same when every score of a row loses the same amount;
+take away the largest, and the largest exponential is $e^0 = 1$.
+
+**Exercise 4** (about 3 lines). Write the middle of `Softmax.forward`. A row may be empty.
+
+*Hint: `keepdims`, and the `initial` of `np.max` for rows without scores.*
+"""
+
+
+# %% nbgrader={"grade": false, "grade_id": "Softmax", "locked": false, "schema_version": 3, "solution": true}
+#| export
+class Softmax(Activation):
+    """exp(x) over its sum along the last axis."""
+
+    def forward(self, x) -> Tensor:
+        """Return shares that are positive and add up to 1 along the last axis.
+
+        Parameters
+        ----------
+        x : Tensor or array_like, shape (..., n)
+
+        Returns
+        -------
+        Tensor, shape (..., n)
+            Floating-point dtypes are kept, all others become float32. A row with NaN or +inf, or
+            with nothing but -inf, is NaN.
+
+        Raises
+        ------
+        ValueError
+            If `x` is a single number, which has no last axis.
+        """
+        x = as_floats(x)
+        if x.ndim == 0:
+            raise ValueError(f"softmax needs at least one axis, got the number {x}")
+        ### BEGIN SOLUTION
+        largest = x.max(axis=-1, keepdims=True, initial=-np.inf)
+        e = np.exp(x - largest)
+        result = e / e.sum(axis=-1, keepdims=True)
+        ### END SOLUTION
+        return Tensor.wrap(result)
+
+
+# %% nbgrader={"grade": true, "grade_id": "Softmax_values", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""The shares of each row, which add up to 1; the input is left alone."""
+x = np.array([[1, 2, 3], [0, 0, 0], [-1, 4, 0]], np.float32)
+e = np.exp(x.astype(np.float64))
+expected = (e / e.sum(1, keepdims=True)).astype(np.float32)
+checks.close(checks.call(Softmax(), x), expected)
+checks.close(checks.call(Softmax(), Tensor(x)), expected)
+checks.close(checks.call(Softmax(), x[0]), expected[0])
+checks.close(np.asarray(Softmax()(x)).sum(axis=-1), np.ones(3, np.float32))
+
+# %% nbgrader={"grade": true, "grade_id": "Softmax_large_scores", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""Scores of any size: only the differences within a row count."""
+row = np.array([0, 1, 2], np.float32)
+expected = np.array([0.09003057, 0.24472847, 0.66524096], np.float32)
+checks.close(Softmax()(row + np.float32(1000)), expected)
+checks.close(Softmax()(row - np.float32(1000)), expected)
+checks.close(
+    Softmax()(np.array([[2000, 0], [-3000, 0]], np.float32)), np.array([[1, 0], [0, 1]], np.float32)
+)
+
+# %% nbgrader={"grade": true, "grade_id": "Softmax_axes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""The last of several axes, each row for itself, also when other rows are far larger."""
+### BEGIN HIDDEN TESTS
+cube = np.linspace(-3, 5, 24, dtype=np.float32).reshape(2, 3, 4) ** 2
+e = np.exp(cube.astype(np.float64))
+checks.close(checks.call(Softmax(), cube), (e / e.sum(-1, keepdims=True)).astype(np.float32))
+rows = np.array([[0, 1], [500, 501], [-500, -499]], np.float32)
+one = 1 / (1 + np.exp(-1))
+checks.close(checks.call(Softmax(), rows), np.tile(np.array([1 - one, one], np.float32), (3, 1)))
+checks.close(
+    Softmax()(np.asfortranarray(rows)), np.tile(np.array([1 - one, one], np.float32), (3, 1))
+)
+### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "Softmax_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""Empty rows, no rows, a score of -inf, NaN in one row, and the dtypes."""
+### BEGIN HIDDEN TESTS
+for shape in [(0,), (3, 0), (0, 3)]:
+    checks.equal(Softmax()(np.zeros(shape, np.float32)), np.zeros(shape, np.float32), f"{shape}")
+checks.equal(Softmax()(np.array([0, -np.inf, 0])), np.array([0.5, 0, 0.5]))
+mixed = np.array([[np.nan, 1], [0, 0]], np.float32)
+checks.equal(Softmax()(mixed), np.array([[np.nan, np.nan], [0.5, 0.5]], np.float32))
+for dtype, expected in [
+    ("float16", "float16"),
+    ("float64", "float64"),
+    ("int8", "float32"),
+    ("bool", "float32"),
+]:
+    checks.equal(Softmax()(np.array([1, 1], dtype)), np.array([0.5, 0.5], expected), dtype)
+checks.equal(Softmax()(np.array([-128, 127], np.int8)), np.array([0, 1], np.float32))
+### END HIDDEN TESTS
+
+# %% [markdown]
+r"""
+The four side by side. The three on the left look at each number alone; the shares of softmax add up
+to 1.
+"""
+
+# %%
+x = Tensor([-2.0, -0.5, 0.0, 0.5, 2.0])
+print("x        ", x.data)
+for activation in [ReLU(), Sigmoid(), Tanh(), Softmax()]:
+    print(f"{activation!r:10}", np.round(activation(x).data, 4))
