@@ -207,6 +207,27 @@ def test_a_test_can_pass_functions_that_run_in_the_worker(tiny):
     assert statuses(tiny, answer, source=with_test(tiny, body)) == [v.PASSED]
 
 
+def test_a_kernel_that_fills_an_array_is_seen_at_work_inside(tiny):
+    body = """
+    from tinytorch.lab import checks
+    def filled(n):
+        out = np.zeros(n)
+        double(np.ones(n), out)
+        return out
+    checks.equal(checks.inside(filled, 3), np.full(3, 2.0))
+    """
+    answer = "#| export\ndef double(x, out):\n    out[:] = 2 * x\n"
+    assert statuses(tiny, answer, source=with_test(tiny, body)) == [v.PASSED]
+    assert statuses(tiny, "#| export\ndef double(x, out):\n    out = 2 * x\n") == [v.FAILED]
+
+
+def test_constants_of_given_cells_are_the_instructors(tiny):
+    source = with_test(tiny, "assert WIDTH == 12 and double(WIDTH) == 24")
+    source = source.replace("import numpy as np", "import numpy as np\nTILE = 4\nWIDTH = 3 * TILE")
+    answer = "#| export\nWIDTH = 0\ndef double(x):\n    return 2 * x\n"
+    assert statuses(tiny, answer, source=source) == [v.PASSED]
+
+
 def test_objects_of_the_students_classes_work_through_proxies(tiny):
     body = """
     one = double(2)

@@ -19,6 +19,7 @@ import traceback
 
 import psutil
 
+from tinytorch.lab import checks
 from tinytorch.lab.checks import Mismatch
 from tito.grading import standins, verdict, wire
 from tito.source import is_stub
@@ -169,6 +170,7 @@ class Judge:
         self.broken: dict[str, dict] = {}  # cells that raised while loading
         self.binder: dict[str, str] = {}  # the cell that binds a name
         self.names = {"__name__": "__main__", "__builtins__": __builtins__}
+        checks.elsewhere = self.call
         self.student = {
             cell["id"]: job["answers"].get(cell["id"], cell["source"])
             for cell in job["cells"]
@@ -198,9 +200,18 @@ class Judge:
             for node in _statements(cell):
                 if isinstance(node, (ast.Import, ast.ImportFrom)):
                     self._execute(cell, [node])
-                for name in _bound(node):
+                names = _bound(node)
+                for name in names:
                     self.binder[name] = cell["id"]
-                    self.names[name] = _constant(node, standins.StandIn(self, name))
+                    self.names[name] = standins.StandIn(self, name)
+                if (
+                    names
+                    and cell["role"] == "given"
+                    and isinstance(node, (ast.Assign, ast.AnnAssign))
+                ):
+                    # A constant of the instructor's; one made of the student's functions stays a stand-in.
+                    with contextlib.suppress(Exception):
+                        self._execute(cell, [node])
 
     def ask(self, request):
         """Ask the worker, starting one if there is none; stand-ins and proxies call this."""
@@ -215,6 +226,11 @@ class Judge:
         except WorkerGone:
             self.worker = None
             raise
+
+    def call(self, function, args, kwargs):
+        """Run a helper of the tests in the worker; `checks.inside` asks for it."""
+        request = {"op": "call", "target": function, "args": list(args), "kwargs": kwargs}
+        return self.ask(request)["value"]
 
     def judge(self, cell) -> verdict.Verdict:
         started = time.perf_counter()
@@ -355,14 +371,6 @@ def _bound(node):
         for name in ast.walk(target)
         if isinstance(name, ast.Name)
     ]
-
-
-def _constant(node, otherwise):
-    """The value of a constant in given code; anything else is asked of the worker."""
-    if isinstance(node, (ast.Assign, ast.AnnAssign)):
-        with contextlib.suppress(ValueError, TypeError):
-            return ast.literal_eval(node.value)
-    return otherwise
 
 
 def _run(source, name, names):
