@@ -1,16 +1,13 @@
 """The course on disk: where it is, which modules it has, and mistakes the reader can mend."""
 
 import configparser
-import difflib
 import os
 import re
-import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import yaml
-
+# Imports that few commands need stand where they are used: `tito --version` must stay quick.
 PASSED, FAILED, USAGE, BROKEN, UNDECIDED, BUG = 0, 1, 2, 3, 4, 70
 
 
@@ -144,6 +141,8 @@ class Course:
         key = wanted.strip().rstrip("/").rpartition("/")[2].lower().replace("-", "_")
         if key in names:
             return names[key]
+        import difflib
+
         near = difflib.get_close_matches(key, names, n=1)
         listing = ", ".join(module.name for module in self.modules) or "none"
         hint = f"did you mean {names[near[0]].topic}?" if near else f"the modules are: {listing}"
@@ -185,6 +184,8 @@ def find(start: str | Path | None = None) -> Course:
 
 def read_yaml(path: Path) -> dict:
     """Read a YAML mapping."""
+    import yaml
+
     try:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         content = yaml.load(path.read_text(encoding="utf-8"), loader)
@@ -197,6 +198,8 @@ def read_yaml(path: Path) -> dict:
 
 def write(path: Path, text: str) -> None:
     """Write a whole file or nothing: to a temporary file beside it, then in its place."""
+    import tempfile
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

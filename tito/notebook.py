@@ -3,12 +3,7 @@
 import ast
 import hashlib
 import re
-import sys
 from dataclasses import dataclass
-
-# jsonschema compiles a grammar for international addresses when it finds this package: 1.2 s of CPU
-# for a format that no notebook uses. It takes the absence of the package for a no.
-sys.modules.setdefault("rfc3987_syntax", None)
 
 import jupytext
 import nbformat
