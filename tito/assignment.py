@@ -3,7 +3,7 @@
 import copy
 import re
 
-from tito import notebook as nb
+from tito import lesson
 from tito.course import TitoError, one_line
 
 # Shorter lines (a return, an else) stand in any program and prove nothing.
@@ -35,7 +35,7 @@ def student_version(notebook):
 def leaks(notebook, released) -> list[str]:
     """Lines of solutions and hidden tests that a released notebook still shows."""
     text = "\n".join(cell.source for cell in released.cells)
-    found = [marker for marker in (nb.BEGIN_SOLUTION, nb.BEGIN_HIDDEN) if marker in text]
+    found = [marker for marker in (lesson.BEGIN_SOLUTION, lesson.BEGIN_HIDDEN) if marker in text]
     shown = {" ".join(line.split()) for line in text.split("\n")}
     public = {" ".join(line.split()) for cell in notebook.cells for line in _visible(cell.source)}
     for cell in notebook.cells:
@@ -51,9 +51,9 @@ def _regions(source: str):
     inside = False
     for line in source.split("\n"):
         mark = line.strip()
-        if mark in (nb.BEGIN_SOLUTION, nb.BEGIN_HIDDEN):
+        if mark in (lesson.BEGIN_SOLUTION, lesson.BEGIN_HIDDEN):
             inside = True
-        elif mark in (nb.END_SOLUTION, nb.END_HIDDEN):
+        elif mark in (lesson.END_SOLUTION, lesson.END_HIDDEN):
             inside = False
         else:
             yield line, inside
@@ -69,7 +69,9 @@ def _visible(source):
 
 def solution_region(source: str) -> re.Match:
     """The one place between the markers of a solution cell: groups indent and body."""
-    pattern = rf"^(?P<indent>[ \t]*){nb.BEGIN_SOLUTION}\n(?P<body>.*?)^[ \t]*{nb.END_SOLUTION}"
+    pattern = (
+        rf"^(?P<indent>[ \t]*){lesson.BEGIN_SOLUTION}\n(?P<body>.*?)^[ \t]*{lesson.END_SOLUTION}"
+    )
     found = list(re.finditer(pattern, source, flags=re.MULTILINE | re.DOTALL))
     if len(found) != 1:
         raise ValueError(f"{len(found)} solution regions")

@@ -117,7 +117,7 @@ def _some(modules):
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def test(course, modules, inline_only, package_only, junit, as_json):
     """Export a module, then tell test by test what is right and what is wrong."""
-    from tito import package, records, report, testing
+    from tito import records, report, testing
     from tito.grading import verdict as v
 
     if inline_only and package_only:
@@ -127,13 +127,13 @@ def test(course, modules, inline_only, package_only, junit, as_json):
     results = []
     say = functools.partial(click.echo, err=as_json)
     for module in _some(modules):
-        package.export(module)
+        testing.export(module)
         say(report.heading(module.number, module.about["title"]))
         verdicts, exercise = [], ""
         for each in testing.inline(module) if not package_only else ():
             if each.exercise != exercise:
                 exercise = each.exercise
-                say(f"  {exercise}")
+                say("  " + click.style(exercise, bold=True))
             say(report.test_line(each))
             verdicts.append(each)
         packaged = [] if inline_only else testing.package(module)
@@ -143,7 +143,7 @@ def test(course, modules, inline_only, package_only, junit, as_json):
         if not package_only:
             say(report.score_line(result))
         if not inline_only and not package_only:
-            records.remember(module, result)
+            records.keep(module, result=result)
         results.append(result)
     if junit:
         courses.write(courses.Path(junit), testing.junit(results))

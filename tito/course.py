@@ -70,8 +70,8 @@ class Module:
         return self.folder / "variants.yaml"
 
     @property
-    def results(self) -> Path:
-        return self.course.build / "results" / f"{self.name}.json"
+    def record(self) -> Path:
+        return self.course.build / "records" / f"{self.name}.json"
 
     @cached_property
     def about(self) -> dict:

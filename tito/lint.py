@@ -8,6 +8,7 @@ import ast
 import re
 from dataclasses import dataclass
 
+from tito import lesson
 from tito import notebook as nb
 from tito.course import Module, TitoError
 from tito.source import is_exported
@@ -17,8 +18,8 @@ LOOKS_LIKE_EXPORT = re.compile(r"^\s*#\s*\|?\s*export(s|i|d)?\s*:?\s*$")
 DEFAULT_EXP = re.compile(r"^#\s*\|\s*default_exp\s+(\S+)\s*$", re.MULTILINE)
 FLAGS = ("grade", "locked", "solution")
 MARKERS = {
-    nb.BEGIN_SOLUTION: (nb.END_SOLUTION, "solution", "solution cell"),
-    nb.BEGIN_HIDDEN: (nb.END_HIDDEN, "test", "test cell"),
+    lesson.BEGIN_SOLUTION: (lesson.END_SOLUTION, "solution", "solution cell"),
+    lesson.BEGIN_HIDDEN: (lesson.END_HIDDEN, "test", "test cell"),
 }
 
 
@@ -45,7 +46,7 @@ def check(module: Module, notebook, text: str) -> None:
 def find(module: Module, notebook, text: str) -> list[Problem]:
     """List every problem of a source, in the order of its lines."""
     cells = nb.cells(notebook, text)
-    authored = nb.BEGIN_SOLUTION in text
+    authored = lesson.BEGIN_SOLUTION in text
     problems = list(_file(module, notebook, cells, text))
     seen: dict[str, int] = {}
     exercises = [cell.id for cell in cells if cell.role == "solution"]
@@ -186,10 +187,10 @@ def _markers(cell, authored):
                 f"{begin} and {end} do not pair up in {cell.id}",
                 "a line that begins with # %% starts a new cell and may have cut this one",
             )
-    if authored and cell.role == "solution" and nb.BEGIN_SOLUTION not in lines:
+    if authored and cell.role == "solution" and lesson.BEGIN_SOLUTION not in lines:
         yield Problem(
             cell.line,
-            f"{cell.id} has no {nb.BEGIN_SOLUTION}",
+            f"{cell.id} has no {lesson.BEGIN_SOLUTION}",
             "nbgrader would replace the whole cell",
         )
 

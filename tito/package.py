@@ -12,7 +12,7 @@ import nbformat
 from nbdev.export import nb_export
 from nbdev.maker import ModuleMaker
 
-from tito import lint
+from tito import lint, records
 from tito import notebook as nb
 from tito.course import Module, TitoError, one_line, write
 from tito.source import digest_line, read_text
@@ -21,10 +21,11 @@ from tito.source import digest_line, read_text
 def export(module: Module) -> bool:
     """Write a module's package file if it differs; tell whether it did."""
     text = render(module)
-    if _on_disk(module) == text:
-        return False
-    write(module.package, text)
-    return True
+    changed = _on_disk(module) != text
+    if changed:
+        write(module.package, text)
+    records.keep_export(module)
+    return changed
 
 
 def stale(module: Module) -> bool:

@@ -1,25 +1,66 @@
-"""The last result of each module, kept for `tito status`."""
+"""What was made of a source: its cells, its package file, its last result. Kept so that a source that
+did not change is not read as a notebook, exported or judged anew."""
 
 import contextlib
 import hashlib
 import json
+from dataclasses import asdict
+from pathlib import Path
 
 from tito.course import Module, write
+from tito.lesson import Cell
+
+# The package file also depends on these.
+MAKERS = [Path(__file__).with_name(name) for name in ("notebook.py", "lint.py", "package.py")]
 
 
-def remember(module: Module, result: dict) -> None:
-    """Keep a result, with what it was a result of."""
-    write(module.results, json.dumps(result | {"source": _fingerprint(module)}))
-
-
-def last(module: Module) -> dict | None:
+def result(module: Module) -> dict | None:
     """The last result, if the source is still the one it was a result of."""
-    with contextlib.suppress(OSError, ValueError):
-        result = json.loads(module.results.read_text(encoding="utf-8"))
-        if result["source"] == _fingerprint(module):
-            return result
-    return None
+    return _known(module).get("result")
 
 
-def _fingerprint(module: Module) -> str:
-    return hashlib.sha256(module.source.read_bytes()).hexdigest()
+def cells(module: Module) -> list[Cell]:
+    """The lesson's cells; reads the notebook if the source changed."""
+    known = _known(module).get("cells")
+    if known is None:
+        from tito import notebook
+        from tito.source import read_text
+
+        text = read_text(module.source)
+        found = notebook.cells(notebook.parse(text, module.source), text)
+        keep(module, cells=[asdict(cell) for cell in found])
+        return found
+    return [Cell(**cell) for cell in known]
+
+
+def is_exported(module: Module) -> bool:
+    """Whether the package file is the one that was made of this source, to the byte."""
+    package = _known(module).get("package")
+    return package is not None and package == _digest([module.package])
+
+
+def keep(module: Module, **parts) -> None:
+    """Add to what is known of the source as it stands; what was known of another is dropped."""
+    write(module.record, json.dumps(_known(module) | parts))
+
+
+def keep_export(module: Module) -> None:
+    """Note that the package file is what this source makes."""
+    keep(module, package=_digest([module.package]))
+
+
+def _known(module: Module) -> dict:
+    source = _digest([module.source, module.course.root / "constraints.txt", *MAKERS])
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        record = json.loads(module.record.read_text(encoding="utf-8"))
+        if record["source"] == source:
+            return record
+    return {"source": source}
+
+
+def _digest(paths) -> str | None:
+    digest = hashlib.sha256()
+    for path in paths:
+        with contextlib.suppress(OSError):
+            digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()

@@ -20,10 +20,10 @@ def test_line(verdict: v.Verdict) -> str:
     word = f"{WORDS.get(verdict.status, verdict.status):11}"
     points = f"{verdict.points:g}/{verdict.max_points:g}"
     head = f" {points:>5} {verdict.seconds:6.2f} s  "
-    title = wrap(verdict.title, "  " + " " * len(word + head)).lstrip()
-    lines = ["  " + click.style(word, fg=COLOURS.get(verdict.status, "red")) + head + title]
+    title = wrap(verdict.title, "    " + " " * len(word + head)).lstrip()
+    lines = ["    " + click.style(word, fg=COLOURS.get(verdict.status, "red")) + head + title]
     if verdict.message and verdict.status != v.SKIPPED:
-        lines += [wrap(line, " " * 14) for line in verdict.message.split("\n")[:6] if line.strip()]
+        lines += [wrap(line, " " * 16) for line in verdict.message.split("\n")[:6] if line.strip()]
     return "\n".join(lines)
 
 

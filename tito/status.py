@@ -34,7 +34,7 @@ def _state(module: Module) -> dict:
     row["export"] = _export(module)
     exercises = [cell for cell, head in zip(cells, heads, strict=True) if SOLUTION.search(head)]
     stubs = sum(map(is_stub, exercises))
-    result = records.last(module)
+    result = records.result(module)
     if stubs and stubs == len(exercises):
         row["state"] = "not started"
     elif result is None:

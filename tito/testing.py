@@ -10,20 +10,25 @@ import xml.etree.ElementTree as xml
 from collections.abc import Iterator
 from pathlib import Path
 
-from tito import notebook as nb
+from tito import records
 from tito.course import Module, TitoError
 from tito.grading import job, supervisor
 from tito.grading import verdict as v
-from tito.source import read_text
 
 KEPT = 400  # folders of cells kept for their compiled code
 
 
+def export(module: Module) -> None:
+    """Bring the package file up to date, at no cost if it is."""
+    if not records.is_exported(module):
+        from tito import package
+
+        package.export(module)
+
+
 def inline(module: Module) -> Iterator[v.Verdict]:
     """Judge the module's own notebook, one verdict a test cell."""
-    source = read_text(module.source)
-    cells = nb.cells(nb.parse(source, module.source), source)
-    yield from supervisor.run(job.make(module, cells, scratch(module)))
+    yield from supervisor.run(job.make(module, records.cells(module), scratch(module)))
 
 
 def scratch(module: Module) -> Path:

@@ -2,8 +2,8 @@
 
 from dataclasses import asdict, dataclass, field
 
-from tito import notebook as nb
 from tito.course import Module
+from tito.lesson import Cell
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Job:
     scratch: str = ""  # where the worker keeps the cells it runs
 
 
-def make(module: Module, cells: list[nb.Cell], scratch, answers=None, only=None) -> Job:
+def make(module: Module, cells: list[Cell], scratch, answers=None, only=None) -> Job:
     """Make the job of judging `answers`; without them the module's own cells are judged."""
     later = [each.import_name for each in module.course.modules if each.number >= module.number]
     return Job(
