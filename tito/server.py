@@ -1,13 +1,11 @@
 """JupyterLab on one module."""
 
-import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import time
 
-import jupytext
 import nbformat
 
 from tito import notebook as nb
@@ -19,11 +17,14 @@ def serve(module: Module, *, browser: bool) -> int:
     """Run JupyterLab with the module's notebook open until it is stopped; returns its exit code."""
     prepare(module)
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={module.course.root}"]
-    command += [str(module.notebook)] if browser else ["--no-browser", str(module.notebook)]
+    command += ["--ServerApp.ip=127.0.0.1", str(module.notebook)]
+    command += [] if browser else ["--no-browser"]
+    command += ["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []  # a container
     path = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
-    with contextlib.suppress(KeyboardInterrupt):
-        return subprocess.call(command, env=os.environ | {"PATH": path})
-    return 0
+    environment = os.environ | {"PATH": path}
+    if os.name == "posix":  # become the server, so that whoever ends this process ends it
+        os.execve(sys.executable, command, environment)
+    return subprocess.call(command, env=environment)
 
 
 def prepare(module: Module) -> None:
@@ -49,8 +50,17 @@ def prepare(module: Module) -> None:
             )
         kept = module.notebook.with_suffix(f".{time.strftime('%Y%m%d-%H%M%S')}.ipynb")
         shutil.copy2(module.notebook, kept)
-        jupytext.combine.combine_inputs_with_outputs(fresh, old)
+        _keep_outputs(old, fresh)
     write(module.notebook, nbformat.writes(fresh))
+
+
+def _keep_outputs(old, fresh):
+    """Carry over the outputs of cells that say the same."""
+    before = {cell.id: cell for cell in old.cells if cell.cell_type == "code"}
+    for cell in fresh.cells:
+        same = before.get(cell.id)
+        if cell.cell_type == "code" and same is not None and same.source == cell.source:
+            cell.outputs, cell.execution_count = same.outputs, same.execution_count
 
 
 def _inputs(notebook):
