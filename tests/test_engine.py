@@ -155,12 +155,50 @@ def double(x):
         ("np.testing.assert_array_equal = lambda *a: None; return 0", v.FAILED, ""),
         ("import builtins; builtins.AssertionError = ZeroDivisionError; return 0", v.FAILED, ""),
         ("os.write(4, b'\\0' * 64); return 2 * x", v.KILLED, ""),
+        ("return np.zeros(70_000_000, np.uint8)", v.ERROR, "more than travel at once"),
     ],
 )
 def test_one_bad_call_has_its_verdict_and_the_next_test_is_graded(tiny, body, status, words):
     found = judge(tiny, ONE_BAD_CALL.format(body=body))
     assert [f.status for f in found.values()] == [status, v.PASSED]
     assert words in found["double_of_an_array"].message
+
+
+def test_an_exception_that_ends_loops_does_not_end_a_test(tiny):
+    source = with_test(tiny, "for x, y in zip([1, 2], map(double, [1, 2])):\n    assert y == 2 * x")
+    found = judge(tiny, "#| export\ndef double(x):\n    raise StopIteration\n", source)
+    assert found["double_own"].status == v.ERROR
+    assert "StopIteration" in found["double_own"].message
+
+
+def test_a_worker_that_stops_reading_is_ended(tiny):
+    (tiny.folder / "module.yaml").write_text("title: Tiny\nseconds: 0.4\n")
+    source = with_test(tiny, "double(0)\nimport time; time.sleep(0.5)\ndouble(np.zeros(1_000_000))")
+    answer = """
+    #| export
+    import os, signal, threading
+    def double(x):
+        threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGSTOP)).start()
+        return x
+    """
+    assert statuses(tiny, answer, source=source) == [v.TIMEOUT]
+
+
+def test_a_flood_of_answers_does_not_fill_the_judge(tiny):
+    answer = """
+    #| export
+    import os, threading, time
+    def double(x):
+        def flood():
+            while True:
+                for fd in range(3, 20):
+                    try: os.write(fd, b"\\0\\0\\0\\2\\0\\0\\0\\0{}" * 1000)
+                    except OSError: pass
+        threading.Thread(target=flood, daemon=True).start()
+        time.sleep(0.5)
+        return 2 * x
+    """
+    assert v.KILLED in statuses(tiny, answer)
 
 
 def test_a_sleeper_is_ended_by_the_clock_on_the_wall(tiny, monkeypatch):

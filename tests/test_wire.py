@@ -34,7 +34,7 @@ def refuse(_, value):
 
 def travel(value, **options):
     stream = io.BytesIO()
-    wire.write(stream, wire.Encoder(refuse, **options).message(value))
+    wire.write(stream, wire.pack(wire.Encoder(refuse, **options).message(value)))
     stream.seek(0)
     tree, buffers = wire.read(stream)
     return wire.Decoder(buffers, refuse).value(tree)
@@ -216,3 +216,8 @@ def test_any_bytes_are_a_message_a_wire_error_or_the_end(data):
 def test_a_message_that_announces_too_much_is_refused():
     with pytest.raises(wire.WireError):
         wire.read(io.BytesIO(wire.HEAD.pack(2**31, 2**31)))
+
+
+def test_what_is_too_large_is_refused_before_anything_is_sent():
+    with pytest.raises(wire.WireError, match="more than travel at once"):
+        travel(np.zeros(wire.LIMIT, np.uint8))

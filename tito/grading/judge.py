@@ -28,7 +28,14 @@ STARTS = 10  # workers that one student may use up
 WALL = 8  # wall seconds allowed for each second of CPU time: other work may hold the machine
 LOG_KEPT, LOG_ALLOWED = 256 * 1024, 32 * 2**20  # bytes of output
 START = [sys.executable, "-I", "-c", "from tito.grading.worker import main; main()"]
-BUILTIN_ERRORS = {n: t for n, t in wire.PLAIN_TYPES.items() if issubclass(t, BaseException)}
+# What a student's exception may come back as. Those that steer Python itself would end a test's loop
+# as if it had run to its end, and are not among them.
+STEERING = (StopIteration, StopAsyncIteration, BaseExceptionGroup)
+ERRORS = {
+    name: kind
+    for name, kind in wire.PLAIN_TYPES.items()
+    if issubclass(kind, Exception) and not issubclass(kind, STEERING)
+}
 
 
 class WorkerGone(BaseException):
@@ -53,9 +60,10 @@ class Worker:
             start_new_session=os.name == "posix",
         )
         self.decode = standins.decoder(judge)
-        self.replies: queue.Queue = queue.Queue()
+        self.requests: queue.SimpleQueue = queue.SimpleQueue()
+        self.replies: queue.Queue = queue.Queue(maxsize=2)
         self.log, self.logged = bytearray(), 0
-        for target in (self._read_replies, self._read_log):
+        for target in (self._write_requests, self._read_replies, self._read_log):
             threading.Thread(target=target, daemon=True).start()
         self._send({"cells": job["scratch"], "hidden": job["hidden_modules"]})
 
@@ -79,6 +87,7 @@ class Worker:
                 os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
         self.process.wait()
+        self.requests.put(None)
 
     def said_since(self, count) -> str:
         """The last lines that the student's code printed after `count` bytes of output."""
@@ -102,8 +111,7 @@ class Worker:
 
     def _send(self, request):
         encoder = wire.Encoder(standins.encode, keep_strides=True)
-        with contextlib.suppress(BrokenPipeError, OSError):  # _wait tells why the worker is gone
-            wire.write(self.process.stdin, encoder.message(request))
+        self.requests.put(wire.pack(encoder.message(request)))
 
     def _wait(self):
         started, budget = time.monotonic(), None
@@ -142,6 +150,12 @@ class Worker:
     def _gone(self, status, message):
         self.end()
         return WorkerGone(status, message)
+
+    def _write_requests(self):
+        """A worker that does not read must not hold up the judge, so a thread writes."""
+        with contextlib.suppress(OSError):  # _wait tells why the worker is gone
+            while message := self.requests.get():
+                wire.write(self.process.stdin, message)
 
     def _read_replies(self):
         try:
@@ -261,7 +275,7 @@ class Judge:
             return verdict.PASSED, ""
         except WorkerGone as gone:
             return gone.status, f"{cell['exercise']} {gone}"
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
+        except Exception as error:
             unstarted = self._unstarted(error)
             if unstarted:
                 mine = unstarted == cell["exercise"]
@@ -336,7 +350,7 @@ class Judge:
             self.worker = None
             self.deadly[cell["id"]] = str(gone)
             self.broken[cell["id"]] = {"class": "the worker", "text": str(gone)}
-        except BaseException as error:
+        except Exception as error:
             self.broken[cell["id"]] = getattr(
                 error, "remote", {"class": type(error).__name__, "text": str(error)}
             )
@@ -380,13 +394,12 @@ def _run(source, name, names):
 
 
 def _rebuild(report):
-    """The worker's exception as the same built-in class."""
-    names = [name for name in report.get("builtin", ()) if name in BUILTIN_ERRORS]
-    kind = BUILTIN_ERRORS[names[0]] if names else Exception
+    """The worker's exception as the same built-in class, or the nearest that is safe to raise."""
+    kinds = [ERRORS[name] for name in report.get("builtin", ()) if name in ERRORS]
     try:
-        error = kind(report["text"])
+        error = kinds[0](report["text"]) if kinds else RuntimeError(report["text"])
     except TypeError:
-        error = Exception(report["text"])
+        error = RuntimeError(report["text"])
     for note in report.get("notes", ()):
         error.add_note(str(note))
     error.remote = report

@@ -14,7 +14,8 @@ import struct
 
 import numpy as np
 
-LIMIT = 256 * 2**20  # bytes of one message
+LIMIT = 64 * 2**20  # bytes of one message
+TREE_LIMIT = 8 * 2**20  # bytes of its JSON: parsing takes many times as much memory
 DEPTH = 24  # levels of nesting
 KINDS = "biufcmMSU"  # dtype kinds that travel: no objects, no structures
 HEAD = struct.Struct(">II")  # bytes of JSON, bytes of buffers
@@ -30,17 +31,20 @@ class WireError(Exception):
     """A value cannot travel, or a message is not one of ours."""
 
 
-def write(stream, message) -> None:
-    """Send one message: a tree that `Encoder` made, with its buffers."""
+def pack(message) -> list:
+    """The bytes of a message, in parts; raises `WireError` if it is too large to travel."""
     tree, buffers = message
-    head = json.dumps({"tree": tree, "sizes": [len(b) for b in buffers]}).encode("ascii", "replace")
+    head = json.dumps({"tree": tree, "sizes": [len(b) for b in buffers]}).encode("ascii")
     total = sum(len(b) for b in buffers)
-    if len(head) + total > LIMIT:
-        raise WireError(f"{len(head) + total} bytes are more than the {LIMIT} that travel at once")
-    stream.write(HEAD.pack(len(head), total))
-    stream.write(head)
-    for buffer in buffers:
-        stream.write(buffer)
+    if len(head) > TREE_LIMIT or len(head) + total > LIMIT:
+        raise WireError(f"{len(head) + total} bytes are more than travel at once")
+    return [HEAD.pack(len(head), total), head, *buffers]
+
+
+def write(stream, parts) -> None:
+    """Send a packed message."""
+    for part in parts:
+        stream.write(part)
     stream.flush()
 
 
@@ -50,7 +54,7 @@ def read(stream):
     if head is None:
         return None
     size, total = HEAD.unpack(head)
-    if size + total > LIMIT:
+    if size > TREE_LIMIT or size + total > LIMIT:
         raise WireError(f"a message of {size + total} bytes")
     text, raw = _exactly(stream, size), _exactly(stream, total)
     if text is None or raw is None:

@@ -213,13 +213,11 @@ def main() -> None:
             finally:
                 with contextlib.suppress(Exception):
                     sys.stdout.flush()
-            encoder = wire.Encoder(session.hold)
-            packed = encoder.message({"ok": True} | reply)
+            parts = wire.pack(wire.Encoder(session.hold).message({"ok": True} | reply))
         except (Exception, SystemExit, KeyboardInterrupt) as error:
-            packed = wire.Encoder(session.hold).message(
-                {"ok": False, "error": describe(error, session.cells)}
-            )
-        wire.write(outgoing, packed)
+            report = {"ok": False, "error": describe(error, session.cells)}
+            parts = wire.pack(wire.Encoder(session.hold).message(report))
+        wire.write(outgoing, parts)
 
 
 def _take_over_stdio():
