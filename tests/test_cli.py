@@ -92,6 +92,24 @@ def test_package_tests_are_run_and_reported(tiny):
     assert only.returncode == 1 and "doubled" not in only.stdout
 
 
+def test_package_tests_run_again_when_something_they_depend_on_changed(tiny):
+    tests = tiny.course.root / "tests"
+    tests.mkdir()
+    counter = tiny.course.root / "counter"
+    body = f"def test_it_holds():\n    open({str(counter)!r}, 'a').write('x')\n"
+
+    def runs():
+        assert tito("test", "tiny", course=tiny.course.root).returncode == 0
+        return len(counter.read_text())
+
+    (tests / "test_tiny.py").write_text(body)
+    assert (runs(), runs()) == (1, 1)
+    (tests / "test_tiny.py").write_text(body + "\n")
+    assert (runs(), runs()) == (2, 2)
+    tiny.source.write_text(read_text(tiny.source).replace("twice x", "two x"))
+    assert (runs(), runs()) == (3, 3)
+
+
 def test_status_tells_each_state(tiny):
     course = tiny.course.root
 

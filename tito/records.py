@@ -39,6 +39,27 @@ def is_exported(module: Module) -> bool:
     return package is not None and package == _digest([module.package])
 
 
+def package_tests(module: Module) -> list[dict] | None:
+    """What the package tests said, if they passed and nothing they depend on has changed since."""
+    known = _known(module).get("package_tests")
+    return known["verdicts"] if known and known["of"] == _package_test_inputs(module) else None
+
+
+def keep_package_tests(module: Module, verdicts: list[dict]) -> None:
+    """Note that the package tests passed."""
+    keep(module, package_tests={"of": _package_test_inputs(module), "verdicts": verdicts})
+
+
+def _package_test_inputs(module: Module) -> str:
+    course = module.course
+    packages = [each.package for each in (*course.requires(module), module)]
+    instruments = sorted((course.library / "lab").glob("*.py"))
+    versions = course.root / "constraints.txt"
+    return _digest(
+        [module.tests, module.tests.with_name("conftest.py"), versions, *packages, *instruments]
+    )
+
+
 def keep(module: Module, **parts) -> None:
     """Add to what is known of the source as it stands; what was known of another is dropped."""
     write(module.record, json.dumps(_known(module) | parts))

@@ -48,9 +48,22 @@ def scratch(module: Module) -> Path:
 
 
 def package(module: Module) -> list[v.Verdict]:
-    """Run the module's package tests; they carry no points."""
+    """The verdicts of the module's package tests, which carry no points.
+
+    Tests that passed are not run again before something they depend on has changed.
+    """
     if not module.tests.exists():
         return []
+    known = records.package_tests(module)
+    if known is not None:
+        return [v.Verdict(**verdict) for verdict in known]
+    found = _run_pytest(module)
+    if all(verdict.status in v.HARMLESS for verdict in found):
+        records.keep_package_tests(module, [vars(verdict) for verdict in found])
+    return found
+
+
+def _run_pytest(module: Module) -> list[v.Verdict]:
     with tempfile.TemporaryDirectory(prefix="tito-test-") as folder:
         report = Path(folder) / "report.xml"
         command = [
