@@ -136,8 +136,8 @@ def test(course, modules, inline_only, package_only, junit, as_json):
                 say("  " + click.style(exercise, bold=True))
             say(report.test_line(each))
             verdicts.append(each)
-        packaged = [] if inline_only else testing.package(module)
-        for line in report.package_lines(packaged):
+        packaged, ran = ([], True) if inline_only else testing.package(module)
+        for line in report.package_lines(packaged, ran):
             say(line)
         result = v.summary(module.name, None, verdicts + packaged)
         if not package_only:

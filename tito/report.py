@@ -27,14 +27,15 @@ def test_line(verdict: v.Verdict) -> str:
     return "\n".join(lines)
 
 
-def package_lines(verdicts: list[v.Verdict]) -> list[str]:
-    """The package tests on one line, and each that did not pass."""
+def package_lines(verdicts: list[v.Verdict], ran: bool) -> list[str]:
+    """The package tests on one line, and each that did not pass; `ran` now or before."""
     if not verdicts:
         return []
     counts = {status: sum(each.status == status for each in verdicts) for status in v.STATUSES}
     said = ", ".join(f"{n} {WORDS.get(status, status)}" for status, n in counts.items() if n)
     seconds = sum(each.seconds for each in verdicts)
-    lines = [f"  package tests: {said} ({seconds:.1f} s)"]
+    when = f"{seconds:.1f} s" if ran else "not run again: nothing has changed"
+    lines = [f"  package tests: {said} ({when})"]
     for each in verdicts:
         if each.status not in (v.PASSED, v.SKIPPED, v.NOT_STARTED):
             lines.append(

@@ -47,20 +47,20 @@ def scratch(module: Module) -> Path:
     return folder
 
 
-def package(module: Module) -> list[v.Verdict]:
-    """The verdicts of the module's package tests, which carry no points.
+def package(module: Module) -> tuple[list[v.Verdict], bool]:
+    """The verdicts of the module's package tests, which carry no points, and whether they were run now.
 
     Tests that passed are not run again before something they depend on has changed.
     """
     if not module.tests.exists():
-        return []
+        return [], True
     known = records.package_tests(module)
     if known is not None:
-        return [v.Verdict(**verdict) for verdict in known]
+        return [v.Verdict(**verdict) for verdict in known], False
     found = _run_pytest(module)
     if all(verdict.status in v.HARMLESS for verdict in found):
         records.keep_package_tests(module, [vars(verdict) for verdict in found])
-    return found
+    return found, True
 
 
 def _run_pytest(module: Module) -> list[v.Verdict]:

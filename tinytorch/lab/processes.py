@@ -130,7 +130,7 @@ class Pool:
         if keep and worker.rest():
             _idle.append((os.getpid(), worker))
         elif worker is not None:
-            worker.kill()
+            worker.close()
 
 
 class Worker:
@@ -154,7 +154,9 @@ class Worker:
 
     def prepare(self, operation):
         """Send the operation, and where the caller finds its modules and files."""
-        self._send(("operation", operation, [p for p in sys.path if isinstance(p, str)], os.getcwd()))
+        self._send(
+            ("operation", operation, [p for p in sys.path if isinstance(p, str)], os.getcwd())
+        )
 
     def call(self, item):
         """Apply the operation to one item."""
@@ -188,11 +190,18 @@ class Worker:
         return self._process.poll() is None
 
     def kill(self):
-        """End the process, whatever it does."""
+        """End the process, whatever it does. Another thread may be waiting for its answer, and gets none."""
         self._process.kill()
         self._process.wait()
+
+    def close(self):
+        """End the process and let go of what was shared with it."""
+        self.kill()
         with contextlib.suppress(OSError):
             self._process.stdin.close()
+        self._process.stdout.close()
+        self._inbox.close()
+        self._outbox.close()
 
     def _send(self, message):
         try:
@@ -267,6 +276,12 @@ class Block:
         if os.name != "nt":
             os.ftruncate(self.handle, 0)
 
+    def close(self):
+        """Give the memory back for good; for the side that made the block."""
+        self._map, self._size = None, 0
+        if os.name != "nt":
+            self._file.close()
+
 
 class _Died(Exception):
     """A worker is gone; the text says how."""
@@ -332,7 +347,7 @@ def serve(inbox, outbox):
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller ends us
     incoming, outgoing = _take_over_stdio()
     inbox, outbox = Block(inbox), Block(outbox)
-    operation = None
+    operation = loaded = None
 
     def room(size):
         _write(outgoing, ("room", size))
@@ -384,7 +399,11 @@ def _pack_error(error):
 def _pickle_function(function):
     """Functions of modules that a worker cannot import travel by value, as those of the main module do."""
     module = sys.modules.get(getattr(function, "__module__", None) or "")
-    if module is None or getattr(module, "__spec__", None) is not None or module.__name__ == "__main__":
+    if (
+        module is None
+        or getattr(module, "__spec__", None) is not None
+        or module.__name__ == "__main__"
+    ):
         return _dumps(function, None)
     cloudpickle.register_pickle_by_value(module)
     try:
@@ -440,19 +459,23 @@ _idle = []
 
 def _idle_worker():
     """A worker that waits for a next pool, if there is one."""
-    while True:
+    while _idle:
         try:
             owner, worker = _idle.pop()
-        except IndexError:
+        except IndexError:  # another thread was faster
             return None
-        if owner == os.getpid() and worker.alive():
+        if owner != os.getpid():
+            continue
+        if worker.alive():
             return worker
+        worker.close()
+    return None
 
 
 def stop_idle():
     """End the workers that wait for a next pool."""
     while (worker := _idle_worker()) is not None:
-        worker.kill()
+        worker.close()
 
 
 atexit.register(stop_idle)
