@@ -185,11 +185,11 @@ def runs(command: str) -> None:
     if program != "tito":
         return
     try:
-        with main.make_context("tito", words, resilient_parsing=False) as context:
-            name, found, rest = main.resolve_command(
-                context, [*context.protected_args, *context.args]
-            )
-            found.make_context(name, rest, parent=context)
+        if words and words[0] in main.commands:
+            main.commands[words[0]].make_context(words[0], words[1:])
+        else:
+            main.make_context("tito", words)
+            raise click.UsageError(f"No such command {words[0]!r}.")
     except click.exceptions.Exit:
         return
     except click.ClickException as error:
