@@ -1,0 +1,27 @@
+"""How kernels are compiled: by Numba, for the full vector width of this machine, when they are first called."""
+
+from pathlib import Path
+
+import numba
+from numba.core.codegen import get_host_cpu_features
+
+if numba.config.CPU_FEATURES is None and "+avx512f" in get_host_cpu_features().split(","):
+    # LLVM prefers half-width vectors on recent processors; these loops gain from the full width.
+    # Numba reads this once, when the first function is decorated.
+    numba.config.CPU_FEATURES = get_host_cpu_features() + ",-prefer-256-bit"
+
+
+def kernel(function):
+    """Compile a function when it is first called, and let it run without Python's lock.
+
+    Sums may be reordered and products fused with sums, but NaN and inf stay what they are. The code is
+    kept on disk when the function stands in a file; that of a notebook is not, because it would go on
+    with old versions of the functions that it calls.
+    """
+    options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc"}}
+    if Path(function.__code__.co_filename).is_file():
+        try:
+            return numba.njit(cache=True, **options)(function)
+        except RuntimeError:  # no folder to keep it in
+            pass
+    return numba.njit(**options)(function)
