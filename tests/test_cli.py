@@ -216,6 +216,17 @@ def test_broken_input_is_one_error_and_changes_nothing(tiny, command, kind):
         refused(run, 3, "tiny_dev.py")
 
 
+def test_later_work_in_the_notebook_beside_the_source_is_not_passed_over(tiny):
+    from tito import server
+
+    server.prepare(tiny)
+    assert tito("test", "tiny", course=tiny.course.root).returncode == 0
+    tiny.notebook.write_text(tiny.notebook.read_text().replace("2 * np", "3 * np"))
+    os.utime(tiny.source, (1, 1))
+    for command in ("test", "export"):
+        refused(tito(command, "tiny", course=tiny.course.root), 3, "tiny_dev.ipynb is newer than")
+
+
 def test_a_folder_that_cannot_be_written_is_one_error(tiny):
     tiny.course.library.write_text("a file where the package should be")
     before = snapshot(tiny.course.root)

@@ -69,6 +69,11 @@ def cells(notebook: nbformat.NotebookNode, text: str = "") -> list[Cell]:
     return found
 
 
+def inputs(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
+    """What a person wrote in a notebook, without outputs."""
+    return [(cell.cell_type, cell.source.rstrip()) for cell in notebook.cells]
+
+
 def role_of(node) -> str:
     """The role of a notebook's cell: see `Cell`."""
     mark = node.metadata.get("nbgrader", {})

@@ -15,7 +15,7 @@ from nbdev.maker import ModuleMaker
 from tito import lint, records
 from tito import notebook as nb
 from tito.course import Module, TitoError, one_line, write
-from tito.source import digest_line, read_text
+from tito.source import digest_line, read_text, refuse_conflict
 
 
 def export(module: Module) -> bool:
@@ -41,6 +41,7 @@ def render(module: Module) -> str:
     TitoError
         If the source has a fault that would make the package wrong.
     """
+    refuse_conflict(module)
     source = read_text(module.source)
     notebook = nb.parse(source, module.source)
     lint.check(module, notebook, source)

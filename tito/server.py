@@ -9,8 +9,8 @@ import time
 import nbformat
 
 from tito import notebook as nb
-from tito.course import Module, TitoError, write
-from tito.source import read_text
+from tito.course import Module, write
+from tito.source import read_text, refuse_conflict
 
 
 def serve(module: Module, *, browser: bool) -> int:
@@ -37,17 +37,12 @@ def prepare(module: Module) -> None:
     """
     if module.source == module.notebook:
         return
-    text = read_text(module.source)
-    fresh = nb.parse(text, module.source)
+    refuse_conflict(module)
+    fresh = nb.parse(read_text(module.source), module.source)
     if module.notebook.exists():
         old = nb.parse(read_text(module.notebook), module.notebook)
-        if _inputs(old) == _inputs(fresh):
+        if nb.inputs(old) == nb.inputs(fresh):
             return
-        if module.notebook.stat().st_mtime > module.source.stat().st_mtime:
-            raise TitoError(
-                f"{module.notebook.name} is newer than {module.source.name} and differs from it",
-                f"remove the one you do not want, or: jupytext --to py:percent {module.notebook.name}",
-            )
         kept = module.notebook.with_suffix(f".{time.strftime('%Y%m%d-%H%M%S')}.ipynb")
         shutil.copy2(module.notebook, kept)
         _keep_outputs(old, fresh)
@@ -61,7 +56,3 @@ def _keep_outputs(old, fresh):
         same = before.get(cell.id)
         if cell.cell_type == "code" and same is not None and same.source == cell.source:
             cell.outputs, cell.execution_count = same.outputs, same.execution_count
-
-
-def _inputs(notebook):
-    return [(cell.cell_type, cell.source) for cell in notebook.cells]

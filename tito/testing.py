@@ -14,12 +14,14 @@ from tito import records
 from tito.course import Module, TitoError
 from tito.grading import job, supervisor
 from tito.grading import verdict as v
+from tito.source import refuse_conflict
 
 KEPT = 400  # folders of cells kept for their compiled code
 
 
 def export(module: Module) -> None:
     """Bring the package file up to date, at no cost if it is."""
+    refuse_conflict(module)
     if not records.is_exported(module):
         from tito import package
 
