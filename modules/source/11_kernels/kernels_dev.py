@@ -14,11 +14,16 @@
 # %% [markdown]
 r"""
 # Kernels
-> Matrix products, activations, parallel and int8 kernels, measured before and after every step.
+> Matrix products, activations, parallel and int8 loops that are measured, made fast, and measured again.
 """
 
 # %%
 #| default_exp core.kernels
+
+# %%
+import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # one thread against one: set before NumPy is imported
 
 # %%
 #| export
@@ -254,8 +259,8 @@ r"""
 ## 2. A profile
 
 Ten calls, ten answers: the first pays for memory and compilation, later ones share the machine with others. A profile
-repeats the call and keeps the distribution. It also compares the wall clock with CPU time, which stands still while the
-process waits, and counts the memory that a call allocates.
+repeats the call and keeps the distribution. It also takes CPU time, which stands still while the process waits, and counts
+the memory that a call allocates.
 
 **Exercise 2** (about 4 lines). Write `profile_operation` with the tools of `timing`: find how many calls make a sample, take
 the samples, measure the peak memory, and put all into a `Profile`.
@@ -347,7 +352,7 @@ Two medians differ always; the question is whether the operations do. Run both i
 that foreign load meets both alike, and compare *CPU* times. Resample the pairs to see how far chance moves the ratio:
 when the interval holds 1, the verdict is *undecided*. And a faster wrong answer is no answer: compare outputs first.
 
-**Exercise 3** (about 10 lines). Write `benchmark_operation`.
+**Exercise 3** (about 9 lines). Write `benchmark_operation`.
 
 *Hint: `timing.ratio_interval(theirs, ours, ...)` gives the ratio and its interval, `timing.verdict` the word for it.*
 """
@@ -604,7 +609,7 @@ print(
 
 # %% [markdown]
 r"""
-**Exercise 5** (about 8 lines). Write `memory_trace`: watch each array argument under its name, run the kernel's Python
+**Exercise 5** (about 10 lines). Write `memory_trace`: watch each array argument under its name, run the kernel's Python
 code on the recorders, and simulate the cache that was given. A kernel writes to the arrays it is given; put back what was in them
 before, also when the kernel fails.
 
@@ -635,19 +640,16 @@ def memory_trace(kernel, *args, cache=None) -> memory.Trace:
     names = parameters(kernel, len(args))
     log = memory.Log()
     ### BEGIN SOLUTION
-    arrays = [
-        (name, arg) for name, arg in zip(names, args, strict=True) if isinstance(arg, np.ndarray)
-    ]
-    before = [array.copy() for _, array in arrays]
-    watched = {name: log.watch(name, array) for name, array in arrays}
+    pairs = list(zip(names, args, strict=True))
+    arrays = {name: arg for name, arg in pairs if isinstance(arg, np.ndarray)}
+    before = {name: array.copy() for name, array in arrays.items()}
+    watched = {name: log.watch(name, array) for name, array in arrays.items()}
     try:
-        memory.python_code(kernel, log)(
-            *(watched.get(n, a) for n, a in zip(names, args, strict=True))
-        )
+        memory.python_code(kernel, log)(*(watched.get(name, arg) for name, arg in pairs))
     finally:
-        for (_, array), old in zip(arrays, before, strict=True):
+        for name, array in arrays.items():
             if array.flags.writeable:
-                array[...] = old
+                array[...] = before[name]
     ### END SOLUTION
     return log.simulate(cache)
 
@@ -796,13 +798,13 @@ memory_trace(in_blocks, A, B, C, 16, cache=memory.SMALL).plot()
 r"""
 ## 6. Vectors
 
-One vector instruction handles 16 float32 numbers where AVX-512 exists, 8 or 4 elsewhere. The compiler uses it for a loop whose
-steps are independent and whose data lie side by side. NumPy's `x * (x > 0)` is made of such loops, but writes a temporary array and
-reads it again. One pass reads $x$ once and writes $y$ once.
+One vector instruction handles 16 float32 numbers where AVX-512 exists, 8 or 4 elsewhere. The compiler uses it for loops whose
+steps are independent and whose data lie side by side. NumPy's `x * (x > 0)` is made of such loops, but stores a temporary array.
+One pass reads $x$ once and writes $y$ once.
 
 **Exercise 6** (about 3 lines). Write the loop of `relu_loop`: $y_i = \max(0, x_i)$, where NaN stays NaN and $-0$ becomes $0$.
 
-*Hint: every comparison with NaN is false, so ask the question whose "no" keeps the number.*
+*Hint: every comparison with NaN is false.*
 """
 
 
@@ -893,10 +895,10 @@ r"""
 ## 7. One pass for five results
 
 Products, sums, squared differences, their total and the dot product: five NumPy expressions read $x$ and $y$ five times. One loop
-reads each pair once and computes all. The compiler keeps several partial sums in a vector, which is also more accurate
-than one. Sums need room: float32 numbers are summed in float64, integers in int64.
+reads each pair once. The compiler keeps several partial sums in a vector, which is also more accurate than one. Sums
+need room: float32 numbers are summed in float64, integers in int64.
 
-**Exercise 7** (about 9 lines). Write the loop of `operations_loop`.
+**Exercise 7** (about 8 lines). Write the loop of `operations_loop`.
 
 *Hint: `zero` is 0 in the dtype for sums: `zero + x[i]` is the number in that dtype.*
 """
@@ -1040,14 +1042,14 @@ for kernel in (five_expressions, vectorized_operations):
 r"""
 ## 8. Panels
 
-`rows_outer` loads a number of $B$ and a number of $C$ for each multiplication: loads are its limit. A tile of 6 rows by 4
-steps of $k$ keeps 24 numbers of $A$ in registers, so that each load of $B$ serves six multiplications. The tile wants its data in the
-order of its loops: copy a block into *panels*, `width` neighbors side by side, step after step of $k$.
+`rows_outer` loads a number of $B$ and one of $C$ for each multiplication: loads are its limit. A tile of 6 rows by 4 steps of $k$
+keeps 24 numbers of $A$ in registers, so that a load of $B$ serves six multiplications. For it, blocks are copied into *panels*,
+`width` neighbors side by side, step after step of $k$.
 
     panels[q, p, r] = block[p, q * width + r]
 
-The block lies in a flat `source`: going down one row adds `steps[0]` to the position, going across adds `steps[1]`. Swapped steps read
-$A$ transposed, at no cost.
+Down one row of the block adds `steps[0]` to the position in the flat `source`, across adds `steps[1]`. Swapped steps read $A$
+transposed.
 """
 
 # %%
@@ -1150,13 +1152,12 @@ checks.equal(panels, np.arange(6).reshape(1, 2, 3))
 
 # %% [markdown]
 r"""
-**Exercise 9** (about 10 lines). Write `multiply_tile`, the innermost kernel of this module. For every four steps of $k$ take four
-rows of $b$; for every column load four numbers, name them, and update the six rows of $c$:
+**Exercise 9** (about 9 lines). Write `multiply_tile`, the innermost kernel. For every four steps of $k$ and every column, load four
+numbers of $b$, name them, and update the six rows of $c$:
 
-    c[r, j] += a[p, r] * b[p, j] + a[p+1, r] * b[p+1, j] + a[p+2, r] * b[p+2, j] + a[p+3, r] * b[p+3, j]
+    c[r, j] += a[p, r] * b[p, j] + ... + a[p+3, r] * b[p+3, j]
 
-*Hint: all three are flat: row $p$ of $b$ is `b[p * STRIDE :]`, and `a[p * TILE_ROWS + r]` belongs to row $r$. Numbers that have a name stay in
-registers.*
+*Hint: all are flat: row $p$ of $b$ is `b[p * STRIDE :]`, and `a[p * TILE_ROWS + r]` belongs to row $r$. Numbers with a name stay in registers.*
 """
 
 
@@ -1237,16 +1238,16 @@ print(f"the tile alone: {p.gflops:.0f} GFLOP/s; this core's peak: {hardware.peak
 r"""
 ## 9. Blocks for the caches
 
-Now the loops around the tile. A block of $B$ is packed so that it stays in the second cache while all panels of $A$ pass by; a row
-of tiles stays in the first. The sizes come from the machine.
+Now the loops around the tile. A packed block of $B$ stays in the second cache while all panels of $A$ pass by. The sizes come from
+the machine.
 
     for each block of rows of A, for each block of k:  pack A
         for each block of columns of B:                pack B, multiply all panels of A by it
 
-**Exercise 10** (about 6 lines). Write the loops of `multiply_into` with `pack_left`, `pack_right` and `multiply_panels`. They cut blocks off
-where the matrix ends.
+**Exercise 10** (about 6 lines). Write the loops of `multiply_into` with `pack_left`, `pack_right` and `multiply_panels`, which cut
+blocks off where the matrix ends.
 
-*Hint: panels of A serve every block of columns: pack them outside the innermost loop.*
+*Hint: pack A outside the innermost loop.*
 """
 
 
@@ -1402,12 +1403,11 @@ ladder([cache_friendly_matmul], 512, np.float64)
 r"""
 ## 10. Threads
 
-Compiled code runs without Python's lock, so threads can share the work: each takes a slice of the same two arrays, and nothing
-is copied. Starting and awaiting threads costs some 100 microseconds. Below some size that is more than the whole work; `break_even`
-measures where, once.
+Compiled code runs without Python's lock, so threads can each take a slice of the same arrays, and nothing is copied. Starting and
+awaiting them has a price; `break_even` measures, once, from which size it pays.
 
 **Exercise 11** (about 6 lines). Write `over_slices`: cut both arrays into `num_workers` slices of nearly equal size and run the
-kernel on them at the same time. Sizes need not divide.
+kernel on all at the same time.
 
 *Hint: slice $w$ goes from `w * n // num_workers` to `(w + 1) * n // num_workers`. An exception in a thread is silent until its
 result is asked for.*
@@ -1569,15 +1569,14 @@ print(f"break even with 2 threads: {break_even(2):,} numbers")
 r"""
 ## 11. Processes
 
-Threads do not help a Python function: only one of them at a time holds Python's lock. Processes each have a lock, and memory of
-their own, so items and results must travel. A `processes.Pool` sends arrays through shared memory, and hands each item to
-the next worker that is free; results arrive in any order. It starts fresh interpreters (0.2 s once, then they wait for the next
-pool) because copying a process that runs threads can leave it locked.
+Threads do not help a Python function: only one at a time holds Python's lock. Processes have a lock each, and memory of their own, so
+items must travel. A `processes.Pool` sends arrays through shared memory, each item to the next free worker. Workers are fresh
+interpreters that stay for the next pool: a copy of a process with threads may be locked.
 
-**Exercise 12** (about 9 lines). Write `parallel_batch_processing`: send all items, then collect results in the order of the batch. When
-`result()` raises, add a note that names the item, and raise the exception on.
+**Exercise 12** (about 8 lines). Write `parallel_batch_processing`: send all items, collect results in order, and add a note that names
+the item to an exception.
 
-*Hint: `with processes.Pool(operation, count) as pool`; `pool.send(item)` returns at once; `error.add_note("item 3")`.*
+*Hint: `pool.send(item)` returns a future at once.*
 """
 
 
@@ -1735,9 +1734,9 @@ print(failure(parallel_batch_processing, [1, 0], lambda x: 1 / x))
 r"""
 ## 12. Eight bits
 
-Module 10 stores weights as int8 with a scale: $x \approx \text{scale} \cdot q$, where $-127 \le q \le 127$. A quarter of the bytes moves a quarter
-of the memory. The scale is $\max |x| / 127$, unless the caller knows a better one; then numbers beyond the range must *saturate*: 200
-becomes 127, where a plain conversion would wrap around to $-56$.
+Module 10 stores weights as int8 with a scale: $x \approx \text{scale} \cdot q$, where $-127 \le q \le 127$: a quarter of the bytes. The scale is
+$\max |x| / 127$, unless the caller knows a better one; then numbers beyond the range must *saturate*: 200 becomes 127, where a plain
+conversion wraps around to $-56$.
 
 **Exercise 13** (about 4 lines). Write `quantize_loop`. Halves round to the even neighbor, so that they do not all go up.
 
@@ -1839,13 +1838,13 @@ r"""
 
     A @ B ≈ scale_A * scale_B * (qA @ qB)
 
-The inner product is of whole numbers, and should be exact. NumPy's own int8 product wraps around at 127. Float32 holds every integer up to
-$2^{24}$, and $1024 \cdot 128 \cdot 128 = 2^{24}$: so the tile of section 8 is exact for 1024 steps of $k$ at a time, and the sums of such blocks
-are added as int32, or as int64 from 131,072 steps on, where int32 could overflow.
+The inner product is of whole numbers and should be exact; NumPy's own int8 product wraps around. Float32 holds every integer to
+$2^{24} = 1024 \cdot 128 \cdot 128$, so the tile is exact for 1024 steps of $k$. Sums of such blocks are added as int32, or as int64
+from 131,072 steps on.
 
-**Exercise 14** (about 6 lines). Write the sum over blocks and the scaling in `quantized_matmul`.
+**Exercise 14** (about 5 lines). Write the sum over blocks and the scaling in `quantized_matmul`.
 
-*Hint: `multiply_into(a, b, zeros)` takes float32; the scale of $B$ may be one number or one for each column.*
+*Hint: `multiply_into(a, b, zeros)` takes float32; `scale_B` may hold a number for each column.*
 """
 
 # %%
@@ -1986,7 +1985,7 @@ r"""
 Scales are positive, so $\max(0, \cdot)$ does not need them: on int8 it is a kernel on bytes, 64 to a vector. Floats are quantized,
 cut off, and scaled back.
 
-**Exercise 15** (about 5 lines). Write `quantized_relu` with `relu_loop` and `quantize`.
+**Exercise 15** (about 7 lines). Write `quantized_relu` with `relu_loop` and `quantize`.
 
 *Hint: an int8 array must not pass through `quantize`, which knows no $-128$ and would choose another scale.*
 """
@@ -2066,11 +2065,11 @@ for kernel in (lambda x: np.maximum(x, 0), quantized_relu):
 r"""
 ## 15. Pruned weights
 
-Most weights of a pruned layer are zero. Compressed rows keep the others: `values`, the `columns` where they stood, and for each row where it
-`starts` in both lists. A product then takes one step for each value that was kept. A dense kernel does every step, but in long
-vectors and in tiles; which one wins depends on how much was pruned.
+Most weights of a pruned layer are zero. Compressed rows keep the others: `values`, the `columns` where they stood, and where each row
+`starts` in both lists. A product takes one step for each value kept. A dense kernel takes every step, but in tiles; which wins depends
+on how much was pruned.
 
-**Exercise 16** (about 5 lines). Write `sparse_loop`: row $i$ of $C$ is the sum of rows of $B$, each times a value.
+**Exercise 16** (about 6 lines). Write `sparse_loop`: row $i$ of $C$ is the sum of rows of $B$, each times a value.
 
 *Hint: the values of row $i$ are at `starts[i]` to `starts[i + 1]`.*
 """
@@ -2277,7 +2276,7 @@ r"""
 `accelerate` takes a model of module 04, plain or compressed by module 10, and returns one whose dense layers run on the kernels above.
 A `Dense` followed by a `ReLU` becomes a single fused layer.
 
-**Exercise 18** (about 9 lines). Build the list of new layers. Layers of other kinds stay, and a `Sequential` inside is accelerated too.
+**Exercise 18** (about 11 lines). Build the list of new layers. Layers of other kinds stay, and a `Sequential` inside is accelerated too.
 
 *Hint: a `while` loop over an index can step over the ReLU that was taken along.*
 """
