@@ -15,6 +15,9 @@
 r"""
 # Kernels
 > Matrix products, activations, parallel and int8 loops that are measured, made fast, and measured again.
+
+A kernel is the loop that does the work of one operation. This module makes kernels fast without changing what they
+compute: **build** one, **use** a measurement to see what it costs, **optimize** it, and hold it against NumPy again.
 """
 
 # %%
@@ -44,8 +47,78 @@ from tinytorch.core.networks import Sequential
 from tinytorch.core.tensor import Tensor
 from tinytorch.lab import compiling, hardware, memory, processes, timing
 
+# %% [markdown]
+r"""
+Numba compiles a loop from the Python you write, when a function marked `compiling.kernel` is first called, for the dtypes of
+that call. Around the loops stands code that is given: `unwrap` lets every kernel take tensors, arrays and lists, `ready`
+brings an array into memory order, `finish` makes the result a tensor.
+"""
+
+
+# %%
+#| export
+def unwrap(value) -> np.ndarray:
+    """Return the array in a Tensor, the array itself, or nested lists as an array."""
+    array = value.data if isinstance(value, Tensor) else value
+    array = np.asarray(array if isinstance(array, np.ndarray) else Tensor(array).data)
+    if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
+        raise TypeError(
+            f"kernels compute with integers and floats of up to 64 bits, not {array.dtype}"
+        )
+    return array
+
+
+def common(*arrays) -> np.dtype:
+    """Return the dtype of a result."""
+    return np.result_type(*(array.dtype for array in arrays)).newbyteorder("=")
+
+
+def working(dtype) -> np.dtype:
+    """Return the dtype that the loops compute in: float32, float64 or int64."""
+    if dtype.kind in "iu":
+        return np.dtype(np.int64)
+    return np.dtype(np.float64 if dtype.itemsize > 4 else np.float32)
+
+
+def ready(array, dtype) -> np.ndarray:
+    """Return the numbers in memory order and in `dtype`, copied only where they are not so already."""
+    return np.require(array, dtype, ["C", "A", "W"])
+
+
+def finish(array, dtype) -> Tensor:
+    """Return what a loop computed as a Tensor of the dtype that was promised."""
+    with np.errstate(over="ignore"):
+        return Tensor.wrap(array.astype(dtype, copy=False))
+
+
+def positive(name, value) -> int:
+    """Return a whole number of at least 1, or refuse."""
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    value = operator.index(value)
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return value
+
+
+def matrices(A, B) -> tuple:
+    """Return two arrays whose shapes allow their product, or refuse."""
+    A, B = unwrap(A), unwrap(B)
+    if A.ndim != 2 or B.ndim != 2:
+        raise ValueError(f"cannot multiply {A.shape} by {B.shape}: both must have two dimensions")
+    if A.shape[1] != B.shape[0]:
+        why = f"{A.shape[1]} columns against {B.shape[0]} rows"
+        raise ValueError(f"cannot multiply {A.shape} by {B.shape}: {why}")
+    return A, B
+
+
+# %% [markdown]
+r"""
+The tests below use these helpers. The cell is locked: what it holds is not part of your work.
+"""
+
+
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false}
-# isort: split
 from tinytorch.lab import checks
 
 
@@ -127,73 +200,6 @@ def small_model(seed=0):
     layers = [Dense(12, 9, seed=rng), ReLU(), Dense(9, 4, seed=rng)]
     layers[0].bias = Tensor(numbers(9, seed=seed))
     return Sequential(layers)
-
-
-# %% [markdown]
-r"""
-A kernel is the loop that does the work of one operation. This module makes kernels fast without changing what they
-compute: **build** one, **use** a measurement to see what it costs, **optimize** it, and hold it against NumPy again.
-
-Numba compiles a loop from the Python you write, when a function marked `compiling.kernel` is first called, for the dtypes of
-that call. `unwrap` lets every kernel take tensors, arrays and lists.
-"""
-
-
-# %%
-#| export
-def unwrap(value) -> np.ndarray:
-    """Return the array in a Tensor, the array itself, or nested lists as an array."""
-    array = value.data if isinstance(value, Tensor) else value
-    array = np.asarray(array if isinstance(array, np.ndarray) else Tensor(array).data)
-    if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
-        raise TypeError(
-            f"kernels compute with integers and floats of up to 64 bits, not {array.dtype}"
-        )
-    return array
-
-
-def common(*arrays) -> np.dtype:
-    """Return the dtype of a result."""
-    return np.result_type(*(array.dtype for array in arrays)).newbyteorder("=")
-
-
-def working(dtype) -> np.dtype:
-    """Return the dtype that the loops compute in: float32, float64 or int64."""
-    if dtype.kind in "iu":
-        return np.dtype(np.int64)
-    return np.dtype(np.float64 if dtype.itemsize > 4 else np.float32)
-
-
-def ready(array, dtype) -> np.ndarray:
-    """Return the numbers in memory order and in `dtype`, copied only where they are not so already."""
-    return np.require(array, dtype, ["C", "A", "W"])
-
-
-def finish(array, dtype) -> Tensor:
-    """Return what a loop computed as a Tensor of the dtype that was promised."""
-    with np.errstate(over="ignore"):
-        return Tensor.wrap(array.astype(dtype, copy=False))
-
-
-def positive(name, value) -> int:
-    """Return a whole number of at least 1, or refuse."""
-    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be a whole number, got {value!r}")
-    value = operator.index(value)
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
-    return value
-
-
-def matrices(A, B) -> tuple:
-    """Return two arrays whose shapes allow their product, or refuse."""
-    A, B = unwrap(A), unwrap(B)
-    if A.ndim != 2 or B.ndim != 2:
-        raise ValueError(f"cannot multiply {A.shape} by {B.shape}: both must have two dimensions")
-    if A.shape[1] != B.shape[0]:
-        why = f"{A.shape[1]} columns against {B.shape[0]} rows"
-        raise ValueError(f"cannot multiply {A.shape} by {B.shape}: {why}")
-    return A, B
 
 
 # %% [markdown]
