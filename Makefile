@@ -7,7 +7,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export UV_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-all export check lint clean
+.PHONY: help demo test test-all bench lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -27,13 +27,19 @@ test: $(READY)  ## run the test suite
 test-all: test  ## run the test suite and the slow tests
 	$(BIN)/pytest -n auto -m slow
 
+bench: $(READY)  ## measure the kernels beside NumPy, torch and onnxruntime (ARGS=--quick)
+	@test -e .venv/bench \
+	    || { $(BIN)/python -m pip install -q --config-settings editable_mode=compat -e '.[bench]' && touch .venv/bench; } \
+	    || echo "torch and onnxruntime could not be installed: their rows say so"
+	$(BIN)/python -m benchmarks $(ARGS)
+
 lint: $(READY)  ## format the code and mend what a tool can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
 clean:  ## remove what was built; .venv stays
 	rm -rf build .pytest_cache .ruff_cache .hypothesis
-	find tinytorch tito tests modules -name __pycache__ -type d -exec rm -rf {} +
+	find tinytorch tito tests modules benchmarks -name __pycache__ -type d -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv

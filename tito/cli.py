@@ -15,7 +15,7 @@ from tito.course import BROKEN, BUG, FAILED, PASSED, UNDECIDED, TitoError
 
 click.rich_click.COMMAND_GROUPS = {
     "tito": [
-        {"name": "Learn", "commands": ["test", "status", "notebook"]},
+        {"name": "Learn", "commands": ["test", "status", "bench", "notebook"]},
         {"name": "Build", "commands": ["export", "check", "doctor"]},
     ]
 }
@@ -177,6 +177,25 @@ def status(course, modules, every=False, as_json=False):
         click.echo(
             f"{row['module']:16}{row['state']:13}{points:>9}  {row['export']:9}{unmet}".rstrip()
         )
+
+
+@main.command()
+@takes_modules
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def bench(course, modules, as_json):
+    """Measure the kernels of a module on this machine, step by step."""
+    from tito import bench as benching
+    from tito import testing
+
+    if len(modules) != 1:
+        raise TitoError(
+            f"{len(modules)} modules named", "name one, as in tito bench kernels", courses.USAGE
+        )
+    if modules[0].topic in benching.LADDERS:
+        testing.export(modules[0])
+    document = benching.run(modules[0], functools.partial(click.echo, err=True))
+    click.echo(json.dumps(document, indent=2) if as_json else benching.text(document))
+    sys.exit(benching.code(document))
 
 
 @main.command()

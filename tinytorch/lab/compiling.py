@@ -5,7 +5,9 @@ from pathlib import Path
 import numba
 from numba.core.codegen import get_host_cpu_features
 
-if numba.config.CPU_FEATURES is None and "+avx512f" in get_host_cpu_features().split(","):
+HOST = numba.config.CPU_NAME is None and numba.config.CPU_FEATURES is None
+
+if HOST and "+avx512f" in get_host_cpu_features().split(","):
     # LLVM prefers half-width vectors on recent processors; these loops gain from the full width.
     # Numba reads this once, when the first function is decorated.
     numba.config.CPU_FEATURES = get_host_cpu_features() + ",-prefer-256-bit"

@@ -1569,7 +1569,8 @@ for size in (10_000, 300_000, 3_000_000):
     one = profile_operation(relu_loop, x, y, repeats=9).min_time
     two = profile_operation(over_slices, relu_loop, x, y, 2, repeats=9).min_time
     print(f"{size:10,} numbers: 1 thread {one * 1e6:8.1f}, 2 threads {two * 1e6:8.1f} microseconds")
-print(f"break even with 2 threads: {break_even(2):,} numbers")
+even = break_even(2)
+print("2 threads pay", "at no size tried" if even == sys.maxsize else f"from {even:,} numbers on")
 
 # %% [markdown]
 r"""

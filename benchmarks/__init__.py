@@ -1,0 +1,1 @@
+"""Every promised speed beside its rival, in one run: ``python -m benchmarks``."""
