@@ -421,3 +421,32 @@ def test_no_process_is_left_behind(tiny):
     while sleepers() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert sleepers() == []
+
+
+def test_in_place_the_package_file_is_the_home_of_compiled_code(tiny):
+    """What is compiled for the notebook's test is found again by the package's, and lines are the cell's."""
+    source = with_test(
+        tiny,
+        "assert double(2) == 4\nassert double.__wrapped__ or True",
+        """\
+        #| export
+        import numba
+        @numba.njit(cache=True)
+        def loop(x):
+            return x + x
+        def double(x):
+            if x < 0:
+                return x.nothing
+            return loop(x)
+        """,
+    )
+    tiny.source.write_text(
+        source.replace("double.__wrapped__ or True", "double(-1)"), encoding="utf-8"
+    )
+    testing.export(tiny)
+    (verdict,) = testing.inline(tiny)
+    assert verdict.status == v.ERROR
+    assert "look at: double, line 8: return x.nothing" in verdict.message
+    kept = [path.name for path in (tiny.package.parent / "__pycache__").glob("tiny.loop-*.nbi")]
+    assert len(kept) == 1
+    assert not list(testing.scratch(tiny).rglob("*.nbi"))

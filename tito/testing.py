@@ -30,7 +30,8 @@ def export(module: Module) -> None:
 
 def inline(module: Module) -> Iterator[v.Verdict]:
     """Judge the module's own notebook, one verdict a test cell."""
-    yield from supervisor.run(job.make(module, records.cells(module), scratch(module)))
+    made = job.make(module, records.cells(module), scratch(module), in_place=True)
+    yield from supervisor.run(made)
 
 
 def scratch(module: Module) -> Path:

@@ -17,9 +17,12 @@ class Job:
     hidden_modules: list[str] = field(default_factory=list)
     seconds: float = 20.0  # CPU time of one test or one cell
     scratch: str = ""  # where the worker keeps the cells it runs
+    package: str = ""  # the package file, if the cells are the very ones it was made of
 
 
-def make(module: Module, cells: list[Cell], scratch, answers=None, only=None) -> Job:
+def make(
+    module: Module, cells: list[Cell], scratch, answers=None, only=None, in_place=False
+) -> Job:
     """Make the job of judging `answers`; without them the module's own cells are judged."""
     later = [each.import_name for each in module.course.modules if each.number >= module.number]
     return Job(
@@ -34,4 +37,5 @@ def make(module: Module, cells: list[Cell], scratch, answers=None, only=None) ->
         hidden_modules=later,
         seconds=float(module.about["seconds"]),
         scratch=str(scratch),
+        package=str(module.package) if in_place and module.package.exists() else "",
     )

@@ -65,7 +65,8 @@ class Worker:
         self.log, self.logged = bytearray(), 0
         for target in (self._write_requests, self._read_replies, self._read_log):
             threading.Thread(target=target, daemon=True).start()
-        self._send({"cells": job["scratch"], "hidden": job["hidden_modules"]})
+        start = {"cells": job["scratch"], "hidden": job["hidden_modules"]}
+        self._send(start | {"package": job["package"]})
 
     def ask(self, request):
         """Send a request, wait for the reply, and return it or raise what it reports."""

@@ -8,7 +8,6 @@ import ast
 import builtins
 import contextlib
 import hashlib
-import importlib.abc
 import linecache
 import operator
 import os
@@ -34,25 +33,56 @@ OPERATORS = {
 OPERATORS["asarray"] = np.asarray
 OPERATORS["isinstance"] = lambda value, name: name in {c.__name__ for c in type(value).__mro__}
 
+FUNCTIONS = (ast.FunctionDef, ast.ClassDef)
+
 session: "Session"
 
 
 class Session:
     """The student's namespace, the objects that tests hold, and the cells' files."""
 
-    def __init__(self, cells: Path, hidden: list[str]):
+    def __init__(self, cells: Path, hidden: list[str], package: str):
         self.cells = cells
+        self.package = Path(package) if package else None
+        self.home = self.package
+        self.homes: list[tuple[str, int, int, int]] = []  # cell, first and last line, shift
         self.chain = hashlib.sha256(_instruments().encode())
         self.held: dict[int, object] = {}
         self.count = 0
         self.module = types.ModuleType("__main__")
         self.module.__builtins__ = builtins
         sys.modules["__main__"] = self.module
-        sys.meta_path.insert(0, _Hide(hidden))
+        sys.modules.update((name, _Hidden(name)) for name in hidden)
 
     def load(self, name: str, source: str, definitions: bool) -> None:
         """Run a cell; of a cell that only demonstrates, run what it defines."""
         self.chain.update(source.encode())
+        source = plain_python(source)
+        path, shift = self._home(name, source)
+        tree = ast.increment_lineno(ast.parse(source, str(path)), shift)
+        if definitions:
+            tree.body = [node for node in tree.body if _defines(node)]
+        exec(compile(tree, str(path), "exec"), self.module.__dict__)
+
+    def _home(self, name: str, source: str) -> tuple[Path, int]:
+        """The file a cell's code stands in, and how many lines lower: Numba keeps machine code by both.
+
+        Where the package file holds this very cell, as when a module is tested in place, it is the home,
+        so that code compiled for the one serves the other. After the first function that differs from
+        the package's, later ones may call it, and each cell has a file of its own.
+        """
+        if self.package:
+            lines = source.split("\n")
+            directives = next((n for n, line in enumerate(lines) if not line.startswith("#|")), 0)
+            code = "\n".join(lines[directives:]).strip("\n")
+            text = self.package.read_text(encoding="utf-8")
+            before, found, _ = text.partition(f" #{name}\n{code}\n")
+            if found:
+                shift = before.count("\n") + 1 - directives
+                self.homes.append((name, shift + 1, shift + len(lines), shift))
+                return self.package, shift
+            if directives and any(isinstance(n, FUNCTIONS) for n in ast.parse(source).body):
+                self.package = None
         folder = self.cells / self.chain.hexdigest()[:24]
         path = folder / f"{name}.py"
         if not path.exists():
@@ -60,10 +90,17 @@ class Session:
             partial = folder / f".{name}.{os.getpid()}"
             partial.write_text(source, encoding="utf-8")
             partial.replace(path)
-        tree = ast.parse(plain_python(source), str(path))
-        if definitions:
-            tree.body = [node for node in tree.body if _defines(node)]
-        exec(compile(tree, str(path), "exec"), self.module.__dict__)
+        return path, 0
+
+    def place(self, filename: str, line: int) -> tuple[str, int] | None:
+        """The cell, and the line in it, that a line of code came from."""
+        path = Path(filename)
+        if self.cells in path.parents:
+            return path.stem, line
+        for name, first, last, shift in self.homes:
+            if path == self.home and first <= line <= last:
+                return name, line - shift
+        return None
 
     def answer(self, request: dict) -> dict:
         """Do what a request asks for and return the parts of the reply."""
@@ -145,17 +182,11 @@ def _defines(node) -> bool:
     return isinstance(node, kinds)
 
 
-class _Hide(importlib.abc.MetaPathFinder):
-    """Keeps the module under test, and those after it, out of reach of its own answers."""
+class _Hidden(types.ModuleType):
+    """Stands for the module under test and those after it: nothing can be imported from them."""
 
-    def __init__(self, names):
-        self.names = set(names)
-
-    def find_spec(self, name, path=None, target=None):
-        if name in self.names:
-            raise ImportError(
-                f"{name} is what this module builds: it cannot be imported here", name=name
-            )
+    def __getattr__(self, name):
+        raise ImportError(f"{self.__name__} is what this module builds: it cannot be imported here")
 
 
 def _instruments() -> str:
@@ -164,22 +195,17 @@ def _instruments() -> str:
     return "".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in files) + np.__version__
 
 
-def describe(error: BaseException, cells: Path) -> dict:
+def describe(error: BaseException) -> dict:
     """An exception as plain data: built-in classes it belongs to, text, and where in the student's cells."""
-    place = {}
-    for frame in traceback.extract_tb(error.__traceback__):
-        if str(cells) in frame.filename:
-            place = {
-                "cell": Path(frame.filename).stem,
-                "line": frame.lineno,
-                "code": linecache.getline(frame.filename, frame.lineno).strip()[:200],
-            }
-    if isinstance(error, SyntaxError) and str(cells) in (error.filename or ""):
-        place = {
-            "cell": Path(error.filename).stem,
-            "line": error.lineno,
-            "code": (error.text or "").strip(),
-        }
+    places = [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError):
+        places.append((error.filename or "", error.lineno or 1))
+    report = {}
+    for filename, line in places:
+        found = session.place(filename, line)
+        if found:
+            code = linecache.getline(filename, line).strip()[:200]
+            report = {"cell": found[0], "line": found[1], "code": code}
     try:
         text = str(error)[:4000]
     except Exception:
@@ -193,7 +219,7 @@ def describe(error: BaseException, cells: Path) -> dict:
         "text": text,
         "notes": notes,
         "look": look,
-    } | place
+    } | report
 
 
 def main() -> None:
@@ -202,7 +228,7 @@ def main() -> None:
     incoming, outgoing = _take_over_stdio()
     hello, buffers = wire.read(incoming)
     start = wire.Decoder(buffers, None).value(hello)
-    session = Session(Path(start["cells"]), start["hidden"])
+    session = Session(Path(start["cells"]), start["hidden"], start["package"])
     sys.modules.setdefault("tito.grading.worker", sys.modules[__name__])
     while (message := wire.read(incoming)) is not None:
         tree, buffers = message
@@ -215,7 +241,7 @@ def main() -> None:
                     sys.stdout.flush()
             parts = wire.pack(wire.Encoder(session.hold).message({"ok": True} | reply))
         except (Exception, SystemExit, KeyboardInterrupt) as error:
-            report = {"ok": False, "error": describe(error, session.cells)}
+            report = {"ok": False, "error": describe(error)}
             parts = wire.pack(wire.Encoder(session.hold).message(report))
         wire.write(outgoing, parts)
 
