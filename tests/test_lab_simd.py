@@ -242,3 +242,15 @@ def test_a_tile_that_does_not_exist_is_refused():
 
     with pytest.raises(TypeError, match="from 0 to 7"):
         outside()
+
+
+@numba.njit(nogil=True)
+def converted(x, y):
+    simd.store(y, 0, simd.to_float(simd.load(x, 0)))
+
+
+def test_whole_numbers_become_the_nearest_floats():
+    x = numbers(np.int32, simd.width() // 4)
+    y = np.zeros(len(x), np.float32)
+    converted(x, y)
+    np.testing.assert_array_equal(y, x.astype(np.float32))

@@ -1,0 +1,359 @@
+"""Vector registers as values of compiled kernels: what an intrinsics header is in C.
+
+    @compiling.kernel
+    def double(x, y):
+        for i in range(0, len(x), simd.lanes(x)):
+            v = simd.load(x, i)
+            simd.store(y, i, simd.add(v, v))
+
+A vector has the element type of the array it was loaded from and fills one register of the machine that
+Numba compiles for: 64 bytes with AVX-512, 32 with AVX2, else 16. An index counts elements of memory from
+the array's first, whatever its number of dimensions. Nothing is checked: a load outside the array reads what
+is there, a store destroys it.
+"""
+
+from functools import cache
+
+import llvmlite.binding as llvm
+import numba
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.codegen import get_host_cpu_features
+from numba.extending import intrinsic, models, register_model
+
+I8, I32 = ir.IntType(8), ir.IntType(32)
+ELEMENTS = {
+    types.float32: ir.FloatType(),
+    types.float64: ir.DoubleType(),
+    types.int32: I32,
+    types.int64: ir.IntType(64),
+    types.int8: I8,
+    types.uint8: I8,
+}
+
+
+class Vector(types.Type):
+    """One register of numbers of a NumPy element type."""
+
+    def __init__(self, element):
+        self.element = element
+        self.lanes = width() * 8 // element.bitwidth
+        self.llvm = ir.VectorType(ELEMENTS[element], self.lanes)
+        super().__init__(f"vector of {self.lanes} {element}")
+
+
+@register_model(Vector)
+class VectorModel(models.PrimitiveModel):
+    def __init__(self, manager, vector):
+        super().__init__(manager, vector, vector.llvm)
+
+
+@cache
+def width():
+    """Return the bytes of a vector register: 64, 32 or 16."""
+    for size, name in [(64, "zmm"), (32, "ymm")]:
+        if f"%{name}0" in _assembly():
+            return size
+    return 16
+
+
+@cache
+def registers():
+    """Return how many vector registers there are, 32 or 16."""
+    return 16 if llvm.get_process_triple().startswith("x86") and width() < 64 else 32
+
+
+@cache
+def has_dot():
+    """Return whether `dot4` is one instruction of this machine (VNNI)."""
+    return "vpdpwssd" in _assembly()
+
+
+@intrinsic
+def lanes(typing, array):
+    """Return how many numbers of this array's type a vector holds."""
+    vector = _vector(array)
+    return types.intp(array), lambda context, builder, sig, args: ir.IntType(64)(vector.lanes)
+
+
+@intrinsic
+def zero(typing, array):
+    """Return a vector of zeros."""
+    vector = _vector(array)
+    return vector(array), lambda context, builder, sig, args: vector.llvm(None)
+
+
+@intrinsic
+def splat(typing, array, value):
+    """Return a vector with `value`, as a number of the array's type, in every lane."""
+    vector = _vector(array)
+
+    def emit(context, builder, sig, args):
+        number = context.cast(builder, args[1], sig.args[1], vector.element)
+        return _everywhere(builder, number, vector.llvm)
+
+    return vector(array, value), emit
+
+
+@intrinsic
+def broadcast(typing, array, i):
+    """Return a vector with the number at i in every lane."""
+    vector = _vector(array)
+
+    def emit(context, builder, sig, args):
+        number = builder.load(_address(context, builder, sig, args))
+        return _everywhere(builder, number, vector.llvm)
+
+    return vector(array, types.intp), emit
+
+
+@intrinsic
+def broadcast4(typing, array, i):
+    """Return a vector that repeats the four bytes from i on: an operand of `dot4`."""
+    vector = _vector(array, types.int8, types.uint8)
+    words = ir.VectorType(I32, vector.lanes // 4)
+
+    def emit(context, builder, sig, args):
+        address = _address(context, builder, sig, args, I32)
+        return builder.bitcast(
+            _everywhere(builder, builder.load(address, align=1), words), vector.llvm
+        )
+
+    return vector(array, types.intp), emit
+
+
+@intrinsic
+def load(typing, array, i):
+    """Return the vector that starts at i, anywhere in memory."""
+    return _load(_vector(array), array, aligned=False)
+
+
+@intrinsic
+def load_aligned(typing, array, i):
+    """Return the vector that starts at i, which must be a multiple of its size in memory."""
+    return _load(_vector(array), array, aligned=True)
+
+
+@intrinsic
+def store(typing, array, i, vector):
+    """Write a vector from i on, anywhere in memory."""
+    return _store(_same(array, vector), array)
+
+
+@intrinsic
+def stream(typing, array, i, vector):
+    """Write a vector past the caches; its place must be a multiple of its size in memory.
+
+    Other threads see it after `fence`.
+    """
+    return _store(_same(array, vector), array, past_caches=True)
+
+
+@intrinsic
+def fence(typing):
+    """Wait until everything written so far, `stream` included, can be seen by other threads."""
+
+    def emit(context, builder, sig, args):
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), emit
+
+
+@intrinsic
+def prefetch(typing, array, i):
+    """Ask for the cache line of i; the place need not exist."""
+    _vector(array)
+
+    def emit(context, builder, sig, args):
+        address = _address(context, builder, sig, args, I8)
+        kind = ir.FunctionType(ir.VoidType(), [address.type, I32, I32, I32])
+        call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(call, [address, I32(0), I32(3), I32(1)])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), emit
+
+
+@intrinsic
+def add(typing, x, y):
+    """Return x + y; integers wrap around."""
+    return _arithmetic(_same(x, y), "fadd", "add")
+
+
+@intrinsic
+def multiply(typing, x, y):
+    """Return x * y; integers wrap around."""
+    return _arithmetic(_same(x, y), "fmul", "mul")
+
+
+@intrinsic
+def fma(typing, x, y, z):
+    """Return x * y + z, rounded once where the machine has the instruction."""
+    vector = _same(x, y, z)
+
+    def emit(context, builder, sig, args):
+        if _is_float(vector):
+            return _call(builder, "llvm.fmuladd", vector, args)
+        return builder.add(builder.mul(*args[:2]), args[2])
+
+    return vector(x, y, z), emit
+
+
+@intrinsic
+def maximum(typing, x, y):
+    """Return the larger of each pair as np.maximum does: NaN if either is, and 0.0 before -0.0."""
+    vector = _same(x, y)
+    name = "maximum" if _is_float(vector) else "smax" if vector.element.signed else "umax"
+
+    def emit(context, builder, sig, args):
+        return _call(builder, f"llvm.{name}", vector, args)
+
+    return vector(x, y), emit
+
+
+@intrinsic
+def to_float(typing, vector):
+    """Return the int32 of a vector as float32, rounded."""
+    if not isinstance(vector, Vector) or vector.element != types.int32:
+        raise TypeError(f"to_float takes a vector of int32, got {vector}")
+    floats = Vector(types.float32)
+
+    def emit(context, builder, sig, args):
+        return builder.sitofp(args[0], floats.llvm)
+
+    return floats(vector), emit
+
+
+@intrinsic
+def dot4(typing, sums, x, y):
+    """Add to each int32 lane of `sums` the product of four uint8 of x and four int8 of y; never saturates."""
+    for value, element in [(sums, types.int32), (x, types.uint8), (y, types.int8)]:
+        if not isinstance(value, Vector) or value.element != element:
+            raise TypeError(f"dot4 takes vectors of int32, uint8 and int8, got {sums}, {x}, {y}")
+
+    def emit(context, builder, sig, args):
+        if has_dot():
+            name = f"llvm.x86.avx512.vpdpbusd.{width() * 8}"
+            kind = ir.FunctionType(sums.llvm, [sums.llvm, x.llvm, y.llvm])
+            return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+        return _dot4(builder, sums.llvm, *args)
+
+    return sums(sums, x, y), emit
+
+
+def _vector(array, *elements):
+    if not isinstance(array, types.Array):
+        raise TypeError(f"a vector comes from an array, got {array}")
+    if array.dtype not in (elements or ELEMENTS):
+        names = ", ".join(str(element) for element in elements or ELEMENTS)
+        raise TypeError(f"no vectors of {array.dtype}: it must be one of {names}")
+    if array.layout not in "CF":
+        raise TypeError(f"vectors need numbers side by side in memory, got {array}")
+    return Vector(array.dtype)
+
+
+def _same(*values):
+    """The vector type of all values; an array stands for its vectors."""
+    found = [_vector(value) if isinstance(value, types.Array) else value for value in values]
+    if not isinstance(found[0], Vector) or any(value != found[0] for value in found):
+        raise TypeError(f"vectors of one type are needed, got {', '.join(map(str, values))}")
+    return found[0]
+
+
+def _is_float(vector):
+    return isinstance(vector.element, types.Float)
+
+
+def _address(context, builder, sig, args, kind=None):
+    """A pointer to element args[1] of the array args[0], as one to `kind`."""
+    data = context.make_array(sig.args[0])(context, builder, args[0]).data
+    address = builder.gep(data, [args[1]])
+    return builder.bitcast(address, kind.as_pointer()) if kind else address
+
+
+def _everywhere(builder, number, kind):
+    one = builder.insert_element(kind(ir.Undefined), number, I32(0))
+    first = ir.VectorType(I32, kind.count)([0] * kind.count)
+    return builder.shuffle_vector(one, kind(ir.Undefined), first)
+
+
+def _load(vector, array, aligned):
+    align = width() if aligned else vector.element.bitwidth // 8
+
+    def emit(context, builder, sig, args):
+        return builder.load(_address(context, builder, sig, args, vector.llvm), align=align)
+
+    return vector(array, types.intp), emit
+
+
+def _store(vector, array, past_caches=False):
+    align = width() if past_caches else vector.element.bitwidth // 8
+
+    def emit(context, builder, sig, args):
+        address = _address(context, builder, sig, args, vector.llvm)
+        written = builder.store(args[2], address, align=align)
+        if past_caches:
+            written.set_metadata("nontemporal", builder.module.add_metadata([I32(1)]))
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, vector), emit
+
+
+def _arithmetic(vector, floats, integers):
+    def emit(context, builder, sig, args):
+        return getattr(builder, floats if _is_float(vector) else integers)(*args)
+
+    return vector(vector, vector), emit
+
+
+def _call(builder, name, vector, args):
+    """Call LLVM's function of this name for vectors of this type."""
+    letter = "f" if _is_float(vector) else "i"
+    name = f"{name}.v{vector.lanes}{letter}{vector.element.bitwidth}"
+    kind = ir.FunctionType(vector.llvm, [vector.llvm] * len(args))
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+
+
+def _dot4(builder, kind, sums, x, y):
+    """The same in words of 32 bits: byte by byte, shifted up and down again to extend its sign."""
+    x, y = builder.bitcast(x, kind), builder.bitcast(y, kind)
+    for byte in range(4):
+        up, down = (kind([I32(bits)] * kind.count) for bits in (24 - 8 * byte, 24))
+        a = builder.lshr(builder.shl(x, up), down)
+        b = builder.ashr(builder.shl(y, up), down)
+        sums = builder.add(sums, builder.mul(a, b))
+    return sums
+
+
+@cache
+def _assembly():
+    """What LLVM makes of a wide sum and of 16-bit products, for the machine that Numba compiles for.
+
+    The names of processors stand for features too, so that the code itself is the surest witness.
+    """
+    wide = ir.VectorType(ir.FloatType(), 16)
+    pairs, words = ir.VectorType(ir.IntType(16), 8), ir.VectorType(I32, 4)
+    module = ir.Module()
+    module.triple = llvm.get_process_triple()
+    double = ir.Function(module, ir.FunctionType(ir.VoidType(), [wide.as_pointer()]), "double")
+    builder = ir.IRBuilder(double.append_basic_block())
+    value = builder.load(double.args[0])
+    builder.store(builder.fadd(value, value), double.args[0])
+    builder.ret_void()
+    if module.triple.startswith("x86"):
+        kind = ir.FunctionType(words, [words, pairs, pairs])
+        dot = ir.Function(module, kind, "dot")
+        builder = ir.IRBuilder(dot.append_basic_block())
+        products = ir.Function(
+            module, ir.FunctionType(words, [pairs, pairs]), "llvm.x86.sse2.pmadd.wd"
+        )
+        builder.ret(builder.add(dot.args[0], builder.call(products, dot.args[1:])))
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    features = numba.config.CPU_FEATURES
+    machine = llvm.Target.from_triple(module.triple).create_target_machine(
+        cpu=numba.config.CPU_NAME or llvm.get_host_cpu_name(),
+        features=get_host_cpu_features() if features is None else features,
+    )
+    return machine.emit_assembly(llvm.parse_assembly(str(module)))
