@@ -587,6 +587,7 @@ def shared():
     return set(SHARED.iterdir()) if SHARED.is_dir() else set()
 
 
+@pytest.mark.thorough
 def test_a_batch_goes_through_processes_and_comes_back_in_order():
     before = shared()
     batch = [np.full((50, 50), float(i)) for i in range(7)]
@@ -600,6 +601,7 @@ def test_a_batch_goes_through_processes_and_comes_back_in_order():
     assert shared() <= before
 
 
+@pytest.mark.thorough
 def test_the_first_item_that_fails_is_reported():
     before = shared()
 
@@ -616,6 +618,7 @@ def test_the_first_item_that_fails_is_reported():
     assert shared() <= before
 
 
+@pytest.mark.thorough
 def test_an_error_that_cannot_be_pickled_becomes_a_runtime_error():
     def fails(item):
         error = OSError("its text")
@@ -629,6 +632,7 @@ def test_an_error_that_cannot_be_pickled_becomes_a_runtime_error():
 # Import
 
 
+@pytest.mark.thorough
 def test_importing_does_no_work():
     code = """
 import time, sys, numpy

@@ -80,7 +80,7 @@ def _run_pytest(module: Module) -> list[v.Verdict]:
         ]
         environment = os.environ | {"HYPOTHESIS_PROFILE": "quick"}
         run = subprocess.run(
-            [*command, "-m", "not slow", str(module.tests)],
+            [*command, "-m", "not slow and not thorough", str(module.tests)],
             cwd=module.course.root,
             env=environment,
             capture_output=True,
