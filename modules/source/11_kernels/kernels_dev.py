@@ -119,6 +119,9 @@ The tests below use these helpers. The cell is locked: what it holds is not part
 
 
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false}
+import shutil
+import tempfile
+
 from tinytorch.lab import checks
 
 
@@ -1653,17 +1656,24 @@ checks.equal(
 
 
 ### BEGIN HIDDEN TESTS
-def who(item):
+def meet(item):
     import os
     import time
 
-    time.sleep(0.3)
-    return os.getpid()
+    open(os.path.join(place, str(item)), "w").close()
+    deadline = time.monotonic() + 10
+    while len(os.listdir(place)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return os.getpid(), len(os.listdir(place))
 
 
-assert len(set(parallel_batch_processing([0, 1], who, 2))) == 2, (
-    "two items at once need two processes"
+place = checks.inside(tempfile.mkdtemp)
+(one, present), (other, _) = parallel_batch_processing([0, 1], meet, 2)
+checks.inside(shutil.rmtree, place)
+assert present == 2, (
+    "the first item waits for the second, which must be sent before its result is there"
 )
+assert one != other, f"two items at once need two processes, both ran in {one}"
 factor = 3
 items = [
     {"x": [np.arange(4)], "y": (Tensor([1.0]), "text")},
