@@ -573,11 +573,25 @@ def test_a_trace_names_parameters_and_leaves_arrays_as_they_were():
     assert K.memory_trace(K.matmul_loops, A, B, C).loads["A"] == 60
 
 
-def test_a_tile_loads_each_number_of_b_once():
-    depth = 8
-    a, b = np.ones(depth * K.TILE_ROWS), np.ones(depth * K.STRIDE)
-    t = K.memory_trace(K.multiply_tile, a, b, np.zeros(K.TILE_ROWS * K.STRIDE), 32)
-    assert t.loads["b"] == depth * 32
+def test_packing_loads_each_number_of_the_block_once():
+    t = K.memory_trace(K.pack_panels, np.ones(80), 3, 10, 8, 7, 4, np.ones(64))
+    assert t.loads["source"] == 8 * 7 and t.stores["panels"] == 8 * 8
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows", range(1, 7))
+def test_a_tile_adds_its_rows_and_columns_and_nothing_else(rows, dtype):
+    width, depth = K.tile_columns(dtype), 9
+    rng = np.random.default_rng(rows)
+    for columns in range(1, width + 1):
+        A, panel = np.full((rows, depth), 2, dtype), np.full((depth, width), np.nan, dtype)
+        panel[:, :columns] = rng.integers(-9, 9, (depth, columns))
+        C = rng.integers(-9, 9, (rows + 1, columns + 1)).astype(dtype)
+        expected, spare = C.copy(), np.empty(6 * width, dtype)
+        expected[:-1, :-1] += A @ panel[:, :columns]
+        left, right, out = (A.reshape(-1), 0, depth), (panel.reshape(-1), 0, depth), C.reshape(-1)
+        K.multiply_tile(*left, *right, out, 0, columns + 1, rows, columns, spare)
+        checks.equal(C, expected)
 
 
 # Processes

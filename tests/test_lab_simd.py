@@ -82,6 +82,27 @@ def test_constants_fill_every_lane(dtype):
 
 
 @numba.njit(nogil=True)
+def wide(x, y, sums, spread, zeros):
+    for i in range(0, len(x), simd.wide_lanes(x)):
+        simd.store(sums, i, simd.add(simd.wide_load(x, i), simd.wide_load(y, i)))
+        simd.store(spread, i, simd.wide_broadcast(x, i + 1))
+        simd.store(zeros, i, simd.wide_zero(x))
+    return simd.wide_lanes(x)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_wide_vectors_are_sixteen_on_any_machine(dtype):
+    lanes = simd.registers() // 16 * simd.width() // np.dtype(dtype).itemsize
+    x, y = numbers(dtype, 3 * lanes + 6)[6:], numbers(dtype, 3 * lanes + 6, 1)[6:]
+    sums, spread, zeros = (np.ones(3 * lanes, dtype) for _ in range(3))
+    assert wide(x, y, sums, spread, zeros) == lanes
+    with np.errstate(invalid="ignore", over="ignore"):
+        np.testing.assert_array_equal(sums, x + y)
+    np.testing.assert_array_equal(spread, np.repeat(x[1::lanes], lanes))
+    assert not zeros.any()
+
+
+@numba.njit(nogil=True)
 def copy(x, y):
     for i in range(0, x.size, simd.lanes(x)):
         simd.prefetch(x, i + 1000)

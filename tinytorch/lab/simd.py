@@ -10,6 +10,9 @@ A vector has the element type of the array it was loaded from and fills one regi
 Numba compiles for: 64 bytes with AVX-512, 32 with AVX2, else 16. An index counts elements of memory from
 the array's first, whatever its number of dimensions. Nothing is checked: a load outside the array reads what
 is there, a store destroys it.
+
+A wide vector is as many registers as sixteenths of all there are, two of 32 or one of 16, so that what fits in
+the registers of one machine, counted in wide vectors, fits in those of another.
 """
 
 from functools import cache
@@ -33,11 +36,11 @@ ELEMENTS = {
 
 
 class Vector(types.Type):
-    """One register of numbers of a NumPy element type."""
+    """One register of numbers of a NumPy element type, or several taken as one."""
 
-    def __init__(self, element):
+    def __init__(self, element, count=1):
         self.element = element
-        self.lanes = width() * 8 // element.bitwidth
+        self.lanes = count * width() * 8 // element.bitwidth
         self.llvm = ir.VectorType(ELEMENTS[element], self.lanes)
         super().__init__(f"vector of {self.lanes} {element}")
 
@@ -98,13 +101,7 @@ def splat(typing, array, value):
 @intrinsic
 def broadcast(typing, array, i):
     """Return a vector with the number at i in every lane."""
-    vector = _vector(array)
-
-    def emit(context, builder, sig, args):
-        number = builder.load(_address(context, builder, sig, args))
-        return _everywhere(builder, number, vector.llvm)
-
-    return vector(array, types.intp), emit
+    return _broadcast(_vector(array), array)
 
 
 @intrinsic
@@ -136,8 +133,9 @@ def load_aligned(typing, array, i):
 
 @intrinsic
 def store(typing, array, i, vector):
-    """Write a vector from i on, anywhere in memory."""
-    return _store(_same(array, vector), array)
+    """Write a vector, wide or not, from i on, anywhere in memory."""
+    wide = isinstance(array, types.Array) and vector == _wide(array)
+    return _store(vector if wide else _same(array, vector), array)
 
 
 @intrinsic
@@ -173,6 +171,32 @@ def prefetch(typing, array, i):
         return context.get_dummy_value()
 
     return types.void(array, types.intp), emit
+
+
+@intrinsic
+def wide_lanes(typing, array):
+    """Return how many numbers of this array's type a wide vector holds."""
+    vector = _wide(array)
+    return types.intp(array), lambda context, builder, sig, args: ir.IntType(64)(vector.lanes)
+
+
+@intrinsic
+def wide_zero(typing, array):
+    """Return a wide vector of zeros."""
+    vector = _wide(array)
+    return vector(array), lambda context, builder, sig, args: vector.llvm(None)
+
+
+@intrinsic
+def wide_broadcast(typing, array, i):
+    """Return a wide vector with the number at i in every lane."""
+    return _broadcast(_wide(array), array)
+
+
+@intrinsic
+def wide_load(typing, array, i):
+    """Return the wide vector that starts at i, anywhere in memory."""
+    return _load(_wide(array), array, aligned=False)
 
 
 @intrinsic
@@ -253,6 +277,10 @@ def _vector(array, *elements):
     return Vector(array.dtype)
 
 
+def _wide(array):
+    return Vector(_vector(array).element, registers() // 16)
+
+
 def _same(*values):
     """The vector type of all values; an array stands for its vectors."""
     found = [_vector(value) if isinstance(value, types.Array) else value for value in values]
@@ -276,6 +304,14 @@ def _everywhere(builder, number, kind):
     one = builder.insert_element(kind(ir.Undefined), number, I32(0))
     first = ir.VectorType(I32, kind.count)([0] * kind.count)
     return builder.shuffle_vector(one, kind(ir.Undefined), first)
+
+
+def _broadcast(vector, array):
+    def emit(context, builder, sig, args):
+        number = builder.load(_address(context, builder, sig, args))
+        return _everywhere(builder, number, vector.llvm)
+
+    return vector(array, types.intp), emit
 
 
 def _load(vector, array, aligned):
