@@ -2240,10 +2240,10 @@ assert loads["3"] == 8, f"two values need two rows of 4, {loads['3']} numbers we
 ### END HIDDEN TESTS
 
 # %%
-B = numbers(384, 256)
+B = numbers(512, 1024)
 print(f"{'zeros':>6}{'dense':>10}{'sparse':>10}   CPU milliseconds")
-for zeros in (0.5, 0.9, 0.99):
-    A = numbers(384, 384) * (np.random.default_rng(0).random((384, 384)) > zeros)
+for zeros in (0.5, 0.9, 0.95, 0.99):
+    A = numbers(512, 512) * (np.random.default_rng(0).random((512, 512)) > zeros)
     A = A.astype(np.float32)
     times = [cost(kernel, A, B) for kernel in (cache_friendly_matmul, sparse_matmul)]
     print(f"{100 * zeros:5.0f}%{times[0]:10.2f}{times[1]:10.2f}")
