@@ -1285,11 +1285,12 @@ check_tile(20, 6, 3, np.float64)
 # %%
 for dtype in (np.float32, np.float64):
     width = tile_columns(dtype)
-    panel, spare = aligned(256 * width, dtype), aligned(TILE_ROWS * width, dtype)
-    a, c = numbers(TILE_ROWS, 256, dtype=dtype), np.zeros(TILE_ROWS * width, dtype)
+    steps = 2048  # so many that the call itself does not count
+    panel, spare = aligned(steps * width, dtype), aligned(TILE_ROWS * width, dtype)
+    a, c = numbers(TILE_ROWS, steps, dtype=dtype), np.zeros(TILE_ROWS * width, dtype)
     panel[:] = 1
-    args = a.reshape(-1), 0, 256, panel, 0, 256, c, 0, width, TILE_ROWS, width, spare
-    p = profile_operation(multiply_tile, *args, flops=2 * 256 * TILE_ROWS * width)
+    args = a.reshape(-1), 0, steps, panel, 0, steps, c, 0, width, TILE_ROWS, width, spare
+    p = profile_operation(multiply_tile, *args, flops=2 * steps * TILE_ROWS * width)
     print(f"the tile alone, {np.dtype(dtype)}: {p.gflops:.0f} GFLOP/s", end="; ")
     print(f"this core's peak for float32: {hardware.peak_gflops():.0f}")
 
