@@ -407,10 +407,6 @@ def _rebuild(report):
     return error
 
 
-def _place(error):
-    return getattr(error, "remote", None) or {}
-
-
 def _sentence(report):
     text = f"{report['class']}: {report['text']}" if report["text"] else report["class"]
     if report.get("look"):
