@@ -5,7 +5,6 @@ import functools
 import json
 import os
 import sys
-import traceback
 
 import rich_click as click
 
@@ -37,7 +36,7 @@ class Commands(click.RichGroup):
             return super().invoke(context)
         except TitoError as error:
             if error.code == BUG:
-                traceback.print_exc()
+                _print_traceback()
             click.echo(f"error: {error}", err=True)
             click.echo(f"hint: {error.hint}", err=True)
             context.exit(error.code)
@@ -47,8 +46,14 @@ class Commands(click.RichGroup):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception:
-            traceback.print_exc()
+            _print_traceback()
             context.exit(BUG)
+
+
+def _print_traceback():
+    import traceback
+
+    traceback.print_exc()
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

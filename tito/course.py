@@ -1,6 +1,5 @@
 """The course on disk: where it is, which modules it has, and mistakes the reader can mend."""
 
-import configparser
 import os
 import re
 from dataclasses import dataclass
@@ -88,7 +87,9 @@ class Course:
     root: Path
 
     @cached_property
-    def settings(self) -> configparser.ConfigParser:
+    def settings(self):
+        import configparser
+
         parser = configparser.ConfigParser()
         path = self.root / "settings.ini"
         try:
