@@ -45,6 +45,7 @@ class Session:
         self.cells = cells
         self.package = Path(package) if package else None
         self.home = self.package
+        self.imports: list[ast.stmt] = []
         self.homes: list[tuple[str, int, int, int]] = []  # cell, first and last line, shift
         self.chain = hashlib.sha256(_instruments().encode())
         self.held: dict[int, object] = {}
@@ -62,7 +63,13 @@ class Session:
         tree = ast.increment_lineno(ast.parse(source, str(path)), shift)
         if definitions:
             tree.body = [node for node in tree.body if _defines(node)]
+        # CPython compiles a call on an imported module in a way of its own, so a cell is compiled with the
+        # imports of those above it in view, as in the package file; they do not run again.
+        if path == self.home and self.imports:
+            seen = ast.If(ast.Constant(False), list(self.imports), [])
+            tree.body.insert(0, ast.fix_missing_locations(seen))
         exec(compile(tree, str(path), "exec"), self.module.__dict__)
+        self.imports += [n for n in tree.body if _imports(n)]
 
     def _home(self, name: str, source: str) -> tuple[Path, int]:
         """The file a cell's code stands in, and how many lines lower: Numba keeps machine code by both.
@@ -180,6 +187,11 @@ def _defines(node) -> bool:
             return False
     kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
     return isinstance(node, kinds)
+
+
+def _imports(node) -> bool:
+    future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
+    return isinstance(node, (ast.Import, ast.ImportFrom)) and not future
 
 
 class _Hidden(types.ModuleType):
