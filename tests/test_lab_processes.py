@@ -248,7 +248,9 @@ def test_operations_of_a_module_that_exists_in_memory_only(tmp_path):
     assert (done.stdout, done.stderr) == ("main runs\n[[], [0], [0, 3]]\n", "")
 
 
-@pytest.mark.xfail(strict=False, reason="on a heavily loaded machine an interrupt can be lost; open")
+@pytest.mark.xfail(
+    strict=False, reason="on a heavily loaded machine an interrupt can be lost; open"
+)
 def test_an_interrupt_ends_everything_quietly(tmp_path):
     text = """
 import os, signal, threading, time
