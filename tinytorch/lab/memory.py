@@ -577,21 +577,25 @@ def _machine_code(value):
     return refuse
 
 
+COMPILED = {"error_model": "numpy", "no_cfunc_wrapper": True}  # nobody calls them from C
+_inlined = numba.njit(no_cpython_wrapper=True, **COMPILED)
+
+
 @cache
 def _compiled():
     """Compile the simulator, and keep it on disk where that is possible."""
     try:
-        return numba.njit(cache=True)(_simulate)
+        return numba.njit(cache=True, **COMPILED)(_simulate)
     except RuntimeError:  # no folder to keep it in
-        return numba.njit(_simulate)
+        return numba.njit(**COMPILED)(_simulate)
 
 
-@numba.njit
+@_inlined
 def _set(line, sets):
     return line & sets - 1 if sets & sets - 1 == 0 else line % sets
 
 
-@numba.njit
+@_inlined
 def _touch(slots, first, ways, line, store):
     """Bring a line to the front of its set. Returns whether it was there, and the changed line that left or -1."""
     way = 0
@@ -606,7 +610,7 @@ def _touch(slots, first, ways, line, store):
     return found, (old >> 1 if old & 1 and not found else -1)
 
 
-@numba.njit
+@_inlined
 def _write_back(slots, starts, sets, ways, line, level, written):
     """Carry a changed line from a level to the next one, and what has to leave there to the one after."""
     while line >= 0:
@@ -615,7 +619,7 @@ def _write_back(slots, starts, sets, ways, line, level, written):
         if level == len(sets):
             return
         first = starts[level] + _set(line, sets[level]) * ways[level]
-        line = _touch(slots, first, ways[level], line, 1)[1]
+        line = _touch(slots, first, ways[level], line, np.int64(1))[1]
 
 
 def _simulate(codes, shift, sets, ways, starts, slots, counts, levels, missed):

@@ -35,6 +35,7 @@ import inspect
 import math
 import operator
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -62,18 +63,24 @@ def unwrap(value) -> np.ndarray:
     """Return the array in a Tensor, the array itself, or nested lists as an array."""
     array = value.data if isinstance(value, Tensor) else value
     array = np.asarray(array if isinstance(array, np.ndarray) else Tensor(array).data)
-    if array.dtype.kind not in "iuf" or array.dtype.itemsize > 8:
+    if array.dtype.kind not in "iuf" or array.itemsize > 8:
         raise TypeError(
             f"kernels compute with integers and floats of up to 64 bits, not {array.dtype}"
         )
     return array
 
 
+@functools.cache
+def result_dtype(*dtypes) -> np.dtype:
+    return np.result_type(*dtypes).newbyteorder("=")
+
+
 def common(*arrays) -> np.dtype:
     """Return the dtype of a result."""
-    return np.result_type(*(array.dtype for array in arrays)).newbyteorder("=")
+    return result_dtype(*[array.dtype for array in arrays])
 
 
+@functools.cache
 def working(dtype) -> np.dtype:
     """Return the dtype that the loops compute in: float32, float64 or int64."""
     if dtype.kind in "iu":
@@ -1314,9 +1321,12 @@ again for every six rows of a block of $A$. The sizes come from the machine.
 
 # %%
 #| export
+kept = threading.local()
+
+
 @functools.lru_cache
 def block_sizes(m, k, n, dtype, block_size=None) -> tuple:
-    """Return rows of A, steps of k, and columns of B in a block."""
+    """Return rows of A, steps of k, and columns of B in a block, and the numbers of memory they need."""
     tile = tile_columns(dtype)
     if block_size is None:
         first, second = hardware.cache_size(1), min(hardware.cache_size(2), 2**21)
@@ -1327,7 +1337,18 @@ def block_sizes(m, k, n, dtype, block_size=None) -> tuple:
     else:
         rows = depth = width = positive("block_size", block_size)
     rows = max(1, min(rows, m) // TILE_ROWS) * TILE_ROWS
-    return rows, max(1, min(depth, k)), max(1, min(width, n))
+    depth, width = max(1, min(depth, k)), max(1, min(width, n))
+    return rows, depth, width, (TILE_ROWS + depth * -(-width // tile)) * tile
+
+
+def workspace(size, dtype) -> np.ndarray:
+    """Return at least `size` numbers of aligned memory, the same again for a thread's next product."""
+    room = getattr(kept, dtype.char, None)
+    if room is None or room.size < size:
+        room = aligned(size, dtype)
+        if room.nbytes <= 2**21:
+            setattr(kept, dtype.char, room)
+    return room
 
 
 @compiling.kernel
@@ -1344,7 +1365,7 @@ def multiply_rows(A, B, C):
 # %% nbgrader={"grade": false, "grade_id": "cache_friendly_matmul", "locked": false, "schema_version": 3, "solution": true}
 #| export
 @compiling.kernel
-def multiply_blocks(A, B, C, rows, depth, width, panels, spare):
+def multiply_blocks(A, B, C, rows, depth, width, room):
     """Add the product of A, shape (m, k), and B, shape (k, n), to C, and return C.
 
     Parameters
@@ -1353,11 +1374,12 @@ def multiply_blocks(A, B, C, rows, depth, width, panels, spare):
         In memory order and of one float dtype.
     rows, depth, width : int
         Rows of A, steps of k, and columns of B in a block; `rows` is a multiple of TILE_ROWS.
-    panels, spare : ndarray
-        Room for a packed block of B, and for a tile.
+    room : ndarray
+        For a tile and a packed block of B.
     """
     (m, k), n = A.shape, B.shape[1]
     a, b, c, tile = A.reshape(-1), B.reshape(-1), C.reshape(-1), 2 * wide_lanes(C)
+    spare, panels = room[: TILE_ROWS * tile], room[TILE_ROWS * tile :]
     for j in range(0, n, width):
         for p in range(0, k, depth):
             columns, steps = min(width, n - j), min(depth, k - p)
@@ -1378,14 +1400,10 @@ def multiply_blocks(A, B, C, rows, depth, width, panels, spare):
 
 def multiply_into(A, B, C, block_size=None) -> np.ndarray:
     """Add the product of A and B to C and return C; all in memory order and of one working dtype."""
-    (m, k), n = A.shape, B.shape[1]
     if C.dtype.kind != "f":
         return multiply_rows(A, B, C)
-    rows, depth, width = block_sizes(m, k, n, C.dtype, block_size)
-    tile = tile_columns(C.dtype)
-    edge = TILE_ROWS * tile
-    room = aligned(edge + depth * -(-width // tile) * tile, C.dtype)
-    return multiply_blocks(A, B, C, rows, depth, width, room[edge:], room[:edge])
+    rows, depth, width, room = block_sizes(*A.shape, C.shape[1], C.dtype, block_size)
+    return multiply_blocks(A, B, C, rows, depth, width, workspace(room, C.dtype))
 
 
 def cache_friendly_matmul(A, B, block_size=None) -> Tensor:
