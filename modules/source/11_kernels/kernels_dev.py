@@ -595,9 +595,21 @@ checks.refuses(
 ### END HIDDEN TESTS
 
 
+# %% [markdown]
+r"""
+From here on each step is measured beside NumPy's product, whose library takes all cores if it may. So that one core is compared with one, it
+is held to a single thread.
+"""
+
+
 # %%
+from threadpoolctl import threadpool_limits
+
+threadpool_limits(1)
+
+
 def cost(kernel, *args, repeats=3):
-    """CPU milliseconds of a call, those of helper threads included: what it costs, not how many share it."""
+    """CPU milliseconds of a call: what it costs, however many processes share the core."""
     return profile_operation(kernel, *args, repeats=repeats).cpu_time * 1e3
 
 
@@ -1109,6 +1121,33 @@ for dtype in (np.float32, np.float64):
 
 # %% [markdown]
 r"""
+What a panel is worth: the same 128 rows of 64 numbers are added up where they lie in a matrix 16 KiB wide, and side by side. In
+place, rows a multiple of 4 KiB apart share a few sets of the cache, and one is gone before its next use.
+"""
+
+
+# %%
+def add_rows(block, total):
+    for p in range(block.shape[0]):
+        row = block[p]
+        for x in range(row.shape[0]):
+            total[x] += row[x]
+
+
+def twice(block, total):
+    add_rows(block, total)
+    add_rows(block, total)
+
+
+add_rows = compiling.kernel(add_rows)
+in_place, total = numbers(128, 4096)[:, :64], np.zeros(64, np.float32)
+for name, block in [("in place", in_place), ("packed", in_place.copy())]:
+    spent = profile_operation(add_rows, block, total, repeats=9).min_time
+    missed = memory_trace(twice, block, total).misses["block"]
+    print(f"{name:10}{spent * 1e6:7.2f} microseconds; two rounds in the simulator miss {missed:,}")
+
+# %% [markdown]
+r"""
 **Exercise 8** (about 8 lines). Write `pack_panels`. Where the block ends within the last panel, write zeros.
 
 *Hint: row $p$, column $j$ of the block is at `source[start + p * stride + j]`.*
@@ -1289,17 +1328,23 @@ for depth, rows in [(20, 6), (7, 4)]:
 check_tile(20, 6, 3, np.float64)
 ### END HIDDEN TESTS
 
+# %% [markdown]
+r"""
+The tile alone, beside what this core can do at most. Panels begin on a cache line: `np.empty` starts 16 bytes past one, and a vector of 64
+bytes then lies in two lines. LLVM would give recent Intel processors vectors of 32 bytes (its tuning `prefer-256-bit`, in `X86.td`), because
+early ones lowered their clock for wide ones; `compiling` asks for the full width.
+"""
+
 # %%
-for dtype in (np.float32, np.float64):
-    width = tile_columns(dtype)
-    steps = 2048  # so many that the call itself does not count
-    panel, spare = aligned(steps * width, dtype), aligned(TILE_ROWS * width, dtype)
-    a, c = numbers(TILE_ROWS, steps, dtype=dtype), np.zeros(TILE_ROWS * width, dtype)
-    panel[:] = 1
-    args = a.reshape(-1), 0, steps, panel, 0, steps, c, 0, width, TILE_ROWS, width, spare
+steps, width = 512, tile_columns(np.float32)
+a, c, spare = numbers(TILE_ROWS, steps), *(aligned(TILE_ROWS * width, np.float32) for _ in "cs")
+room = aligned(steps * width + 4, np.float32)
+room[:] = c[:] = 1
+for past in (0, 16):
+    args = a.reshape(-1), 0, steps, room, past // 4, steps, c, 0, width, TILE_ROWS, width, spare
     p = profile_operation(multiply_tile, *args, flops=2 * steps * TILE_ROWS * width)
-    print(f"the tile alone, {np.dtype(dtype)}: {p.gflops:.0f} GFLOP/s", end="; ")
-    print(f"this core's peak for float32: {hardware.peak_gflops():.0f}")
+    print(f"a panel {past:2} bytes past a cache line: {p.gflops:4.0f} GFLOP/s")
+print(f"this core's peak: {hardware.peak_gflops():.0f}, with vectors of {simd.width()} bytes")
 
 # %% [markdown]
 r"""
@@ -1485,6 +1530,20 @@ checks.close(cache_friendly_matmul(np.eye(3), np.eye(3, dtype=np.float32), block
 ladder([matmul_baseline, cache_friendly_matmul], 192)
 ladder([cache_friendly_matmul], 512)
 ladder([cache_friendly_matmul], 512, np.float64)
+
+# %% [markdown]
+r"""
+Where NumPy stays ahead: a call costs some microseconds before the first product, the arguments' checks and the way into compiled code, which
+small matrices do not earn back. And a tile is computed whole: 100 columns in tiles of 64 cost what 128 cost, a share of 100/128.
+"""
+
+# %%
+for n in (1, 16, 64, 100, 128):
+    A, B = numbers(n, n), numbers(n, n, seed=1)
+    found = benchmark_operation(cache_friendly_matmul, A, B, baseline=np.matmul, repeats=9)
+    used = n / (-(-n // tile_columns(A.dtype)) * tile_columns(A.dtype))
+    print(f"n = {n:<4}{found.median * 1e6:8.1f} microseconds, {found.ratio:.2f} of NumPy", end="")
+    print(f"; of the tiles' columns {100 * used:.0f} % are used")
 
 # %% [markdown]
 r"""
