@@ -116,7 +116,7 @@ def _sizes(row, quick):
 
 
 def _setting(row):
-    return row.threads, row.without
+    return row.threads, row.without, row.cpu
 
 
 def _features():
@@ -130,6 +130,8 @@ def _lacks(row, features):
     names = {"amx": "amx-int8", "vnni": "avx512vnni"}
     if row.needs and names[row.needs] not in features:
         return f"this processor has no {row.needs.upper()}"
+    if row.cpu and "avx2" not in features:
+        return f"this processor cannot stand for {row.cpu}"
     if row.threads > hardware.cores():
         return f"this process may use {hardware.cores()} core"
     return None
@@ -137,7 +139,7 @@ def _lacks(row, features):
 
 def _environment(setting, features):
     """Threads for both sides, and instruction sets hidden from both."""
-    threads, without = setting
+    threads, without, cpu = setting
     settings = {
         f"{name}_{'THREADS' if name == 'VECLIB_MAXIMUM' else 'NUM_THREADS'}": str(threads)
         for name in THREADS
@@ -151,6 +153,8 @@ def _environment(setting, features):
         wide = ["-prefer-256-bit"] if "avx512f" in features else []
         settings["NUMBA_CPU_FEATURES"] = ",".join(kept + off + wide)
         settings["ONEDNN_MAX_CPU_ISA"] = ONEDNN[without]
+    if cpu:
+        settings |= {"NUMBA_CPU_NAME": cpu, "OPENBLAS_CORETYPE": cpu.capitalize()}
     return os.environ | settings
 
 

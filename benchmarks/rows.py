@@ -1,5 +1,6 @@
 """The rows: what is measured, at which sizes, beside whom, and what is to be reached."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,8 +12,9 @@ class Row:
     """One entry.
 
     `needs` and `without` name an instruction set, "amx" or "vnni": what the chip must have, and what is hidden from
-    both sides. `goal` is a number or a function of the size; None where there is nothing to reach. `figure` is
-    "ratio" (the rival's time over ours), "difference" (ours less the rival's, in µs) or "memory" (MB).
+    both sides; `cpu` names the processor that both sides take this one for. `goal` is a number or a function of the size; None where there is nothing to reach. `figure` is
+    "ratio" (the rival's time over ours), "difference" (ours less the rival's, in µs), "memory" (MB) or
+    "seconds" (what our call returns).
     """
 
     name: str
@@ -29,6 +31,7 @@ class Row:
     threads: int = 1
     needs: str = ""
     without: str = ""
+    cpu: str = ""
     figure: str = "ratio"
     clock: str = "cpu"
 
@@ -66,6 +69,23 @@ TARGETS = (
         0.95,
         threads=2,
         clock="wall",
+    ),
+    *(
+        Row(
+            f"matmul_{cpu}",
+            f"`cache_friendly_matmul` float32, 1 thread, {instructions} only",
+            f"OpenBLAS for {cpu}",
+            "≥ 0.7",
+            (128, 256, 512, 1024),
+            (256,),
+            cases.square,
+            ours.matmul,
+            rivals.numpy_matmul,
+            cases.near_product,
+            0.7,
+            cpu=cpu,
+        )
+        for cpu, instructions in [("haswell", "AVX2"), ("nehalem", "SSE")]
     ),
     Row(
         "int8_amx",
@@ -290,6 +310,23 @@ TARGETS = (
         cases.near_product,
         2,
         figure="memory",
+    ),
+    *(
+        Row(
+            f"first_calls_{name}",
+            f"every kernel called once, {name} process",
+            "-",
+            f"≤ {goal} s of CPU",
+            (1,),
+            (1,),
+            cases.nothing,
+            functools.partial(ours.first_calls, processes),
+            None,
+            cases.checked_there,
+            goal,
+            figure="seconds",
+        )
+        for name, processes, goal in [("first", 1, 6), ("second", 2, 1)]
     ),
     Row(
         "tensor_relu",

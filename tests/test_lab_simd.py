@@ -188,7 +188,8 @@ def test_dot_products_of_other_types_are_refused():
 
 
 def test_the_width_is_that_of_the_machine_numba_compiles_for():
-    features = (numba.config.CPU_FEATURES or compiling.get_host_cpu_features()).split(",")
+    features = numba.config.CPU_FEATURES
+    features = (compiling.get_host_cpu_features() if features is None else features).split(",")
     if "+avx512f" in features:
         assert (simd.width(), simd.registers()) == (64, 32)
     elif "+avx2" in features:
@@ -199,16 +200,14 @@ def test_the_width_is_that_of_the_machine_numba_compiles_for():
         assert simd.has_dot()
 
 
-@pytest.mark.parametrize(
-    "name, features, width", [("haswell", "+avx2,+fma", "32"), ("nehalem", "+sse2", "16")]
-)
-def test_narrower_machines_compute_the_same(name, features, width):
+@pytest.mark.parametrize("name, width", [("haswell", "32"), ("nehalem", "16")])
+def test_narrower_machines_compute_the_same(name, width):
     if os.environ.get("SIMD_WIDTH"):
         assert simd.width() == int(os.environ["SIMD_WIDTH"]) and not simd.has_dot()
         return
     if not any(part in compiling.get_host_cpu_features() for part in ("+avx2", "+sse4.2")):
         pytest.skip("another family of processors")
-    environment = {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features, "SIMD_WIDTH": width}
+    environment = {"NUMBA_CPU_NAME": name, "SIMD_WIDTH": width}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]
     done = subprocess.run(
         command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=200

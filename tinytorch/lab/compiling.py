@@ -5,12 +5,13 @@ from pathlib import Path
 import numba
 from numba.core.codegen import get_host_cpu_features
 
-HOST = numba.config.CPU_NAME is None and numba.config.CPU_FEATURES is None
-
-if HOST and "+avx512f" in get_host_cpu_features().split(","):
-    # LLVM prefers half-width vectors on recent processors; these loops gain from the full width.
-    # Numba reads this once, when the first function is decorated.
-    numba.config.CPU_FEATURES = get_host_cpu_features() + ",-prefer-256-bit"
+# Numba reads these settings once, when the first function is decorated.
+if numba.config.CPU_FEATURES is None:
+    if numba.config.CPU_NAME is not None:
+        numba.config.CPU_FEATURES = ""  # those of the processor named, not this one's
+    elif "+avx512f" in get_host_cpu_features().split(","):
+        # LLVM prefers half-width vectors on recent processors; these loops gain from the full width.
+        numba.config.CPU_FEATURES = get_host_cpu_features() + ",-prefer-256-bit"
 
 
 def kernel(function):

@@ -24,6 +24,8 @@ from numba.core import cgutils, types
 from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic, models, register_model
 
+from tinytorch.lab import compiling  # noqa: F401  (settles what Numba compiles for)
+
 I8, I32 = ir.IntType(8), ir.IntType(32)
 ELEMENTS = {
     types.float32: ir.FloatType(),

@@ -1296,14 +1296,13 @@ def multiply_tile(A, i, lda, panels, j, depth, C, c, ldc, rows, columns, spare):
     simd.store(spare, 9 * n, c41)
     simd.store(spare, 10 * n, c50)
     simd.store(spare, 11 * n, c51)
+    lanes = simd.lanes(C)
     for r in range(rows):
         to, at = c + r * ldc, 2 * r * n
-        if columns == 2 * n:
-            simd.store(C, to, simd.add(wide_load(C, to), wide_load(spare, at)))
-            simd.store(C, to + n, simd.add(wide_load(C, to + n), wide_load(spare, at + n)))
-        else:
-            for x in range(columns):
-                C[to + x] += spare[at + x]
+        for x in range(0, columns - lanes + 1, lanes):
+            simd.store(C, to + x, simd.add(simd.load(C, to + x), simd.load(spare, at + x)))
+        for x in range(columns - columns % lanes, columns):
+            C[to + x] += spare[at + x]
     return C
 
 
