@@ -2,7 +2,8 @@
 
 A worker is an interpreter of its own, started by its command line: nothing is forked, so threads do no
 harm, and the caller's main module is not run again, so a script needs no guard. Starting one costs a few
-tenths of a second; workers that are idle wait for the next pool and end with the process that started them.
+tenths of a second; workers that are idle wait for the next pool, and all end with the process that started
+them.
 """
 
 import atexit
@@ -12,6 +13,7 @@ import mmap
 import os
 import pickle
 import queue
+import select
 import signal
 import struct
 import subprocess
@@ -55,7 +57,7 @@ class Pool:
         self._operation = _pickle_function(operation)
         self._count = workers
         self._jobs = queue.SimpleQueue()
-        self._threads = []
+        self._ends = []  # an event for each thread
         self._workers = []
         self._sent = 0
         self._closed = threading.Event()
@@ -67,35 +69,56 @@ class Pool:
         -------
         concurrent.futures.Future
             Its ``result()`` waits for the answer. It raises what the operation raised, and a RuntimeError
-            that names the item when its worker died, or when an exception could not be pickled.
+            that names the item when its worker died, or when an exception could not be pickled. After an
+            error in the ``with`` statement, what was not begun is canceled.
         """
         future = Future()
         self._jobs.put((self._sent, item, future))
         self._sent += 1
-        if len(self._threads) < self._count:
-            self._threads.append(threading.Thread(target=self._attend, daemon=True))
-            self._threads[-1].start()
+        if len(self._ends) < self._count:
+            end = threading.Event()
+            threading.Thread(target=self._attend, args=[end], daemon=True).start()
+            self._ends.append(end)
         return future
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, trace):
-        if kind is not None:
-            self._closed.set()
-            for worker in list(self._workers):
-                worker.kill()
-        for _ in self._threads:
-            self._jobs.put(None)
-        for thread in self._threads:
-            thread.join()
+        try:
+            if kind is not None:
+                self._end_calls()
+            self._wait()
+        except BaseException:  # an interrupt while we wait
+            self._end_calls()
+            self._wait()
+            raise
 
-    def _attend(self):
+    def _end_calls(self):
+        self._closed.set()
+        for worker in list(self._workers):
+            worker.kill()
+
+    def _wait(self):
+        self._jobs.put(None)
+        # Up to Python 3.12 an interrupted Thread.join takes its thread for ended, so events are waited for.
+        for end in self._ends:
+            end.wait()
+
+    def _attend(self, end):
         """Feed one worker with items until there are no more; a thread for each worker does this."""
+        try:
+            self._work()
+        finally:
+            end.set()
+
+    def _work(self):
         worker = None
         while (job := self._jobs.get()) is not None:
             number, item, future = job
-            if self._closed.is_set() or not future.set_running_or_notify_cancel():
+            if self._closed.is_set():
+                future.cancel()
+            if not future.set_running_or_notify_cancel():
                 continue
             try:
                 worker = worker or self._hire()
@@ -109,6 +132,7 @@ class Pool:
                 future.set_exception(error)
             else:
                 future.set_result(value)
+        self._jobs.put(None)  # for the next thread
         if worker is not None:
             self._dismiss(worker, keep=not self._closed.is_set())
 
@@ -348,6 +372,8 @@ def serve(inbox, outbox):
     """What a worker does: apply the operation to items until the caller closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller ends us
     incoming, outgoing = _take_over_stdio()
+    if hasattr(select, "poll"):
+        threading.Thread(target=_end_with_caller, args=[incoming.fileno()], daemon=True).start()
     inbox, outbox = Block(inbox), Block(outbox)
     operation = loaded = None
 
@@ -382,6 +408,14 @@ def serve(inbox, outbox):
                 answer, packed = "error", _pack_error(error)
             _write(outgoing, (answer, *packed, printed.getvalue()))
             value = packed = None
+
+
+def _end_with_caller(pipe):
+    """End this process, whatever it does, when nobody can write to the pipe anymore."""
+    poll = select.poll()
+    poll.register(pipe, 0)  # a hangup is reported though it is not asked for
+    poll.poll()
+    os._exit(0)
 
 
 def _pack_error(error):
