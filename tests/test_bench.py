@@ -171,13 +171,16 @@ def test_hidden_instructions_are_hidden_from_both_sides(monkeypatch):
     known = "+avx512f,+avx512vnni,+avxvnni,+amx-int8,+amx-tile,-sse4a"
     monkeypatch.setattr(program, "get_host_cpu_features", lambda: known)
     features = program._features()
-    seen = program._environment((1, "amx"), features)
+    seen = program._environment((1, "amx", ""), features)
     words = seen["NUMBA_CPU_FEATURES"].split(",")
     assert {"+avx512vnni", "-amx-int8", "-amx-tile", "-prefer-256-bit"} <= set(words)
     assert "+amx-int8" not in words and seen["ONEDNN_MAX_CPU_ISA"] == "AVX512_CORE_VNNI"
-    assert "-avxvnni" in program._environment((1, "vnni"), features)["NUMBA_CPU_FEATURES"]
-    assert program._environment((2, ""), features)["OPENBLAS_NUM_THREADS"] == "2"
-    assert "NUMBA_CPU_FEATURES" not in program._environment((2, ""), frozenset({"neon"}))
+    assert "-avxvnni" in program._environment((1, "vnni", ""), features)["NUMBA_CPU_FEATURES"]
+    assert program._environment((2, "", ""), features)["OPENBLAS_NUM_THREADS"] == "2"
+    assert "NUMBA_CPU_FEATURES" not in program._environment((2, "", ""), frozenset({"neon"}))
+    narrow = program._environment((1, "", "haswell"), features)
+    assert (narrow["NUMBA_CPU_NAME"], narrow["OPENBLAS_CORETYPE"]) == ("haswell", "Haswell")
+    assert program._lacks(ROWS["matmul_haswell"], frozenset({"neon"}))
     assert program._lacks(ROWS["int8_amx"], frozenset({"avx2"})) == "this processor has no AMX"
     assert program._lacks(ROWS["int8_amx"], features) is None
 
