@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +123,17 @@ def test_blocks_of_any_size_give_the_product(pair, block_size):
     check_product(checks.call(K.cache_friendly_matmul, *pair, block_size), *pair)
 
 
+@pytest.mark.parametrize("workers", [2, 3, 7])
+def test_threads_give_the_same_product(workers):
+    rng = np.random.default_rng(workers)
+    for m, k, n in [(5, 9, 64), (70, 33, 65), (7, 130, 700), (300, 20, 1500), (0, 3, 200)]:
+        A, B = rng.standard_normal((m, k), np.float32), rng.standard_normal((k, n), np.float32)
+        alone = K.cache_friendly_matmul(A, B)
+        equal(K.cache_friendly_matmul(A, B, num_workers=workers), alone.data)
+    with pytest.raises(ValueError, match="num_workers must be at least 1, got 0"):
+        K.cache_friendly_matmul(A, B, num_workers=0)
+
+
 @given(factors(), st.floats(0, 1))
 def test_compressed_rows_give_the_product(pair, zeros):
     A, B = pair
@@ -218,19 +230,29 @@ def test_products_larger_than_one_block(shape, dtype):
 def test_the_product_needs_little_memory_beyond_its_result():
     A, B = np.ones((600, 500), np.float32), np.ones((500, 700), np.float32)
     K.cache_friendly_matmul(A, B)
+    vars(K.kept).clear()
     _, peak = timing.peak_memory(K.cache_friendly_matmul, A, B)
     assert peak - 600 * 700 * 4 <= 2 * 2**20
 
 
 @pytest.mark.slow
-def test_ten_thousand_random_products():
-    rng = np.random.default_rng(1)
-    for _ in range(10_000):
-        m, k, n = (int(x) for x in rng.integers(0, 301, 3) // rng.integers(1, 30, 3))
+def test_ten_thousand_random_products_in_two_threads_at_once():
+    def check(seed):
+        rng = np.random.default_rng(seed)
+        m, k, n = (int(x) for x in rng.integers(0, 301, 3) // rng.integers(1, 8, 3))
         dtype = rng.choice([np.float32, np.float64])
         A, B = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
         block_size = None if rng.random() < 0.5 else int(rng.integers(8, 400))
         check_product(K.cache_friendly_matmul(A, B, block_size), A, B)
+        if k and rng.random() < 0.2:
+            rows, columns = rng.random(m) < 0.1, rng.random(n) < 0.1
+            A[rows, 0], B[0, columns] = np.inf, np.nan
+            result = K.cache_friendly_matmul(A, B, block_size).data
+            assert np.array_equal(np.isnan(result), np.broadcast_to(columns, (m, n)))
+            assert np.array_equal(np.isinf(result), rows[:, None] & ~columns)
+
+    with ThreadPoolExecutor(2) as pool:
+        assert len(list(pool.map(check, range(10_000)))) == 10_000
 
 
 # ReLU

@@ -46,7 +46,7 @@ from tinytorch.core.activations import ReLU
 from tinytorch.core.layers import Dense
 from tinytorch.core.networks import Sequential
 from tinytorch.core.tensor import Tensor
-from tinytorch.lab import compiling, hardware, memory, processes, simd, timing
+from tinytorch.lab import compiling, hardware, memory, processes, simd, threads, timing
 from tinytorch.lab.simd import fma, wide_broadcast, wide_lanes, wide_load, wide_zero
 
 # %% [markdown]
@@ -1409,13 +1409,15 @@ def multiply_rows(A, B, C):
 # %% nbgrader={"grade": false, "grade_id": "cache_friendly_matmul", "locked": false, "schema_version": 3, "solution": true}
 #| export
 @compiling.kernel
-def multiply_blocks(A, B, C, rows, depth, width, room):
-    """Add the product of A, shape (m, k), and B, shape (k, n), to C, and return C.
+def multiply_blocks(A, B, C, first, last, rows, depth, width, room):
+    """Add columns of the product of A, shape (m, k), and B, shape (k, n), to C, and return C.
 
     Parameters
     ----------
     A, B, C : ndarray
         In memory order and of one float dtype.
+    first, last : int
+        The columns.
     rows, depth, width : int
         Rows of A, steps of k, and columns of B in a block; `rows` is a multiple of TILE_ROWS.
     room : ndarray
@@ -1424,9 +1426,9 @@ def multiply_blocks(A, B, C, rows, depth, width, room):
     (m, k), n = A.shape, B.shape[1]
     a, b, c, tile = A.reshape(-1), B.reshape(-1), C.reshape(-1), 2 * wide_lanes(C)
     spare, panels = room[: TILE_ROWS * tile], room[TILE_ROWS * tile :]
-    for j in range(0, n, width):
+    for j in range(first, last, width):
         for p in range(0, k, depth):
-            columns, steps = min(width, n - j), min(depth, k - p)
+            columns, steps = min(width, last - j), min(depth, k - p)
             ### BEGIN SOLUTION
             pack_panels(b, p * n + j, n, steps, columns, tile, panels)
             for i in range(0, m, rows):
@@ -1442,15 +1444,33 @@ def multiply_blocks(A, B, C, rows, depth, width, room):
     return C
 
 
-def multiply_into(A, B, C, block_size=None) -> np.ndarray:
+def multiply_columns(A, B, C, first, last, block_size=None) -> np.ndarray:
+    """Add columns of the product of A and B to C and return C, in this thread's workspace."""
+    rows, depth, width, room = block_sizes(*A.shape, last - first, C.dtype, block_size)
+    return multiply_blocks(A, B, C, first, last, rows, depth, width, workspace(room, C.dtype))
+
+
+def multiply_into(A, B, C, block_size=None, num_workers=1) -> np.ndarray:
     """Add the product of A and B to C and return C; all in memory order and of one working dtype."""
+    n, tile = C.shape[1], tile_columns(C.dtype)
     if C.dtype.kind != "f":
         return multiply_rows(A, B, C)
-    rows, depth, width, room = block_sizes(*A.shape, C.shape[1], C.dtype, block_size)
-    return multiply_blocks(A, B, C, rows, depth, width, workspace(room, C.dtype))
+    if num_workers == 1 or n <= tile:
+        return multiply_columns(A, B, C, 0, n, block_size)
+    tiles = -(-n // tile)
+    parts = min(tiles, max(num_workers, tiles // 8))  # more than workers: one may be held up
+    bounds = [min(n, tiles * part // parts * tile) for part in range(parts + 1)]
+    pool = threads.pool(num_workers - 1)
+    pool.gather(
+        [
+            pool.send(multiply_columns, A, B, C, first, last, block_size)
+            for first, last in pairwise(bounds)
+        ]
+    )
+    return C
 
 
-def cache_friendly_matmul(A, B, block_size=None) -> Tensor:
+def cache_friendly_matmul(A, B, block_size=None, num_workers=1) -> Tensor:
     """Multiply two matrices in blocks sized for the caches.
 
     Parameters
@@ -1460,6 +1480,8 @@ def cache_friendly_matmul(A, B, block_size=None) -> Tensor:
     block_size : int, optional
         Side of a block, for floats. Without it, the sizes follow from this machine's caches. It need not
         divide m, k or n.
+    num_workers : int
+        Threads that share the columns of a product of floats.
 
     Returns
     -------
@@ -1469,9 +1491,9 @@ def cache_friendly_matmul(A, B, block_size=None) -> Tensor:
     Raises
     ------
     TypeError
-        If an argument holds anything but integers and floats, or `block_size` is no whole number.
+        If an argument holds anything but integers and floats, or `block_size` or `num_workers` is no whole number.
     ValueError
-        If the shapes do not fit or `block_size` is less than 1.
+        If the shapes do not fit, or `block_size` or `num_workers` is less than 1.
 
     References
     ----------
@@ -1480,10 +1502,12 @@ def cache_friendly_matmul(A, B, block_size=None) -> Tensor:
     A, B = matrices(A, B)
     if block_size is not None:
         positive("block_size", block_size)
+    num_workers = positive("num_workers", num_workers)
     dtype = common(A, B)
     work = working(dtype)
     C = np.zeros((A.shape[0], B.shape[1]), work)
-    return finish(multiply_into(ready(A, work), ready(B, work), C, block_size), dtype)
+    multiply_into(ready(A, work), ready(B, work), C, block_size, num_workers)
+    return finish(C, dtype)
 
 
 # %% nbgrader={"grade": true, "grade_id": "cache_friendly_matmul_sizes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
