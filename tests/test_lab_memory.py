@@ -649,6 +649,23 @@ def test_the_simulator_works_where_nothing_can_be_kept_on_disk(monkeypatch):
     assert memory._compiled.__wrapped__().py_func is memory._simulate
 
 
+def test_python_and_compiled_code_count_the_same(monkeypatch):
+    rng = np.random.default_rng(0)
+
+    def scatter(x, y, places):
+        for i in range(len(places)):
+            y[places[i]] += x[i % 100]
+
+    args = np.ones(100), np.zeros(30_000), rng.integers(0, 30_000, 5_000)
+    traces = []
+    for accesses in (0, 10**9):
+        monkeypatch.setattr(memory, "WORTH_COMPILING", accesses)
+        log = memory.Log()
+        scatter(*(log.watch(name, array) for name, array in zip("xyp", args, strict=True)))
+        traces.append(log.simulate())
+    assert traces[0] == traces[1] and np.array_equal(traces[0].log, traces[1].log)
+
+
 # -- traces ------------------------------------------------------------------------------------------
 
 

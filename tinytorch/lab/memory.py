@@ -13,6 +13,7 @@ import numba
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 from numba.core.extending import _Intrinsic
+from numba.extending import register_jitable
 from numpy import ndarray
 from numpy.lib.array_utils import byte_bounds
 
@@ -315,7 +316,8 @@ class Log:
         levels = np.zeros((2, len(sets)), np.int64)
         missed = np.zeros(codes.size, np.uint8)
         shift = line.bit_length() - 1
-        _compiled()(codes, shift, sets, ways, starts, slots, counts, levels, missed)
+        run = _simulate if codes.size < WORTH_COMPILING else _compiled()
+        run(codes, shift, sets, ways, starts, slots, counts, levels, missed)
         by_name = [dict(zip(self._names, row.tolist(), strict=True)) for row in counts]
         by_level = [{f"L{n}": int(count) for n, count in enumerate(row, 1)} for row in levels]
         shown = self._sample(codes, missed, line)
@@ -577,25 +579,25 @@ def _machine_code(value):
     return refuse
 
 
-COMPILED = {"error_model": "numpy", "no_cfunc_wrapper": True}  # nobody calls them from C
-_inlined = numba.njit(no_cpython_wrapper=True, **COMPILED)
+WORTH_COMPILING = 50_000  # accesses: up to there Python is done sooner than Numba with compiling
 
 
 @cache
 def _compiled():
     """Compile the simulator, and keep it on disk where that is possible."""
+    options = {"error_model": "numpy", "no_cfunc_wrapper": True}  # nobody calls it from C
     try:
-        return numba.njit(cache=True, **COMPILED)(_simulate)
+        return numba.njit(cache=True, **options)(_simulate)
     except RuntimeError:  # no folder to keep it in
-        return numba.njit(**COMPILED)(_simulate)
+        return numba.njit(**options)(_simulate)
 
 
-@_inlined
+@register_jitable
 def _set(line, sets):
     return line & sets - 1 if sets & sets - 1 == 0 else line % sets
 
 
-@_inlined
+@register_jitable
 def _touch(slots, first, ways, line, store):
     """Bring a line to the front of its set. Returns whether it was there, and the changed line that left or -1."""
     way = 0
@@ -610,7 +612,7 @@ def _touch(slots, first, ways, line, store):
     return found, (old >> 1 if old & 1 and not found else -1)
 
 
-@_inlined
+@register_jitable
 def _write_back(slots, starts, sets, ways, line, level, written):
     """Carry a changed line from a level to the next one, and what has to leave there to the one after."""
     while line >= 0:
@@ -649,6 +651,6 @@ def _simulate(codes, shift, sets, ways, starts, slots, counts, levels, missed):
             levels[0, level] += 1
         counts[2 + missed[n], owner] += 1
     for level in range(len(sets)):
-        for slot in range(starts[level], starts[level + 1]):
-            if slots[slot] & 1:
-                _write_back(slots, starts, sets, ways, slots[slot] >> 1, level, levels[1])
+        for slot in np.flatnonzero(slots[starts[level] : starts[level + 1]] & 1):
+            line = slots[starts[level] + slot] >> 1
+            _write_back(slots, starts, sets, ways, line, level, levels[1])
