@@ -861,7 +861,7 @@ def relu_loop(x, y):
         for i in range(x.size):
             y[i] = 0 if x[i] <= 0 else x[i]
         return
-    start = -y.ctypes.data % LINE // y.itemsize  # the first number on a line
+    start = -(y.ctypes.data // y.itemsize) % n  # the first place that is a multiple of a vector
     past = y.nbytes >= PAST_CACHES
     store(y, 0, maximum(load(x, 0), zero(x)))  # the first and the last vector overlap others
     ### BEGIN SOLUTION
@@ -2483,7 +2483,7 @@ def bias_relu_loop(x, bias, row, y):
         row[j] = bias[j]
     for j in range(n):  # so that a vector may begin at any column
         row[columns + j] = row[j]
-    start = -y.ctypes.data % LINE // y.itemsize
+    start = -(y.ctypes.data // y.itemsize) % n
     past = y.nbytes >= PAST_CACHES
     head = maximum(add(load(x, 0), load(row, 0)), zero(x))
     tail = maximum(add(load(x, last), load(row, last % columns)), zero(x))
@@ -2514,7 +2514,7 @@ def dequantize_loop(q, scale, bias, rows, y):
         rows[j], rows[other + j] = scale[j if scale.size > 1 else 0], bias[j]
     for j in range(n):
         rows[columns + j], rows[other + columns + j] = rows[j], rows[other + j]
-    start = -y.ctypes.data % LINE // y.itemsize
+    start = -(y.ctypes.data // y.itemsize) % n
     past, end = y.nbytes >= PAST_CACHES, last % columns
     head = fma(simd.to_float(load(q, 0)), load(rows, 0), load(rows, other))
     tail = fma(simd.to_float(load(q, last)), load(rows, end), load(rows, other + end))
