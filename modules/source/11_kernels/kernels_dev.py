@@ -831,12 +831,11 @@ memory_trace(in_blocks, A, B, C, 16, cache=memory.SMALL).plot()
 r"""
 ## 6. Vectors
 
-One vector instruction handles 16 float32 numbers where AVX-512 exists, 8 or 4 elsewhere. The compiler finds vectors in simple loops; with
-`tinytorch.lab.simd` you name them: `load(x, i)` takes the numbers from $i$ on, `maximum` compares lane by lane and
-keeps NaN, `zero(x)` is all zeros.
+One vector instruction handles 16 float32 numbers where AVX-512 exists, 8 or 4 elsewhere. With `tinytorch.lab.simd` you name
+vectors: `load(x, i)` takes the numbers from $i$ on, `maximum` compares lane by lane and keeps NaN, `zero(x)` is all zeros.
 
 **Exercise 6** (about 6 lines). Write the loop of `relu_loop`: vectors of $n$ numbers from `start`, each beginning before `last`.
-Where `past` is true `stream` them to `y`, elsewhere `store` them. The ends are given.
+Where `past` is true `stream` them, elsewhere `store` them. Both ends are given.
 
 *Hint: `store(y, i, vector)` writes from $i$ on, and so does `stream`.*
 """
@@ -844,7 +843,7 @@ Where `past` is true `stream` them to `y`, elsewhere `store` them. The ends are 
 # %%
 #| export
 LINE = 64  # bytes of a cache line, as many as the largest vector has
-PAST_CACHES = 2**23  # bytes of a result from which its stores go past the caches
+PAST_CACHES = 2**22  # bytes of a result from which its stores go past the caches
 SERIAL = 2**15  # numbers that are never worth a thread
 
 
@@ -1020,36 +1019,25 @@ to memory what could have stayed. The cell tries each way at each size.
 
 # %%
 @compiling.kernel
-def stores(x, y, start, past):
-    for i in range(start, x.size - lanes(x), lanes(x)):
-        larger = maximum(load(x, i), zero(x))
-        if past:
-            stream(y, i, larger)
-        else:
-            store(y, i, larger)
-    fence()
-
-
-def gigabytes(function, *args, size, **options):
-    """Read and written in a second of CPU time, at best."""
-    function(*args, **options)
-    repeats = max(1, 300_000 // size)
-
-    def again():
-        for _ in range(repeats):
-            function(*args, **options)
-
-    _, cpu = timing.samples(again, 7, 1)
-    return 8 * size * repeats / min(cpu) / 1e9
+def stores(x, y, start, past, repeats):
+    for _ in range(repeats):
+        for i in range(start, x.size - lanes(x), lanes(x)):
+            larger = maximum(load(x, i), zero(x))
+            if past:
+                stream(y, i, larger)
+            else:
+                store(y, i, larger)
+        fence()
 
 
 print(f"{'numbers':>12}{'line by line':>14}{'across lines':>14}{'past caches':>14}   GB/s")
-for size in (4_000, 60_000, 1_000_000, 8_000_000):
-    x, y = numbers(size + 16)[:size], np.empty(size + 16, np.float32)
-    start = -y.ctypes.data % LINE // 4
-    ways = [(start, False), (start + 1, False), (start, True)]
-    rates = [gigabytes(stores, x, y[:size], *way, size=size) for way in ways]
-    print(f"{size:12,}" + "".join(f"{rate:14.1f}" for rate in rates))
+for size in (3_000, 60_000, 1_000_000, 8_000_000):
+    x, y = (np.zeros(size + 16, np.float32) for _ in range(2))
+    x, y = (each[-each.ctypes.data % LINE // 4 :][:size] for each in (x, y))  # from a line on
+    repeats = 1 + 600_000 // size
+    ways = [(0, False, repeats), (1, False, repeats), (0, True, repeats)]
+    times = [profile_operation(stores, x, y, *way, repeats=9).min_time for way in ways]
+    print(f"{size:12,}" + "".join(f"{8e-9 * size * repeats / each:14.1f}" for each in times))
 
 # %% [markdown]
 r"""
@@ -1632,12 +1620,6 @@ r"""
 Compiled code runs without Python's lock, so threads can each take a slice of the same arrays, and nothing is copied. To start a thread takes
 longer than most kernels, so those of a `threads` pool stay; to wake one has a price too, and `break_even` measures, once,
 from which size it pays.
-
-**Exercise 11** (about 4 lines). Write `over_slices`: cut both arrays into `num_workers` slices of nearly equal size, and have the
-kernel called on all at the same time.
-
-*Hint: slice $w$ goes from `w * n // num_workers` to `(w + 1) * n // num_workers`. `pool.send(kernel, a, b)` returns a task
-at once; `pool.gather(tasks)` does what no thread has begun, waits, and raises what a task raised.*
 """
 
 
@@ -1671,6 +1653,16 @@ def break_even(num_workers) -> int:
             return size
         size *= 2
     return sys.maxsize
+
+
+# %% [markdown]
+r"""
+**Exercise 11** (about 4 lines). Write `over_slices`: cut both arrays into `num_workers` slices of nearly equal size, and have the
+kernel called on all at the same time.
+
+*Hint: slice $w$ goes from `w * n // num_workers` to `(w + 1) * n // num_workers`. `pool.send(kernel, a, b)` returns a task
+at once; `pool.gather(tasks)` does what no thread has begun, waits, and raises what a task raised.*
+"""
 
 
 # %% nbgrader={"grade": false, "grade_id": "parallel_relu", "locked": false, "schema_version": 3, "solution": true}
@@ -2318,10 +2310,6 @@ r"""
 Most weights of a pruned layer are zero. Compressed rows keep the others: `values`, the `columns` where they stood, and where each row
 `starts` in both lists. A product takes one step for each value kept: a row of $B$, times the value. Four vectors of a row of $C$ stay in registers
 meanwhile. Strips of $B$ as wide as these are copied into a panel that stays in the cache.
-
-**Exercise 16** (about 6 lines). Write the loop over the values of row $i$ in `sparse_strip`.
-
-*Hint: they are at `starts[i]` to `starts[i + 1]`; row $p$ of the strip begins at `p * width` in `panel`.*
 """
 
 
@@ -2335,6 +2323,14 @@ def compressed_rows(A, keep=None) -> tuple:
     starts = np.searchsorted(places, first)
     columns = places - np.repeat(first[:-1], np.diff(starts))
     return A.reshape(-1)[places], columns.astype(np.int64), starts.astype(np.int64)
+
+
+# %% [markdown]
+r"""
+**Exercise 16** (about 6 lines). Write the loop over the values of row $i$ in `sparse_strip`.
+
+*Hint: they are at `starts[i]` to `starts[i + 1]`; row $p$ of the strip begins at `p * width` in `panel`.*
+"""
 
 
 # %% nbgrader={"grade": false, "grade_id": "sparse_matmul", "locked": false, "schema_version": 3, "solution": true}
@@ -2479,10 +2475,10 @@ def bias_relu_loop(x, bias, row, y):
     `row` is room for the bias and as many numbers more as a line has.
     """
     n, last, columns = lanes(x), x.size - lanes(x), bias.size
-    for j in range(columns):
-        row[j] = bias[j]
-    for j in range(n):  # so that a vector may begin at any column
-        row[columns + j] = row[j]
+    j = 0
+    for place in range(columns + n):  # so that a vector may begin at any column
+        row[place] = bias[j]
+        j = j + 1 if j + 1 < columns else 0
     start = -(y.ctypes.data // y.itemsize) % n
     past = y.nbytes >= PAST_CACHES
     head = maximum(add(load(x, 0), load(row, 0)), zero(x))
@@ -2510,10 +2506,10 @@ def dequantize_loop(q, scale, bias, rows, y):
     """
     n, last, columns = lanes(y), y.size - lanes(y), bias.size
     other = columns + n
-    for j in range(columns):
-        rows[j], rows[other + j] = scale[j if scale.size > 1 else 0], bias[j]
-    for j in range(n):
-        rows[columns + j], rows[other + columns + j] = rows[j], rows[other + j]
+    j, each = 0, scale.size > 1
+    for place in range(other):
+        rows[place], rows[other + place] = scale[j * each], bias[j]
+        j = j + 1 if j + 1 < columns else 0
     start = -(y.ctypes.data // y.itemsize) % n
     past, end = y.nbytes >= PAST_CACHES, last % columns
     head = fma(simd.to_float(load(q, 0)), load(rows, 0), load(rows, other))
