@@ -54,12 +54,7 @@ def relu(x):
     if "out" in _parameters(function):
         out = np.empty_like(x)
         return Side(lambda: function(x, out=out), "out= given")
-    try:
-        loop = _kernel(*RELU_LOOP)
-    except Missing:
-        return relu_new(x)
-    out = np.empty_like(x)
-    return Side(lambda: loop(x, out), "no out=: the compiled loop under it")
+    return relu_new(x)
 
 
 def relu_new(x):
@@ -130,7 +125,13 @@ def tensor_relu(x):
 
 def array_relu(x):
     loop = _kernel(*RELU_LOOP)
-    return Side(lambda: loop(x, np.empty_like(x)), "the compiled loop on arrays")
+
+    def call():
+        out = np.empty_like(x)
+        loop(x, out)
+        return out
+
+    return Side(call, "the compiled loop on arrays, new result")
 
 
 def tensor_add(x, y):
