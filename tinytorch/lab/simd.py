@@ -107,16 +107,7 @@ def broadcast(typing, array, i):
 @intrinsic
 def broadcast4(typing, array, i):
     """Return a vector that repeats the four bytes from i on: an operand of `dot4`."""
-    vector = _vector(array, types.int8, types.uint8)
-    words = ir.VectorType(I32, vector.lanes // 4)
-
-    def emit(context, builder, sig, args):
-        address = _address(context, builder, sig, args, I32)
-        return builder.bitcast(
-            _everywhere(builder, builder.load(address, align=1), words), vector.llvm
-        )
-
-    return vector(array, types.intp), emit
+    return _broadcast4(_vector(array), array)
 
 
 @intrinsic
@@ -200,6 +191,12 @@ def wide_load(typing, array, i):
 
 
 @intrinsic
+def wide_broadcast4(typing, array, i):
+    """Return a wide vector that repeats the four bytes from i on: an operand of `dot4`."""
+    return _broadcast4(_wide(array), array)
+
+
+@intrinsic
 def add(typing, x, y):
     """Return x + y; integers wrap around."""
     return _arithmetic(_same(x, y), "fadd", "add")
@@ -257,11 +254,13 @@ def dot4(typing, sums, x, y):
             raise TypeError(f"dot4 takes vectors of int32, uint8 and int8, got {sums}, {x}, {y}")
 
     def emit(context, builder, sig, args):
-        if has_dot():
-            name = f"llvm.x86.avx512.vpdpbusd.{width() * 8}"
-            kind = ir.FunctionType(sums.llvm, [sums.llvm, x.llvm, y.llvm])
-            return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
-        return _dot4(builder, sums.llvm, *args)
+        if not has_dot():
+            return _dot4(builder, sums.llvm, *args)
+        count, name = _registers(sums), f"llvm.x86.avx512.vpdpbusd.{width() * 8}"
+        parts = [_split(builder, value, count) for value in args]
+        kind = ir.FunctionType(parts[0][0].type, [part[0].type for part in parts])
+        dot = cgutils.get_or_insert_function(builder.module, kind, name)
+        return _join(builder, [builder.call(dot, each) for each in zip(*parts, strict=True)])
 
     return sums(sums, x, y), emit
 
@@ -314,6 +313,18 @@ def _broadcast(vector, array):
     return vector(array, types.intp), emit
 
 
+def _broadcast4(vector, array):
+    _vector(array, types.int8, types.uint8)
+    words = ir.VectorType(I32, vector.lanes // 4)
+
+    def emit(context, builder, sig, args):
+        address = _address(context, builder, sig, args, I32)
+        word = builder.load(address, align=1)
+        return builder.bitcast(_everywhere(builder, word, words), vector.llvm)
+
+    return vector(array, types.intp), emit
+
+
 def _load(vector, array, aligned):
     align = width() if aligned else vector.element.bitwidth // 8
 
@@ -349,6 +360,30 @@ def _call(builder, name, vector, args):
     name = f"{name}.v{vector.lanes}{letter}{vector.element.bitwidth}"
     kind = ir.FunctionType(vector.llvm, [vector.llvm] * len(args))
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+
+
+def _registers(vector):
+    return vector.lanes * vector.element.bitwidth // (8 * width())
+
+
+def _split(builder, value, count):
+    """The registers that a vector fills."""
+    if count == 1:
+        return [value]
+    size, nothing = value.type.count // count, value.type(ir.Undefined)
+    lanes = [range(part * size, (part + 1) * size) for part in range(count)]
+    return [
+        builder.shuffle_vector(value, nothing, ir.VectorType(I32, size)(list(part)))
+        for part in lanes
+    ]
+
+
+def _join(builder, parts):
+    """One vector of two registers, or of one."""
+    if len(parts) == 1:
+        return parts[0]
+    size = 2 * parts[0].type.count
+    return builder.shuffle_vector(*parts, ir.VectorType(I32, size)(list(range(size))))
 
 
 def _dot4(builder, kind, sums, x, y):
