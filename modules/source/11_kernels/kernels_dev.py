@@ -2081,6 +2081,7 @@ Source: Intel 64 and IA-32 Architectures Optimization Reference Manual, chapters
 # %%
 #| export
 EXACT = 1024  # products of two int8 whose sum float32 holds exactly
+TINY, HUGE = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 LONG = 2**31 // 128**2  # steps of k from which sums may need more than 32 bits
 
 
@@ -2178,18 +2179,21 @@ class PackedWeights:
     def __init__(self, weights, scales, kind):
         if kind == "tiles" and not amx.available():
             raise ValueError("this machine has no AMX tiles")
-        self.weights, self.scales, self.kind = np.array(weights), scales, kind
-        k = len(self.weights)
+        self.weights, self.kind = np.array(weights), kind
+        shapes = {"tiles": (32, 32, 64), "dots": (6, dot_columns(), 4), "blocks": (1, 1, 1)}
+        self.rows, self.columns, steps = shapes[kind]
+        k, n = self.weights.shape
         if kind == "blocks":
             blocks = [self.weights[p : p + EXACT] for p in range(0, k, EXACT)]
             self.packed = [block.astype(np.float32) for block in blocks]
         else:
-            tiles = kind == "tiles"
-            self.rows, self.columns, steps = (32, 32, 64) if tiles else (6, dot_columns(), 4)
             self.depth = max(1, -(-k // steps)) * steps
             self.packed = pack_fours(self.weights, self.columns, self.depth)
             starts = -128 * self.weights.sum(axis=0, dtype=np.int64)
             self.starts = self.padded(starts.astype(np.int32))
+        self.scales = self.padded(np.broadcast_to(np.float64(scales), n))
+        self.range = self.scales[:n].min(initial=1), self.scales.max(initial=1)
+        self.no_bias = np.zeros(self.scales.size, np.float32)
 
     def padded(self, x):
         """Return a copy of x, shape (n,), with zeros up to a whole panel."""
@@ -2197,21 +2201,31 @@ class PackedWeights:
         wide[: x.size] = x
         return wide
 
-    def multiply(self, A, scales, bias, floor) -> np.ndarray:
-        """Return ``max(A @ weights * scales + bias, floor)``, float32, for int8 A; scales and bias of shape (n,)."""
+    def product(self, A, scale_A, bias, floor=-math.inf) -> np.ndarray:
+        """Return float32 ``max(scale_A * A @ weights + bias, floor)`` for int8 A and a padded bias."""
+        scales, floor, limits = scale_A * self.scales, np.float32(floor), self.range
+        if TINY <= scale_A * limits[0] and scale_A * limits[1] <= HUGE:
+            return self.multiply(A, scales.astype(np.float32), bias, floor)
+        n = self.weights.shape[1]
+        sums = self.multiply(A, self.no_bias + 1, self.no_bias, np.float32(-math.inf))
+        with np.errstate(over="ignore"):
+            return np.maximum(sums * scales[:n] + bias[:n], floor).astype(np.float32)
+
+    def multiply(self, A, scales, bias, floor):
+        """Return ``max(A @ weights * scales + bias, floor)``; scales and bias padded, all float32."""
         if self.kind == "blocks":
             C = add_blocks(A, self.packed, bias.size).astype(np.float32)
             C *= scales
             C += bias
             return np.maximum(C, floor, out=C)
-        (m, k), n, scales, bias = A.shape, bias.size, self.padded(scales), self.padded(bias)
+        (m, k), n, size = A.shape, self.weights.shape[1], 4 * self.rows * self.columns
         C = np.empty((-(-m // self.rows) * self.rows, bias.size), np.float32)
         cache = hardware.cache_size(2)  # a quarter for rows of A, half for panels of tiles
         block = max(1, cache // 4 // (self.rows * self.depth)) * self.rows
         width = max(1, cache // 2 // (32 * self.depth)) * 32
-        room = aligned(min(block, len(C)) * self.depth, np.uint8).reshape(-1, self.depth)
-        sums = aligned(self.rows * self.columns, np.int32)
-        rest = sums, scales, bias, floor
+        room = aligned(size + min(block, len(C)) * self.depth, np.uint8)
+        rest = room[:size].view(np.int32), scales, bias, floor
+        room = room[size:].reshape(-1, self.depth)
         for first in range(0, m, block):
             part, source = C[first : first + block], A[first : first + block].view(np.uint8)
             rows = room[: len(part)]
@@ -2251,18 +2265,6 @@ def pack_weights(B, scale_B=None) -> PackedWeights:
     return PackedWeights(*to_int8(B, scale_B), kind if len(B) < LONG else "blocks")
 
 
-def multiply_int8(A, scale_A, weights, bias, floor=-math.inf) -> np.ndarray:
-    """Return float32 ``max(scale_A * A @ weights + bias, floor)`` for int8 A and packed weights."""
-    scales = np.broadcast_to(scale_A * np.asarray(weights.scales, np.float64), bias.shape)
-    limits, floor = np.finfo(np.float32), np.float32(floor)
-    if np.all((limits.tiny <= scales) & (scales <= limits.max)):
-        return weights.multiply(A, scales.astype(np.float32), bias, floor)
-    one = np.ones(bias.shape, np.float32)
-    sums = weights.multiply(A, one, np.zeros_like(one), np.float32(-math.inf))
-    with np.errstate(over="ignore"):
-        return np.maximum(sums * scales + bias, floor).astype(np.float32)
-
-
 def quantized_matmul(A, B, scale_A=None, scale_B=None) -> Tensor:
     """Multiply two matrices as int8 with exact sums.
 
@@ -2298,8 +2300,7 @@ def quantized_matmul(A, B, scale_A=None, scale_B=None) -> Tensor:
         raise ValueError(f"scale_A must be one number, got shape {np.shape(scale_A)}")
     A, scale_A = to_int8(A, scale_A)
     B = B if packed else pack_weights(weights, scale_B)
-    zero = np.zeros(weights.shape[1], np.float32)
-    return Tensor.wrap(multiply_int8(A, scale_A, B, zero))
+    return Tensor.wrap(B.product(A, scale_A, B.no_bias))
 
 
 # %% nbgrader={"grade": true, "grade_id": "dot_tile_matrices", "locked": true, "points": 2, "schema_version": 3, "solution": false}
@@ -2718,7 +2719,7 @@ def quick_int8(x) -> tuple:
     if x.dtype != np.float32:
         return to_int8(x, None)
     x = ready(x, np.dtype(np.float32))
-    scale = max(np.float32(full_scale(x)), np.finfo(np.float32).tiny)
+    scale = np.float32(max(full_scale(x), TINY))
     return quantize_loop(x.reshape(-1), scale, np.empty(x.size, np.int8)).reshape(x.shape), scale
 
 
@@ -2742,11 +2743,11 @@ class Int8Dense(KernelDense):
             np.array(unwrap(scales)),
         )
         self.packed = pack_weights(self.quantized_weights, self.weight_scales)
+        self.terms = self.packed.padded(self.bias.astype(np.float32))
 
     def product(self, x):
         q, scale = quick_int8(x)
-        bias = self.bias.astype(np.float32)
-        return multiply_int8(q, float(scale), self.packed, bias, 0 if self.relu else -math.inf)
+        return self.packed.product(q, float(scale), self.terms, 0 if self.relu else -math.inf)
 
 
 SPARSE = 0.9  # the part of zero weights from which their product is faster than the dense one
