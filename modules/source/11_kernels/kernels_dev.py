@@ -2143,11 +2143,17 @@ def multiply_by_tiles(layout, A, packed, width, sums, scales, bias, floor, C):
 
 
 def add_blocks(A, blocks, n) -> np.ndarray:
-    """Return the exact product of int8 A and blocks of 1024 rows of float32 weights, in int32 or int64."""
-    sums = np.zeros((A.shape[0], n), np.int64 if A.shape[1] >= LONG else np.int32)
-    for p, block in zip(range(0, A.shape[1], EXACT), blocks, strict=True):
-        left = np.ascontiguousarray(A[:, p : p + EXACT], np.float32)
-        sums += multiply_into(left, block, np.zeros(sums.shape, np.float32)).astype(sums.dtype)
+    """Return the exact product of int8 A and blocks of 1024 rows of float32 weights; of one block, as float32."""
+    m, k = A.shape
+    products = (
+        multiply_into(ready(A[:, p : p + EXACT], block.dtype), block, np.zeros((m, n), block.dtype))
+        for p, block in zip(range(0, k, EXACT), blocks, strict=True)
+    )
+    if len(blocks) == 1:
+        return next(products)
+    sums = np.zeros((m, n), np.int64 if k >= LONG else np.int32)
+    for product in products:
+        sums += product.astype(sums.dtype)
     return sums
 
 
@@ -2214,10 +2220,12 @@ class PackedWeights:
     def multiply(self, A, scales, bias, floor):
         """Return ``max(A @ weights * scales + bias, floor)``; scales and bias padded, all float32."""
         if self.kind == "blocks":
-            C = add_blocks(A, self.packed, bias.size).astype(np.float32)
-            C *= scales
-            C += bias
-            return np.maximum(C, floor, out=C)
+            C = add_blocks(A, self.packed, bias.size).astype(np.float32, copy=False)
+            with np.errstate(over="ignore"):
+                C *= scales
+                if bias is not self.no_bias:
+                    C += bias
+            return np.maximum(C, floor, out=C) if floor > -math.inf else C
         (m, k), n, size = A.shape, self.weights.shape[1], 4 * self.rows * self.columns
         C = np.empty((-(-m // self.rows) * self.rows, bias.size), np.float32)
         cache = hardware.cache_size(2)  # a quarter for rows of A, half for panels of tiles
