@@ -39,7 +39,7 @@ class Vector(types.Type):
     """One register of numbers of a NumPy element type, or several taken as one."""
 
     def __init__(self, element, count=1):
-        self.element = element
+        self.element, self.count = element, count
         self.lanes = count * width() * 8 // element.bitwidth
         self.llvm = ir.VectorType(ELEMENTS[element], self.lanes)
         super().__init__(f"vector of {self.lanes} {element}")
@@ -248,7 +248,7 @@ def to_float(typing, vector):
 
 @intrinsic
 def dot4(typing, sums, x, y):
-    """Add to each int32 lane of `sums` the product of four uint8 of x and four int8 of y; never saturates."""
+    """Add to each int32 lane of `sums`, wide or not, four uint8 of x times four int8 of y; never saturates."""
     for value, element in [(sums, types.int32), (x, types.uint8), (y, types.int8)]:
         if not isinstance(value, Vector) or value.element != element:
             raise TypeError(f"dot4 takes vectors of int32, uint8 and int8, got {sums}, {x}, {y}")
@@ -256,8 +256,8 @@ def dot4(typing, sums, x, y):
     def emit(context, builder, sig, args):
         if not has_dot():
             return _dot4(builder, sums.llvm, *args)
-        count, name = _registers(sums), f"llvm.x86.avx512.vpdpbusd.{width() * 8}"
-        parts = [_split(builder, value, count) for value in args]
+        name = f"llvm.x86.avx512.vpdpbusd.{width() * 8}"
+        parts = [_split(builder, value, sums.count) for value in args]
         kind = ir.FunctionType(parts[0][0].type, [part[0].type for part in parts])
         dot = cgutils.get_or_insert_function(builder.module, kind, name)
         return _join(builder, [builder.call(dot, each) for each in zip(*parts, strict=True)])
@@ -362,20 +362,14 @@ def _call(builder, name, vector, args):
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
 
 
-def _registers(vector):
-    return vector.lanes * vector.element.bitwidth // (8 * width())
-
-
 def _split(builder, value, count):
     """The registers that a vector fills."""
     if count == 1:
         return [value]
-    size, nothing = value.type.count // count, value.type(ir.Undefined)
-    lanes = [range(part * size, (part + 1) * size) for part in range(count)]
-    return [
-        builder.shuffle_vector(value, nothing, ir.VectorType(I32, size)(list(part)))
-        for part in lanes
-    ]
+    size = value.type.count // count
+    lanes = [list(range(first, first + size)) for first in range(0, count * size, size)]
+    kind, nothing = ir.VectorType(I32, size), value.type(ir.Undefined)
+    return [builder.shuffle_vector(value, nothing, kind(part)) for part in lanes]
 
 
 def _join(builder, parts):
