@@ -2097,10 +2097,10 @@ LONG = 2**31 // 128**2  # steps of k from which sums may need more than 32 bits
 
 
 @compiling.kernel
-def rescale(sums, width, scales, bias, j, floor, C, to, n):
+def rescale(sums, rows, width, scales, bias, j, floor, C, to, n):
     """Write rows of sums, times scales plus bias and at least floor, to C from place `to` on, n from row to row."""
     low = simd.splat(C, floor)
-    for r in range(len(sums) // width):
+    for r in range(rows):
         for x in range(0, width, simd.lanes(C)):
             value = simd.to_float(simd.load(sums, r * width + x))
             value = fma(value, simd.load(scales, j + x), simd.load(bias, j + x))
@@ -2110,11 +2110,11 @@ def rescale(sums, width, scales, bias, j, floor, C, to, n):
 @compiling.kernel
 def multiply_by_dots(A, packed, starts, sums, scales, bias, floor, C):
     """Write the rescaled product of uint8 rows and packed weights to C; both in whole tiles."""
-    (m, n), stride, width = C.shape, A.shape[1], len(sums) // 6
+    (m, n), stride, width = C.shape, A.shape[1], 2 * wide_lanes(sums)
     for j in range(0, n, width):
         for i in range(0, m, 6):
             dot_tile(A, i * stride, stride, packed, j * stride, starts, j, sums)
-            rescale(sums, width, scales, bias, j, floor, C, i * n + j, n)
+            rescale(sums, 6, width, scales, bias, j, floor, C, i * n + j, n)
 
 
 @compiling.kernel
@@ -2149,7 +2149,7 @@ def multiply_by_tiles(layout, A, packed, width, sums, scales, bias, floor, C):
         for i in range(0, m, 32):
             for j in range(first, min(first + width, n), 32):
                 four_tiles(A, i * stride, stride, packed, j * stride, sums)
-                rescale(sums, 32, scales, bias, j, floor, C, i * n + j, n)
+                rescale(sums, 32, 32, scales, bias, j, floor, C, i * n + j, n)
     amx.release()
 
 
