@@ -546,6 +546,20 @@ def test_a_quantized_layer_keeps_its_own_int8_weights():
     equal(new.weight_scales, np.asarray(old.layers[0].weight_scales))
 
 
+@pytest.mark.parametrize("ratio, sparse", [(0.5, False), (0.98, True)])
+def test_a_pruned_layer_leaves_zeros_out_where_that_pays(ratio, sparse):
+    layer = Dense(120, 40, seed=0)
+    prune_weights_by_magnitude(layer, ratio)
+    new = K.accelerate(Sequential([layer, ReLU()]), "pruned").layers[0]
+    assert (new.parts is not None) == sparse
+    x = np.random.default_rng(0).standard_normal((7, 120)).astype(np.float32)
+    for value in (0, np.nan, np.inf):
+        x[3, 5] = value
+        with np.errstate(invalid="ignore"):
+            expected = np.maximum(np.asarray(layer(x)), 0)
+            checks.close(new(x), expected, 1e-5, 1e-5)
+
+
 @pytest.mark.parametrize("compression", ["none", "pruned"])
 def test_nan_in_a_batch_stays_in_its_row(compression):
     old, x = model(), np.ones((4, 11), np.float32)

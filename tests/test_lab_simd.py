@@ -167,6 +167,23 @@ def test_dot_products_of_bytes_are_exact(extreme):
     np.testing.assert_array_equal(sums, start + four(np.resize(x[3:7], len(y)), y))
 
 
+@numba.njit(nogil=True)
+def wide_dots(sums, x, i, y):
+    simd.store(
+        sums,
+        0,
+        simd.dot4(simd.wide_load(sums, 0), simd.wide_broadcast4(x, i), simd.wide_load(y, 0)),
+    )
+
+
+def test_wide_dot_products_are_those_of_each_lane():
+    size = simd.registers() // 16 * simd.width()
+    x, y, start = numbers(np.uint8, 7), numbers(np.int8, size, 1), numbers(np.int32, size // 4)
+    sums = start.copy()
+    wide_dots(sums, x, 3, y)
+    np.testing.assert_array_equal(sums, start + four(np.resize(x[3:7], size), y))
+
+
 @pytest.mark.parametrize(
     "arrays, match",
     [

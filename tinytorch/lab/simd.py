@@ -41,7 +41,7 @@ class Vector(types.Type):
     """One register of numbers of a NumPy element type, or several taken as one."""
 
     def __init__(self, element, count=1):
-        self.element = element
+        self.element, self.count = element, count
         self.lanes = count * width() * 8 // element.bitwidth
         self.llvm = ir.VectorType(ELEMENTS[element], self.lanes)
         super().__init__(f"vector of {self.lanes} {element}")
@@ -109,16 +109,7 @@ def broadcast(typing, array, i):
 @intrinsic
 def broadcast4(typing, array, i):
     """Return a vector that repeats the four bytes from i on: an operand of `dot4`."""
-    vector = _vector(array, types.int8, types.uint8)
-    words = ir.VectorType(I32, vector.lanes // 4)
-
-    def emit(context, builder, sig, args):
-        address = _address(context, builder, sig, args, I32)
-        return builder.bitcast(
-            _everywhere(builder, builder.load(address, align=1), words), vector.llvm
-        )
-
-    return vector(array, types.intp), emit
+    return _broadcast4(_vector(array), array)
 
 
 @intrinsic
@@ -202,6 +193,12 @@ def wide_load(typing, array, i):
 
 
 @intrinsic
+def wide_broadcast4(typing, array, i):
+    """Return a wide vector that repeats the four bytes from i on: an operand of `dot4`."""
+    return _broadcast4(_wide(array), array)
+
+
+@intrinsic
 def add(typing, x, y):
     """Return x + y; integers wrap around."""
     return _arithmetic(_same(x, y), "fadd", "add")
@@ -253,17 +250,19 @@ def to_float(typing, vector):
 
 @intrinsic
 def dot4(typing, sums, x, y):
-    """Add to each int32 lane of `sums` the product of four uint8 of x and four int8 of y; never saturates."""
+    """Add to each int32 lane of `sums`, wide or not, four uint8 of x times four int8 of y; never saturates."""
     for value, element in [(sums, types.int32), (x, types.uint8), (y, types.int8)]:
         if not isinstance(value, Vector) or value.element != element:
             raise TypeError(f"dot4 takes vectors of int32, uint8 and int8, got {sums}, {x}, {y}")
 
     def emit(context, builder, sig, args):
-        if has_dot():
-            name = f"llvm.x86.avx512.vpdpbusd.{width() * 8}"
-            kind = ir.FunctionType(sums.llvm, [sums.llvm, x.llvm, y.llvm])
-            return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
-        return _dot4(builder, sums.llvm, *args)
+        if not has_dot():
+            return _dot4(builder, sums.llvm, *args)
+        name = f"llvm.x86.avx512.vpdpbusd.{width() * 8}"
+        parts = [_split(builder, value, sums.count) for value in args]
+        kind = ir.FunctionType(parts[0][0].type, [part[0].type for part in parts])
+        dot = cgutils.get_or_insert_function(builder.module, kind, name)
+        return _join(builder, [builder.call(dot, each) for each in zip(*parts, strict=True)])
 
     return sums(sums, x, y), emit
 
@@ -316,6 +315,18 @@ def _broadcast(vector, array):
     return vector(array, types.intp), emit
 
 
+def _broadcast4(vector, array):
+    _vector(array, types.int8, types.uint8)
+    words = ir.VectorType(I32, vector.lanes // 4)
+
+    def emit(context, builder, sig, args):
+        address = _address(context, builder, sig, args, I32)
+        word = builder.load(address, align=1)
+        return builder.bitcast(_everywhere(builder, word, words), vector.llvm)
+
+    return vector(array, types.intp), emit
+
+
 def _load(vector, array, aligned):
     align = width() if aligned else vector.element.bitwidth // 8
 
@@ -351,6 +362,24 @@ def _call(builder, name, vector, args):
     name = f"{name}.v{vector.lanes}{letter}{vector.element.bitwidth}"
     kind = ir.FunctionType(vector.llvm, [vector.llvm] * len(args))
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+
+
+def _split(builder, value, count):
+    """The registers that a vector fills."""
+    if count == 1:
+        return [value]
+    size = value.type.count // count
+    lanes = [list(range(first, first + size)) for first in range(0, count * size, size)]
+    kind, nothing = ir.VectorType(I32, size), value.type(ir.Undefined)
+    return [builder.shuffle_vector(value, nothing, kind(part)) for part in lanes]
+
+
+def _join(builder, parts):
+    """One vector of two registers, or of one."""
+    if len(parts) == 1:
+        return parts[0]
+    size = 2 * parts[0].type.count
+    return builder.shuffle_vector(*parts, ir.VectorType(I32, size)(list(range(size))))
 
 
 def _dot4(builder, kind, sums, x, y):
