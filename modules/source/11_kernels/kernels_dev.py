@@ -3262,7 +3262,7 @@ class Int8Dense(KernelDense):
         return self.packed.product(q, float(scale), self.terms, 0 if self.relu else -math.inf)
 
 
-SPARSE = 0.93  # the part of zero weights from which their product is faster than the dense one
+SPARSE = 0.85  # the part of zero weights from which their product is faster than the dense one
 
 
 class SparseDense(KernelDense):
