@@ -2488,8 +2488,11 @@ def bias_relu_loop(x, bias, row, y):
     `row` is room for the bias and as many numbers more as a line has.
     """
     n, last, columns = lanes(x), x.size - lanes(x), bias.size
-    j = 0
-    for place in range(columns + n):  # so that a vector may begin at any column
+    whole = columns // n * n
+    for j in range(0, whole, n):
+        store(row, j, load(bias, j))
+    j = whole % columns
+    for place in range(whole, columns + n):  # so that a vector may begin at any column
         row[place] = bias[j]
         j = j + 1 if j + 1 < columns else 0
     start = -(y.ctypes.data // y.itemsize) % n
@@ -2519,8 +2522,12 @@ def dequantize_loop(q, scale, bias, rows, y):
     """
     n, last, columns = lanes(y), y.size - lanes(y), bias.size
     other = columns + n
-    j, each = 0, scale.size > 1
-    for place in range(other):
+    whole, each = columns // n * n, scale.size > 1
+    for j in range(0, whole, n):
+        store(rows, j, load(scale, j) if each else broadcast(scale, 0))
+        store(rows, other + j, load(bias, j))
+    j = whole % columns
+    for place in range(whole, other):
         rows[place], rows[other + place] = scale[j * each], bias[j]
         j = j + 1 if j + 1 < columns else 0
     start = -(y.ctypes.data // y.itemsize) % n
