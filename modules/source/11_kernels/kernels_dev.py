@@ -40,6 +40,7 @@ import time
 from itertools import pairwise
 
 import numpy as np
+from numpy import ndarray
 
 from tinytorch.core.activations import ReLU
 from tinytorch.core.layers import Dense
@@ -64,7 +65,7 @@ IN_VECTORS = frozenset(map(np.dtype, ("float32", "float64", "int8", "int32", "in
 
 def unwrap(value) -> np.ndarray:
     """Return the array in a Tensor, the array itself, or nested lists as an array."""
-    if type(value) is np.ndarray and value.dtype in IN_VECTORS:
+    if type(value) is ndarray and value.dtype in IN_VECTORS:
         return value  # the rest takes longer than some kernels
     array = value.data if isinstance(value, Tensor) else value
     array = np.asarray(array if isinstance(array, np.ndarray) else Tensor(array).data)
@@ -897,8 +898,8 @@ def relu_loop(x, y):
 
 def output(out, shape, dtype) -> np.ndarray:
     """Return the array of a given output, or refuse it."""
-    array = out if type(out) is np.ndarray else getattr(out, "data", None)
-    if type(array) is not np.ndarray:
+    array = out if type(out) is ndarray else getattr(out, "data", None)
+    if type(array) is not ndarray:
         raise TypeError(f"out must be a Tensor or an array, got {type(out).__name__}")
     if array.shape != shape or array.dtype != dtype:
         got = f"{array.dtype} of shape {array.shape}"
@@ -917,24 +918,28 @@ def unshared(x, result) -> np.ndarray:
 
 def relu_with(x, out, num_workers) -> Tensor:
     """Write max(0, x) to a new Tensor or to `out`, in threads where they pay."""
-    x = unwrap(x)
-    if x.dtype not in IN_VECTORS or not x.flags.carray:
+    source = x.data if type(x) is Tensor else x
+    if type(source) is not ndarray or source.dtype not in IN_VECTORS or not source.flags.carray:
         return relu_of_others(x, out, num_workers)
     if out is None:
-        result = np.empty(x.shape, x.dtype)
+        result = np.empty(source.shape, source.dtype)
     else:
-        result = output(out, x.shape, x.dtype)
-        x = unshared(x, result)
-    source, target = (x, result) if x.ndim == 1 else (x.reshape(-1), result.reshape(-1))
-    if num_workers > 1 and x.size >= SERIAL and x.nbytes >= 4 * break_even(num_workers):
-        over_slices(relu_loop, source, target, num_workers)
+        result = output(out, source.shape, source.dtype)
+        if result.base is not None or source.base is not None:
+            source = unshared(source, result)
+    filled = result
+    if source.ndim != 1:
+        source, filled = source.reshape(-1), result.reshape(-1)
+    if num_workers > 1 and source.size >= SERIAL:
+        relu_in_threads(source, filled, num_workers)
     else:
-        relu_loop(source, target)
+        relu_loop(source, filled)
     return Tensor.wrap(result) if out is None else out
 
 
 def relu_of_others(x, out, num_workers) -> Tensor:
     """The same for numbers that are not in memory order, or of a dtype that has no vectors here."""
+    x = unwrap(x)
     dtype = common(x)
     result = None if out is None else output(out, x.shape, dtype)
     if dtype.kind == "u":
@@ -1779,6 +1784,14 @@ def over_slices(kernel, x, y, num_workers) -> np.ndarray:
     pool.gather([pool.send(kernel, x[part], y[part]) for part in parts])
     ### END SOLUTION
     return y
+
+
+def relu_in_threads(x, y, num_workers) -> None:
+    """Do what `relu_loop` does, in threads where they pay."""
+    if x.nbytes < 4 * break_even(num_workers):
+        relu_loop(x, y)
+    else:
+        over_slices(relu_loop, x, y, num_workers)
 
 
 def parallel_relu(x, num_workers=None, out=None) -> Tensor:
@@ -2892,8 +2905,11 @@ def bias_relu_loop(x, bias, row, y):
     `row` is room for the bias and as many numbers more as a line has.
     """
     n, last, columns = lanes(x), x.size - lanes(x), bias.size
-    j = 0
-    for place in range(columns + n):  # so that a vector may begin at any column
+    whole = columns // n * n
+    for j in range(0, whole, n):
+        store(row, j, load(bias, j))
+    j = whole % columns
+    for place in range(whole, columns + n):  # so that a vector may begin at any column
         row[place] = bias[j]
         j = j + 1 if j + 1 < columns else 0
     start = -(y.ctypes.data // y.itemsize) % n
@@ -2923,8 +2939,12 @@ def dequantize_loop(q, scale, bias, rows, y):
     """
     n, last, columns = lanes(y), y.size - lanes(y), bias.size
     other = columns + n
-    j, each = 0, scale.size > 1
-    for place in range(other):
+    whole, each = columns // n * n, scale.size > 1
+    for j in range(0, whole, n):
+        store(rows, j, load(scale, j) if each else broadcast(scale, 0))
+        store(rows, other + j, load(bias, j))
+    j = whole % columns
+    for place in range(whole, other):
         rows[place], rows[other + place] = scale[j * each], bias[j]
         j = j + 1 if j + 1 < columns else 0
     start = -(y.ctypes.data // y.itemsize) % n
@@ -3000,7 +3020,7 @@ def fused_bias_relu(x, bias, out=None) -> Tensor:
         with np.errstate(over="ignore", invalid="ignore"):
             vectorized_relu(np.add(x, bias, dtype=dtype), out=result)
     else:
-        source = unshared(ready(x, dtype), result)
+        source = ready(x, dtype) if out is None else unshared(ready(x, dtype), result)
         row = np.empty(bias.size + LINE // dtype.itemsize, dtype)
         bias_relu_loop(source, ready(bias, dtype), row, result)
     return Tensor.wrap(result) if out is None else out
@@ -3040,7 +3060,7 @@ def fused_dequantize_bias_relu(q, scale, bias, out=None) -> Tensor:
     if q.size < LINE:
         vectorized_relu(q.astype(dtype) * scales + bias, out=result)
     else:
-        source = unshared(ready(q, int32), result)
+        source = ready(q, int32) if out is None else unshared(ready(q, int32), result)
         rows = np.empty(2 * (bias.size + LINE // dtype.itemsize), dtype)
         dequantize_loop(source, scales, bias, rows, result)
     return Tensor.wrap(result) if out is None else out
