@@ -90,7 +90,7 @@ def is_type(value):
         return issubclass(value, np.generic)
     home = type(value).__module__
     return (
-        home.startswith("numba.core.types") and hasattr(value, "bitwidth") or str(value) == "bool"
+        (home.startswith("numba.core.types") and hasattr(value, "bitwidth")) or str(value) == "bool"
     )
 
 

@@ -127,13 +127,13 @@ class Launch:
                     machine = self._batch(arguments, first, min(batch, blocks - first))
                     steps += machine.steps
                     self._between()
-                for buffer in self.buffers:
+                for buffer in self._watched():
                     buffer.races.finish()
         except Fault as fault:
             self.faults[fault.kind, fault.lines, fault.array] = fault
         except Stop:
             pass
-        self._back(args)
+        self._back()
         return self._report(blocks)
 
     def _batch(self, arguments, first, blocks):
@@ -145,8 +145,11 @@ class Launch:
 
     def _between(self):
         """The blocks of a batch have ended."""
-        for buffer in self.buffers:
+        for buffer in self._watched():
             buffer.races.barrier()
+
+    def _watched(self):
+        return [buffer for buffer in self.buffers if buffer.races]
 
     def _argument(self, name, value):
         if isinstance(value, np.ndarray):
@@ -169,6 +172,7 @@ class Launch:
             if np.shares_memory(buffer.host, value):
                 same = [(a.ctypes.data, a.shape, a.strides, a.dtype) for a in (buffer.host, value)]
                 if same[0] == same[1]:
+                    self._watch(buffer, name)
                     return buffer
                 raise ValueError(
                     f"{name} overlaps {buffer.name}: pass the array of which both are parts"
@@ -176,13 +180,18 @@ class Launch:
         fortran = value.flags.f_contiguous and not value.flags.c_contiguous
         buffer = Buffer(name, "global", value.ravel(order="K").copy(), value.shape, value.size)
         buffer.fortran, buffer.host = fortran, value
-        several = self.grid != (1, 1, 1)
-        in_block = self.block[0] * self.block[1] * self.block[2]
-        buffer.races = races.Races(buffer, in_block, several, self.race)
+        self._watch(buffer, name)
         self.buffers.append(buffer)
         return buffer
 
-    def _back(self, args):
+    def _watch(self, buffer, name):
+        """Look for races on a global array, if the kernel may write it."""
+        if buffer.races or self.source.only_reads(name, len(buffer.shape)):
+            return
+        in_block = self.block[0] * self.block[1] * self.block[2]
+        buffer.races = races.Races(buffer, in_block, self.grid != (1, 1, 1), self.race)
+
+    def _back(self):
         for buffer in self.buffers:
             if buffer.changed:
                 if not buffer.host.flags.writeable:
@@ -211,10 +220,13 @@ class Launch:
 
     def race(self, buffer, position, one, two, count):
         """Two accesses to one element: (verb, thread, line) each."""
-        one, two = sorted((one, two), key=lambda access: (access[2], access[0] == races.READ))
+        one, two = sorted(
+            (one, two), key=lambda access: (access[2], access[0] == races.READ, access[1])
+        )
         same = one[1] // self._in_block == two[1] // self._in_block
         index = buffer.address(position)
-        first = f"{self.names(one[1])} {one[0]} {buffer.name}{address(index)} on line {one[2]}"
+        who = self.names.thread(one[1]) if same else self.names(one[1])
+        first = f"{who} {one[0]} {buffer.name}{address(index)} on line {one[2]}"
         where = "no barrier stands between" if same else "nothing orders blocks"
         second = f"{self.names(two[1])} {two[0]} it on line {two[2]}"
         hint = None

@@ -54,6 +54,7 @@ class Machine(Expressions):
         self.looked_up = {}
         self.splits = []  # the branches and loops we are in: line, word, lanes before and inside
         self.exits = np.zeros(threads.size, np.int32)  # the line on which a thread returned
+        self.jumps = np.zeros(threads.size, np.int32)  # of its last break or continue
         self.frames = []
 
     def run(self, source, arguments):
@@ -285,10 +286,12 @@ class Machine(Expressions):
         return self.joined(lanes, ended, broken)
 
     def do_Break(self, node, lanes, frame):
+        self.jumps[lanes.index] = node.lineno
         frame.loops[-1].broken = frame.loops[-1].broken.union(lanes)
         return self.nobody
 
     def do_Continue(self, node, lanes, frame):
+        self.jumps[lanes.index] = node.lineno
         frame.loops[-1].continued = frame.loops[-1].continued.union(lanes)
         return self.nobody
 
@@ -334,14 +337,7 @@ class Machine(Expressions):
         if self.exits[absent]:
             why, other = f"returned on line {self.exits[absent]}", int(self.exits[absent])
         else:
-            why, other = "is elsewhere", line
-            for number, word, before, inside in self.splits:
-                if before.bits[absent] and not inside.bits[absent]:
-                    phrase = (
-                        "is not in that branch of" if word == "branch" else "has left the loop of"
-                    )
-                    why, other = f"{phrase} line {number}", number
-                    break
+            why, other = self._elsewhere(absent)
         names, number = self.launch.names, self.threads.number
         waiting, missing = int(number[waits]), int(number[absent])
         message = (
@@ -349,3 +345,12 @@ class Machine(Expressions):
             f"{self.threads.in_block} threads; {names.thread(missing)} {why}"
         )
         self.launch.fault("barrier", message, (line, other), (waiting, missing))
+
+    def _elsewhere(self, lane):
+        """Why a thread that goes on is not where others are, and the line on which it parted."""
+        for number, word, before, inside in self.splits:
+            if before.bits[lane] and not inside.bits[lane]:
+                phrase = "is not in that branch of" if word == "branch" else "has left the loop of"
+                return f"{phrase} line {number}", number
+        jump = int(self.jumps[lane])
+        return f"went elsewhere on line {jump}", jump

@@ -90,6 +90,15 @@ class Source:
         }
         for node in self.body:
             _check(node)
+        self.uses = {name: [] for name in self.parameters}
+        for node in ast.walk(tree):
+            for child in ast.iter_child_nodes(node):
+                if isinstance(child, ast.Name) and child.id in self.uses:
+                    self.uses[child.id].append((node, child))
+
+    def only_reads(self, name, ndim):
+        """Whether all that the function does with an array is to read elements and ask for its shape."""
+        return all(_reads(node, child, ndim) for node, child in self.uses[name])
 
     def lookup(self, name, line):
         """A name that is not local."""
@@ -143,6 +152,17 @@ def _scope(function):
         except ValueError:  # not yet assigned
             continue
     return names
+
+
+def _reads(node, name, ndim):
+    if isinstance(node, ast.Attribute):
+        return node.attr != "T"
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id == "len"
+    if not isinstance(node, ast.Subscript) or node.value is not name or _is_store(node):
+        return False
+    items = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    return len(items) == ndim and not any(isinstance(item, ast.Slice) for item in items)
 
 
 def _is_store(node):
