@@ -44,7 +44,7 @@ class Word:
 def attribute(value, name, line):
     """The attribute of something that is no array: a word, a module, a dtype."""
     value = translated(value)
-    if isinstance(value, Word) or _is_numba_cuda(value):
+    if isinstance(value, Word) or _is_cuda(value):
         path = name if not isinstance(value, Word) else f"{value.path}.{name}"
         if path in WORDS:
             return Word(path)
@@ -89,11 +89,13 @@ def is_type(value):
     if isinstance(value, type):
         return issubclass(value, np.generic)
     home = type(value).__module__
-    return (
-        (home.startswith("numba.core.types") and hasattr(value, "bitwidth")) or str(value) == "bool"
-    )
+    return (home.startswith("numba.core.types") and hasattr(value, "bitwidth")) or str(
+        value
+    ) == "bool"
 
 
-def _is_numba_cuda(value):
+def _is_cuda(value):
     name = getattr(value, "__name__", "") if isinstance(value, ModuleType) else ""
-    return name == "numba.cuda" or name.startswith("numba.cuda.simulator")
+    return name in ("numba.cuda", "tinytorch.lab.simt.cuda") or name.startswith(
+        "numba.cuda.simulator"
+    )

@@ -2,10 +2,12 @@
 
 import functools
 import os
-from types import FunctionType, ModuleType
+from types import CellType, FunctionType, ModuleType
+from weakref import WeakKeyDictionary
 
 MODES = ("auto", "gpu", "simulator")
 _mode = os.environ.get("TINYTORCH_SIMT", "auto")
+_compiled = WeakKeyDictionary()
 
 
 def use(where):
@@ -73,7 +75,6 @@ def launch(function, grid, block, args):
     compiled(function)[grid, block](*args)
 
 
-@functools.cache
 def compiled(function, device=False):
     """Return a function of the dialect as Numba's CUDA target compiles it.
 
@@ -89,14 +90,18 @@ def compiled(function, device=False):
     """
     from numba import cuda
 
-    names = {name: _numbas(value, cuda) for name, value in function.__globals__.items()}
-    code, closure = function.__code__, function.__closure__
-    if closure:
-        cells = [type(cell)(_numbas(cell.cell_contents, cuda)) for cell in closure]
-        closure = tuple(cells)
-    twin = FunctionType(code, names, function.__name__, function.__defaults__, closure)
-    twin.__module__ = function.__module__
-    return cuda.jit(twin, device=True) if device else cuda.jit(twin)
+    if function not in _compiled:
+        code, names = function.__code__, dict(function.__globals__)
+        closure = tuple(CellType() for _ in code.co_freevars) or None
+        twin = FunctionType(code, names, function.__name__, None, closure)
+        twin.__module__ = function.__module__
+        _compiled[function] = cuda.jit(twin, device=True) if device else cuda.jit(twin)
+        # Filled afterwards, for a function may call itself.
+        for name in set(code.co_names) & set(names):
+            names[name] = _numbas(names[name], cuda)
+        for cell, old in zip(closure or (), function.__closure__ or (), strict=True):
+            cell.cell_contents = _numbas(old.cell_contents, cuda)
+    return _compiled[function]
 
 
 def _numbas(value, cuda):
