@@ -624,7 +624,7 @@ def barriers_as_many_as_the_block_needs(n, rng):
 @cuda.jit
 def count_kernel(x, out):
     i = cuda.grid(1)
-    positive = cuda.syncthreads_count(i < x.size and x[i] > 0)
+    positive = cuda.syncthreads_count(1 if i < x.size and x[i] > 0 else 0)
     if cuda.threadIdx.x == 0:
         out[cuda.blockIdx.x] = positive
 

@@ -1,6 +1,7 @@
 """The simulator of GPU kernels: answers, faults, counts, and what it refuses."""
 
 import linecache
+import math
 import os
 import subprocess
 import sys
@@ -11,12 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import cuda as numba_cuda
-from numba import float32
+from numba import float32, typeof, types
 
 from benchmarks import simt_clean, simt_faults
 from tinytorch.lab import simt
 from tinytorch.lab.simt import Fault, Unsupported, cuda
 from tinytorch.lab.simt import races as race_module
+from tinytorch.lab.simt.launch import Launch
+from tinytorch.lab.simt.source import read
 from tinytorch.lab.simt.traffic import conflicts, sectors
 
 TILE, WIDE, SIZE = 16, 17, 64
@@ -340,7 +343,51 @@ def test_numbers_are_typed_as_numba_types_them():
     assert sums[0] == total and sums[1] == pytest.approx(1000 * float(np.float32(0.1)), abs=1e-9)
 
 
+EXPRESSIONS = (
+    "a[0] ** 2; a[0] ** -1; a[0] * 2.0; a[0] * float32(2); a[0] + 1; a[0] // 2; a[0] % 2; a[0] ** 0.5; -a[0]; a[0] / n;"
+    "float(a[0]); float(n); cuda.threadIdx.x + cuda.threadIdx.y; a[0] + cuda.threadIdx.x; float32(1) / 3; 7 // 2;"
+    "i[0] + i[1]; -i[0]; abs(i[0]); i[0] << 2; i[0] & 1; i[0] % 3; i[0] / i[1]; ~i[0]; i[0] ** 2; i[0] * a[0]; 2 ** n;"
+    "u[0] + u[1]; u[0] + 1; -u[0]; u[0] & u[1]; u[0] * a[0]; u[0] // u[1]; u[0] >> 1; math.sqrt(a[0]); 1 / 2; len(a);"
+    "math.sqrt(i[0]); math.floor(a[0]); math.exp(a[0]); math.pow(a[0], 2); pow(a[0], 2); math.erf(a[0]); round(a[0]);"
+    "a[0] if a[0] > 0 else 0; a[0] if a[0] > 9 else 0.0; 1 if a[0] > 0 else 2.5; (a[0] > 0) + 1; not i[0]; a.size; i[n];"
+    "(a[0] > 0) & (a[1] > 0); 1 < a[0] < 3; np.maximum(a[0], a[1]); np.sin(a[0]); np.float32(3); bool(a[0]); a.shape[0];"
+    "a.dtype.type(0); math.atan2(a[0], a[1]); math.isnan(a[0]); divmod(i[0], 2); cuda.gridsize(1); cuda.fma(a[0], a[1], a[0]);"
+    "cuda.atomic.add(i, 0, 1); cuda.atomic.max(a, 0, 3); round(a[0], 2); abs(a[0]); math.pi; a[0:2][1]; a.T[0]; True"
+).split(";")
+
+
+@pytest.mark.parametrize("expression", [e.strip() for e in EXPRESSIONS])
+def test_an_expression_has_the_type_that_numba_gives_it(expression):
+    compiler = pytest.importorskip("numba.cuda.compiler")
+    kernel = program(f"@cuda.jit\ndef kernel(a, i, u, n):\n    x = {expression}\n")
+    kernel.py_func.__globals__.update({"float32": float32, "math": math})
+    arrays = np.full(4, 2, np.float32), np.full(4, 2, np.int32), np.full(4, 2, np.uint8), 1
+    launch = Launch(read(kernel.py_func), (1, 1, 1), (1, 1, 1), 100)
+    arguments = [launch.argument(*pair) for pair in zip("aiun", arrays, strict=True)]
+    found = launch.batch(arguments, 0, 1).frames[0].names["x"]
+    found = [each.dtype.name for each in (found if isinstance(found, tuple) else (found,))]
+    body = simt.gpu.compiled(kernel.py_func).py_func
+    given = tuple(typeof(value) for value in arrays)
+    typed = compiler.compile_cuda(body, types.void, given, cc=(8, 0)).type_annotation.typemap["x"]
+    wanted = [types.unliteral(each) for each in getattr(typed, "types", [typed])]
+    small = {"int32": "int64"} if "cuda." in expression and "atomic" not in expression else {}
+    assert found == [small.get(str(each), str(each)) for each in wanted]
+
+
+COMPILED = [name for name in simt_clean.CASES if "device function" not in name]
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_numbas_compiler_for_gpus_accepts_the_kernel(name):
+    compiler = pytest.importorskip("numba.cuda.compiler")
+    kernel, _, _, args, *_ = simt_clean.CASES[name](20, np.random.default_rng(0))
+    twin = simt.gpu.compiled(kernel.py_func).py_func
+    compiler.compile_cuda(twin, types.void, tuple(typeof(arg) for arg in args), cc=(8, 0))
+
+
 REFUSED = {
+    "NumPy function": ("x[0] = np.sqrt(x[0])", "Numba has no np.sqrt on the GPU"),
+    "vote of bools": ("cuda.syncthreads_count(x[0] > 0)", "a whole number, no bool"),
     "list": ("x[0] = [1, 2][0]", "a list"),
     "comprehension": ("y = (k for k in x)", "generator"),
     "try": ("try:\n        x[0] = 1\n    except ValueError:\n        pass", "try"),

@@ -76,7 +76,8 @@ class Access:
                 raise Stop
             return smaller
         position, bad = locate(view, items, lanes)
-        if position.ndim == 0 and bad is None and view.buffer.space == "global":
+        shared_by_all = position.ndim == 0 and bad is None and view.buffer.space == "global"
+        if shared_by_all and lanes.count:
             where = np.full(lanes.count, int(position))
             self._seen("load", view.buffer, where, where, lanes, line)
             return view.buffer.data[int(position)]

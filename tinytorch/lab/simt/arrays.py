@@ -113,7 +113,7 @@ def locate(view, items, lanes):
         item = lanes.take(item)
         if item.ndim == 0:
             item = int(item)
-            if not 0 <= item < size:
+            if not 0 <= item < size and lanes.count:
                 bad = np.ones(lanes.count, bool)
         else:
             item = item.astype(np.int64, copy=False)

@@ -29,6 +29,7 @@ BUILTINS = {
     float: numbers.real,
     bool: numbers.truth,
     round: numbers.rounded,
+    divmod: numbers.quotient_and_remainder,
     pow: lambda a, b: numbers.binary(ast.Pow, a, b),
     min: lambda *values: numbers.smallest(values),
     max: lambda *values: numbers.largest(values),
@@ -68,6 +69,9 @@ def call(machine, node, lanes, frame, wanted):
     if dialect.is_type(function):
         (value,) = (machine.check_number(v, node) for v in arguments)
         return numbers.cast(value, dialect.dtype(function, line))
+    exponent = numbers.literal(node.args[-1]) if function is pow and node.args else None
+    if exponent is not None:
+        return numbers.power(machine.check_number(arguments[0], node), exponent)
     apply = _function(function)
     if apply is None:
         hint = "mark it @cuda.jit(device=True)" if hasattr(function, "__code__") else None
@@ -115,6 +119,9 @@ def _word(machine, path, node, lanes, frame, wanted):
     if path == "syncthreads" and not arguments:
         return machine.barrier(lanes, line)
     if path.startswith("syncthreads_") and len(arguments) == 1:
+        if not numbers.is_whole(arguments[0]):
+            hint = "1 if ... else 0"
+            raise Unsupported(f"cuda.{path} takes a whole number, no bool", line, hint)
         machine.barrier(lanes, line)
         return _vote(machine, path, machine.check_number(arguments[0], node), lanes)
     if path == "fma" and len(arguments) == 3:

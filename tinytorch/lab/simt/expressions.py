@@ -76,12 +76,13 @@ class Expressions:
 
     def binary(self, node, left, right_node, lanes, frame):
         """An operator of `node` on a value and an expression."""
-        kind, exponent = type(node.op), right_node
+        kind = type(node.op)
         if isinstance(left, tuple) and kind is ast.Add:
             return left + self.evaluate(right_node, lanes, frame)
         left = self.check_number(left, getattr(node, "left", getattr(node, "target", node)))
-        if kind is ast.Pow and isinstance(exponent, ast.Constant) and type(exponent.value) is int:
-            return numbers.power(left, exponent.value)
+        exponent = numbers.literal(right_node) if kind is ast.Pow else None
+        if exponent is not None:
+            return numbers.power(left, exponent)
         right = self.number(right_node, lanes, frame)
         if kind in (ast.FloorDiv, ast.Mod) and numbers.is_whole(left) and numbers.is_whole(right):
             right = self._divisor(right, lanes, node)
@@ -133,14 +134,17 @@ class Expressions:
         return result
 
     def eval_IfExp(self, node, lanes, frame):
+        """Both sides give the type, as they do for a compiler, also where no thread takes one of them."""
         inside = lanes.where(self.condition(node.test, lanes, frame))
-        if inside is lanes:
-            return self.evaluate(node.body, lanes, frame)
         outside = lanes.without(inside)
+        body = self.evaluate(node.body, inside, frame)
         other = self.evaluate(node.orelse, outside, frame)
-        if not inside.count:
-            return other
-        return self.merge(other, self.evaluate(node.body, inside, frame), inside, node.lineno)
+        if numbers.is_number(body) and numbers.is_number(other):
+            dtype = np.result_type(body, other)
+            body, other = numbers.cast(body, dtype), numbers.cast(other, dtype)
+        if not outside.count:
+            return body
+        return self.merge(other, body, inside, node.lineno) if inside.count else other
 
     def eval_Attribute(self, node, lanes, frame):
         value, name = self.evaluate(node.value, lanes, frame), node.attr

@@ -117,18 +117,15 @@ class Launch:
 
     def run(self, args, batch):
         arguments = [
-            self._argument(*pair) for pair in zip(self.source.parameters, args, strict=True)
+            self.argument(*pair) for pair in zip(self.source.parameters, args, strict=True)
         ]
         blocks = self.grid[0] * self.grid[1] * self.grid[2]
-        steps = 0
         try:
-            with np.errstate(all="ignore"):
-                for first in range(0, blocks, batch):
-                    machine = self._batch(arguments, first, min(batch, blocks - first))
-                    steps += machine.steps
-                    self._between()
-                for buffer in self._watched():
-                    buffer.races.finish()
+            for first in range(0, blocks, batch):
+                self.batch(arguments, first, min(batch, blocks - first))
+                self._between()
+            for buffer in self._watched():
+                buffer.races.finish()
         except Fault as fault:
             self.faults[fault.kind, fault.lines, fault.array] = fault
         except Stop:
@@ -136,11 +133,12 @@ class Launch:
         self._back()
         return self._report(blocks)
 
-    def _batch(self, arguments, first, blocks):
+    def batch(self, arguments, first, blocks):
         threads = Threads(self.grid, self.block, first, blocks)
         machine = Machine(self, threads)
         views = [machine.memory.global_view(a) if isinstance(a, Buffer) else a for a in arguments]
-        machine.run(self.source, views)
+        with np.errstate(all="ignore"):
+            machine.run(self.source, views)
         return machine
 
     def _between(self):
@@ -151,7 +149,7 @@ class Launch:
     def _watched(self):
         return [buffer for buffer in self.buffers if buffer.races]
 
-    def _argument(self, name, value):
+    def argument(self, name, value):
         if isinstance(value, np.ndarray):
             return self._to_device(name, value)
         value = numbers.constant(value)

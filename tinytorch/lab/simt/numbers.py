@@ -49,6 +49,14 @@ def constant(value):
     return value
 
 
+def literal(node):
+    """A whole number that stands in the source, or None."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        value = literal(node.operand)
+        return None if value is None else -value
+    return node.value if isinstance(node, ast.Constant) and type(node.value) is int else None
+
+
 def is_number(value):
     return isinstance(value, (np.generic, np.ndarray)) and value.dtype.kind in "biuf"
 
@@ -69,6 +77,9 @@ def binary(kind, a, b):
     """Apply an operator of the source, given as its class in `ast`."""
     if a.dtype.kind == b.dtype.kind == "b" and kind in BITS:
         return OPERATORS[kind](a, b)
+    if kind in (ast.LShift, ast.RShift):
+        (a,) = _widened(a)
+        return OPERATORS[kind](a, cast(b, a.dtype))
     a, b = _widened(a, b)
     if kind is ast.Pow and a.dtype.kind in "iu" and b.dtype.kind in "iu":
         return _whole_power(a, b)
@@ -127,10 +138,6 @@ def rounded(value, digits=None):
     return cast(np.round(real(value), int(digits)), real(value).dtype)
 
 
-def _rounding(function):
-    return lambda value: whole(function(real(value)))
-
-
 def _floating(function):
     def apply(*values):
         values = [real(value) for value in values]
@@ -147,6 +154,11 @@ def _by_python(function):
     return _floating(np.vectorize(function, otypes=[np.float64]))
 
 
+UFUNCS = set(
+    "sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh arccosh arctanh hypot log log2 log10 deg2rad "
+    "rad2deg radians degrees maximum minimum fmax fmin logical_and logical_or logical_xor logical_not greater "
+    "greater_equal less less_equal equal not_equal".split()
+)
 MATH = {
     name: _floating(getattr(np, other))
     for name, other in {
@@ -154,25 +166,29 @@ MATH = {
             n: n
             for n in "sqrt exp exp2 expm1 log log2 log10 log1p sin cos tan sinh cosh tanh".split()
         },
-        **{n: n for n in "fabs fmod hypot copysign degrees radians cbrt".split()},
+        **{n: n for n in "fabs fmod hypot copysign degrees radians cbrt floor ceil trunc".split()},
         **{f"a{n}": f"arc{n}" for n in "sin cos tan sinh cosh tanh tan2".split()},
-        "pow": "float_power",
+        "pow": "power",
     }.items()
 }
-MATH["pow"] = _floating(np.power)
 MATH |= {name: _by_python(getattr(math, name)) for name in ("erf", "erfc", "gamma", "lgamma")}
-MATH |= {name: _rounding(getattr(np, name)) for name in ("floor", "ceil", "trunc")}
 MATH |= {name: _question(getattr(np, name)) for name in ("isnan", "isinf", "isfinite")}
 
 
 def ufunc(function, values):
-    """A NumPy function of numbers on numbers, in float64 for whole ones where the result is a fraction."""
+    """A NumPy function that Numba has on the GPU, or TypeError."""
+    if function.__name__ not in UFUNCS:
+        raise TypeError(f"Numba has no np.{function.__name__} on the GPU")
     return function(*_widened(*values))
 
 
 def absolute(value):
-    (value,) = _widened(value)
-    return np.abs(value)
+    return np.abs(value) if value.dtype.kind != "b" else whole(value)
+
+
+def quotient_and_remainder(a, b):
+    a, b = _widened(a, b)
+    return np.divmod(a, b)
 
 
 def _widened(*values):
