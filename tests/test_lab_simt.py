@@ -505,6 +505,14 @@ def test_atomics_give_old_values_in_the_order_of_the_threads():
     assert x.tolist() == [9, 9, 6, 5, 0]
 
 
+def test_a_kernel_that_is_not_written_says_so():
+    kernel = program(
+        "@cuda.jit\ndef kernel(x):\n    # YOUR CODE HERE\n    raise NotImplementedError()\n"
+    )
+    with pytest.raises(NotImplementedError):
+        simt.check(kernel, 1, 1, np.zeros(1))
+
+
 def test_words_of_a_kernel_have_no_value_outside():
     with pytest.raises(RuntimeError, match="outside a launch"):
         cuda.grid(1)

@@ -38,9 +38,11 @@ class Fault(Exception):
         self.lines, self.threads = tuple(lines), tuple(threads)
         self.array, self.index = array, index
         self.count, self.report = 1, None
+        self.source = ()  # pairs of a line's number and text
 
     def __str__(self):
-        return f"{self.kind}: {self.message}\nhint: {self.hint}"
+        source = "".join(f"\n  {line}: {text}" for line, text in self.source)
+        return f"{self.kind}: {self.message}{source}\nhint: {self.hint}"
 
     def __reduce__(self):
         plain = self.kind, self.message, self.lines, self.threads, self.array, self.index, self.hint

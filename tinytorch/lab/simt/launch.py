@@ -113,7 +113,8 @@ class Launch:
         self.source, self.grid, self.block, self.budget = source, grid, block, steps
         self.names, self.counter = Names(grid, block), Counter()
         self.faults, self.shared, self.buffers = {}, {}, []
-        self.barriers = 0
+        self.barriers, self.lines = 0, {}
+        self.entered(source)
 
     def run(self, args, batch):
         arguments = [
@@ -127,6 +128,7 @@ class Launch:
             for buffer in self._watched():
                 buffer.races.finish()
         except Fault as fault:
+            fault.source = self.text(fault.lines)
             self.faults[fault.kind, fault.lines, fault.array] = fault
         except Stop:
             pass
@@ -215,6 +217,16 @@ class Launch:
         names = [self.names(number) for number in threads]
         self.faults[key] = Fault(kind, message, lines, names, array, index, hint)
         self.faults[key].count = count
+        self.faults[key].source = self.text(lines)
+
+    def text(self, lines):
+        """The source of some lines, with their numbers."""
+        lines = sorted(set(lines) & set(self.lines))
+        return tuple((line, self.lines[line].strip()) for line in lines)
+
+    def entered(self, source):
+        """Keep the lines of a function for the report."""
+        self.lines |= dict(enumerate(source.text, source.first))
 
     def race(self, buffer, position, one, two, count):
         """Two accesses to one element: (verb, thread, line) each."""
@@ -242,8 +254,6 @@ class Launch:
 
     def _report(self, blocks):
         warps = blocks * -(-self._in_block // WARP)
-        first = self.source.first
-        lines = dict(enumerate(self.source.text, first))
         traffic = sorted(self.counter.lines.values(), key=lambda t: (t.line, t.array, t.access))
         return Report(
             kernel=self.source.name,
@@ -254,7 +264,7 @@ class Launch:
             shared_bytes=sum(self.shared.values()),
             faults=list(self.faults.values()),
             traffic=traffic,
-            source=lines,
+            source=self.lines,
         )
 
 

@@ -72,6 +72,7 @@ class Machine(Expressions):
             raise Unsupported(f"{source.name} takes {want} arguments, {got} are given", line)
         if len(self.frames) > DEPTH:
             raise Unsupported(f"{source.name} calls itself too often", line)
+        self.launch.entered(source)
         frame = Frame(source, lanes)
         frame.names = dict(zip(source.parameters, arguments, strict=True))
         self.frames.append(frame)

@@ -163,7 +163,7 @@ class Report:
             times = f" ({fault.count:,} times)" if fault.count > 1 else ""
             text = f"{fault.kind}: {fault.message}{times}"
             lines += textwrap.wrap(text, WIDTH, subsequent_indent="  ")
-            lines += [f"  {n}: {self._text(n)}"[:WIDTH] for n in dict.fromkeys(fault.lines)]
+            lines += [f"  {line}: {text}"[:WIDTH] for line, text in fault.source]
             lines += textwrap.wrap(f"hint: {fault.hint}", WIDTH, initial_indent="  ")
         return "\n".join(lines)
 

@@ -172,6 +172,8 @@ def _is_store(node):
 def _check(tree):
     for node in ast.walk(tree):
         kind = type(node).__name__
+        if isinstance(node, ast.Raise) and "NotImplementedError" in ast.unparse(node):
+            raise NotImplementedError(f"the kernel is not written: line {node.lineno}")
         if isinstance(node, ast.FunctionDef):
             hint = "define it outside, with @cuda.jit(device=True)"
             raise Unsupported("a function inside a kernel", node.lineno, hint)
