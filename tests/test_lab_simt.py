@@ -509,8 +509,10 @@ def test_a_kernel_that_is_not_written_says_so():
     kernel = program(
         "@cuda.jit\ndef kernel(x):\n    # YOUR CODE HERE\n    raise NotImplementedError()\n"
     )
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(NotImplementedError) as raised:
         simt.check(kernel, 1, 1, np.zeros(1))
+    last = raised.traceback[-1]
+    assert (str(last.path), last.lineno + 1) == (kernel.py_func.__code__.co_filename, 4)
 
 
 def test_words_of_a_kernel_have_no_value_outside():

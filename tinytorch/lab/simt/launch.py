@@ -12,7 +12,7 @@ from tinytorch.lab.simt.faults import Fault, Split, Unsupported, address
 from tinytorch.lab.simt.lanes import WARP, Names, Threads
 from tinytorch.lab.simt.machine import Machine
 from tinytorch.lab.simt.report import Report
-from tinytorch.lab.simt.source import read
+from tinytorch.lab.simt.source import raise_at, read
 from tinytorch.lab.simt.traffic import Counter
 
 STEPS = 1_000_000  # statements of a batch before a kernel is taken for one that never ends
@@ -79,14 +79,27 @@ def run(kernel, grid, block, *args, steps=STEPS):
     """
     report = check(kernel, grid, block, *args, steps=steps)
     if report.faults:
-        report.faults[0].report = report
-        raise report.faults[0]
+        fault = report.faults[0]
+        fault.report = report
+        raise_at(fault, read(getattr(kernel, "py_func", kernel)).file, fault.lines[0])
     return report
 
 
 def check(kernel, grid, block, *args, steps=STEPS):
     """Simulate a launch and return its report, with the faults in it. See `run`."""
     function = getattr(kernel, "py_func", kernel)
+    try:
+        report = _simulate(function, grid, block, args, steps)
+    except Unsupported as error:
+        if error.line is None:
+            raise
+        raise_at(error, function.__code__.co_filename, error.line)
+    if isinstance(kernel, Kernel):
+        kernel.report = report
+    return report
+
+
+def _simulate(function, grid, block, args, steps):
     source = read(function)
     grid, block = _shape("grid", grid, GRID_SHAPE), _shape("block", block, BLOCK_SHAPE)
     threads = block[0] * block[1] * block[2]
@@ -95,15 +108,11 @@ def check(kernel, grid, block, *args, steps=STEPS):
     if len(args) != len(source.parameters):
         raise TypeError(f"{source.name} takes {len(source.parameters)} arguments, got {len(args)}")
     for batch in (max(1, LANES // threads), 1):
-        launch = Launch(source, grid, block, steps)
         try:
-            report = launch.run(args, batch)
-        except Split:
+            return Launch(source, grid, block, steps).run(args, batch)
+        except Split:  # then in batches of one block, which do not split
             continue
-        break
-    if isinstance(kernel, Kernel):
-        kernel.report = report
-    return report
+    raise AssertionError("a batch of one block was split")
 
 
 class Launch:

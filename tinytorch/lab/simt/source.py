@@ -89,7 +89,7 @@ class Source:
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
         }
         for node in self.body:
-            _check(node)
+            _check(node, self.file)
         self.uses = {name: [] for name in self.parameters}
         for node in ast.walk(tree):
             for child in ast.iter_child_nodes(node):
@@ -106,6 +106,12 @@ class Source:
             if name in names:
                 return names[name]
         raise Unsupported(f"the name {name} is not defined", line)
+
+
+def raise_at(error, file, line):
+    """Raise an error as if a line of the kernel had raised it, so that a traceback shows that line."""
+    code = compile("\n" * (line - 1) + "raise error from None", file, "exec")
+    exec(code.replace(co_name="kernel"), {"error": error})
 
 
 @functools.cache
@@ -169,11 +175,11 @@ def _is_store(node):
     return isinstance(node.ctx, ast.Store)
 
 
-def _check(tree):
+def _check(tree, file):
     for node in ast.walk(tree):
         kind = type(node).__name__
         if isinstance(node, ast.Raise) and "NotImplementedError" in ast.unparse(node):
-            raise NotImplementedError(f"the kernel is not written: line {node.lineno}")
+            raise_at(NotImplementedError("the kernel is not written"), file, node.lineno)
         if isinstance(node, ast.FunctionDef):
             hint = "define it outside, with @cuda.jit(device=True)"
             raise Unsupported("a function inside a kernel", node.lineno, hint)
