@@ -710,3 +710,18 @@ def reverse_kernel(x):
 def reversal_in_place(n, rng):
     x = floats(rng, BLOCK)
     return reverse_kernel, 1, BLOCK, (x,), x, x[::-1].copy()
+
+
+@cuda.jit
+def choose_kernel(x, y, out):
+    i = cuda.grid(1)
+    source = x if cuda.blockIdx.x % 2 else y
+    if i < out.size:
+        out[i] = source[i]
+
+
+@case
+def array_chosen_by_the_block(n, rng):
+    x, y, out = floats(rng, n), floats(rng, n), np.zeros(n, np.float32)
+    expected = np.where(np.arange(n) // 32 % 2, x, y)
+    return choose_kernel, blocks(n, 32), 32, (x, y, out), out, expected

@@ -284,6 +284,34 @@ def test_a_warp_that_strides_moves_eight_times_the_sectors():
 
 
 @cuda.jit
+def odd_blocks(x, out):
+    part = cuda.shared.array((9, 21), float32)
+    i, j = cuda.threadIdx.x, cuda.threadIdx.y
+    block = cuda.blockIdx.x
+    part[j, 3 * i] = x[block, 2 * i, j]
+    if (i + j) % 2:
+        out[block, j, i] = part[j, 3 * i]
+
+
+def test_blocks_that_are_no_whole_number_of_warps_are_counted_warp_by_warp():
+    x, out = np.ones((3, 14, 9), np.float32), np.zeros((3, 9, 7), np.float32)
+    report = simt.run(odd_blocks, 3, (7, 9), x, out)
+    loads = stores = replays = 0
+    for block in range(3):
+        for warp in (range(32), range(32, 63)):
+            places = [(t % 7, t // 7) for t in warp]
+            loads += len({(block * 126 + 18 * i + j) // 8 for i, j in places})
+            stores += len({(block * 63 + 7 * j + i) // 8 for i, j in places if (i + j) % 2})
+            for chosen in (places, [(i, j) for i, j in places if (i + j) % 2]):
+                banks = [(21 * j + 3 * i) % 32 for i, j in chosen]
+                replays += max(map(banks.count, banks)) - 1
+    counts = report.counts()
+    assert (counts["load_sectors"], counts["store_sectors"]) == (loads, stores)
+    assert counts["replays"] == replays
+    assert (counts["global_loads"], counts["global_stores"]) == (3 * 63, 3 * 31)
+
+
+@cuda.jit
 def column_of_a_tile(out):
     tile = cuda.shared.array((32, 32), float32)
     t = cuda.threadIdx.x
@@ -386,6 +414,8 @@ def test_numbas_compiler_for_gpus_accepts_the_kernel(name):
 
 
 REFUSED = {
+    "part of a tuple": ("y = (1, 2, 3)[0:2]", "cannot run this"),
+    "length of a number": ("y = len(n)", "cannot run this"),
     "NumPy function": ("x[0] = np.sqrt(x[0])", "Numba has no np.sqrt on the GPU"),
     "vote of bools": ("cuda.syncthreads_count(x[0] > 0)", "a whole number, no bool"),
     "list": ("x[0] = [1, 2][0]", "a list"),
@@ -513,6 +543,22 @@ def test_a_kernel_that_is_not_written_says_so():
         simt.check(kernel, 1, 1, np.zeros(1))
     last = raised.traceback[-1]
     assert (str(last.path), last.lineno + 1) == (kernel.py_func.__code__.co_filename, 4)
+
+
+@cuda.jit(device=True)
+def factorial(n):
+    return 1 if n < 2 else n * factorial(n - 1)
+
+
+@cuda.jit
+def factorial_kernel(x, out):
+    out[cuda.grid(1)] = factorial(x[cuda.grid(1)])
+
+
+def test_a_device_function_may_call_itself():
+    x, out = np.arange(12), np.zeros(12, np.int64)
+    simt.run(factorial_kernel, 1, 12, x, out)
+    assert out.tolist() == [math.factorial(n) for n in range(12)]
 
 
 def test_words_of_a_kernel_have_no_value_outside():

@@ -179,7 +179,7 @@ class Access:
         counter = self.launch.counter
         if buffer.space == "global":
             rows = threads.by_warp(lanes, inside)
-            counter.global_access(line, access, buffer, rows, self._first_thread)
+            counter.global_access(line, access, buffer, rows)
         elif buffer.space == "shared":
             times, block = threads.blocks, inside
             if lanes.full and times > 1:
@@ -189,7 +189,7 @@ class Access:
                 rows, times = threads.by_warp(lanes, inside), 1
             else:
                 rows = _padded(block)
-            counter.shared_access(line, access, buffer, rows, self._first_thread, times)
+            counter.shared_access(line, access, buffer, rows, times)
 
     def _unset(self, access, buffer, where, number, missing, line):
         at = int(np.flatnonzero(missing)[0])
@@ -200,10 +200,6 @@ class Access:
         )
         count, name = int(missing.sum()), buffer.name
         self.launch.fault("unset", message, (line,), (int(number[at]),), name, index, count)
-
-    def _first_thread(self, row):
-        block, warp = divmod(row, -(-self.threads.in_block // WARP))
-        return (self.threads.first + block) * self.threads.in_block + warp * WARP
 
 
 class Stop(Exception):

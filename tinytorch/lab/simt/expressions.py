@@ -6,7 +6,7 @@ import numpy as np
 
 from tinytorch.lab.simt import calls, dialect, numbers
 from tinytorch.lab.simt.arrays import View
-from tinytorch.lab.simt.faults import Unsupported
+from tinytorch.lab.simt.faults import Nobody, Unsupported
 
 
 class Expressions:
@@ -137,14 +137,19 @@ class Expressions:
         """Both sides give the type, as they do for a compiler, also where no thread takes one of them."""
         inside = lanes.where(self.condition(node.test, lanes, frame))
         outside = lanes.without(inside)
-        body = self.evaluate(node.body, inside, frame)
-        other = self.evaluate(node.orelse, outside, frame)
+        body, other = self._side(node.body, inside, frame), self._side(node.orelse, outside, frame)
         if numbers.is_number(body) and numbers.is_number(other):
             dtype = np.result_type(body, other)
             body, other = numbers.cast(body, dtype), numbers.cast(other, dtype)
         if not outside.count:
             return body
         return self.merge(other, body, inside, node.lineno) if inside.count else other
+
+    def _side(self, node, lanes, frame):
+        try:
+            return self.evaluate(node, lanes, frame)
+        except Nobody:
+            return None
 
     def eval_Attribute(self, node, lanes, frame):
         value, name = self.evaluate(node.value, lanes, frame), node.attr

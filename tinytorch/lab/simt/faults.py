@@ -58,6 +58,10 @@ class Unsupported(Exception):
         self.line = line
 
 
+class Nobody(Exception):
+    """A device function is asked for the type of its result where no thread calls it."""
+
+
 class Split(Exception):
     """The blocks of a batch disagree in a way that vectors of lanes cannot hold: run them one by one."""
 

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import warnings
 from types import CellType, FunctionType, ModuleType
 from weakref import WeakKeyDictionary
 
@@ -72,7 +73,11 @@ def _found():
 
 def launch(function, grid, block, args):
     """Run a kernel on the GPU: arrays are copied there and back."""
-    compiled(function)[grid, block](*args)
+    from numba.core.errors import NumbaPerformanceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NumbaPerformanceWarning)  # small grids, and the copies
+        compiled(function)[grid, block](*args)
 
 
 def compiled(function, device=False):

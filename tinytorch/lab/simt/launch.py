@@ -149,7 +149,12 @@ class Launch:
         machine = Machine(self, threads)
         views = [machine.memory.global_view(a) if isinstance(a, Buffer) else a for a in arguments]
         with np.errstate(all="ignore"):
-            machine.run(self.source, views)
+            try:
+                machine.run(self.source, views)
+            except (TypeError, ValueError, IndexError, AttributeError) as error:
+                raise Unsupported(
+                    f"the simulator cannot run this: {error}", machine.line
+                ) from error
         return machine
 
     def _between(self):

@@ -13,7 +13,7 @@ from tinytorch.lab.simt import numbers
 from tinytorch.lab.simt.access import Access
 from tinytorch.lab.simt.arrays import View
 from tinytorch.lab.simt.expressions import Expressions
-from tinytorch.lab.simt.faults import Fault, Split, Unsupported
+from tinytorch.lab.simt.faults import Fault, Nobody, Split, Unsupported
 from tinytorch.lab.simt.lanes import Lanes
 
 DEPTH = 30  # calls of device functions inside each other
@@ -70,6 +70,8 @@ class Machine(Expressions):
         if len(arguments) != len(source.parameters):
             want, got = len(source.parameters), len(arguments)
             raise Unsupported(f"{source.name} takes {want} arguments, {got} are given", line)
+        if not lanes.count:
+            raise Nobody
         if len(self.frames) > DEPTH:
             raise Unsupported(f"{source.name} calls itself too often", line)
         self.launch.entered(source)

@@ -24,7 +24,7 @@ def plot(traffic, text, block):
     """
     from matplotlib import pyplot
 
-    cost, _first, elements = traffic.sample
+    cost, elements = traffic.sample
     shared = traffic.space == "shared"
     wide = (BANKS * WORD if shared else SECTOR) // traffic.itemsize
     rows = np.unique(elements[elements >= 0] // wide)

@@ -22,8 +22,8 @@ class Traffic:
     """The accesses of one source line to one array, of one kind: "load", "store" or "atomic".
 
     `warps` counts accesses of a warp, `threads` those of a thread. `sectors` and `ideal` are of global
-    memory, `degree` (the worst) and `replays` of shared memory. `sample` is the picture's: for the costliest
-    access of a warp, the number of its first thread and the elements of its 32 threads, -1 for none.
+    memory, `degree` (the worst) and `replays` of shared memory. `sample` is the picture's: the cost of the
+    costliest access of a warp, and the elements of its 32 threads, -1 for none.
     """
 
     line: int
@@ -113,7 +113,7 @@ class Counter:
             self.lines[key] = Traffic(*key, itemsize=buffer.data.itemsize)
         return self.lines[key]
 
-    def global_access(self, line, access, buffer, rows, first_thread):
+    def global_access(self, line, access, buffer, rows):
         entry = self.entry(line, access, buffer)
         counts, ideal = sectors(rows, entry.itemsize)
         entry.warps += int(np.count_nonzero(counts))
@@ -122,9 +122,9 @@ class Counter:
         entry.ideal += int(ideal.sum())
         worst = int(counts.argmax())
         if not entry.sample or counts[worst] > entry.sample[0]:
-            entry.sample = int(counts[worst]), first_thread(worst), rows[worst].copy()
+            entry.sample = int(counts[worst]), rows[worst].copy()
 
-    def shared_access(self, line, access, buffer, rows, first_thread, times=1):
+    def shared_access(self, line, access, buffer, rows, times=1):
         entry = self.entry(line, access, buffer)
         degree, replays = conflicts(rows, entry.itemsize)
         entry.warps += times * int(np.count_nonzero(rows.max(axis=1) >= 0))
@@ -133,4 +133,4 @@ class Counter:
         worst = int(degree.argmax())
         entry.degree = max(entry.degree, int(degree[worst]))
         if not entry.sample or degree[worst] > entry.sample[0]:
-            entry.sample = int(degree[worst]), first_thread(worst), rows[worst].copy()
+            entry.sample = int(degree[worst]), rows[worst].copy()
