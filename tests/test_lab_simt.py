@@ -69,7 +69,8 @@ def program(source):
 @st.composite
 def statements(draw, depth, in_loop):
     value = st.sampled_from(
-        ["a", "b", "c", "i", "1", "3", "a + b", "b - c", "a * c % 17", "i % 3", "-a"]
+        "a|b|c|i|1|3|a + b|b - c|a * c % 17|i % 3|-a|m[b % 4]|"
+        "step(a, b)|m[step(c, i) % 4]|step(m[1], step(b, a))".split("|")
     )
     test = st.sampled_from(
         [
@@ -84,7 +85,7 @@ def statements(draw, depth, in_loop):
     )
     lines = []
     for _ in range(draw(st.integers(1, 3))):
-        kinds = ["assign", "add", "call"] + ["if", "while", "for", "choice"] * (depth > 0)
+        kinds = ["assign", "add", "call", "put"] + ["if", "while", "for", "choice"] * (depth > 0)
         kinds += ["break", "continue"] * in_loop + ["return"] * (draw(st.integers(0, 3)) == 0)
         kind = draw(st.sampled_from(kinds))
         name = draw(st.sampled_from("abc"))
@@ -100,6 +101,8 @@ def statements(draw, depth, in_loop):
             lines.append(f"{name} = {draw(value)}")
         elif kind == "add":
             lines += [f"{name} += {draw(value)}", f"{name} %= 1009"]
+        elif kind == "put":
+            lines.append(f"m[({draw(value)}) % 4] = ({draw(value)}) % 1009")
         elif kind == "call":
             lines.append(f"{name} = abs({draw(value)}) % 23")
         elif kind == "choice":
@@ -130,15 +133,30 @@ def statements(draw, depth, in_loop):
     return lines
 
 
+STEP = """
+def step(x, y):
+    while x > y:
+        x -= 7
+        if x % 5 == 3:
+            return y
+    if x == y:
+        return x
+    return x + 1
+"""
+
+
 @settings(max_examples=150, deadline=None)
 @given(lines=statements(3, False))
 def test_threads_that_part_ways_compute_what_each_would_alone(lines):
     body = "".join(f"    {line}\n" for line in lines)
     end = "    out[i, 0], out[i, 1], out[i, 2] = a % 1000, b % 1000, c % 1000\n"
-    start = "    a, b, c = i, 2, i % 4\n"
-    kernel = program(f"@cuda.jit\ndef kernel(out):\n    i = cuda.grid(1)\n{start}{body}{end}")
+    start = "    a, b, c = i, 2, i % 4\n    for k in range(4):\n        m[k] = k\n"
+    kernel = program(
+        f"@cuda.jit(device=True){STEP}\n@cuda.jit\ndef kernel(out):\n    i = cuda.grid(1)\n"
+        f"    m = cuda.local.array(4, np.int64)\n{start}{body}{end}"
+    )
     alone = {}
-    exec(f"def alone(i, out):\n{start}{body}{end}", alone)
+    exec(f"{STEP}\ndef alone(i, out):\n    m = [0] * 4\n{start}{body}{end}", alone)
     got, expected = np.zeros((2, 40, 4), np.int64)
     report = simt.check(kernel, 2, 20, got)
     for i in range(40):
