@@ -1,6 +1,7 @@
 """Data races: two threads touch one element, one of them writes, and no barrier stands between.
 
-Threads of a block are ordered by barriers, threads of different blocks by nothing. Accesses are collected
+Threads of a block are ordered by barriers, threads of different blocks by nothing, threads of a warp like
+any others of their block. Two threads that write the same value race too. Accesses are collected
 and checked together, when a barrier ends their interval or when there are many. Of each element it is then
 enough to remember one thread that wrote and two that read: any third thread differs from one of them.
 Memory is therefore bounded by the sizes of the arrays, not by the length of the run.
