@@ -3410,3 +3410,377 @@ r"""
 The same answers, by loops that you can read: in float, in bytes with scale, bias and ReLU in one pass over the sums of a tile, and
 without the weights that are zero.
 """
+
+# %% [markdown]
+r"""
+## 18. Threads by the thousand
+
+A GPU turns loops inside out. You write what *one thread* does, a kernel, and launch it for a grid of blocks of threads; each
+thread finds its element from its indices. Without a GPU, `simt` runs the same kernel thread by thread in step, and sees what a
+GPU hides: an access outside an array, two threads on one element.
+
+    y[i] = max(0, x[i])        i = cuda.grid(1), the number of the thread
+"""
+
+# %%
+#| export
+from tinytorch.lab import simt
+from tinytorch.lab.simt import cuda
+
+
+# %% nbgrader={"grade": false, "grade_id": "gpu_helpers", "locked": true, "schema_version": 3, "solution": false}
+def launched(kernel, grid, block, *args):
+    """Simulate a launch on copies; return its counts, its faults as text, and the last array."""
+    args = [arg.copy() for arg in args]
+    report = simt.check(kernel, grid, block, *args)
+    return report.counts(), [str(fault) for fault in report.faults], args[-1]
+
+
+def launched_tiles(tile, grid, *args):
+    """The same for a kernel with shared tiles of float32."""
+    return launched(tile_kernel(tile, np.float32), grid, (tile, tile), *args)
+
+
+def simulated(function, *args, **kwargs):
+    """Call a function whose kernels are to run in the simulator, also where there is a GPU."""
+    before = simt.use("simulator")
+    try:
+        return function(*args, **kwargs)
+    finally:
+        simt.use(before)
+
+
+def on_simulator(function):
+    """The function with its kernels simulated."""
+
+    def call(*args, **kwargs):
+        return checks.inside(simulated, function, *args, **kwargs)
+
+    return call
+
+
+def no_faults(faults):
+    assert not faults, f"{len(faults)} kinds of faults, the first: {faults[0]}"
+
+
+# %% [markdown]
+r"""
+Threads come in blocks of a fixed size, here 256, so the last block reaches past the end of the array: a thread without an
+element must do nothing. The 32 threads of a *warp* load together. When their addresses are neighbors, 32 numbers arrive as
+four sectors of 32 bytes.
+
+**Exercise 19** (about 4 lines). Write `relu_kernel`. NaN stays NaN, and $-0$ becomes $0$.
+
+*Hint: on a GPU* `max` *of a number and NaN is the number, so compare instead.*
+"""
+
+
+# %% nbgrader={"grade": false, "grade_id": "gpu_relu", "locked": false, "schema_version": 3, "solution": true}
+#| export
+@cuda.jit
+def relu_kernel(x, y):
+    """Compute y[i] = max(0, x[i]): one thread for each element."""
+    ### BEGIN SOLUTION
+    i = cuda.grid(1)
+    if i < x.size:
+        value = x[i]
+        y[i] = 0 if value <= 0 else value
+    ### END SOLUTION
+
+
+def gpu_relu(x) -> Tensor:
+    """Return max(0, x), computed by one thread for each element.
+
+    Runs on an NVIDIA GPU where Numba finds one, else in the simulator; see `simt.use`.
+
+    Parameters
+    ----------
+    x : Tensor, ndarray or list
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of `x`. NaN stays NaN, -0 becomes 0.
+    """
+    array = unwrap(x)
+    dtype = common(array)
+    flat = ready(array, working(dtype)).reshape(-1)
+    y = np.empty_like(flat)
+    if flat.size:
+        relu_kernel[-(-flat.size // 256), 256](flat, y)
+    return finish(y.reshape(array.shape), dtype)
+
+
+# %% nbgrader={"grade": true, "grade_id": "gpu_relu_faults", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""300 numbers in two blocks of 256 threads: right values, and no thread leaves the array."""
+x = numbers(300)
+_, faults, y = checks.inside(launched, relu_kernel, 2, 256, x, np.full(300, 7, np.float32))
+no_faults(faults)
+checks.equal(y, np.maximum(x, 0), "relu of 300 numbers")
+
+# %% nbgrader={"grade": true, "grade_id": "gpu_relu_sectors", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""Each number is loaded once and stored once, and a warp's 32 numbers take four sectors."""
+### BEGIN HIDDEN TESTS
+counts, _, _ = checks.inside(launched, relu_kernel, 4, 256, numbers(1024), numbers(1024, seed=1))
+assert counts["global_loads"] == counts["global_stores"] == 1024, (
+    f"1,024 numbers: {counts['global_loads']} loads and {counts['global_stores']} stores"
+)
+assert counts["sectors"] == 256, f"2 x 1,024 float32 fill 256 sectors, {counts['sectors']} moved"
+### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "gpu_relu_values", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""NaN, infinities and zeros; shapes, views, integers, one element and none."""
+### BEGIN HIDDEN TESTS
+relu = on_simulator(gpu_relu)
+x = np.array([np.nan, -np.inf, np.inf, -0.0, 0.0, -1, 2], np.float32)
+expected = np.array([np.nan, 0, np.inf, 0, 0, 0, 2], np.float32)
+checks.equal(relu(x), expected, "NaN, infinities and zeros", signed_zero=True)
+x = numbers(6, 50, dtype=np.float64)
+whole = numbers(300, dtype=np.int32)
+for case in (x, x.T, x[::-2, 1::3], x[:0], x[0, :1], whole, numbers(5, 3, 4), np.float32(-2)):
+    case = np.asarray(case)
+    checks.equal(relu(case), np.maximum(case, 0), f"{case.dtype} of shape {case.shape}")
+### END HIDDEN TESTS
+
+# %%
+x, y = numbers(4096), np.zeros(4096, np.float32)
+print(simt.run(relu_kernel, 16, 256, x, y))
+
+# %% [markdown]
+r"""
+## 19. A product on a grid
+
+One thread for each element of $C$: it walks along a row of $A$ and down a column of $B$. Which index gets the row decides
+what a warp loads. Threads with consecutive `threadIdx.x` sit in one warp, so $x$ must run along the rows of memory: then
+the warp reads neighbors of $B$, and one element of $A$ serves many threads.
+
+**Exercise 20** (about 6 lines). Write `element_kernel` for a two-dimensional grid.
+
+*Hint:* `col, row = cuda.grid(2)` *gives* $x$ *first.*
+"""
+
+
+# %% nbgrader={"grade": false, "grade_id": "element_kernel", "locked": false, "schema_version": 3, "solution": true}
+#| export
+@cuda.jit
+def element_kernel(A, B, C):
+    """Compute C = A @ B: one thread for each element, x along the columns. The sum has A's dtype."""
+    ### BEGIN SOLUTION
+    col, row = cuda.grid(2)
+    if row < C.shape[0] and col < C.shape[1]:
+        total = A.dtype.type(0)
+        for k in range(A.shape[1]):
+            total += A[row, k] * B[k, col]
+        C[row, col] = total
+    ### END SOLUTION
+
+
+# %% nbgrader={"grade": true, "grade_id": "element_kernel_values", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""A product of 20 rows, 5 steps and 40 columns on blocks of 16 by 16 threads, without faults."""
+A, B = numbers(20, 5), numbers(5, 40, seed=1)
+_, faults, C = checks.inside(launched, element_kernel, (3, 2), (16, 16), A, B, numbers(20, 40))
+no_faults(faults)
+checks.close(C, A @ B, 1e-5, 1e-5, "(20, 5) by (5, 40)")
+
+# %% nbgrader={"grade": true, "grade_id": "element_kernel_sectors", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""A warp's load of B brings neighbors: two sectors for 16 columns, and two for its rows of A."""
+### BEGIN HIDDEN TESTS
+A, B, C = numbers(32, 32), numbers(32, 32, seed=1), np.zeros((32, 32), np.float32)
+counts, faults, C = checks.inside(launched, element_kernel, (2, 2), (16, 16), A, B, C)
+no_faults(faults)
+checks.close(C, A @ B, 1e-5, 1e-4, "(32, 32) by (32, 32)")
+assert counts["load_sectors"] <= 4096, (
+    f"32 warps take 32 steps with 4 sectors each, 4,096 in all; {counts['load_sectors']} moved"
+)
+assert counts["global_stores"] == 1024, f"1,024 results, {counts['global_stores']} stores"
+### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "element_kernel_dtypes", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""The sum is of A's dtype: float64 and int64 lose nothing, and no step at all gives zeros."""
+### BEGIN HIDDEN TESTS
+for dtype in (np.float64, np.int64):
+    A, B = numbers(7, 9, dtype=dtype), numbers(9, 3, dtype=dtype, seed=1)
+    args = A, B, np.ones((7, 3), dtype)
+    _, faults, C = checks.inside(launched, element_kernel, (1, 1), (16, 16), *args)
+    no_faults(faults)
+    checks.close(C, A @ B, 1e-13, 1e-13, str(np.dtype(dtype)))
+args = np.ones((3, 0)), np.ones((0, 4)), np.ones((3, 4))
+checks.equal(checks.inside(launched, element_kernel, 1, (16, 16), *args)[2], np.zeros((3, 4)))
+x = np.ones((1, 200), np.float32)
+x[0, 0] = x[0, -1] = 2**24
+args = x, np.ones((200, 1), np.float32), np.zeros((1, 1), np.float32)
+total = checks.inside(launched, element_kernel, 1, (16, 16), *args)[2][0, 0]
+assert total == 2**25, (
+    f"in float32, 2**24 + 1 is 2**24, so the sum is 2**25, got 2**25 + {total - 2**25:g}:"
+    " a number like 0.0 in a kernel is a float64"
+)
+### END HIDDEN TESTS
+
+# %% [markdown]
+r"""
+## 20. Shared tiles
+
+`element_kernel` loads every element of $A$ once for each column of $C$: $2n^3$ loads. A block can do better together. Its
+threads copy one tile of $A$ and one of $B$ into *shared memory*, each thread one element; then all of them multiply from
+there, and global loads fall to $2n^3/t$ for tiles of side $t$.
+
+    copy tiles | wait | add up t products | wait | next tiles
+
+`cuda.syncthreads()` is the wait: all threads of the block, no one left out.
+"""
+
+# %% [markdown]
+r"""
+Without the first wait a thread reads what its neighbor has not written yet; without the second, a fast thread overwrites what a
+slow one still reads. Results are often right all the same, and wrong on another GPU. The simulator does not rely on luck: it
+reports the two lines and the two threads.
+
+**Exercise 21** (about 6 lines). Write the loop's body in `tile_kernel`. Outside of $A$ or $B$ a tile holds zeros.
+
+*Hint: every thread must reach both waits, so guard the loads, not the body.*
+"""
+
+
+# %% nbgrader={"grade": false, "grade_id": "gpu_matmul", "locked": false, "schema_version": 3, "solution": true}
+#| export
+@functools.cache
+def tile_kernel(tile, number):
+    """Return a kernel for C = A @ B with shared tiles: sizes and dtypes of shared memory are fixed when it is compiled."""
+
+    @cuda.jit
+    def kernel(A, B, C):
+        left = cuda.shared.array((tile, tile), number)
+        right = cuda.shared.array((tile, tile), number)
+        col, row = cuda.grid(2)
+        x, y = cuda.threadIdx.x, cuda.threadIdx.y
+        total = number(0)
+        for start in range(0, A.shape[1], tile):
+            ### BEGIN SOLUTION
+            inside = row < A.shape[0] and start + x < A.shape[1]
+            left[y, x] = A[row, start + x] if inside else number(0)
+            inside = start + y < B.shape[0] and col < B.shape[1]
+            right[y, x] = B[start + y, col] if inside else number(0)
+            cuda.syncthreads()
+            for k in range(tile):
+                total += left[y, k] * right[k, x]
+            cuda.syncthreads()
+            ### END SOLUTION
+        if row < C.shape[0] and col < C.shape[1]:
+            C[row, col] = total
+
+    return kernel
+
+
+def gpu_matmul(A, B, tile=16) -> Tensor:
+    """Return A @ B, computed by blocks of threads with tiles in shared memory.
+
+    Runs on an NVIDIA GPU where Numba finds one, else in the simulator; see `simt.use`.
+
+    Parameters
+    ----------
+    A : Tensor, ndarray or list, shape (m, k)
+    B : Tensor, ndarray or list, shape (k, n)
+    tile : int
+        Side of the tiles, from 1 to 32: a block has a thread for each element of a tile, 1,024 at most.
+
+    Returns
+    -------
+    Tensor, shape (m, n)
+        In the common dtype of `A` and `B`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the shapes do not fit or `tile` is out of its range.
+    """
+    A, B = matrices(A, B)
+    tile = positive("tile", tile)
+    if tile > 32:
+        raise ValueError(f"tile must be at most 32: a block has at most 1024 threads, got {tile}")
+    dtype = common(A, B)
+    kind = working(dtype)
+    C = np.empty((A.shape[0], B.shape[1]), kind)
+    if C.size:
+        grid = -(-C.shape[1] // tile), -(-C.shape[0] // tile)
+        kernel = tile_kernel(tile, kind.type)
+        kernel[grid, (tile, tile)](ready(A, kind), ready(B, kind), C)
+    return finish(C, dtype)
+
+
+# %% nbgrader={"grade": true, "grade_id": "gpu_matmul_values", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""A product of 32 by 32 in tiles of 16: right values, no race, every thread at every barrier."""
+A, B = numbers(32, 32), numbers(32, 32, seed=1)
+_, faults, C = checks.inside(launched_tiles, 16, (2, 2), A, B, np.zeros((32, 32), np.float32))
+no_faults(faults)
+checks.close(C, A @ B, 1e-5, 1e-4, "(32, 32) by (32, 32)")
+
+# %% nbgrader={"grade": true, "grade_id": "gpu_matmul_traffic", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""Tiles of 16 cut the loads from global memory to a sixteenth, all of them side by side, and no bank of shared memory waits."""
+args = numbers(64, 64), numbers(64, 64, seed=1), np.zeros((64, 64), np.float32)
+counts, faults, _ = checks.inside(launched_tiles, 16, (4, 4), *args)
+no_faults(faults)
+assert counts["global_loads"] == 2 * 64**3 // 16, (
+    f"2 * 64**3 / 16 = 32,768 loads, got {counts['global_loads']}"
+)
+assert counts["load_sectors"] == 4096, (
+    f"32,768 float32 fill 4,096 sectors, {counts['load_sectors']} moved"
+)
+assert counts["replays"] == 0, f"{counts['replays']} replays in shared memory"
+
+# %% nbgrader={"grade": true, "grade_id": "gpu_matmul_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""Sizes that the tile does not divide are free of faults too, for several tiles."""
+### BEGIN HIDDEN TESTS
+for m, k, n, tile in [(20, 35, 17, 16), (5, 3, 7, 4), (1, 40, 1, 8), (33, 2, 3, 32), (3, 5, 2, 1)]:
+    A, B, C = numbers(m, k), numbers(k, n, seed=1), np.zeros((m, n), np.float32)
+    grid = -(-n // tile), -(-m // tile)
+    _, faults, C = checks.inside(launched_tiles, tile, grid, A, B, C)
+    no_faults(faults)
+    checks.close(C, A @ B, 1e-5, 1e-4, f"({m}, {k}) by ({k}, {n}), tile {tile}")
+### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "gpu_matmul_like_numpy", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""Dtypes, views and empty matrices as NumPy has them, and a tile of 33 is refused."""
+### BEGIN HIDDEN TESTS
+matmul = on_simulator(gpu_matmul)
+check_matmul(matmul, numbers(9, 12, dtype=np.float64), numbers(12, 5, dtype=np.float64))
+check_matmul(matmul, numbers(9, 12, dtype=np.int32), numbers(12, 5, dtype=np.int32), tile=4)
+check_matmul(matmul, numbers(12, 20).T, numbers(24, 7)[::2], tile=8)
+for m, k, n in [(0, 3, 4), (3, 0, 4), (3, 4, 0)]:
+    check_matmul(matmul, numbers(m, k), numbers(k, n))
+A = np.array([[np.nan, 1], [np.inf, 2]], np.float32)
+check_matmul(matmul, A, numbers(2, 3))
+checks.refuses(ValueError, gpu_matmul, numbers(2, 2), numbers(2, 2), tile=33, match="33")
+### END HIDDEN TESTS
+
+# %%
+A, B, C = numbers(128, 128), numbers(128, 128, seed=1), np.zeros((128, 128), np.float32)
+print(f"{'128 by 128':16}{'loads':>12}{'sectors':>12}{'replays':>12}{'barriers':>12}")
+reports = {}
+for name, kernel in [("an element", element_kernel), ("tiles of 16", tile_kernel(16, np.float32))]:
+    reports[name] = simt.run(kernel, (8, 8), (16, 16), A, B, C)
+    counts = reports[name].counts()
+    keys = ("global_loads", "load_sectors", "replays", "barriers")
+    print(f"{name:16}" + "".join(f"{counts[key]:12,}" for key in keys))
+
+# %% [markdown]
+r"""
+The picture shows which thread of a warp takes which element. Here `row` and `col` are exchanged: the product is right and no
+fault is found, but the threads of a warp stand one below the other in memory. Of each sector of 32 bytes one number is used,
+and a warp that reads $A$ fetches 32 sectors.
+"""
+
+
+# %%
+@cuda.jit
+def exchanged_kernel(A, B, C):
+    row, col = cuda.grid(2)
+    if row < C.shape[0] and col < C.shape[1]:
+        total = A.dtype.type(0)
+        for k in range(A.shape[1]):
+            total += A[row, k] * B[k, col]
+        C[row, col] = total
+
+
+report = simt.run(exchanged_kernel, (2, 2), (32, 32), A[:64], B[:, :64].copy(), C[:64, :64].copy())
+print(report)
+report.plot(array="A")
