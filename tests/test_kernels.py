@@ -25,7 +25,7 @@ from tinytorch.lab import checks, memory, timing
 FLOATS = [np.float16, np.float32, np.float64]
 INTS = [np.int8, np.int16, np.int32, np.int64, np.uint8, np.uint16, np.uint32, np.uint64]
 DTYPES = [np.dtype(dtype) for dtype in FLOATS + INTS]
-MATMULS = [K.matmul_baseline, K.cache_friendly_matmul, K.sparse_matmul]
+MATMULS = [K.matmul_baseline, K.cache_friendly_matmul, K.sparse_matmul, K.gpu_matmul]
 SIZES = st.sampled_from([0, 1, 2, 3, 5, 6, 7, 12, 13, 16, 17, 31, 48, 65])
 SHARED = Path("/dev/shm")
 
@@ -134,6 +134,11 @@ def test_threads_give_the_same_product(workers):
         K.cache_friendly_matmul(A, B, num_workers=0)
 
 
+@given(factors(), st.sampled_from([1, 3, 8, 16, 32]))
+def test_tiles_of_any_size_give_the_product_on_a_grid(pair, tile):
+    check_product(checks.call(K.gpu_matmul, *pair, tile), *pair)
+
+
 @given(factors(), st.floats(0, 1))
 def test_compressed_rows_give_the_product(pair, zeros):
     A, B = pair
@@ -189,7 +194,7 @@ def test_what_is_no_number_is_a_type_error(wrong):
     calls += [functools.partial(kernel, good, wrong) for kernel in [*MATMULS, K.quantized_matmul]]
     calls += [functools.partial(K.vectorized_operations, good, wrong)]
     calls += [functools.partial(K.fused_dense_relu, good, np.ones((2, 2)), wrong)]
-    single = [K.vectorized_relu, K.parallel_relu, K.quantize, K.quantized_relu]
+    single = [K.vectorized_relu, K.parallel_relu, K.gpu_relu, K.quantize, K.quantized_relu]
     for call in calls + [functools.partial(kernel, wrong) for kernel in single]:
         with pytest.raises(TypeError):
             call()
@@ -203,6 +208,7 @@ def test_counts_and_sizes_must_be_positive_whole_numbers(wrong, error):
     x = np.ones((2, 2))
     for call in [
         functools.partial(K.cache_friendly_matmul, x, x, wrong),
+        functools.partial(K.gpu_matmul, x, x, wrong),
         functools.partial(K.parallel_relu, x, wrong),
         functools.partial(K.parallel_batch_processing, [x], np.sum, wrong),
         functools.partial(K.profile_operation, np.sum, x, repeats=wrong),
@@ -264,6 +270,7 @@ def test_relu_is_the_maximum_with_zero(data):
     x = data.draw(arrays(shape, special=True))
     equal(checks.call(K.vectorized_relu, x), relu(x))
     equal(checks.call(K.parallel_relu, x, 2), relu(x))
+    equal(checks.call(K.gpu_relu, x), relu(x))
 
 
 @given(st.integers(0, 70), st.integers(1, 9), st.data())

@@ -3504,6 +3504,8 @@ def gpu_relu(x) -> Tensor:
     """
     array = unwrap(x)
     dtype = common(array)
+    if dtype.kind == "u":
+        return Tensor.wrap(np.array(array, dtype))  # nothing is below zero
     flat = ready(array, working(dtype)).reshape(-1)
     y = np.empty_like(flat)
     if flat.size:
