@@ -18,7 +18,7 @@ def main() -> None:
         limits.become(settings["uid"])
     if settings["limits"] is not None:
         limits.apply(settings["limits"])
-    link_compiled(Path(os.environ.get("NUMBA_CACHE_DIR", "/scratch/numba")))
+    link_compiled(Path(os.environ.get("NUMBA_CACHE_DIR", "/tmp/numba")))
     begin(role, settings["fds"])
 
 

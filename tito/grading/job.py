@@ -16,6 +16,7 @@ class Job:
     only: list[str] | None = None  # exercises to judge; all when None
     hidden_modules: list[str] = field(default_factory=list)
     seconds: float = 20.0  # CPU time of one test or one cell
+    output: int = 32 * 2**20  # bytes that one worker may print
     scratch: str = ""  # where the worker keeps the cells it runs
     package: str = ""  # the package file, if the cells are the very ones it was made of
     course: str = ""  # its folder, which no sandbox shows

@@ -23,7 +23,7 @@ from tito.source import is_stub
 
 STARTS = 10  # workers that one student may use up
 WALL = 8  # wall seconds allowed for each second of CPU time: other work may hold the machine
-LOG_KEPT, LOG_ALLOWED = 256 * 1024, 32 * 2**20  # bytes of output
+LOG_KEPT = 256 * 1024  # bytes of output
 # What a student's exception may come back as. Those that steer Python itself would end a test's loop
 # as if it had run to its end, and are not among them.
 STEERING = (StopIteration, StopAsyncIteration, BaseExceptionGroup)
@@ -46,7 +46,7 @@ class Worker:
     """A running worker process and what it printed."""
 
     def __init__(self, job, judge):
-        self.seconds = job["seconds"]
+        self.seconds, self.output = job["seconds"], job["output"]
         self.process = judge.launch(job["scratch"])
         self.cpu = self.process.cpu
         self.decode = standins.decoder(judge)
@@ -91,15 +91,16 @@ class Worker:
             except queue.Empty:
                 used, waited = self.cpu(), time.monotonic() - started
                 budget = used if budget is None else budget
-                if self.logged > LOG_ALLOWED:
-                    raise self._gone(
-                        verdict.KILLED, f"printed more than {LOG_ALLOWED >> 20} MB"
-                    ) from None
+                if self.logged > self.output:
+                    message = None
+                    break
                 if used - budget > self.seconds or waited > WALL * self.seconds:
                     message = f"took more than {self.seconds:g} s of CPU time"
                     if used - budget <= self.seconds:
                         message = f"did not answer within {WALL * self.seconds:g} s"
                     raise self._gone(verdict.TIMEOUT, message) from None
+        if self.logged > self.output:
+            raise self._gone(verdict.KILLED, f"printed more than {self.output >> 20} MB")
         if isinstance(message, Exception):
             raise self._gone(verdict.KILLED, f"sent an answer that cannot be read: {message}")
         if message is None:

@@ -26,7 +26,7 @@ class Limits:
     processes: int = 96  # threads count
     files: int = 256  # open at once
     file: int = 64 * MB  # the largest file
-    scratch: int = 64 * MB  # each of /tmp, /scratch and /dev/shm
+    scratch: int = 64 * MB  # each of /tmp and /dev/shm
     cpu: int = 3600  # seconds; the judge holds each call to far less
 
 

@@ -57,7 +57,7 @@ def examine() -> tuple[Sandbox | None, str, str]:
     if platform.machine() not in seccomp.MACHINES:
         return None, f"no filter of system calls for {platform.machine()}", "grade on x86-64"
     problem, hint = "bubblewrap is not installed", INSTALL
-    for path in _programs():
+    for path in programs():
         problem = prove(Sandbox(path))
         if not problem:
             return Sandbox(path), "", ""
@@ -65,7 +65,7 @@ def examine() -> tuple[Sandbox | None, str, str]:
     return None, problem, hint
 
 
-def _programs():
+def programs():
     """bubblewrap of the system, then of the wheel."""
     found = shutil.which("bwrap")
     if found:

@@ -102,10 +102,12 @@ class Sandbox:
     def _places(self, stage):
         size = ["--size", str(self.limits.scratch)] if self._has("sizes") else []
         folder = ["--perms", "1777", *size, "--tmpfs"]
+        proc = ["--proc"] if self._has("processes") else ["--ro-bind", "/proc"]
+        proc += ["/proc"]
         shown = {place: ["--ro-bind", source, place] for place, source in stage.shown.items()}
         if not self._has("files"):
             words = ["--bind", "/", "/", *(word for mount in shown.values() for word in mount)]
-            return [*words, "--proc", "/proc", "--dev", "/dev", *folder, "/tmp", "--chdir", "/tmp"]
+            return [*words, *proc, "--dev", "/dev", *folder, "/tmp", "--chdir", "/tmp"]
         words, made = [*folder, "/tmp"], {"/", "/tmp"}
         hidden = {place: ["--tmpfs", place] for place in stage.hidden if _under(place, _system())}
         for place, mount in sorted((_system() | hidden | shown).items(), key=_depth):
@@ -115,8 +117,8 @@ class Sandbox:
                     made.add(parent)
             words += mount
             made.add(place)
-        words += ["--proc", "/proc", "--dev", "/dev", *folder, "/dev/shm", "--remount-ro", "/dev"]
-        return [*words, *folder, "/scratch", "--remount-ro", "/", "--chdir", "/scratch"]
+        words += [*proc, "--dev", "/dev", *folder, "/dev/shm", "--remount-ro", "/dev"]
+        return [*words, "--remount-ro", "/", "--chdir", "/tmp"]
 
 
 def own_user(role: str) -> int:
@@ -164,14 +166,13 @@ def environment():
     threads = str(min(THREADS, os.cpu_count() or 1))
     return {
         "PATH": "/usr/bin:/bin",
-        "HOME": "/scratch",
-        "TMPDIR": "/tmp",
+        "HOME": "/tmp",
         "LANG": "C.UTF-8",
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": threads,
         "NUMBA_NUM_THREADS": threads,
-        "NUMBA_CACHE_DIR": "/scratch/numba",
-        "MPLCONFIGDIR": "/scratch",
+        "NUMBA_CACHE_DIR": "/tmp/numba",
+        "MPLCONFIGDIR": "/tmp",
     }
 
 

@@ -38,7 +38,7 @@ def run(job: Job, walls: Sandbox | None = None) -> Iterator[Verdict]:
     }
     with contextlib.ExitStack() as ending:
         if walls:
-            job = replace(job, scratch="/scratch/cells", package="")
+            job = replace(job, scratch="/tmp/cells", package="")
             judge = ending.enter_context(Keeper(walls, job))
         else:
             judge = ending.enter_context(_own_judge())
