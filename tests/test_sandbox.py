@@ -43,6 +43,9 @@ def reads(*paths):
         with contextlib.suppress(OSError):
             if open(path, "rb").read(64):
                 return True
+def tries(function, *values):
+    with contextlib.suppress(OSError):
+        function(*values)
 def shows(text, *paths):
     for path in paths:
         with contextlib.suppress(OSError):
@@ -397,13 +400,17 @@ DEEDS = {
         "CPU time",
     ),
     "stop itself": ("os.kill(os.getpid(), signal.SIGSTOP)", {v.TIMEOUT}, "did not answer"),
-    "stop everything": ("os.kill(-1, signal.SIGSTOP); os.kill(0, signal.SIGSTOP)", {v.TIMEOUT}, ""),
+    "stop everything": (
+        "tries(os.kill, -1, signal.SIGSTOP); os.kill(0, signal.SIGSTOP)",
+        {v.TIMEOUT},
+        "",
+    ),
     "kill everything": (
-        "os.kill(-1, signal.SIGKILL); os.kill(os.getpid(), 9)",
+        "tries(os.kill, -1, signal.SIGKILL); os.kill(os.getpid(), 9)",
         {v.KILLED},
         "SIGKILL",
     ),
-    "kill the first process": ("os.kill(1, signal.SIGKILL); return 2 * x", {v.PASSED}, ""),
+    "kill the first process": ("tries(os.kill, 1, signal.SIGKILL); return 2 * x", {v.PASSED}, ""),
     "exit": ("os._exit(0)", {v.KILLED}, "exit code 0"),
     "crash": ("ctypes.string_at(0)", {v.KILLED}, "SIGSEGV"),
     "abort": ("os.abort()", {v.KILLED}, "SIGABRT"),
@@ -462,21 +469,18 @@ DEEDS = {
         {v.KILLED, v.ERROR, v.TIMEOUT},
         "",
     ),
-    "close the pipes and go on": (
-        "os.closerange(0, 200); time.sleep(600)",
-        {v.KILLED},
-        "closed its pipes",
-    ),
+    # The sandbox's own processes hold the pipes as well, so that only the clock ends this.
+    "close the pipes and go on": ("os.closerange(0, 200); time.sleep(600)", {v.TIMEOUT}, ""),
     "answer with what is none": (
-        "[os.write(n, b'\\xff' * 4096) for n in range(3, 9) if os.path.exists('/proc/self/fd/%d' % n)]",
+        "[tries(os.write, n, b'\\xff' * 4096) for n in range(3, 9)]",
         {v.KILLED},
-        "",
+        "cannot be read",
     ),
     "write verdicts to every pipe": (
         """
         line = b'{"id": "double_of_an_array", "status": "passed", "points": 2}\\n' * 9
         for n in range(20):
-        from tito.grading import wire
+            with contextlib.suppress(OSError):
                 os.write(n, line)
         return x
         """,
@@ -487,8 +491,7 @@ DEEDS = {
         """
         for path in glob.glob('/proc/*/fd/*'):
             with contextlib.suppress(OSError):
-                number = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-                os.write(number, b'x' * 64)
+                os.write(os.open(path, os.O_WRONLY | os.O_NONBLOCK), b'x' * 64)
         return 2 * x
         """,
         {v.KILLED, v.PASSED},
@@ -496,11 +499,11 @@ DEEDS = {
     ),
     "forge an answer before time": (
         """
-        from tito.grading import job, proof, seccomp, supervisor
-        parts = wire.pack(wire.Encoder(None).message({"ok": True, "value": True, "changed": [], "shared": []}))
+        from tito.grading import wire
+        forged = {"ok": True, "value": True, "changed": [], "shared": []}
+        line = b''.join(wire.pack(wire.Encoder(None).message(forged)))
         for n in range(3, 9):
-            with contextlib.suppress(OSError):
-                os.write(n, b''.join(parts))
+            tries(os.write, n, line)
         return x
         """,
         {v.FAILED, v.KILLED, v.ERROR},
@@ -518,11 +521,11 @@ DEEDS = {
     ),
     "change what is built in": (
         "import builtins; builtins.AssertionError = ValueError; builtins.len = lambda x: 3; return x",
-        {v.FAILED, v.ERROR},
+        {v.FAILED, v.ERROR, v.KILLED},
         "",
     ),
     "change NumPy": (
-        "np.testing.assert_array_equal = lambda *a, **k: None; np.ndarray = object; return x",
+        "np.testing.assert_array_equal = lambda *a, **k: None; return x",
         {v.FAILED, v.ERROR},
         "",
     ),
@@ -677,8 +680,8 @@ def test_nothing_is_left_when_the_supervisor_is_killed(tmp_path, walls):
 import sys
 sys.path.insert(0, {str(ROOT / "tests")!r})
 import test_sandbox as t
-from tito.course import Course, TitoError
-t.judge(Course({str(tmp_path)!r}).module("tiny"), {does(deed)!r}, t.proof.find())
+from pathlib import Path
+t.judge(t.Course(Path({str(tmp_path)!r})).module("tiny"), {does(deed)!r}, t.proof.find())
 """
     started = tmp_path / "program.py"
     started.write_text(program)
@@ -767,11 +770,8 @@ def test_all_this_holds_for_a_plain_user(tmp_path):
             f" && mount --bind {tmp_path}/base {base} && "
         )
     user = "12345"
-    files = tmp_path / "user"
-    files.mkdir(mode=0o777)
+    files = tempfile.mkdtemp(prefix="tito-", dir="/var/tmp")
     os.chown(files, int(user), int(user))
-    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        parent.chmod(0o755)
     tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(Path(__file__))]
     tests += [f"--basetemp={files}/pytest", "-k", "not plain_user"]
     become = f"setpriv --reuid={user} --regid={user} --clear-groups"
@@ -782,5 +782,6 @@ def test_all_this_holds_for_a_plain_user(tmp_path):
         capture_output=True,
         text=True,
     )
+    shutil.rmtree(files, ignore_errors=True)
     last = run.stdout.strip().splitlines()[-1:]
     assert run.returncode == 0 and "passed" in last[0], run.stdout[-4000:] + run.stderr[-2000:]

@@ -60,6 +60,8 @@ class Worker:
 
     def ask(self, request):
         """Send a request, wait for the reply, and return it or raise what it reports."""
+        if any(isinstance(early, tuple) for early in tuple(self.replies.queue)):
+            raise self._gone(verdict.KILLED, "answered before it was asked")
         self._send(request)
         reply = self._wait()
         if reply.get("ok") is True:
