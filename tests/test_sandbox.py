@@ -24,7 +24,7 @@ from conftest import ROOT, SOURCE
 from tito import notebook as nb
 from tito import testing
 from tito.course import Course, TitoError
-from tito.grading import job, probe, proof, seccomp, supervisor
+from tito.grading import job, probe, proof, seccomp, supervisor, warm
 from tito.grading import verdict as v
 from tito.grading.sandbox import Sandbox
 from tito.source import read_text
@@ -187,12 +187,28 @@ def lesson(folder, attempts=(), seconds=2):
     return Course(folder).module("tiny")
 
 
-def judge(module, answer, walls, **changes):
-    """The verdicts on an answer."""
+def task(module, answer, **changes):
+    """The job of judging an answer."""
     text = read_text(module.source)
     cells = nb.cells(nb.parse(text, module.source), text)
     made = job.make(module, cells, testing.scratch(module), {"double": textwrap.dedent(answer)})
-    return list(supervisor.run(dataclasses.replace(made, **changes), walls))
+    return dataclasses.replace(made, **changes)
+
+
+def judge(module, answer, walls, kind="cold", **changes):
+    """The verdicts on an answer, in sandboxes that start cold or are copies of a template."""
+    made = task(module, answer, **changes)
+    if kind == "cold":
+        return list(supervisor.run(made, walls))
+    with warm.templates(walls, made) as started:
+        assert isinstance(started, warm.Warm)
+        return list(supervisor.run(made, started))
+
+
+@pytest.fixture(params=["cold", "warm"])
+def kind(request):
+    """How sandboxes start."""
+    return request.param
 
 
 @pytest.fixture(scope="session")
@@ -276,7 +292,7 @@ def _echo(server):
             server.sendto(b"welcome", address)
 
 
-def breaches(folder, outside, sandbox, names=None):
+def breaches(folder, outside, sandbox, names=None, kind="cold"):
     """The attempts that get through, or whose verdict is not to be had."""
     chosen = {name: ATTEMPTS[name] for name in names or ATTEMPTS}
     code = HEAD
@@ -297,7 +313,7 @@ def breaches(folder, outside, sandbox, names=None):
                     os.unlink(path)
             os.closerange(40, 500)
     """)
-    found = judge(lesson(folder, list(chosen)), code, sandbox)
+    found = judge(lesson(folder, list(chosen)), code, sandbox, kind)
     return {
         name: verdict.message
         for name, verdict in zip(chosen, found, strict=True)
@@ -305,8 +321,8 @@ def breaches(folder, outside, sandbox, names=None):
     }
 
 
-def test_every_attempt_fails(tmp_path, outside, walls):
-    assert breaches(tmp_path, outside, walls) == {}
+def test_every_attempt_fails(tmp_path, outside, walls, kind):
+    assert breaches(tmp_path, outside, walls, kind=kind) == {}
     assert Path(outside["secret"][1:-1]).read_text() == "hunter2"
 
 
@@ -469,8 +485,12 @@ DEEDS = {
         {v.KILLED, v.ERROR, v.TIMEOUT},
         "",
     ),
-    # The sandbox's own processes hold the pipes as well, so that only the clock ends this.
-    "close the pipes and go on": ("os.closerange(0, 200); time.sleep(600)", {v.TIMEOUT}, ""),
+    # bubblewrap holds the pipes as well, so that there only the clock ends this.
+    "close the pipes and go on": (
+        "os.closerange(0, 200); time.sleep(600)",
+        {v.TIMEOUT, v.KILLED},
+        "",
+    ),
     "answer with what is none": (
         "[tries(os.write, n, b'\\xff' * 4096) for n in range(3, 9)]",
         {v.KILLED},
@@ -591,9 +611,9 @@ def left_behind():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("deed", DEEDS)
-def test_a_deed_has_its_verdict_and_the_next_test_is_graded(tmp_path, walls, deed):
+def test_a_deed_has_its_verdict_and_the_next_test_is_graded(tmp_path, walls, kind, deed):
     body, statuses, words = DEEDS[deed]
-    found = judge(lesson(tmp_path, seconds=0.5), does(body), small(walls))
+    found = judge(lesson(tmp_path, seconds=0.5), does(body), small(walls), kind)
     assert found[0].status in statuses, found[0]
     assert words in found[0].message
     assert found[1].status == v.PASSED, found[1]
@@ -637,7 +657,7 @@ def test_without_the_wall_of_lifetime_a_process_is_left(tmp_path, walls):
     assert left_behind() != []
 
 
-def test_nothing_of_one_student_reaches_the_next(tmp_path, walls):
+def test_nothing_of_one_student_reaches_the_next(tmp_path, walls, kind):
     leave = """
     for folder in ("/tmp", "/dev/shm", "/tmp/numba", os.path.expanduser("~")):
         with contextlib.suppress(OSError):
@@ -658,22 +678,25 @@ def test_nothing_of_one_student_reaches_the_next(tmp_path, walls):
     return 2 * x
     """
     module = lesson(tmp_path)
-    assert [f.status for f in judge(module, does(leave), walls)] == [v.PASSED, v.PASSED]
-    assert [f.status for f in judge(module, does(look), walls)] == [v.PASSED, v.PASSED]
+    first, second = task(module, does(leave)), task(module, does(look))
+    with contextlib.ExitStack() as opened:
+        started = walls if kind == "cold" else opened.enter_context(warm.templates(walls, first))
+        assert [f.status for f in supervisor.run(first, started)] == [v.PASSED, v.PASSED]
+        assert [f.status for f in supervisor.run(second, started)] == [v.PASSED, v.PASSED]
 
 
-def test_the_verdicts_are_those_without_walls(tmp_path, walls):
+def test_the_verdicts_are_those_without_walls(tmp_path, walls, kind):
     module = lesson(tmp_path)
     for body in ("return 2 * x", "return 3 * x", "print('so'); return x.nothing", "return None"):
         with_walls, without = (
-            [dataclasses.replace(f, seconds=0) for f in judge(module, does(body), each)]
-            for each in (walls, None)
+            [dataclasses.replace(f, seconds=0) for f in found]
+            for found in (judge(module, does(body), walls, kind), judge(module, does(body), None))
         )
         assert with_walls == without
 
 
 @pytest.mark.slow
-def test_nothing_is_left_when_the_supervisor_is_killed(tmp_path, walls):
+def test_nothing_is_left_when_the_supervisor_is_killed(tmp_path, walls, kind):
     module = lesson(tmp_path, seconds=60)
     deed = "subprocess.run([sys.executable, '-c', '\"left behind\"; import time; time.sleep(600)'])"
     program = f"""
@@ -681,7 +704,7 @@ import sys
 sys.path.insert(0, {str(ROOT / "tests")!r})
 import test_sandbox as t
 from pathlib import Path
-t.judge(t.Course(Path({str(tmp_path)!r})).module("tiny"), {does(deed)!r}, t.proof.find())
+t.judge(t.Course(Path({str(tmp_path)!r})).module("tiny"), {does(deed)!r}, t.proof.find(), {kind!r})
 """
     started = tmp_path / "program.py"
     started.write_text(program)

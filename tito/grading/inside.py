@@ -1,29 +1,34 @@
 """The first code to run in a sandbox: it gives up rights, then becomes the judge, a worker or the probe."""
 
 import json
-import os
 import sys
 from pathlib import Path
 
 from tito.grading import limits
 
 WARM = Path("/warm")  # compiled code of the course's own files, made before any student's code ran
+CACHE = Path("/tmp/numba")
 
 
 def main() -> None:
     """Become what the command line says, with the limits it says."""
     role, settings = sys.argv[1], json.loads(sys.argv[2])
     del sys.argv[1:]
+    if role == "template":
+        from tito.grading.template import serve
+
+        serve(*settings["fds"])
+        return
     if settings["uid"] is not None:
         limits.become(settings["uid"])
     if settings["limits"] is not None:
         limits.apply(settings["limits"])
-    link_compiled(Path(os.environ.get("NUMBA_CACHE_DIR", "/tmp/numba")))
+    link_compiled(CACHE)
     begin(role, settings["fds"])
 
 
 def begin(role: str, fds: list[int]) -> None:
-    """Run the part of a judge, a worker or the probe until it is over."""
+    """Play the part of a judge, a worker or the probe until it is over."""
     if role == "worker":
         from tito.grading.worker import main
     elif role == "judge":

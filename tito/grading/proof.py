@@ -88,7 +88,7 @@ def _mend(path):
     return ELSEWHERE
 
 
-def prove(sandbox: Sandbox) -> str:
+def prove(sandbox, place: stage.Stage | None = None) -> str:
     """What is wrong with a sandbox, in one line; empty if every wall stands."""
     own = environment()
     small = replace(sandbox, limits=replace(sandbox.limits, processes=PROCESSES))
@@ -112,13 +112,13 @@ def prove(sandbox: Sandbox) -> str:
                 f"{name}={value}" for name, value in os.environ.items() if name not in own
             ],
         }
-        return _attempt(small, given)
+        return _attempt(small, place or stage.for_worker(), given)
 
 
-def _attempt(sandbox, given):
+def _attempt(sandbox, place, given):
     pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
     try:
-        run = sandbox.start("probe", stage.for_worker(), **pipes)
+        run = sandbox.start("probe", place, **pipes)
     except OSError as error:
         return f"it does not start: {error.strerror}"
     log, silent = bytearray(), threading.Event()

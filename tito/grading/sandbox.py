@@ -52,7 +52,7 @@ class Sandbox:
     without: frozenset = frozenset()
 
     def start(self, role: str, stage: Stage, fds=(), **pipes) -> subprocess.Popen:
-        """Start a judge, a worker or the probe; it ends with the thread that called this."""
+        """Start a judge, a worker, the probe or a template; it ends with the thread that called this."""
         settings = {
             "uid": own_user(role) if self._has("identity") and os.geteuid() == 0 else None,
             "limits": asdict(self.limits) if self._has("limits") else None,
@@ -61,8 +61,10 @@ class Sandbox:
         code = "from tito.grading.inside import main; main()"
         command = [sys.executable, "-I", "-c", code, role, json.dumps(settings)]
         with contextlib.ExitStack() as opened:
-            words = self._walls() + self._places(stage)
-            if self._has("syscalls"):
+            # A template's copies put up for themselves the walls that it must be able to build.
+            template = role == "template"
+            words = self._walls(template) + self._places(stage)
+            if self._has("syscalls") and not template:
                 fds = (*fds, opened.enter_context(_readable(seccomp.program())))
                 words += ["--seccomp", str(fds[-1])]
             # The sandbox's first process shows its command line and environment to all that are inside.
@@ -78,7 +80,7 @@ class Sandbox:
     def _has(self, wall):
         return wall not in self.without
 
-    def _walls(self):
+    def _walls(self, template):
         words = ["--unshare-uts", "--hostname", "sandbox", "--unshare-cgroup-try", "--new-session"]
         for wall, word in (
             ("processes", "--unshare-pid"),
@@ -91,10 +93,12 @@ class Sandbox:
         if self._has("identity"):
             words += ["--cap-drop", "ALL"]
             if os.geteuid() == 0:
-                words += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+                for name in ("SETUID", "SETGID", *(["SYS_ADMIN"] if template else [])):
+                    words += ["--cap-add", f"CAP_{name}"]
             else:
                 words += ["--unshare-user", "--uid", str(NOBODY), "--gid", str(NOBODY)]
-                words += ["--disable-userns"] if _version(self.bwrap) >= (0, 8) else []
+                if not template and _version(self.bwrap) >= (0, 8):
+                    words += ["--disable-userns"]
         for name, value in environment().items():
             words += ["--setenv", name, value]
         return words

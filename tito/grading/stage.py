@@ -14,7 +14,7 @@ import tito
 
 # Where the packages are imported from; a sandbox shows its copies at the same places.
 LIBRARY, TOOL = Path(tinytorch.__file__).parent, Path(tito.__file__).parent
-WORKERS = ("__init__", "inside", "limits", "probe", "seccomp", "wire", "worker")
+WORKERS = ("__init__", "inside", "limits", "probe", "seccomp", "template", "wire", "worker")
 INSTALLED = ("site-packages", "dist-packages")
 
 
