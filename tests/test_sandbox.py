@@ -520,14 +520,15 @@ DEEDS = {
     "forge an answer before time": (
         """
         from tito.grading import wire
-        forged = {"ok": True, "value": True, "changed": [], "shared": []}
-        line = b''.join(wire.pack(wire.Encoder(None).message(forged)))
-        for n in range(3, 9):
-            tries(os.write, n, line)
-        return x
+        for number in range(1, 9):
+            forged = {"ok": True, "number": number, "value": x, "changed": [], "shared": []}
+            line = b''.join(wire.pack(wire.Encoder(None).message(forged)))
+            for n in range(3, 9):
+                tries(os.write, n, line)
+        return 2 * x
         """,
-        {v.FAILED, v.KILLED, v.ERROR},
-        "",
+        {v.KILLED},
+        "not asked",
     ),
     "change how answers are written": (
         "from tito.grading import wire; wire.Encoder.tree = lambda *a: True; return x",

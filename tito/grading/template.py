@@ -51,8 +51,10 @@ def prepare(role: str, imports: list[str]) -> None:
     """Import the part that copies will play, and what the instructor's cells import."""
     if role == "worker":
         import tito.grading.worker
+
+        tito.grading.worker.instruments()
     elif role == "judge":
-        import tito.grading.judge  # noqa: F401
+        import tito.grading.judge
     for statement in imports:
         try:
             exec(statement, {})
