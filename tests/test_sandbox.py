@@ -120,6 +120,8 @@ ATTEMPTS = {
     "hold a process outside": "os.pidfd_open({victim})",
     "trace a process outside": "call(101, 117, 16, {victim}, 0, 0) == 0",
     "read a process outside": "b'victim' in open('/proc/{victim}/cmdline', 'rb').read()",
+    "see other processes": "len([name for name in os.listdir('/proc') if name.isdigit()]) > 2",
+    "read the first process's memory": "reads('/proc/1/mem', '/proc/1/maps', '/proc/1/auxv') and os.getpid() != 1",
     "read the environment": "'hunter2' in str(dict(os.environ))",
     "read everybody's environment": "shows(b'hunter2', *glob.glob('/proc/[0-9]*/environ'))",
     "see the host's name": "os.uname().nodename == {host}",
@@ -686,6 +688,20 @@ def test_nothing_of_one_student_reaches_the_next(tmp_path, walls, kind):
         assert [f.status for f in supervisor.run(second, started)] == [v.PASSED, v.PASSED]
 
 
+@pytest.mark.slow
+def test_honest_work_is_judged_alike_before_and_after_hostile_work(tmp_path, walls):
+    module, honest = lesson(tmp_path, seconds=0.5), "print(x); return 2 * x"
+    hostile = ["fork without end", "take memory in many processes", "leave a daemon", "stop itself"]
+    work = [honest, *(body for deed in hostile for body in (DEEDS[deed][0], honest))]
+    found = []
+    with warm.templates(small(walls), task(module, does(honest))) as started:
+        for body in work:
+            verdicts = supervisor.run(task(module, does(body)), started)
+            found.append([dataclasses.replace(each, seconds=0) for each in verdicts])
+    assert [f.status for f in found[0]] == [v.PASSED, v.PASSED]
+    assert found[0::2] == [found[0]] * (len(hostile) + 1)
+
+
 def test_the_verdicts_are_those_without_walls(tmp_path, walls, kind):
     module = lesson(tmp_path)
     for body in ("return 2 * x", "return 3 * x", "print('so'); return x.nothing", "return None"):
@@ -744,6 +760,7 @@ def test_without_bubblewrap_the_fix_is_named(monkeypatch, tmp_path):
     ) as raised:
         proof.examine.cache_clear()
         proof.find()
+    proof.examine.cache_clear()
     assert raised.value.code == 3 and "apt-get install bubblewrap" in raised.value.hint
 
 

@@ -13,7 +13,8 @@ against what one process can learn of another by timing a processor that both us
 tests stay hidden, inside, from the code that works on them. Linux only.
 
 As root the user namespace is replaced by a user of its own for each sandbox, because root is not bound by
-limits. `proof.find` gives a sandbox whose walls were tried from inside.
+limits. `proof.find` gives a sandbox whose walls were tried from inside. The copies of a template
+(`warm.templates`) put up the same walls for themselves, and are tried in the same way.
 """
 
 import contextlib
