@@ -58,6 +58,7 @@ class Sandbox:
             "uid": own_user(role) if self._has("identity") and os.geteuid() == 0 else None,
             "limits": asdict(self.limits) if self._has("limits") else None,
             "fds": fds,
+            "lifetime": self._has("lifetime"),
         }
         code = "from tito.grading.inside import main; main()"
         command = [sys.executable, "-I", "-c", code, role, json.dumps(settings)]
@@ -85,6 +86,7 @@ class Sandbox:
         words = ["--unshare-uts", "--hostname", "sandbox", "--unshare-cgroup-try", "--new-session"]
         for wall, word in (
             ("processes", "--unshare-pid"),
+            ("processes", "--as-pid-1"),  # bubblewrap's own first process could be looked into
             ("network", "--unshare-net"),
             ("ipc", "--unshare-ipc"),
             ("lifetime", "--die-with-parent"),
