@@ -458,7 +458,7 @@ DEEDS = {
             if os.fork() == 0:
                 a = np.ones(15_000_000)
                 time.sleep(600)
-        time.sleep(1)
+        time.sleep(3)
         return 2 * x
         """,
         {v.KILLED},
@@ -472,7 +472,7 @@ DEEDS = {
                 a = np.ones(15_000_000)
                 time.sleep(600)
         os.close(1); os.close(2)
-        time.sleep(1)
+        time.sleep(3)
         return 2 * x
         """,
         {v.KILLED},

@@ -31,12 +31,13 @@ def main() -> None:
 
 
 def settle(role: str, fds: list[int], uid: int | None, bounds: dict | None, lifetime=True) -> None:
-    """Give up rights, start a process for `role`, and wait until it ends; never returns."""
+    """Start a process for `role` that has no rights, and wait until it ends; never returns.
+
+    Under root only that process becomes another user: the one that stays must be a user whom bubblewrap,
+    having no rights either, can end.
+    """
     code = FAILED
     try:
-        if uid is not None:
-            limits.become(uid)
-            limits.drop_capabilities()
         if lifetime:
             limits.prctl(limits.PR_SET_PDEATHSIG, signal.SIGKILL)
         if bounds is not None:
@@ -44,7 +45,9 @@ def settle(role: str, fds: list[int], uid: int | None, bounds: dict | None, life
         limits.prctl(limits.PR_SET_DUMPABLE, 0)
         child = os.fork()
         if child == 0:
-            _play(role, fds)
+            _play(role, fds, uid)
+        if uid is not None:
+            limits.drop_capabilities()
         os.closerange(0, max(fds, default=2) + 1)
         ended = status = 0
         while ended != child:
@@ -57,10 +60,13 @@ def settle(role: str, fds: list[int], uid: int | None, bounds: dict | None, life
         os._exit(code)
 
 
-def _play(role, fds):
+def _play(role, fds, uid):
     """Be a judge, a worker or the probe to the end; never returns."""
     code = 1
     try:
+        if uid is not None:
+            limits.become(uid)
+            limits.drop_capabilities()
         limits.prctl(limits.PR_SET_DUMPABLE, 1)
         os.setsid()
         link_compiled(CACHE)

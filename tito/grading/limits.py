@@ -55,7 +55,6 @@ def become(uid: int) -> None:
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
-    prctl(PR_SET_DUMPABLE, 1)  # or /proc/self would belong to root
 
 
 def drop_capabilities() -> None:

@@ -118,12 +118,10 @@ def _enclose(request, fds):
         os.closerange(len(fds), os.sysconf("SC_OPEN_MAX"))
         if request["uid"] is None:
             limits.drop_capabilities()
-        else:
-            limits.become(request["uid"])
         _filter_calls()
         if "numpy" in sys.modules:
             sys.modules["numpy"].random.seed()
-        settle(request["role"], list(range(3, len(fds))), None, request["limits"])
+        settle(request["role"], list(range(3, len(fds))), request["uid"], request["limits"])
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
