@@ -1,0 +1,110 @@
+"""The files of the course that a sandbox shows: where they are seen, and copies that hold nothing else."""
+
+import atexit
+import compileall
+import contextlib
+import functools
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+import tinytorch
+import tito
+
+# Where the packages are imported from; a sandbox shows its copies at the same places.
+LIBRARY, TOOL = Path(tinytorch.__file__).parent, Path(tito.__file__).parent
+WORKERS = ("__init__", "inside", "limits", "probe", "seccomp", "template", "wire", "worker")
+WEEK = 7 * 86400
+INSTALLED = ("site-packages", "dist-packages")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What is shown (place inside to place outside), and folders that must not be seen, wherever they lie."""
+
+    shown: dict[str, str]
+    hidden: tuple[str, ...] = ()
+
+
+def for_judge(course: str = "") -> Stage:
+    """The course's packages as they are."""
+    return Stage({str(LIBRARY): str(LIBRARY), str(TOOL): str(TOOL)}, _hidden(course))
+
+
+@functools.cache
+def for_worker(earlier: tuple[str, ...] = (), course: str = "") -> Stage:
+    """The instruments, the modules named in `earlier`, and of this tool only what a worker runs.
+
+    Code that Numba compiled for these files is shown with them; it was made by the course's own code.
+    """
+    files = {}
+    names = [f"{name.rpartition('.')[2]}.py" for name in earlier]
+    packages = [
+        LIBRARY / "__init__.py",
+        *(LIBRARY / "core" / name for name in ("__init__.py", *names)),
+    ]
+    for file in filter(Path.exists, (*packages, *sorted(LIBRARY.glob("lab/*.py")))):
+        files[f"tinytorch/{file.relative_to(LIBRARY)}"] = file
+        for kept in sorted((file.parent / "__pycache__").glob(f"{file.stem}.*.nb[ic]")):
+            # Numba's own name for the folder that it keeps a file's code in.
+            key = f"{file.parent.name}_{hashlib.sha1(str(file.parent).encode()).hexdigest()}"
+            files[f"warm/{key}/{kept.name}"] = kept
+    for name in ("__init__.py", *(f"grading/{name}.py" for name in WORKERS)):
+        files[f"tito/{name}"] = TOOL / name
+    folder = _copies({place: file.read_bytes() for place, file in files.items()})
+    shown = {str(LIBRARY): "tinytorch", str(TOOL): "tito", "/warm": "warm"}
+    return Stage({place: str(folder / name) for place, name in shown.items()}, _hidden(course))
+
+
+def _copies(files: dict[str, bytes]) -> Path:
+    """A folder with these files, made once and kept for those who need the same."""
+    digest = hashlib.sha256(f"{sys.version} {LIBRARY} {TOOL}".encode())
+    for place, data in files.items():
+        digest.update(f"\0{place}\0{len(data)}\0".encode() + data)
+    home = _home()
+    folder = home / digest.hexdigest()[:24]
+    if not folder.exists():
+        fresh = Path(tempfile.mkdtemp(dir=home, prefix="new-"))
+        for place, data in ({"warm/.made": b""} | files).items():
+            path = fresh / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        for package, place in (("tinytorch", LIBRARY), ("tito", TOOL)):
+            compileall.compile_dir(
+                fresh / package, quiet=2, stripdir=fresh, prependdir=place.parent
+            )
+        for path in (fresh, *fresh.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        with contextlib.suppress(OSError):  # another process was quicker
+            fresh.rename(folder)
+        shutil.rmtree(fresh, ignore_errors=True)
+    os.utime(folder)
+    return folder
+
+
+def _home():
+    """Where copies are kept; those that nobody has asked for in a week are removed."""
+    home = Path(platformdirs.user_cache_dir("tito", appauthor=False)) / "stages"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=home).close()
+    except OSError:
+        home = Path(tempfile.mkdtemp(prefix="tito-stages-"))
+        atexit.register(shutil.rmtree, home, ignore_errors=True)
+    for each in home.iterdir():
+        with contextlib.suppress(OSError):
+            if each.stat().st_mtime < time.time() - WEEK:
+                shutil.rmtree(each, ignore_errors=True)
+    return home
+
+
+def _hidden(course):
+    root = LIBRARY.parent
+    return tuple({course, *([] if root.name in INSTALLED else [str(root)])} - {""})
