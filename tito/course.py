@@ -11,7 +11,9 @@ from pathlib import Path
 # Imports that few commands need stand where they are used: `tito --version` must stay quick.
 PASSED, FAILED, USAGE, BROKEN, UNDECIDED, BUG = 0, 1, 2, 3, 4, 70
 MODULE_NAME = r"\d\d_[a-z][a-z0-9_]*"
-RELEASE = "release.json"  # in the root of a student's copy: which module, which release, which files
+RELEASE = (
+    "release.json"  # in the root of a student's copy: which module, which release, which files
+)
 
 
 class TitoError(Exception):
@@ -269,7 +271,7 @@ def write(path: Path, text: str) -> None:
         try:
             with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
-            mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+            mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~umask()
             os.chmod(name, mode)
             os.replace(name, path)
         except BaseException:
@@ -281,7 +283,8 @@ def write(path: Path, text: str) -> None:
         ) from None
 
 
-def _umask() -> int:
+def umask() -> int:
+    """The permissions that new files do not get."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

@@ -16,15 +16,19 @@ class Job:
     only: list[str] | None = None  # exercises to judge; all when None
     hidden_modules: list[str] = field(default_factory=list)
     seconds: float = 20.0  # CPU time of one test or one cell
+    output: int = 32 * 2**20  # bytes that one worker may print
     scratch: str = ""  # where the worker keeps the cells it runs
     package: str = ""  # the package file, if the cells are the very ones it was made of
+    course: str = ""  # its folder, which no sandbox shows
+    earlier: list[str] = field(default_factory=list)  # modules that a student's code may import
 
 
 def make(
     module: Module, cells: list[Cell], scratch, answers=None, only=None, in_place=False
 ) -> Job:
     """Make the job of judging `answers`; without them the module's own cells are judged."""
-    later = [each.import_name for each in module.course.modules if each.number >= module.number]
+    modules = module.course.modules
+    later = [each.import_name for each in modules if each.number >= module.number]
     return Job(
         module=module.name,
         cells=[
@@ -38,4 +42,6 @@ def make(
         seconds=float(module.about["seconds"]),
         scratch=str(scratch),
         package=str(module.package) if in_place and module.package.exists() else "",
+        course=str(module.course.root),
+        earlier=[each.import_name for each in modules if each.number < module.number],
     )

@@ -10,24 +10,20 @@ import linecache
 import os
 import queue
 import re
-import signal
-import subprocess
+import socket
 import sys
 import threading
 import time
 import traceback
 
-import psutil
-
 from tinytorch.lab import checks
 from tinytorch.lab.checks import Mismatch
-from tito.grading import standins, verdict, wire
+from tito.grading import process, standins, verdict, wire
 from tito.source import is_stub
 
 STARTS = 10  # workers that one student may use up
 WALL = 8  # wall seconds allowed for each second of CPU time: other work may hold the machine
-LOG_KEPT, LOG_ALLOWED = 256 * 1024, 32 * 2**20  # bytes of output
-START = [sys.executable, "-I", "-c", "from tito.grading.worker import main; main()"]
+LOG_KEPT = 256 * 1024  # bytes of output
 # What a student's exception may come back as. Those that steer Python itself would end a test's loop
 # as if it had run to its end, and are not among them.
 STEERING = (StopIteration, StopAsyncIteration, BaseExceptionGroup)
@@ -50,15 +46,9 @@ class Worker:
     """A running worker process and what it printed."""
 
     def __init__(self, job, judge):
-        self.seconds = job["seconds"]
-        self.process = subprocess.Popen(
-            START,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=job["scratch"],
-            start_new_session=os.name == "posix",
-        )
+        self.seconds, self.output = job["seconds"], job["output"]
+        self.process = judge.launch(job["scratch"])
+        self.cpu = self.process.cpu
         self.decode = standins.decoder(judge)
         self.requests: queue.SimpleQueue = queue.SimpleQueue()
         self.replies: queue.Queue = queue.Queue(maxsize=2)
@@ -70,6 +60,8 @@ class Worker:
 
     def ask(self, request):
         """Send a request, wait for the reply, and return it or raise what it reports."""
+        if any(isinstance(early, tuple) for early in tuple(self.replies.queue)):
+            raise self._gone(verdict.KILLED, "answered before it was asked")
         self._send(request)
         reply = self._wait()
         if reply.get("ok") is True:
@@ -78,16 +70,7 @@ class Worker:
 
     def end(self):
         """End the worker and everything it started."""
-        with contextlib.suppress(psutil.Error):
-            family = psutil.Process(self.process.pid).children(recursive=True)
-            for child in family:
-                with contextlib.suppress(psutil.Error):
-                    child.kill()
-        if os.name == "posix":
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.kill()
-        self.process.wait()
+        self.process.end()
         self.requests.put(None)
 
     def said_since(self, count) -> str:
@@ -96,19 +79,6 @@ class Worker:
         new = min(self.logged - count, len(self.log))
         text = bytes(self.log[-new:]).decode(errors="replace").strip() if new else ""
         return f"\nprinted: {' / '.join(text.splitlines()[-3:])[-300:]}" if text else ""
-
-    def cpu(self) -> float:
-        """CPU seconds of the worker and its children so far."""
-        total = 0.0
-        with contextlib.suppress(psutil.Error):
-            process = psutil.Process(self.process.pid)
-            for each in [process, *process.children(recursive=True)]:
-                with contextlib.suppress(psutil.Error):
-                    times = each.cpu_times()
-                    total += times.user + times.system
-            times = process.cpu_times()
-            total += getattr(times, "children_user", 0) + getattr(times, "children_system", 0)
-        return total
 
     def _send(self, request):
         encoder = wire.Encoder(standins.encode, keep_strides=True)
@@ -123,20 +93,20 @@ class Worker:
             except queue.Empty:
                 used, waited = self.cpu(), time.monotonic() - started
                 budget = used if budget is None else budget
-                if self.logged > LOG_ALLOWED:
-                    raise self._gone(
-                        verdict.KILLED, f"printed more than {LOG_ALLOWED >> 20} MB"
-                    ) from None
+                if self.logged > self.output:
+                    message = None
+                    break
                 if used - budget > self.seconds or waited > WALL * self.seconds:
                     message = f"took more than {self.seconds:g} s of CPU time"
                     if used - budget <= self.seconds:
                         message = f"did not answer within {WALL * self.seconds:g} s"
                     raise self._gone(verdict.TIMEOUT, message) from None
+        if self.logged > self.output:
+            raise self._gone(verdict.KILLED, f"printed more than {self.output >> 20} MB")
         if isinstance(message, Exception):
             raise self._gone(verdict.KILLED, f"sent an answer that cannot be read: {message}")
         if message is None:
-            self.process.wait()
-            raise self._gone(verdict.KILLED, _ending(self.process.returncode))
+            raise self._gone(verdict.KILLED, self.process.ending())
         tree, buffers = message
         try:
             reply = wire.Decoder(buffers, self.decode).value(tree)
@@ -176,8 +146,8 @@ class Worker:
 class Judge:
     """One run over a notebook: cells are loaded in order and tests judged where they stand."""
 
-    def __init__(self, job, report):
-        self.job, self.report = job, report
+    def __init__(self, job, report, launch=process.Own):
+        self.job, self.report, self.launch = job, report, launch
         self.worker: Worker | None = None
         self.starts = 0
         self.loaded: list[dict] = []
@@ -424,15 +394,11 @@ def _failing_line(error, cell):
     )
 
 
-def _ending(code):
-    if code is not None and code < 0:
-        with contextlib.suppress(ValueError):
-            return f"was ended by {signal.Signals(-code).name}"
-    return f"ended its process with exit code {code}"
+def main(keeper=None):
+    """Read a job on standard input, write one line of JSON for each verdict on standard output.
 
-
-def main():
-    """Read a job on standard input, write one line of JSON for each verdict on standard output."""
+    Behind walls `keeper` is the descriptor of a socket on which the supervisor starts workers.
+    """
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     job = json.load(sys.stdin)
@@ -441,4 +407,8 @@ def main():
         out.write(json.dumps(vars(result)) + "\n")
         out.flush()
 
-    Judge(job, report).run()
+    if keeper is None:
+        Judge(job, report).run()
+    else:
+        line = socket.socket(fileno=keeper)
+        Judge(job, report, lambda folder: process.Kept(line)).run()

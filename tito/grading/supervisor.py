@@ -1,63 +1,48 @@
 """Starts the judge of one job and reads its verdicts; runs no student code and holds the deadline."""
 
+import contextlib
 import json
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from tito.course import BUG, TitoError
 from tito.grading.job import Job
 from tito.grading.judge import WALL
+from tito.grading.keeper import Keeper
+from tito.grading.sandbox import Sandbox
 from tito.grading.verdict import KILLED, STATUSES, Verdict
 
 START = [sys.executable, "-I", "-c", "from tito.grading.judge import main; main()"]
+LINE = 2**20  # bytes of one verdict
 
 
-def run(job: Job) -> Iterator[Verdict]:
+def run(job: Job, walls: Sandbox | None = None) -> Iterator[Verdict]:
     """Judge a job; yields each verdict as it falls.
 
     Every test gets a verdict. If the judge itself does not reach one, its status is ``killed``.
+
+    Parameters
+    ----------
+    job : Job
+    walls : Sandbox or None
+        What stands around the judge and the workers, from `proof.find`; None where a person's own code
+        runs on the person's own machine. The verdicts are the same.
     """
     tests = {
         cell["id"]: cell
         for cell in job.cells
         if cell["role"] == "test" and (job.only is None or cell["exercise"] in job.only)
     }
-    judge = subprocess.Popen(
-        START, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    log = bytearray()
-    reader = threading.Thread(target=_keep, args=(judge.stderr, log), daemon=True)
-    reader.start()
-    deadline = threading.Timer(WALL * job.seconds * (len(job.cells) + 2), judge.kill)
-    deadline.daemon = True
-    deadline.start()
-    try:
-        judge.stdin.write(json.dumps(asdict(job)).encode())
-        judge.stdin.close()
-        for line in judge.stdout:
-            verdict = Verdict(**json.loads(line))
-            if (
-                verdict.status not in STATUSES
-                or not 0 <= verdict.points <= tests.pop(verdict.id)["points"]
-            ):
-                raise TitoError(
-                    f"the judge gave an impossible verdict: {verdict}", "report this", BUG
-                )
-            yield verdict
-        judge.wait()
-        reader.join(1)
-    except BrokenPipeError:
-        judge.wait()
-    finally:
-        deadline.cancel()
-        judge.kill()
-        judge.wait()
-    if judge.returncode not in (0, -9):
-        last = log.decode(errors="replace").strip().splitlines()[-12:]
-        raise TitoError("the judge fell over: " + "\n".join(last), "report this", BUG)
+    with contextlib.ExitStack() as ending:
+        if walls:
+            job = replace(job, scratch="/tmp/cells", package="")
+            judge = ending.enter_context(Keeper(walls, job))
+        else:
+            judge = ending.enter_context(_own_judge())
+        yield from _verdicts(job, judge, tests)
     for cell in tests.values():
         yield Verdict(
             cell["id"],
@@ -70,6 +55,57 @@ def run(job: Job) -> Iterator[Verdict]:
             0.0,
             "the whole run took too long",
         )
+
+
+@contextlib.contextmanager
+def _own_judge():
+    judge = subprocess.Popen(
+        START, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        yield judge
+    finally:
+        judge.kill()
+        judge.wait()
+
+
+def _verdicts(job, judge, tests):
+    """The judge's verdicts; takes those that it gave out of `tests`."""
+    log = bytearray()
+    reader = threading.Thread(target=_keep, args=(judge.stderr, log), daemon=True)
+    reader.start()
+    deadline = threading.Timer(WALL * job.seconds * (len(job.cells) + 2), judge.kill)
+    deadline.daemon = True
+    deadline.start()
+    try:
+        judge.stdin.write(json.dumps(asdict(job)).encode())
+        judge.stdin.close()
+        while line := judge.stdout.readline(LINE):
+            yield _verdict(line, tests)
+        judge.wait()
+        reader.join(1)
+    except BrokenPipeError:
+        judge.wait()
+    finally:
+        deadline.cancel()
+    if judge.returncode not in (0, -9, 137):
+        last = log.decode(errors="replace").strip().splitlines()[-12:]
+        raise TitoError("the judge fell over: " + "\n".join(last), "report this", BUG)
+
+
+def _verdict(line, tests):
+    """A verdict as the judge wrote it; the judge reads what students send, so it is not taken on trust."""
+    try:
+        verdict = Verdict(**json.loads(line))
+        test = tests.pop(verdict.id)
+        if verdict.status not in STATUSES or not 0 <= verdict.points <= test["points"]:
+            raise ValueError(verdict.status)
+    except (ValueError, TypeError, KeyError, RecursionError):
+        said = line[:200].decode(errors="replace")
+        raise TitoError(
+            f"the judge gave an impossible verdict: {said}", "report this", BUG
+        ) from None
+    return verdict
 
 
 def _keep(stream, log):

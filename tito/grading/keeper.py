@@ -1,0 +1,210 @@
+"""Starts the judge of one job behind walls and, when it asks, its workers; watches both and ends them.
+
+It reads nothing that a worker wrote: the pipes to a worker go to the judge.
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from tito.grading import stage
+from tito.grading.job import Job
+from tito.grading.process import CLOSED, GRACE, describe
+from tito.grading.sandbox import Sandbox
+
+LOOK = 0.1  # seconds between two looks at what is used
+STARTS = 30  # workers that a judge may ask for; it asks for a third of them
+TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+
+
+class Keeper(threading.Thread):
+    """One run. All that it starts ends with this thread, and with the process that holds it."""
+
+    def __init__(self, sandbox: Sandbox, job: Job):
+        super().__init__(daemon=True)
+        self.sandbox, self.job = sandbox, job
+        self.judge: Process | None = None
+        self.worker: Process | None = None
+        self.error: Exception | None = None
+        self.started = threading.Event()
+        self.starts = 0
+        self.mine, self.judges = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+    def __enter__(self):
+        self.start()
+        self.started.wait()
+        if self.error:
+            raise self.error
+        return self.judge.outer
+
+    def __exit__(self, *_):
+        with contextlib.suppress(OSError):
+            self.mine.shutdown(socket.SHUT_RDWR)
+        self.join()
+
+    def run(self):
+        try:
+            place = stage.for_judge(self.job.course)
+            pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+            fds = (self.judges.fileno(),)
+            started = self.sandbox.start("judge", place, fds, **pipes)
+            self.judge = Process(started, self.sandbox)
+        except Exception as error:
+            self.error = error
+        self.judges.close()
+        self.started.set()
+        try:
+            while self.judge and self._serve():
+                for process in (self.judge, self.worker):
+                    if process:
+                        process.look()
+        finally:
+            for process in (self.worker, self.judge):
+                if process:
+                    process.end()
+            self.mine.close()
+
+    def _serve(self):
+        """Answer one request, if there is one; False when the judge or the run is over."""
+        if not select.select([self.mine], [], [], LOOK)[0]:
+            return True
+        request = self.mine.recv(4096)
+        if not request:
+            return False
+        what = json.loads(request)["op"]
+        if what == "start":
+            self._start()
+            return True
+        answer = {"cpu": self.worker.cpu, "end": self.worker.end, "ending": self.worker.ending}[
+            what
+        ]()
+        self.mine.send(json.dumps(answer).encode())
+        return True
+
+    def _start(self):
+        if self.worker:
+            self.worker.end()
+        self.starts += 1
+        if self.starts > STARTS:
+            self.mine.send(b"too many workers")
+            return
+        theirs, ours = [], []
+        for index in range(3):
+            reading, writing = os.pipe()
+            theirs.append(writing if index else reading)
+            ours.append(reading if index else writing)
+        try:
+            place = stage.for_worker(tuple(self.job.earlier), self.job.course)
+            names = ("stdin", "stdout", "stderr")
+            started = self.sandbox.start("worker", place, **dict(zip(names, theirs, strict=True)))
+            self.worker = Process(started, self.sandbox)
+            socket.send_fds(self.mine, [b"started"], ours)
+        finally:
+            for number in (*theirs, *ours):
+                os.close(number)
+
+
+class Process:
+    """A sandbox that runs, and how it ended."""
+
+    def __init__(self, outer: subprocess.Popen, sandbox: Sandbox):
+        self.outer = outer
+        self.limit = sandbox.limits.memory if "memory" not in sandbox.without else None
+        self.why = ""
+
+    def look(self) -> None:
+        """End it if it uses too much memory."""
+        if self.limit and not self.why and self.outer.poll() is None:
+            family = self._family()
+            # The pages of a process cost little to count; shared ones are divided only if that matters.
+            if sum(map(_resident, family)) > self.limit and sum(map(_shares, family)) > self.limit:
+                self.why = f"used more than {self.limit >> 20} MB of memory"
+                self.end()
+
+    def cpu(self) -> float:
+        """CPU seconds of everything inside so far, with what has ended and was waited for."""
+        return sum(map(_cpu, self._family()))
+
+    def end(self) -> None:
+        """End everything inside and wait until it is gone."""
+        # The first process inside is the last to go, when the kernel has ended all others.
+        for pid in _children(self.outer.pid) if self.outer.poll() is None else ():
+            with contextlib.suppress(OSError):
+                number = os.pidfd_open(pid)
+                if _parent(pid) == self.outer.pid:
+                    signal.pidfd_send_signal(number, signal.SIGKILL)
+                os.close(number)
+        try:
+            self.outer.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self.outer.kill()
+            self.outer.wait()
+
+    def ending(self) -> str:
+        """How it has ended; one that has closed its pipes and goes on is told from that."""
+        until = time.monotonic() + GRACE
+        while (code := self.outer.poll()) is None:
+            if time.monotonic() > until:
+                return CLOSED
+            self.look()
+            time.sleep(0.01)
+        return self.why or describe(128 - code if code > 128 else code)
+
+    def _family(self):
+        found, fresh = [], _children(self.outer.pid)
+        while fresh:
+            found += fresh
+            fresh = [child for pid in fresh for child in _children(pid)]
+        return found
+
+
+def _children(pid):
+    """The children of a process, by the lists of its threads."""
+    found = []
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError):
+                found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+    return found
+
+
+def _stat(pid):
+    """What stands in /proc/PID/stat after the program's name."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _parent(pid):
+    return int(_stat(pid)[1])
+
+
+def _cpu(pid):
+    try:
+        return sum(map(int, _stat(pid)[11:15])) / TICK
+    except OSError:
+        return 0.0
+
+
+def _resident(pid):
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+    except OSError:
+        return 0
+
+
+def _shares(pid):
+    """The memory of a process, with its share of what it has in common with others."""
+    try:
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        return _resident(pid)
+    return 0

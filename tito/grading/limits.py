@@ -1,0 +1,65 @@
+"""How much a sandboxed process may use of everything, and how it gives up the right to more.
+
+Runs inside, before any student's code; imports nothing that takes time.
+"""
+
+import contextlib
+import ctypes
+import os
+from dataclasses import dataclass
+
+try:
+    import resource
+except ImportError:  # Windows, where nothing is sandboxed
+    resource = None
+
+MB = 2**20
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one sandbox may use. Memory is summed over its processes; other sizes are a process's own."""
+
+    memory: int = 2048 * MB  # what the supervisor's watch allows; each process is held to `address`
+    address: int = 4096 * MB
+    processes: int = 96  # threads count
+    files: int = 256  # open at once
+    file: int = 64 * MB  # the largest file
+    scratch: int = 64 * MB  # each of /tmp and /dev/shm
+    cpu: int = 3600  # seconds; the judge holds each call to far less
+
+
+def apply(limits: dict) -> None:
+    """Give up the right to use more; nothing inside can take it back."""
+    for name, key in (
+        ("RLIMIT_AS", "address"),
+        ("RLIMIT_NPROC", "processes"),
+        ("RLIMIT_NOFILE", "files"),
+        ("RLIMIT_FSIZE", "file"),
+        ("RLIMIT_CPU", "cpu"),
+    ):
+        resource.setrlimit(getattr(resource, name), (limits[key], limits[key]))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(AttributeError, ValueError):
+        resource.setrlimit(resource.RLIMIT_MSGQUEUE, (0, 0))
+    with contextlib.suppress(OSError):  # if the machine runs out of memory, this goes first
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")
+
+
+def become(uid: int) -> None:
+    """Leave root for a user that owns nothing; the capabilities go with it."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+    prctl(PR_SET_DUMPABLE, 1)  # or /proc/self would belong to root
+
+
+def prctl(option: int, *values: int) -> None:
+    """Call prctl(2); raises OSError if it refuses."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    arguments = [ctypes.c_ulong(value) for value in (*values, 0, 0, 0, 0)[:4]]
+    if libc.prctl(option, *arguments):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

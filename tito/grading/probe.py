@@ -1,0 +1,110 @@
+"""What a sandbox must not let through, tried from inside before any student's code is run.
+
+A wall is held to stand only if the attempt against it fails here, in this very sandbox.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import sys
+import time
+
+
+def main() -> None:
+    """Read what to try on standard input; write the names of the walls that do not stand."""
+    given = json.load(sys.stdin)
+    missing = [name for name, attempt in ATTEMPTS.items() if attempt(given)]
+    if os.fork() == 0:  # must end with the sandbox; while it runs it holds standard error open
+        os.setsid()
+        os.close(1)
+        time.sleep(20)
+        os._exit(0)
+    print(json.dumps(missing), flush=True)
+
+
+def _reads(given):
+    """Files that only the outside has; and no folder of the system can be written to."""
+    places = ("/", "/usr", "/etc", sys.prefix, os.path.dirname(__file__))
+    return any(os.access(path, os.R_OK) for path in given["files"]) or any(
+        os.access(path, os.W_OK) for path in places
+    )
+
+
+def _connects(given):
+    """A server that listens outside on loopback, and one on an abstract name."""
+    for family, address in (
+        (socket.AF_INET, ("127.0.0.1", given["port"])),
+        (socket.AF_UNIX, "\0" + given["abstract"]),
+    ):
+        try:
+            with socket.socket(family, socket.SOCK_STREAM) as other:
+                other.settimeout(2)
+                other.connect(address)
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _sees_processes(given):
+    """The process outside that asked; here its number means nobody, or somebody else."""
+    return _has(f"/proc/{given['pid']}/cmdline", bytes.fromhex(given["command"]))
+
+
+def _has(path, *texts):
+    try:
+        with open(path, "rb") as file:
+            found = file.read()
+        return any(text in found for text in texts)
+    except OSError:
+        return False
+
+
+def _is_root(given):
+    """A user whose limits bind, and no capability that could lift them."""
+    with open("/proc/self/status") as file:
+        status = dict(line.split(":", 1) for line in file)
+    return os.getuid() == 0 or int(status["CapEff"], 16) != 0 or int(status["CapPrm"], 16) != 0
+
+
+def _calls(given):
+    """A system call that the filter must refuse: a file in memory that no limit sees."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    return libc.memfd_create(b"probe", 0) >= 0
+
+
+def _limitless(given):
+    """The number of processes is bounded, and the bound binds."""
+    children = []
+    try:
+        while len(children) <= given["processes"]:
+            child = os.fork()
+            if child == 0:
+                signal.pause()
+            children.append(child)
+        return True
+    except OSError:
+        return False
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+def _environment(given):
+    """A variable of the caller's, here or in the first process of the sandbox."""
+    texts = [text.encode(errors="surrogateescape") for text in given["environment"]]
+    return any(_has(f"/proc/{pid}/environ", *texts) for pid in ("self", 1))
+
+
+ATTEMPTS = {
+    "files": _reads,
+    "network": _connects,
+    "processes": _sees_processes,
+    "identity": _is_root,
+    "syscalls": _calls,
+    "limits": _limitless,
+    "environment": _environment,
+}

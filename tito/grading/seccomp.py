@@ -1,0 +1,156 @@
+"""The system calls that a sandboxed process may not make, as a filter for the kernel.
+
+The filter is written for the kernel's packet-filter machine directly, so that no library is needed. What it
+denies fails with EPERM, as if a wall stood there; a system call of another architecture ends the process.
+"""
+
+import errno
+import platform
+import struct
+
+# struct seccomp_data: the call's number, the architecture, and the low halves of its first arguments.
+NUMBER, ARCHITECTURE, FIRST, SECOND = 0, 4, 16, 24
+LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+ALLOW, KILL, FAIL = 0x7FFF0000, 0x80000000, 0x00050000
+INSTRUCTION = struct.Struct("=HBBI")
+
+# What `uname -m` says: the kernel's name for the architecture, and the column of the table below.
+MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
+X32 = 0x40000000  # on x86-64, a second set of numbers for the same calls
+
+# Numbers on x86-64 and on aarch64; -1 where there is no such call. Those from 424 on are the same.
+DENIED = {
+    # other processes' memory and state
+    "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "process_madvise": (440, 440),
+    "kcmp": (312, 272),
+    "pidfd_getfd": (438, 438),
+    "perf_event_open": (298, 241),
+    # memory that no limit sees
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    "shmget": (29, 194),
+    "shmat": (30, 196),
+    "shmctl": (31, 195),
+    "msgget": (68, 186),
+    "semget": (64, 190),
+    "mq_open": (240, 180),
+    # large and rarely needed parts of the kernel
+    "io_uring_setup": (425, 425),
+    "io_uring_enter": (426, 426),
+    "io_uring_register": (427, 427),
+    "bpf": (321, 280),
+    "userfaultfd": (323, 282),
+    "add_key": (248, 217),
+    "request_key": (249, 218),
+    "keyctl": (250, 219),
+    "fanotify_init": (300, 262),
+    "name_to_handle_at": (303, 264),
+    "open_by_handle_at": (304, 265),
+    "personality": (135, 92),
+    "modify_ldt": (154, -1),
+    "uselib": (134, -1),
+    "lookup_dcookie": (212, 18),
+    "move_pages": (279, 239),
+    "migrate_pages": (256, 238),
+    # namespaces and mounts
+    "unshare": (272, 97),
+    "setns": (308, 268),
+    "mount": (165, 40),
+    "umount2": (166, 39),
+    "pivot_root": (155, 41),
+    "chroot": (161, 51),
+    "open_tree": (428, 428),
+    "move_mount": (429, 429),
+    "fsopen": (430, 430),
+    "fsconfig": (431, 431),
+    "fsmount": (432, 432),
+    "fspick": (433, 433),
+    "mount_setattr": (442, 442),
+    "mknod": (133, -1),
+    "mknodat": (259, 33),
+    # the machine as a whole
+    "swapon": (167, 224),
+    "swapoff": (168, 225),
+    "reboot": (169, 142),
+    "kexec_load": (246, 104),
+    "kexec_file_load": (320, 294),
+    "init_module": (175, 105),
+    "finit_module": (313, 273),
+    "delete_module": (176, 106),
+    "acct": (163, 89),
+    "syslog": (103, 116),
+    "quotactl": (179, 60),
+    "quotactl_fd": (443, 443),
+    "settimeofday": (164, 170),
+    "clock_settime": (227, 112),
+    "clock_adjtime": (305, 266),
+    "adjtimex": (159, 171),
+    "sethostname": (170, 161),
+    "setdomainname": (171, 162),
+    "vhangup": (153, 58),
+    "iopl": (172, -1),
+    "ioperm": (173, -1),
+}
+CLONE, CLONE3, SOCKET, IOCTL = (56, 220), (435, 435), (41, 198), (16, 29)
+NEW_NAMESPACES = 0x7E020000  # the flags of clone that make a namespace
+UNIX = 1  # the only family of sockets that stays: it cannot leave the sandbox
+TYPING = (
+    0x5412,
+    0x541C,
+)  # TIOCSTI, TIOCLINUX: put words in the mouth of whoever holds the terminal
+
+
+def program(machine: str | None = None) -> bytes:
+    """The filter for a machine as `uname -m` names it, this one by default.
+
+    Raises
+    ------
+    KeyError
+        If the numbers of that machine's system calls are not known.
+    """
+    architecture, column = MACHINES[machine or platform.machine()]
+    code = [_load(ARCHITECTURE), _jump(EQUAL, architecture, over=1), _return(KILL), _load(NUMBER)]
+    if column == 0:
+        code += [_jump(AT_LEAST, X32, over=0, otherwise=1), _return(KILL)]
+    code += _when(CLONE3[column], [_fail(errno.ENOSYS)])  # its flags lie in memory; libc asks clone
+    code += _when(
+        CLONE[column],
+        [_load(FIRST), _jump(ANY_BIT, NEW_NAMESPACES, over=0, otherwise=1), _fail(), _allow()],
+    )
+    code += _when(SOCKET[column], [_load(FIRST), _jump(EQUAL, UNIX, over=1), _fail(), _allow()])
+    terminal = [_load(SECOND)]
+    for request in TYPING:
+        terminal += [_jump(EQUAL, request, over=0, otherwise=1), _fail()]
+    code += _when(IOCTL[column], [*terminal, _allow()])
+    for numbers in DENIED.values():
+        if numbers[column] >= 0:
+            code += _when(numbers[column], [_fail()])
+    return b"".join([*code, _allow()])
+
+
+def _when(number, then):
+    return [_jump(EQUAL, number, over=0, otherwise=len(then)), *then]
+
+
+def _load(offset):
+    return INSTRUCTION.pack(LOAD, 0, 0, offset)
+
+
+def _jump(kind, value, over, otherwise=0):
+    """Skip `over` instructions if the loaded word compares so with the value, else `otherwise`."""
+    return INSTRUCTION.pack(kind, over, otherwise, value)
+
+
+def _return(value):
+    return INSTRUCTION.pack(RETURN, 0, 0, value)
+
+
+def _allow():
+    return _return(ALLOW)
+
+
+def _fail(number=errno.EPERM):
+    return _return(FAIL | number)

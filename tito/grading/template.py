@@ -1,0 +1,198 @@
+"""A process in a sandbox that has imported what judges or workers need, and is forked for each of them.
+
+It runs no student's code and is never reused after one: each copy gets namespaces, folders and a user of
+its own before its work begins. From there nothing of the template can be reached: it is not in the copy's
+process namespace, shares no folder that can be written to, no memory, no descriptor and no network with it.
+"""
+
+import contextlib
+import ctypes
+import gc
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from tito.grading import limits, seccomp
+from tito.grading.inside import CACHE, begin, link_compiled
+
+NEW_MOUNTS, NEW_NAMES, NEW_IPC, NEW_USERS = 0x00020000, 0x04000000, 0x08000000, 0x10000000
+NEW_PROCESSES, NEW_NETWORK = 0x20000000, 0x40000000
+NO_SETUID, NO_DEVICES, NO_PROGRAMS, RECURSIVE, PRIVATE = 2, 4, 8, 0x4000, 0x40000
+CAPABILITIES = 64  # more than there are
+FAILED = 120  # the exit code of a copy whose walls could not be put up
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def serve(line: int) -> None:
+    """Import what the first message names, then make a copy of this process for each one that follows."""
+    requests = socket.socket(fileno=line)
+    first = json.loads(requests.recv(2**20))
+    prepare(first["role"], first["imports"])
+    problem = unsafe()
+    requests.send(problem.encode() or b"ready")
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits here for what has ended
+    gc.collect()
+    gc.freeze()
+    while not problem:
+        text, fds, _, _ = socket.recv_fds(requests, 65536, 8)
+        if not text:
+            return
+        if os.fork() == 0:
+            requests.close()
+            _attend(json.loads(text), fds)
+        for number in fds:
+            os.close(number)
+
+
+def prepare(role: str, imports: list[str]) -> None:
+    """Import the part that copies will play, and what the instructor's cells import."""
+    if role == "worker":
+        import tito.grading.worker
+    elif role == "judge":
+        import tito.grading.judge  # noqa: F401
+    for statement in imports:
+        try:
+            exec(statement, {})
+        except ImportError:  # what is being built cannot be imported yet
+            continue
+
+
+def unsafe() -> str:
+    """Why this process must not be copied; empty if it may: no other thread, no memory shared with copies."""
+    if len(os.listdir("/proc/self/task")) > 1:
+        return "an import has started a thread"
+    with open("/proc/self/maps") as maps:
+        shared = [line for line in maps if line.split()[1] in ("rw-s", "rwxs")]
+    return f"an import has shared memory: {shared[0].strip()}" if shared else ""
+
+
+def _attend(request, fds):
+    """Make the copy's namespaces, start its first process, and say how it ended."""
+    *given, report = fds
+    status = socket.socket(fileno=report)
+    code = FAILED
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        _separate(request["uid"])
+        status.send(b"started")  # the kernel adds this process's number as the receiver sees it
+        first = os.fork()
+        if first == 0:
+            status.close()
+            _settle(request, given)
+        for number in given:
+            os.close(number)
+        code = os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        status.send(json.dumps(code).encode())
+        os._exit(0)
+
+
+def _separate(uid):
+    """Leave the template's namespaces; a plain user does so as the owner of a new user namespace."""
+    flags = NEW_MOUNTS | NEW_NAMES | NEW_IPC | NEW_PROCESSES | NEW_NETWORK
+    me, group = os.getuid(), os.getgid()
+    _check(LIBC.unshare(flags | (0 if uid is not None else NEW_USERS)), "unshare")
+    limits.prctl(limits.PR_SET_DUMPABLE, 1)
+    if uid is None:
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{me} {me} 1")
+        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+    limits.prctl(limits.PR_SET_PDEATHSIG, signal.SIGKILL)
+    _mount(None, "/", None, RECURSIVE | PRIVATE)
+
+
+def _settle(request, fds):
+    """Put up the copy's walls, start what it is for, and clear up behind it; never returns."""
+    code = FAILED
+    try:
+        size = f"mode=1777,size={request['limits']['scratch']}"
+        _mount("proc", "/proc", "proc", NO_SETUID | NO_DEVICES | NO_PROGRAMS)
+        for folder in ("/tmp", "/dev/shm"):
+            _mount("tmpfs", folder, "tmpfs", NO_SETUID | NO_DEVICES, size)
+        os.chdir("/tmp")
+        for target, number in enumerate(_above(fds)):
+            os.dup2(number, target)
+        os.closerange(len(fds), os.sysconf("SC_OPEN_MAX"))
+        if request["uid"] is not None:
+            limits.become(request["uid"])
+        _drop_capabilities()
+        limits.prctl(limits.PR_SET_PDEATHSIG, signal.SIGKILL)
+        limits.apply(request["limits"])
+        limits.prctl(limits.PR_SET_DUMPABLE, 0)  # nobody inside may look into this process
+        _filter_calls()
+        child = os.fork()
+        if child == 0:
+            _play(request["role"], list(range(3, len(fds))))
+        os.closerange(0, len(fds))
+        ended = status = 0
+        while ended != child:
+            ended, status = os.wait()
+        code = os.waitstatus_to_exitcode(status)
+        code = 128 - code if code < 0 else code
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(code)
+
+
+def _play(role, fds):
+    """Be a judge, a worker or the probe to the end; never returns."""
+    code = 1
+    try:
+        limits.prctl(limits.PR_SET_DUMPABLE, 1)
+        os.setsid()
+        link_compiled(CACHE)
+        if "numpy" in sys.modules:
+            sys.modules["numpy"].random.seed()
+        begin(role, fds)
+        code = 0
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _above(fds):
+    """The descriptors at numbers where putting one in its place cannot close another."""
+    import fcntl
+
+    return [fcntl.fcntl(number, fcntl.F_DUPFD, len(fds) + 16) for number in fds]
+
+
+def _drop_capabilities():
+    for number in range(CAPABILITIES):
+        LIBC.prctl(24, number, 0, 0, 0)  # PR_CAPBSET_DROP
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    _check(LIBC.capset(header, (ctypes.c_uint32 * 6)()), "capset")
+
+
+def _filter_calls():
+    program = seccomp.program()
+
+    class Filter(ctypes.Structure):
+        _fields_ = (("count", ctypes.c_ushort), ("code", ctypes.c_char_p))
+
+    code = Filter(len(program) // 8, program)
+    limits.prctl(limits.PR_SET_NO_NEW_PRIVS, 1)
+    limits.prctl(limits.PR_SET_SECCOMP, 2, ctypes.addressof(code))
+
+
+def _mount(source, target, kind, flags, options=None):
+    text = [None if each is None else each.encode() for each in (source, target, kind, options)]
+    _check(LIBC.mount(*text[:3], ctypes.c_ulong(flags), text[3]), f"mount {target}")
+
+
+def _check(result, what):
+    if result:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
