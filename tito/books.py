@@ -45,18 +45,17 @@ where m.name = :module and g.manual_comment is not null order by a.student_id, c
 
 @dataclass
 class Grade:
-    """One cell's points; comments are a person's."""
+    """One cell's points."""
 
     points: float
     max_points: float
     by_hand: bool = False
     waits: bool = False
-    comments: tuple[str, ...] = ()
 
 
 @dataclass
 class Entry:
-    """One student's hand-in of a module; grades by grade_id."""
+    """One student's hand-in of a module; grades and a person's comments by grade_id."""
 
     timestamp: str
     first_name: str
@@ -64,6 +63,7 @@ class Entry:
     email: str
     penalty: float
     grades: dict[str, Grade] = field(default_factory=dict)
+    comments: dict[str, str] = field(default_factory=dict)
 
 
 def read(module: Module) -> dict[str, Entry]:
@@ -98,9 +98,7 @@ def read(module: Module) -> dict[str, Entry]:
     for row in grades:
         found[row[0]].grades[row[1]] = _grade(*row[2:])
     for student, name, comment in comments:
-        entry = found[student]
-        grade = entry.grades.setdefault(name, Grade(0.0, 0.0, by_hand=True))
-        grade.comments = (*grade.comments, plain.text(comment, 4000, 100))
+        found[student].comments[name] = plain.text(comment, 4000, 100)
     return found
 
 

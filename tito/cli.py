@@ -16,7 +16,7 @@ click.rich_click.COMMAND_GROUPS = {
     "tito": [
         {"name": "Learn", "commands": ["test", "status", "bench", "notebook"]},
         {"name": "Build", "commands": ["export", "check", "doctor"]},
-        {"name": "Teach", "commands": ["release", "collect"]},
+        {"name": "Teach", "commands": ["release", "collect", "feedback", "scores"]},
     ]
 }
 
@@ -327,6 +327,90 @@ def collect(context, words, also, as_json):
             "the lines above name each; ask for them again and collect once more",
             FAILED,
         )
+
+
+@main.command()
+@takes_modules
+@click.option(
+    "--student", "-s", "students", multiple=True, metavar="ID", help="Only this student's page."
+)
+@click.option(
+    "--output", type=click.Path(file_okay=False), metavar="DIR", help="Write the pages there."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def feedback(course, modules, students, output, as_json):
+    """Write a page for each student who was graded: what passed, what failed and why.
+
+    A page is one HTML file that needs nothing else, STUDENT/MODULE/NOTEBOOK.html in nbgrader's feedback folder,
+    where nbgrader release_feedback finds it.
+    """
+    from tito import feedback as pages
+    from tito import marks
+
+    if len(modules) != 1:
+        raise TitoError(
+            f"{len(modules)} modules named", "name one, as in tito feedback kernels", courses.USAGE
+        )
+    folder = courses.Path(output) if output else course.place("feedback")
+    found = marks.read_some(modules[0])
+    written = []
+    for student, path in pages.write_pages(folder, found, students):
+        written.append({"student": student, "path": str(path)})
+        if not as_json:
+            click.echo(os.path.relpath(path))
+    if as_json:
+        failed = [{"student": who, "error": why} for who, why in found.failed]
+        document = {"schema": 1, "module": modules[0].name, "pages": written, "failed": failed}
+        click.echo(json.dumps(document, indent=2))
+    click.echo(found.source, err=True)
+    if found.failed:
+        raise marks.complaint(found.failed, "page")
+
+
+@main.command()
+@takes_modules
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "canvas", "moodle", "gradescope", "json"]),
+    default="csv",
+    help="Whose columns; csv and json are our own.",
+)
+@click.option(
+    "--roster",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="The file that Canvas, Moodle or Gradescope exported: its rows, with the marks filled in.",
+)
+@click.option("--tests", is_flag=True, help="How each test fared instead: failed, discrimination.")
+@click.option("--output", type=click.Path(dir_okay=False), metavar="FILE", help="Write it there.")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+def scores(course, modules, form, roster, tests, output, as_json):
+    """Print the marks: the gradebook's, with manual grades and late penalties, or else tito grade's.
+
+    With --tests, one row a test. Discrimination is the point-biserial correlation of the test with the
+    score in all other tests; a test near or below 0 does not tell who knows the rest.
+    """
+    from tito import marks
+    from tito import scores as tables
+
+    form = "json" if as_json else form
+    classes = [marks.read_some(modules[0])] if len(modules) == 1 else []
+    classes = classes or [marks.read(module) for module in modules or course.modules]
+    classes = [found for found in classes if found.marks or found.failed]
+    text, without = tables.made(form, classes, tests, roster and courses.Path(roster))
+    if output:
+        kept = tables.save(courses.Path(output), text)
+        click.echo(output if kept is None else f"{output} (the one before: {kept.name})", err=True)
+    else:
+        click.echo(text, nl=False)
+    for found in classes:
+        click.echo(found.source, err=True)
+    failed = [each for found in classes for each in found.failed]
+    if failed:
+        raise marks.complaint(failed, "marks")
+    if without:
+        raise marks.unmatched(without)
 
 
 @main.command()

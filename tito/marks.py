@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tito import books, plain
-from tito.course import BROKEN, Module, TitoError
+from tito.course import BROKEN, FAILED, Module, TitoError
 from tito.grading import verdict as v
 
 JOURNAL_BYTES, MOST_TESTS = 64 << 20, 2000
@@ -27,7 +27,7 @@ class Test:
     message: str = ""
     by_hand: bool = False
     waits: bool = False
-    comments: tuple[str, ...] = ()
+    comment: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Mark:
     penalty: float = 0.0
     timestamp: str = ""
     repairs: tuple[str, ...] = ()
+    comments: tuple[tuple[str, str], ...] = ()  # on cells that are not tests: grade_id, text
     walls: str = ""
     first_name: str = ""
     last_name: str = ""
@@ -109,11 +110,12 @@ def read(module: Module) -> Class:
     return found
 
 
-def refuse_nothing(found: Class) -> Class:
-    """The same marks, if there are any or if something can be said of why not."""
+def read_some(module: Module) -> Class:
+    """The same, where it is a mistake that nobody was graded."""
+    found = read(module)
     if found.marks or found.failed:
         return found
-    raise TitoError(f"nobody's {found.module.name} is graded", f"tito grade {found.module.topic}")
+    raise TitoError(f"nobody's {module.name} is graded", f"tito grade {module.topic}")
 
 
 def complaint(failed: list[tuple[str, str]], what: str) -> TitoError:
@@ -124,6 +126,16 @@ def complaint(failed: list[tuple[str, str]], what: str) -> TitoError:
         f"no {what} for {_students(len(failed))}: {shown}{more}",
         "the others are done; after mending, grade these again with tito grade --student",
         BROKEN,
+    )
+
+
+def unmatched(students: list[str]) -> TitoError:
+    """The error for marks that have no row in a platform's file."""
+    shown = ", ".join(students[:5]) + (", ..." if len(students) > 5 else "")
+    return TitoError(
+        f"no row for the marks of {_students(len(students))}: {shown}",
+        "the other rows are filled in; add these by hand, or export the file with all students",
+        FAILED,
     )
 
 
@@ -139,10 +151,11 @@ def _cells(module):
 
 def _merge(mark: Mark, book: "books.Entry", cells) -> Mark:
     """A mark with the gradebook's points and comments, which may be a person's."""
-    tests, left = [], dict(book.grades)
+    tests, left, comments = [], dict(book.grades), dict(book.comments)
     for test in mark.tests:
         grade = left.pop(test.id, None)
-        tests.append(_graded(test, grade) if grade else test)
+        comment = comments.pop(test.id, "")
+        tests.append(_graded(test, grade, comment) if grade else replace(test, comment=comment))
     for name, grade in left.items():
         cell = cells.get(name)
         passed = v.PASSED if grade.points >= grade.max_points else v.FAILED
@@ -155,7 +168,7 @@ def _merge(mark: Mark, book: "books.Entry", cells) -> Mark:
             hidden=cell.hidden if cell else False,
             status=v.SKIPPED if grade.waits else passed,
         )
-        tests.append(_graded(blank, grade))
+        tests.append(_graded(blank, grade, comments.pop(name, "")))
     if not mark.tests:
         order = list(cells)
         place = {name: position for position, name in enumerate(order)}
@@ -165,6 +178,7 @@ def _merge(mark: Mark, book: "books.Entry", cells) -> Mark:
         source=GRADEBOOK,
         tests=tuple(tests),
         penalty=book.penalty,
+        comments=tuple(comments.items()),
         timestamp=book.timestamp or mark.timestamp,
         first_name=book.first_name,
         last_name=book.last_name,
@@ -172,14 +186,14 @@ def _merge(mark: Mark, book: "books.Entry", cells) -> Mark:
     )
 
 
-def _graded(test, grade):
+def _graded(test, grade, comment):
     return replace(
         test,
         points=grade.points,
         max_points=grade.max_points,
         by_hand=grade.by_hand,
         waits=grade.waits,
-        comments=grade.comments,
+        comment=comment,
     )
 
 
@@ -199,6 +213,8 @@ def _journal(module, path: Path, cells) -> Mark:
         if len({test.id for test in tests}) < len(tests):
             raise ValueError("its journal has a test twice")
         repairs = found.get("repairs") or []
+        if not isinstance(repairs, list):
+            raise ValueError("its journal has repairs that are not a list")
         return Mark(
             module=module.name,
             student=student,
