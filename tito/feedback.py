@@ -36,8 +36,8 @@ ADVICE = {
     v.SKIPPED: "This test was not run.",
 }
 HIDDEN = (
-    "The body of this test is not shown. Its title says what is true of a right solution: "
-    "check that for empty arrays, odd sizes, other dtypes and bad arguments."
+    "Their bodies are not shown. The title of each says what is true of a right solution; "
+    "try that by hand, also on empty arrays, odd sizes, other dtypes and bad arguments."
 )
 LOOK_AT = "look at: "
 DIFFER = re.compile(r"\((\d{1,12}) of (\d{1,12}) values differ\)")
@@ -143,9 +143,11 @@ def _sections(mark, asked):
 
 def _section(exercise, tests, mark):
     points, most = (sum(getattr(test, key) for test in tests) for key in ("points", "max_points"))
+    rows = [_row(test) for test in tests]
     return {
         "exercise": exercise,
-        "tests": [_row(test) for test in tests],
+        "tests": rows,
+        "notes": list(dict.fromkeys(row["note"] for row in rows if row["note"])),
         "points": points,
         "max_points": most,
         "passed": sum(test.status == v.PASSED for test in tests),
@@ -155,20 +157,26 @@ def _section(exercise, tests, mark):
 
 
 def _row(test):
+    """A test as the page shows it: in the table, with a finding of its own, or in a note on several."""
     lines = test.message.split("\n")
     look = " ".join(line[len(LOOK_AT) :] for line in lines if line.startswith(LOOK_AT))
     message = "\n".join(line for line in lines if not line.startswith(LOOK_AT)).strip()
     counted = DIFFER.search(message)
     wrong, size = (int(counted[1]), int(counted[2])) if counted else (0, 0)
-    wants = test.status != v.PASSED and not test.waits
-    if look:
-        look = look[0].upper() + look[1:] + "."
+    lost = test.status != v.PASSED and not test.waits
+    told = lost and bool(message) and not test.hidden and test.status != v.NOT_STARTED
+    note = ""
+    if lost and not told:
+        hidden = test.hidden and test.status in (v.FAILED, v.ERROR)
+        word = WORDS[test.status]
+        note = ("Hidden tests", HIDDEN) if hidden else (word.capitalize(), ADVICE[test.status])
     return {
         "test": test,
         "word": "waits for a person" if test.waits else WORDS[test.status],
-        "wants": wants,
+        "told": told,
+        "note": note,
         "message": message,
-        "look": HIDDEN if test.hidden else look or ADVICE.get(test.status, ""),
+        "look": f"{look[:1].upper()}{look[1:]}." if look else ADVICE.get(test.status, ""),
         "wrong": wrong,
         "size": size if 0 < wrong <= size else 0,
     }
