@@ -104,7 +104,7 @@ def read(module: Module) -> dict[str, Entry]:
 
 def _entry(row) -> Entry:
     _, timestamp, first, last, email, penalty = row
-    stamp = str(timestamp or "").partition(".")[0]
+    stamp = f"{timestamp}".partition(".")[0] + " UTC" if timestamp else ""
     names = (plain.line(each or "") for each in (first, last, email))
     return Entry(stamp, *names, _number(penalty))
 

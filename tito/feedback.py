@@ -25,13 +25,13 @@ WORDS = {
     v.UNDECIDED: "undecided",
     v.SKIPPED: "not run",
 }
-# What to look at where the test's own message does not say.
+# What is said where the test's own message does not say what to look at.
 ADVICE = {
-    v.FAILED: "The first value above that differs: work it out by hand.",
-    v.ERROR: "The last line above: it names what Python could not do, and where.",
+    v.FAILED: "Work out by hand what the title says, on the smallest input you can think of.",
+    v.ERROR: "The code raised an exception that the test did not ask for.",
     v.NOT_STARTED: "The cell still raises NotImplementedError where your code belongs.",
-    v.TIMEOUT: "A loop that does not end, or does far more steps than the exercise asks for.",
-    v.KILLED: "Memory, output or a crash: what grows, and what writes beyond the end of an array.",
+    v.TIMEOUT: "Look for a loop that does not end, or that takes far more steps than were asked for.",
+    v.KILLED: "Look for what grows without end, prints without end, or ends the whole process.",
     v.UNDECIDED: "The machine was too busy to tell. Ask for this test to be run again.",
     v.SKIPPED: "This test was not run.",
 }
@@ -176,7 +176,8 @@ def _row(test):
         "told": told,
         "note": note,
         "message": message,
-        "look": f"{look[:1].upper()}{look[1:]}." if look else ADVICE.get(test.status, ""),
+        "look": look,
+        "advice": ADVICE.get(test.status, ""),
         "wrong": wrong,
         "size": size if 0 < wrong <= size else 0,
     }

@@ -52,7 +52,8 @@ def render(markdown: str) -> str:
     text = FORMULAS.sub(keep, re.sub("[\ue000\ue001]", "", markdown))
     made = mistune.create_markdown(renderer=_Plain(escape=True), plugins=["table"])(text)
     made = re.sub(rf"<p>({KEPT.pattern})</p>", r"\1", made)
-    made = re.sub(r"<(/?)t([hd])(?: [^>]*)?>", r"<\1t\2>", made)  # alignment comes as inline style
+    made = re.sub(r"<td [^>]*>", "<td>", made)  # alignment comes as inline style
+    made = re.sub(r"<th(?: [^>]*)?>", '<th scope="col">', made)
     return KEPT.sub(lambda match: formulas[int(match[1])], made)
 
 
