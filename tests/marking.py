@@ -31,13 +31,13 @@ def tests(first="passed", second="passed", message="", secret=""):
     ]
 
 
-def journal(module, student, cases=None, **more):
+def journal(course_module, name, cases=None, **more):
     """Write a student's journal."""
     cases = tests() if cases is None else cases
     document = {
         "schema": 1,
-        "module": module.name,
-        "student": student,
+        "module": course_module.name,
+        "student": name,
         "ok": True,
         "score": sum(each["points"] for each in cases),
         "max_score": sum(each["max_points"] for each in cases),
@@ -49,7 +49,7 @@ def journal(module, student, cases=None, **more):
         "repairs": [],
         "timestamp": None,
     } | more
-    path = module.course.build / "grades" / module.name / f"{student}.json"
+    path = course_module.course.build / "grades" / course_module.name / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(document), encoding="utf-8")
     return path
@@ -65,7 +65,7 @@ def gradebook(module, students):
     import sys
     from pathlib import Path
 
-    from nbgrader.api import Gradebook
+    from nbgrader.api import Comment, Gradebook
 
     address = module.course.gradebook
     Path(address.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
@@ -94,6 +94,10 @@ def gradebook(module, students):
                 auto, manual, waits = about["grades"][grade.name]
                 grade.auto_score, grade.manual_score = auto, manual
                 grade.needs_manual_grade = waits
+            wanted = dict(about.get("comments", {}))
             for comment in notebook.comments:
-                comment.manual_comment = about.get("comments", {}).get(comment.name)
+                comment.manual_comment = wanted.pop(comment.name, None)
+            for name, words in wanted.items():  # as on a task, which is marked and commented
+                cell = next(each for each in notebook.notebook._base_cells if each.name == name)
+                book.db.add(Comment(cell=cell, notebook=notebook, manual_comment=words))
         book.db.commit()

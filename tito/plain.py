@@ -13,6 +13,10 @@ MARKS = 2  # accents on one letter; hundreds of them paint over the lines above
 FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20\u2212"
 
 
+# A spreadsheet that separates by semicolons cuts a line of commas there, whatever the quotes say.
+CUT = re.compile(rf"(;[\s\"']*)(?=[{re.escape(FORMULA)}])")
+
+
 def text(value, limit: int = 2000, lines: int = 40) -> str:
     """The value as lines that can be shown: no control or direction characters, and not too many."""
     whole = value if isinstance(value, str) else str(value)
@@ -37,7 +41,7 @@ def cell(value, limit: int = 500):
     """A spreadsheet's cell: numbers stay numbers, and text is never a formula."""
     if isinstance(value, (int, float)) or value is None:
         return value
-    words = line(value, limit)
+    words = CUT.sub(r"\1'", line(value, limit))
     return f"'{words}" if words[:1] in FORMULA and words not in ("", "-") else words
 
 

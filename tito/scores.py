@@ -131,5 +131,6 @@ def _cell(value):
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, (int, float)):
-        return int(value) if float(value).is_integer() else round(value, 4)
+        number = round(float(value), 4) + 0.0
+        return int(number) if number.is_integer() else number
     return plain.cell(value)
