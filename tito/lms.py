@@ -34,6 +34,10 @@ KEYS = {
 }
 
 
+class Theirs(str):
+    """A cell of a file that a platform exported: it goes back whole."""
+
+
 def table(form: str, classes: list[Class], roster: Path | None) -> tuple[list[list], list[str]]:
     """The rows for a platform, and the students whose marks found no row in its file."""
     if form != CANVAS and len(classes) != 1:
@@ -150,7 +154,7 @@ def _read(path: Path) -> list[list[str]]:
             f"cannot read {path}: {plain.line(error)}", "name a CSV file in UTF-8"
         ) from None
     width = len(rows[0])
-    return [(row + [""] * width)[:width] for row in rows]
+    return [[Theirs(cell) for cell in (row + [""] * width)[:width]] for row in rows]
 
 
 def _match(form, rows, classes):
@@ -251,7 +255,9 @@ def _fill_moodle(classes, rows):
     grade = header.index("Grade")
     most = header.index("Maximum Grade") if "Maximum Grade" in header else None
     (taken,), without = _match(MOODLE, rows, classes)
-    made = [header]
+    # Comments are not ours: Moodle leaves alone what has no column.
+    kept = [place for place, name in enumerate(header) if name != "Feedback comments"]
+    made = [[header[place] for place in kept]]
     for number, row in enumerate(rows[1:], 1):
         if number in taken:
             stated = row[most] if most is not None else ""
@@ -260,7 +266,7 @@ def _fill_moodle(classes, rows):
             if "," in stated and "." not in stated:  # a site that writes decimal commas
                 score = plain.number(score).replace(".", ",")
             row = [*row[:grade], score, *row[grade + 1 :]]
-        made.append(row)
+        made.append([row[place] for place in kept])
     return made, without
 
 

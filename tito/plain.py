@@ -12,7 +12,6 @@ MARKS = 2  # accents on one letter; hundreds of them paint over the lines above
 # What makes a spreadsheet take a cell for a formula, and their wide forms, which some read alike.
 FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20\u2212"
 
-
 # A spreadsheet that separates by semicolons cuts a line of commas there, whatever the quotes say.
 CUT = re.compile(rf"(;[\s\"']*)(?=[{re.escape(FORMULA)}])")
 
@@ -41,8 +40,14 @@ def cell(value, limit: int = 500):
     """A spreadsheet's cell: numbers stay numbers, and text is never a formula."""
     if isinstance(value, (int, float)) or value is None:
         return value
-    words = CUT.sub(r"\1'", line(value, limit))
-    return f"'{words}" if words[:1] in FORMULA and words not in ("", "-") else words
+    return disarm(line(value, limit))
+
+
+def disarm(words: str) -> str:
+    """The text with an apostrophe before what a spreadsheet would compute."""
+    words = CUT.sub(r"\1'", words)
+    start = words.lstrip("".join(map(chr, range(33))) + "\u00a0\u3000\u200b\ufeff")
+    return f"'{words}" if start[:1] in FORMULA and start not in ("", "-") else words
 
 
 def number(value: float) -> str:

@@ -133,4 +133,4 @@ def _cell(value):
     if isinstance(value, (int, float)):
         number = round(float(value), 4) + 0.0
         return int(number) if number.is_integer() else number
-    return plain.cell(value)
+    return plain.disarm(value) if isinstance(value, lms.Theirs) else plain.cell(value)
