@@ -171,6 +171,19 @@ def test_what_was_asked_comes_from_the_lesson(tiny):
     harmless(text)
 
 
+def test_the_model_answer_of_a_written_question_is_not_shown(tiny):
+    source = tiny.source.read_text(encoding="utf-8")
+    head, mark, tail = source.partition('# %% nbgrader={"grade": false, "grade_id": "double"')
+    lesson = (
+        '# %% [markdown]\nr"""\n## 1. Twice\n\nWhy two?\n"""\n\n'
+        '# %% [markdown] nbgrader={"grade": true, "grade_id": "why", "locked": false, "points": 1, '
+        '"schema_version": 3, "solution": true}\nr"""\nBecause MODEL ANSWER.\n"""\n\n'
+    )
+    tiny.source.write_text(head + lesson + mark + tail, encoding="utf-8")
+    text = one(tiny)
+    assert "Why two?" in text and "MODEL ANSWER" not in text
+
+
 def test_no_word_of_a_hidden_test_is_shown(tiny):
     secret = "SECRET np.empty(0) expected (0,)"
     for status in sorted(feedback.WORDS):
@@ -202,13 +215,16 @@ def test_the_policy_allows_the_one_style_and_nothing_else(tiny):
 @pytest.mark.parametrize("name", sorted(HOSTILE))
 def test_hostile_text_never_becomes_part_of_the_page(tiny, name):
     bad = HOSTILE[name]
-    quiet = Page(one(tiny, "quiet", repairs=["x"], timestamp="x", walls="x"))
+    for student, words in (("quiet", "x"), ("loud", bad)):
+        handed_in = tiny.course.place("submitted") / student / tiny.name
+        handed_in.mkdir(parents=True)
+        (handed_in / "timestamp.txt").write_bytes(words.encode(errors="replace")[:4000])
+    quiet = Page(one(tiny, "quiet", repairs=["x"], walls="x"))
     text = one(
         tiny,
         "loud",
         cases=marking.tests("failed", message=bad),
         repairs=[bad],
-        timestamp=bad,
         walls=bad,
     )
     page = harmless(text)
@@ -289,6 +305,11 @@ def test_pages_are_the_same_to_the_byte_with_and_without_attackers(tiny):
     loud = pages(tiny)
     assert {who: loud[who] for who in quiet} == quiet
     assert pages(tiny) == loud
+
+
+def test_the_time_of_grading_is_not_on_the_page(tiny):
+    times = {one(tiny, timestamp=f"2026-11-2{day}T12:00:00") for day in (1, 2)}
+    assert len(times) == 1 and "2026-11-2" not in times.pop()
 
 
 def test_what_nbgrader_needs_to_release_feedback_lies_beside_the_page(tiny):

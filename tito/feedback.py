@@ -57,7 +57,7 @@ def exercises(module: Module) -> dict[str, Asked]:
     """The exercises of a lesson in its order, by grade_id."""
     section, told, found = "", "", {}
     for cell in records.cells(module):
-        if cell.role == "text":
+        if _is_prose(cell):
             told = cell.source
             headings = re.findall(r"^#{1,3} (.+)$", told, flags=re.MULTILINE)
             section = headings[-1] if headings else section
@@ -66,6 +66,16 @@ def exercises(module: Module) -> dict[str, Asked]:
             found[cell.id] = Asked(cell.id, plain.line(section), Markup(prose.render(body)))
             told = ""
     return found
+
+
+def _is_prose(cell) -> bool:
+    """Whether a cell is text for everybody.
+
+    A text with a grade_id may hold the model answer or the mark scheme of a written question; one
+    without is named by a digest of what it says.
+    """
+    name = hashlib.sha1(f"markdown\n{cell.source}".encode()).hexdigest()[:12]
+    return cell.role == "text" and cell.id.partition("-")[0] == name
 
 
 def page(module: Module, mark: marks.Mark, asked: dict[str, Asked]) -> str:
@@ -102,7 +112,7 @@ def _write_page(folder, module, mark, asked) -> Path:
     path = place / f"{module.notebook.stem}.html"
     write(path, page(module, mark, asked))
     for name in COMPANIONS:
-        text = _companion(module, mark.student, name)
+        text = marks.beside(module, mark.student, name)
         if text is not None:
             write(place / name, text)
     return path
@@ -120,15 +130,6 @@ def _among(found: marks.Class, wanted: tuple[str, ...]) -> list[marks.Mark]:
         return found.marks
     found.failed = [(name, why) for name, why in found.failed if name in wanted]
     return [known[name] for name in dict.fromkeys(wanted) if name in known]
-
-
-def _companion(module, student, name) -> str | None:
-    for step in ("autograded", "submitted"):
-        path = module.course.place(step) / student / module.name / name
-        # A student may have sent a link to somebody else's file.
-        if path.is_file() and not path.is_symlink() and path.stat().st_size < 4096:
-            return path.read_text(encoding="utf-8", errors="replace")
-    return None
 
 
 def _sections(mark, asked):

@@ -118,6 +118,19 @@ def read_some(module: Module) -> Class:
     raise TitoError(f"nobody's {module.name} is graded", f"tito grade {module.topic}")
 
 
+def beside(module: Module, student: str, name: str) -> str | None:
+    """A small file that nbgrader keeps beside a hand-in, if there is one."""
+    for step in ("autograded", "submitted"):
+        path = module.course.place(step) / student / module.name / name
+        try:
+            # A student may have sent a link to somebody else's file.
+            if path.is_file() and not path.is_symlink() and path.stat().st_size < 4096:
+                return path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+    return None
+
+
 def complaint(failed: list[tuple[str, str]], what: str) -> TitoError:
     """One error for all that went wrong with single students."""
     shown = "; ".join(f"{plain.line(who, 60)}: {plain.line(why)}" for who, why in failed[:3])
@@ -220,7 +233,8 @@ def _journal(module, path: Path, cells) -> Mark:
             student=student,
             source=JOURNAL,
             tests=tests,
-            timestamp=plain.line(found.get("timestamp") or "", 40),
+            # The journal's own time is that of grading, which is no matter of the student's.
+            timestamp=plain.line(beside(module, student, "timestamp.txt") or "", 40),
             repairs=tuple(plain.line(each) for each in repairs[:50]),
             walls=plain.line(found.get("walls") or "", 20),
         )
