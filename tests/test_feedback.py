@@ -14,6 +14,8 @@ from pathlib import Path
 
 import marking
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tito import feedback, marks, plain, prose
 
@@ -94,7 +96,7 @@ class Page(HTMLParser):
 
     @property
     def skeleton(self):
-        return [(tag, tuple(name for name, _ in given)) for tag, given in self.elements]
+        return [(tag, tuple(name for name, _ in pairs)) for tag, pairs in self.elements]
 
 
 def pages(module, *students):
@@ -112,9 +114,9 @@ def one(module, student="ada", **more):
 
 def harmless(text):
     page = Page(text)
-    for tag, given in page.elements:
+    for tag, pairs in page.elements:
         assert tag in ELEMENTS
-        for name, value in given:
+        for name, value in pairs:
             assert name in ATTRIBUTES and not name.startswith("on")
             if name == "href":
                 assert re.fullmatch(r"#e\d+|https?://[^\s\"'<>]+", value)
@@ -254,6 +256,19 @@ def test_hostile_students_are_refused_or_shown_as_text(tiny, name):
     for path in written.values():
         assert path.is_relative_to(tiny.course.place("feedback"))
         harmless(path.read_text(encoding="utf-8"))
+
+
+@given(st.text(), st.text(alphabet="<>&\"'`=/!-{}%# \n\x00\x1bscript"))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # the course is only read
+def test_no_text_changes_the_elements_of_a_page(tiny, one, other):
+    asked, texts = feedback.exercises(tiny), []
+    for message in ("x", one + other + one):
+        test = marks.Test(
+            "a", plain.line(message), "double", 0.0, 1.0, False, "error", "m" + plain.text(message)
+        )
+        mark = marks.Mark(tiny.name, "ada", marks.JOURNAL, (test,), repairs=(plain.line(message),))
+        texts.append(feedback.page(tiny, mark, asked))
+    assert harmless(texts[0]).skeleton == harmless(texts[1]).skeleton
 
 
 def test_ten_megabytes_make_no_larger_a_page_than_two_kilobytes(tiny):

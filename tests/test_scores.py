@@ -10,6 +10,8 @@ import sys
 
 import marking
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tito import items, lms, marks, plain, scores
 from tito.course import TitoError
@@ -138,6 +140,16 @@ def test_no_cell_is_a_formula_whatever_the_delimiter(tiny, bad):
                     )
                     if cell.startswith(("+", "-")):
                         float(cell)
+
+
+@given(st.text(alphabet=st.one_of(st.sampled_from("=+-@;,\"' \t\r\n\x00\uff1d"), st.characters())))
+def test_no_text_makes_a_formula(words):
+    cell = plain.cell(words)
+    assert cell == "-" or not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d"))
+    assert rows(scores.text([["first", words, 1], ["x", "y", 2]])) == [
+        ["first", cell, "1"],
+        ["x", "y", "2"],
+    ]
 
 
 def test_numbers_stay_numbers(tiny):

@@ -357,7 +357,7 @@ def feedback(course, modules, students, output, as_json):
     for student, path in pages.write_pages(folder, found, students):
         written.append({"student": student, "path": str(path)})
         if not as_json:
-            click.echo(os.path.relpath(path))
+            click.echo(path if output else os.path.relpath(path))
     if as_json:
         failed = [{"student": who, "error": why} for who, why in found.failed]
         document = {"schema": 1, "module": modules[0].name, "pages": written, "failed": failed}
