@@ -330,6 +330,33 @@ def collect(context, words, also, as_json):
 
 
 @main.command()
+@click.pass_context
+def doctor(context):
+    """Check the environment; every finding has its fix."""
+    from tito import doctor
+
+    worst = PASSED
+    for finding in doctor.examine(context.obj()):
+        click.echo(f"{finding.level:8}{finding.text}")
+        if finding.fix:
+            click.echo(f"        fix: {finding.fix}")
+        if finding.level == "broken":
+            worst = BROKEN
+    sys.exit(worst)
+
+
+@main.command()
+@takes_modules
+@click.option("--no-browser", is_flag=True, help="Start the server and print its address.")
+def notebook(course, modules, no_browser):
+    """Open a module in JupyterLab."""
+    from tito import server
+
+    module = _one(modules, "notebook")
+    sys.exit(server.serve(module, browser=not no_browser))
+
+
+@main.command()
 @takes_modules
 @click.option(
     "--student", "-s", "students", multiple=True, metavar="ID", help="Only this student's page."
@@ -411,30 +438,3 @@ def scores(course, modules, form, roster, tests, output, as_json):
         raise marks.complaint(failed, "marks")
     if without:
         raise marks.unmatched(without)
-
-
-@main.command()
-@click.pass_context
-def doctor(context):
-    """Check the environment; every finding has its fix."""
-    from tito import doctor
-
-    worst = PASSED
-    for finding in doctor.examine(context.obj()):
-        click.echo(f"{finding.level:8}{finding.text}")
-        if finding.fix:
-            click.echo(f"        fix: {finding.fix}")
-        if finding.level == "broken":
-            worst = BROKEN
-    sys.exit(worst)
-
-
-@main.command()
-@takes_modules
-@click.option("--no-browser", is_flag=True, help="Start the server and print its address.")
-def notebook(course, modules, no_browser):
-    """Open a module in JupyterLab."""
-    from tito import server
-
-    module = _one(modules, "notebook")
-    sys.exit(server.serve(module, browser=not no_browser))
