@@ -16,7 +16,8 @@ c.CourseDirectory.release_directory = nbgrader["release_directory"]
 c.CourseDirectory.submitted_directory = nbgrader["submitted_directory"]
 c.CourseDirectory.autograded_directory = nbgrader["autograded_directory"]
 c.CourseDirectory.feedback_directory = nbgrader["feedback_directory"]
-c.CourseDirectory.db_url = f"sqlite:///{root / nbgrader['gradebook']}"
+gradebook = nbgrader["gradebook"]  # a file, or the address of a database server
+c.CourseDirectory.db_url = gradebook if "://" in gradebook else f"sqlite:///{root / gradebook}"
 # Whatever lies beside a notebook is copied to students, so the source and the authors' data are left out.
 c.CourseDirectory.ignore = [
     ".ipynb_checkpoints",
@@ -26,4 +27,5 @@ c.CourseDirectory.ignore = [
     "jupytext.toml",
     "variants.yaml",
 ]
-(root / nbgrader["gradebook"]).parent.mkdir(parents=True, exist_ok=True)
+if "://" not in gradebook:
+    (root / gradebook).parent.mkdir(parents=True, exist_ok=True)

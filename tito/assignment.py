@@ -1,19 +1,37 @@
 """What students are given: the notebook without solutions and hidden tests, and proof that none is left."""
 
 import copy
+import logging
 import re
+
+from nbformat import NotebookNode
 
 from tito import lesson
 from tito.course import TitoError, one_line
 
-# Shorter lines (a return, an else) stand in any program and prove nothing.
-TELLING = 16
+# Shorter lines (a return, an else) stand in any program and prove nothing, and so do fewer of them.
+TELLING, WHOLE = 16, 4
+MARKERS = (
+    lesson.BEGIN_SOLUTION,
+    lesson.END_SOLUTION,
+    lesson.BEGIN_HIDDEN,
+    lesson.END_HIDDEN,
+    lesson.BEGIN_MARKS,
+    lesson.END_MARKS,
+)
+
+QUIET = logging.Logger("nbgrader", logging.CRITICAL + 1)  # what it says is said here, on one line
 
 
-def student_version(notebook):
-    """The notebook as nbgrader releases it: stubs, visible tests, locked cells, checksums."""
+def student_version(notebook, record=None):
+    """The notebook as nbgrader releases it: stubs, visible tests, locked cells, checksums.
+
+    `record` is called with the notebook as the gradebook keeps it: solutions cleared, hidden tests in place.
+    """
     from nbgrader.preprocessors import (
+        CheckCellMetadata,
         ClearHiddenTests,
+        ClearMarkScheme,
         ClearOutput,
         ClearSolutions,
         ComputeChecksums,
@@ -21,29 +39,94 @@ def student_version(notebook):
     )
 
     released = copy.deepcopy(notebook)
-    released.metadata.pop("jupytext", None)
-    for step in (LockCells, ClearSolutions, ClearOutput, ClearHiddenTests, ComputeChecksums):
-        try:
-            released, _ = step().preprocess(released, {})
-        except (RuntimeError, ValueError) as error:
-            raise TitoError(
-                f"nbgrader cannot release this: {one_line(error)}", "tito check"
-            ) from None
+    _strip_metadata(released)
+    _preprocess(released, LockCells, ClearSolutions, ClearOutput)
+    _preprocess(released, CheckCellMetadata, ComputeChecksums)
+    if record:
+        record(copy.deepcopy(released))
+    _preprocess(released, ClearHiddenTests, ClearMarkScheme)
+    for cell in released.cells:
+        cell.source = cell.source.rstrip()  # a percent file does not keep the last line end
+    _preprocess(released, ComputeChecksums, CheckCellMetadata)
     return released
 
 
-def leaks(notebook, released) -> list[str]:
-    """Lines of solutions and hidden tests that a released notebook still shows."""
-    text = "\n".join(cell.source for cell in released.cells)
-    found = [marker for marker in (lesson.BEGIN_SOLUTION, lesson.BEGIN_HIDDEN) if marker in text]
-    shown = {" ".join(line.split()) for line in text.split("\n")}
-    public = {" ".join(line.split()) for cell in notebook.cells for line in _visible(cell.source)}
+def _strip_metadata(notebook):
+    """Leave the kernel's name and nbgrader's marks; pairing would bring the solutions back."""
+    notebook.metadata = NotebookNode(
+        {key: notebook.metadata[key] for key in ("kernelspec",) if key in notebook.metadata}
+    )
     for cell in notebook.cells:
-        for line in _secret(cell.source):
-            words = " ".join(line.split())
-            if len(words) >= TELLING and words in shown and words not in public:
-                found.append(words)
+        cell.metadata = NotebookNode({k: v for k, v in cell.metadata.items() if k == "nbgrader"})
+
+
+def _preprocess(notebook, *steps):
+    from nbgrader.nbgraderformat.common import SchemaMismatchError, ValidationError
+
+    for step in steps:
+        try:
+            step(log=QUIET).preprocess(notebook, {})
+        except (RuntimeError, ValueError, ValidationError, SchemaMismatchError) as error:
+            raise TitoError(
+                f"nbgrader cannot release this: {one_line(error)}", "tito check"
+            ) from None
+
+
+def leaks(notebook, released, known=()) -> list[str]:
+    """Lines of solutions and hidden tests that a released notebook still shows; see `secrets`."""
+    text = "\n".join(cell.source for cell in released.cells)
+    return shown(text, secrets(notebook, known))
+
+
+def secrets(notebook, known=()) -> set[str]:
+    """The telling lines that students must not be given, each with its spaces evened out.
+
+    They are those of solutions, hidden tests and mark schemes, and of `known` solutions (texts of cells), unless
+    they also stand in what the author shows.
+    """
+    public = {_even(line) for cell in notebook.cells for line in _visible(cell.source)}
+    secret = [line for cell in notebook.cells for line in _secret(cell.source)]
+    secret += [line for text in known for line in text.split("\n")]
+    words = {_even(line) for line in secret}
+    return {line for line in words - public if len(line) >= TELLING}
+
+
+def shown(text: str, secret: set[str]) -> list[str]:
+    """What a text of a release shows that it must not: markers, and secret lines."""
+    found = [marker for marker in MARKERS if marker in text]
+    lines = dict.fromkeys(_even(line) for line in text.split("\n"))
+    return found + [line for line in lines if line in secret and line not in MARKERS]
+
+
+def without_markers(text: str) -> str:
+    """A package file of an earlier module, which students are given solved, without its markers."""
+    return "".join(line for line in text.splitlines(True) if line.strip() not in MARKERS)
+
+
+def copied(text: str, answers: list[str]) -> list[str]:
+    """The first line of each answer that stands whole in a text that is given to students."""
+    lines = "\n".join(_telling(text))
+    found = []
+    for answer in answers:
+        body = _telling(answer)
+        if len(body) >= WHOLE and f"\n{chr(10).join(body)}\n" in f"\n{lines}\n":
+            found.append(body[0])
     return found
+
+
+def answers(notebook) -> list[str]:
+    """The solutions and hidden tests of a notebook, each as one text."""
+    found = ["\n".join(_secret(cell.source)) for cell in notebook.cells]
+    return [text for text in found if text.strip()]
+
+
+def _telling(text):
+    lines = [_even(line) for line in text.split("\n")]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _even(line):
+    return " ".join(line.split())
 
 
 def _regions(source: str):
@@ -51,10 +134,8 @@ def _regions(source: str):
     inside = False
     for line in source.split("\n"):
         mark = line.strip()
-        if mark in (lesson.BEGIN_SOLUTION, lesson.BEGIN_HIDDEN):
-            inside = True
-        elif mark in (lesson.END_SOLUTION, lesson.END_HIDDEN):
-            inside = False
+        if mark in MARKERS:
+            inside = mark in MARKERS[::2]
         else:
             yield line, inside
 

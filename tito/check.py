@@ -38,10 +38,13 @@ def run(module: Module, *, variants: bool = True) -> Iterator[Finding]:
         ("the package file is stale: tito export" if stale else "the package file is current"),
         not stale,
     )
-    yield from _release(module, notebook, cells)
+    known, fault = _known(module, cells)
+    if fault:
+        yield fault, False
+    yield from _release(module, notebook, cells, [each.source for each in known])
     yield from _names(module, cells)
-    if variants:
-        yield from _variants(module, cells)
+    if variants and not fault:
+        yield from _variants(module, cells, known)
 
 
 def _exercises(cells):
@@ -59,7 +62,14 @@ def _exercises(cells):
     yield f"{len(exercises)} exercises, {len(tests)} tests, {points:g} points", bool(exercises)
 
 
-def _release(module, notebook, cells):
+def _known(module, cells):
+    try:
+        return variants.load(module, cells), ""
+    except TitoError as error:
+        return [], f"{error}; {error.hint}"
+
+
+def _release(module, notebook, cells, known):
     solved = list(_judge(module, cells))
     lost = [each for each in solved if each.status != v.PASSED]
     for each in lost:
@@ -67,7 +77,7 @@ def _release(module, notebook, cells):
     if not lost:
         yield "the solution earns every point", True
     released = assignment.student_version(notebook)
-    leaks = assignment.leaks(notebook, released)
+    leaks = assignment.leaks(notebook, released, known)
     for line in leaks:
         yield f"the release shows: {line}", False
     if not leaks:
@@ -88,12 +98,7 @@ def _judge(module, cells, answers=None, only=None):
     return supervisor.run(job.make(module, cells, testing.scratch(module), answers, only))
 
 
-def _variants(module, cells):
-    try:
-        known = variants.load(module, cells)
-    except TitoError as error:
-        yield f"{error}; {error.hint}", False
-        return
+def _variants(module, cells, known):
     heart = module.about.get("variants", {"wrong": 3, "right": 1})
     for name in (cell.id for cell in cells if cell.role == "solution"):
         for kind, least in heart.items():

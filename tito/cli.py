@@ -16,6 +16,7 @@ click.rich_click.COMMAND_GROUPS = {
     "tito": [
         {"name": "Learn", "commands": ["test", "status", "bench", "notebook"]},
         {"name": "Build", "commands": ["export", "check", "doctor"]},
+        {"name": "Teach", "commands": ["release", "collect", "feedback", "scores"]},
     ]
 }
 
@@ -102,6 +103,16 @@ def takes_modules(function):
         return context.invoke(function, course, modules, **options)
 
     return command
+
+
+def _one(modules, command):
+    if len(modules) != 1:
+        raise TitoError(
+            f"{len(modules)} modules named",
+            f"name one, as in tito {command} kernels",
+            courses.USAGE,
+        )
+    return modules[0]
 
 
 def _some(modules):
@@ -192,13 +203,10 @@ def bench(course, modules, as_json):
     from tito import bench as benching
     from tito import testing
 
-    if len(modules) != 1:
-        raise TitoError(
-            f"{len(modules)} modules named", "name one, as in tito bench kernels", courses.USAGE
-        )
-    if modules[0].topic in benching.LADDERS:
-        testing.export(modules[0])
-    document = benching.run(modules[0], functools.partial(click.echo, err=True))
+    module = _one(modules, "bench")
+    if module.topic in benching.LADDERS:
+        testing.export(module)
+    document = benching.run(module, functools.partial(click.echo, err=True))
     click.echo(json.dumps(document, indent=2) if as_json else benching.text(document))
     sys.exit(benching.code(document))
 
@@ -242,6 +250,86 @@ def check(course, modules, quick):
 
 
 @main.command()
+@takes_modules
+@click.option(
+    "--output",
+    metavar="DIR",
+    type=click.Path(path_type=courses.Path),
+    help="The folder to write, when it is not the one that settings.ini names.",
+)
+@click.option(
+    "--answers",
+    metavar="FOLDER",
+    type=click.Path(path_type=courses.Path),
+    help="For students: bring the answers of an earlier copy into this one.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def release(course, modules, output, answers, as_json):
+    """Write the folder that students are given: no answers, no hidden tests, ready to install."""
+    from tito import collect, release
+
+    module = _one(modules, "release")
+    if answers:
+        taken = collect.bring_over(module, answers)
+        said = {"schema": 1, "module": module.name} | collect.summary(taken)
+        click.echo(
+            json.dumps(said, indent=2) if as_json else "\n".join(collect.brought_over(taken))
+        )
+        return
+    made = release.make(module, output)
+    if as_json:
+        said = {"schema": 1, "module": module.name} | vars(made)
+        click.echo(json.dumps(said, indent=2, default=str))
+        return
+    state = "" if made.new else " (unchanged)"
+    click.echo(f"release {made.number}{state}: {made.points:g} points, {made.files} files")
+    if made.backup:
+        click.echo(f"kept what was there: {os.path.relpath(made.backup)}")
+    click.echo(os.path.relpath(made.path))
+
+
+@main.command()
+@click.argument("words", metavar="[MODULE] PATH", nargs=-1, shell_complete=_complete)
+@click.option("--module", "-m", "also", metavar="MODULE", help="The same as the argument.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def collect(context, words, also, as_json):
+    """Take in what students sent: a folder, a zip or a tar archive, as Canvas, Moodle or Gradescope name it.
+
+    PATH holds a folder for each student, or the names that a learning platform gives. What can be
+    repaired is repaired, and said; nothing that was sent is lost.
+    """
+    from tito import collect
+
+    named = [also, *words] if also else list(words)
+    if len(named) != 2:
+        raise TitoError(
+            "one module and one path are needed",
+            "as in tito collect kernels submissions.zip",
+            courses.USAGE,
+        )
+    module, path = context.obj().module(named[0]), courses.Path(named[1])
+    taken, stray = collect.collect(
+        module, path, lambda each: click.echo("\n".join(collect.sentences(each)), err=as_json)
+    )
+    failed = [each for each in taken if each.state == "refused"]
+    if as_json:
+        document = {"schema": 1, "module": module.name}
+        document["students"] = [collect.summary(each) for each in taken if each not in failed]
+        document["failed"] = [{"student": e.student, "error": e.error} for e in failed]
+        click.echo(json.dumps(document | {"stray": stray}, indent=2))
+    for line in stray:
+        click.echo(f"not taken in: {line}", err=as_json)
+    if failed or stray:
+        raise TitoError(
+            f"{len(failed)} of {len(taken)} students could not be taken in, {len(stray)} files "
+            "belong to nobody",
+            "the lines above name each; ask for them again and collect once more",
+            FAILED,
+        )
+
+
+@main.command()
 @click.pass_context
 def doctor(context):
     """Check the environment; every finding has its fix."""
@@ -264,8 +352,89 @@ def notebook(course, modules, no_browser):
     """Open a module in JupyterLab."""
     from tito import server
 
+    module = _one(modules, "notebook")
+    sys.exit(server.serve(module, browser=not no_browser))
+
+
+@main.command()
+@takes_modules
+@click.option(
+    "--student", "-s", "students", multiple=True, metavar="ID", help="Only this student's page."
+)
+@click.option(
+    "--output", type=click.Path(file_okay=False), metavar="DIR", help="Write the pages there."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def feedback(course, modules, students, output, as_json):
+    """Write a page for each student who was graded: what passed, what failed and why.
+
+    A page is one HTML file that needs nothing else, STUDENT/MODULE/NOTEBOOK.html in nbgrader's feedback folder,
+    where nbgrader release_feedback finds it.
+    """
+    from tito import feedback as pages
+    from tito import marks
+
     if len(modules) != 1:
         raise TitoError(
-            f"{len(modules)} modules named", "name one, as in tito notebook kernels", courses.USAGE
+            f"{len(modules)} modules named", "name one, as in tito feedback kernels", courses.USAGE
         )
-    sys.exit(server.serve(modules[0], browser=not no_browser))
+    folder = courses.Path(output) if output else course.place("feedback")
+    found = marks.read_some(modules[0])
+    written = []
+    for student, path in pages.write_pages(folder, found, students):
+        written.append({"student": student, "path": str(path)})
+        if not as_json:
+            click.echo(path if output else os.path.relpath(path))
+    if as_json:
+        failed = [{"student": who, "error": why} for who, why in found.failed]
+        document = {"schema": 1, "module": modules[0].name, "pages": written, "failed": failed}
+        click.echo(json.dumps(document, indent=2))
+    click.echo(found.source, err=True)
+    if found.failed:
+        raise marks.complaint(found.failed, "page")
+
+
+@main.command()
+@takes_modules
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "canvas", "moodle", "gradescope", "json"]),
+    default="csv",
+    help="Whose columns; csv and json are our own.",
+)
+@click.option(
+    "--roster",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="The file that Canvas, Moodle or Gradescope exported: its rows, with the marks filled in.",
+)
+@click.option("--tests", is_flag=True, help="How each test fared instead: failed, discrimination.")
+@click.option("--output", type=click.Path(dir_okay=False), metavar="FILE", help="Write it there.")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+def scores(course, modules, form, roster, tests, output, as_json):
+    """Print the marks: the gradebook's, with manual grades and late penalties, or else tito grade's.
+
+    With --tests, one row a test. Discrimination is the point-biserial correlation of the test with the
+    score in all other tests; a test near or below 0 does not tell who knows the rest.
+    """
+    from tito import marks
+    from tito import scores as tables
+
+    form = "json" if as_json else form
+    classes = [marks.read_some(modules[0])] if len(modules) == 1 else []
+    classes = classes or [marks.read(module) for module in modules or course.modules]
+    classes = [found for found in classes if found.marks or found.failed]
+    text, without = tables.made(form, classes, tests, roster and courses.Path(roster))
+    if output:
+        kept = tables.save(courses.Path(output), text)
+        click.echo(output if kept is None else f"{output} (the one before: {kept.name})", err=True)
+    else:
+        click.echo(text, nl=False)
+    for found in classes:
+        click.echo(found.source, err=True)
+    failed = [each for found in classes for each in found.failed]
+    if failed:
+        raise marks.complaint(failed, "marks")
+    if without:
+        raise marks.unmatched(without)

@@ -1,5 +1,7 @@
 """The course on disk: where it is, which modules it has, and mistakes the reader can mend."""
 
+import hashlib
+import json
 import os
 import re
 from dataclasses import dataclass
@@ -8,6 +10,10 @@ from pathlib import Path
 
 # Imports that few commands need stand where they are used: `tito --version` must stay quick.
 PASSED, FAILED, USAGE, BROKEN, UNDECIDED, BUG = 0, 1, 2, 3, 4, 70
+MODULE_NAME = r"\d\d_[a-z][a-z0-9_]*"
+RELEASE = (
+    "release.json"  # in the root of a student's copy: which module, which release, which files
+)
 
 
 class TitoError(Exception):
@@ -36,7 +42,7 @@ class Module:
 
     @property
     def folder(self) -> Path:
-        return self.course.source / self.name
+        return self.course.root if self.course.release else self.course.source / self.name
 
     @property
     def notebook(self) -> Path:
@@ -44,9 +50,11 @@ class Module:
 
     @property
     def source(self) -> Path:
-        """The percent source; a student may hold the notebook alone."""
+        """The percent source; a student may hold the notebook alone, or work in it and leave the source."""
         source = self.folder / f"{self.topic}_dev.py"
-        return self.notebook if not source.exists() and self.notebook.exists() else source
+        if self.notebook.exists() and (not source.exists() or self.course.is_as_released(source)):
+            return self.notebook
+        return source
 
     @property
     def package(self) -> Path:
@@ -116,9 +124,58 @@ class Course:
     def build(self) -> Path:
         return self.root / "build"
 
+    def place(self, step: str) -> Path:
+        """nbgrader's folder of a step: release, submitted, autograded or feedback."""
+        return self.root / self._nbgrader(f"{step}_directory")
+
+    @property
+    def gradebook(self) -> str:
+        """The address of nbgrader's database."""
+        named = self._nbgrader("gradebook")
+        return named if "://" in named else f"sqlite:///{self.root / named}"
+
+    @property
+    def course_id(self) -> str:
+        return self._nbgrader("course_id")
+
+    def _nbgrader(self, key: str) -> str:
+        try:
+            return self.settings["nbgrader"][key]
+        except KeyError:
+            raise TitoError(
+                f"{self.root / 'settings.ini'} does not set {key} under [nbgrader]",
+                "restore it from git",
+            ) from None
+
+    @cached_property
+    def release(self) -> dict | None:
+        """What release.json says where the course is the copy of one module that a student was given."""
+        path = self.root / RELEASE
+        if not path.exists():
+            return None
+        try:
+            release = json.loads(path.read_text(encoding="utf-8"))
+            if not re.fullmatch(MODULE_NAME, release["module"]):
+                raise ValueError(f"no module {release['module']!r}")
+            dict(release["files"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TitoError(
+                f"cannot read {path}: {one_line(error)}", "take it from the release again"
+            ) from None
+        return release
+
+    def is_as_released(self, path: Path) -> bool:
+        """Whether a file is still what the student was given."""
+        if not self.release:
+            return False
+        given = self.release["files"].get(path.relative_to(self.root).as_posix())
+        return given is not None and path.is_file() and given == digest(path.read_bytes())
+
     @cached_property
     def modules(self) -> list[Module]:
         """The modules in the order of nbdev.yaml; those it does not list follow by number."""
+        if self.release:
+            return [Module(self, self.release["module"])]
         if not self.source.is_dir():
             raise TitoError(
                 f"no folder {self.source}",
@@ -127,7 +184,7 @@ class Course:
         found = {
             folder.name: Module(self, folder.name)
             for folder in sorted(self.source.iterdir())
-            if folder.is_dir() and re.fullmatch(r"\d\d_[a-z][a-z0-9_]*", folder.name)
+            if folder.is_dir() and re.fullmatch(MODULE_NAME, folder.name)
         }
         site = self.root / "nbdev.yaml"
         listed = (read_yaml(site).get("pages") or []) if site.exists() else []
@@ -173,7 +230,9 @@ def find(start: str | Path | None = None) -> Course:
     named = start or os.environ.get("TITO_COURSE")
     here = Path(named or Path.cwd()).resolve()
     for folder in (here, *here.parents):
-        if (folder / "settings.ini").is_file() and (folder / "modules").is_dir():
+        if (folder / "settings.ini").is_file() and (
+            (folder / "modules").is_dir() or (folder / RELEASE).is_file()
+        ):
             return Course(folder)
         if named:
             break
@@ -197,6 +256,11 @@ def read_yaml(path: Path) -> dict:
     return content or {}
 
 
+def digest(data: bytes) -> str:
+    """The SHA-256 of some bytes, in hexadecimal; line ends of Windows count as plain ones."""
+    return hashlib.sha256(data.replace(b"\r\n", b"\n")).hexdigest()
+
+
 def write(path: Path, text: str) -> None:
     """Write a whole file or nothing: to a temporary file beside it, then in its place."""
     import tempfile
@@ -207,7 +271,7 @@ def write(path: Path, text: str) -> None:
         try:
             with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
-            mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+            mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~umask()
             os.chmod(name, mode)
             os.replace(name, path)
         except BaseException:
@@ -219,7 +283,8 @@ def write(path: Path, text: str) -> None:
         ) from None
 
 
-def _umask() -> int:
+def umask() -> int:
+    """The permissions that new files do not get."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

@@ -67,7 +67,7 @@ def _run_nbdev(module: Module, notebook) -> str:
     with tempfile.TemporaryDirectory(prefix="tito-export-") as scratch:
         folder = Path(scratch) / module.folder.relative_to(root)
         library = Path(scratch) / module.course.library.relative_to(root)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         path = folder / module.notebook.name
         nbformat.write(notebook, path)
         try:

@@ -1,0 +1,99 @@
+"""Whole folders: locked while they are worked on, replaced at once, and never lost."""
+
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tito.course import TitoError
+
+# What running and opening a copy leaves behind; nobody wrote it.
+LEFT_BEHIND = ("build", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".venv")
+
+
+@contextlib.contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold a lock file; whoever comes second waits."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "a+b")
+    except OSError as error:
+        raise TitoError(f"cannot write {path}: {error.strerror}", "mend the permissions") from None
+    with file:
+        if os.name == "nt":
+            import msvcrt
+
+            file.seek(0)
+            while True:
+                with contextlib.suppress(OSError):
+                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+                    break
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def replace(new: Path, target: Path, keep: bool) -> Path | None:
+    """Put a folder in the place of another; with `keep` the old one stays beside it, and its path is returned.
+
+    A run that is killed half-way leaves the old folder under the name that `recover` knows.
+    """
+    old = _aside(target)
+    try:
+        if target.exists():
+            target.rename(old)
+        try:
+            new.rename(target)
+        except OSError:
+            if old.exists():
+                old.rename(target)
+            raise
+        if not old.exists():
+            return None
+        if not keep:
+            shutil.rmtree(old, ignore_errors=True)
+            return None
+        kept = free(target.with_name(f"{target.name}.{time.strftime('%Y%m%d-%H%M%S')}"))
+        old.rename(kept)
+        return kept
+    except OSError as error:
+        raise TitoError(
+            f"cannot write {target}: {error.strerror}", "free space or mend the permissions"
+        ) from None
+
+
+def recover(target: Path) -> None:
+    """Bring back a folder that a killed run had moved aside."""
+    old = _aside(target)
+    if old.exists():
+        kept = target if not target.exists() else free(target.with_name(f"{target.name}.earlier"))
+        old.rename(kept)
+
+
+def free(path: Path) -> Path:
+    """The path itself, or the same with a number, whichever does not exist."""
+    candidate, number = path, 1
+    while candidate.exists() or candidate.is_symlink():
+        number += 1
+        candidate = path.with_name(f"{path.name}-{number}")
+    return candidate
+
+
+def written(folder: Path) -> set[str]:
+    """The files of a folder that somebody wrote, with / between names."""
+    found = set()
+    for place, folders, files in os.walk(folder):
+        folders[:] = [
+            name for name in folders if name not in LEFT_BEHIND and not name.endswith(".egg-info")
+        ]
+        links = [name for name in folders if (Path(place) / name).is_symlink()]
+        found |= {(Path(place) / name).relative_to(folder).as_posix() for name in files + links}
+    return found
+
+
+def _aside(target: Path) -> Path:
+    return target.with_name(f".{target.name}.old")

@@ -1,0 +1,58 @@
+"""nbgrader's database knows the assignment: its notebook, its cells, their points."""
+
+import os
+import sys
+import warnings
+from pathlib import Path
+
+from tito import folders
+from tito.assignment import QUIET
+from tito.course import Module, TitoError, one_line
+
+
+def keep(module: Module, notebook) -> None:
+    """Enter a module's cells, as `nbgrader generate_assignment` does.
+
+    `notebook` has its solutions cleared and its hidden tests in place, which is what nbgrader puts back
+    into a submission before it runs it.
+    """
+    from nbgrader.api import Gradebook
+    from nbgrader.preprocessors import SaveCells
+    from sqlalchemy.exc import SQLAlchemyError
+
+    course = module.course
+    file = Path(course.gradebook.removeprefix("sqlite:///"))
+    names = {"notebook": module.notebook.stem, "assignment": module.name}
+    with folders.lock(course.build / "gradebook.lock"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # SQLAlchemy's, about nbgrader's own tables
+        is_new = course.gradebook.startswith("sqlite:///") and not file.exists()
+        try:
+            if is_new:
+                file.parent.mkdir(parents=True, exist_ok=True)
+            _find_alembic()
+            with Gradebook(course.gradebook, course.course_id) as book:
+                book.update_or_create_assignment(module.name)
+            SaveCells(log=QUIET).preprocess(
+                notebook, {"nbgrader": names | {"db_url": course.gradebook, "student": "."}}
+            )
+        except (SQLAlchemyError, OSError) as error:
+            if is_new:
+                file.unlink(missing_ok=True)
+            raise TitoError(
+                f"cannot write the gradebook {course.gradebook}: {one_line(error)[:200]}",
+                "free space, mend the permissions, or mend gradebook in settings.ini",
+            ) from None
+        except RuntimeError as error:  # cells came or went after work was taken in
+            raise TitoError(
+                f"the gradebook refuses this release: {one_line(error)}",
+                "keep the grade_ids that were released, or start afresh with: "
+                f"nbgrader db assignment remove {module.name}",
+            ) from None
+
+
+def _find_alembic() -> None:
+    """nbgrader starts this program by name when it makes a database."""
+    beside = os.path.dirname(sys.executable)
+    path = os.environ.get("PATH", "")
+    if beside not in path.split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join([beside, path])
