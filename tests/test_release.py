@@ -393,7 +393,7 @@ def test_earlier_modules_go_along_solved(second, module):
 
 def test_a_later_module_cannot_go_along(second, module):
     change(module, "import numpy as np", "import numpy as np\nfrom tinytorch.core import more")
-    with pytest.raises(TitoError, match="imports core.more, which is module 2"):
+    with pytest.raises(TitoError, match=r"imports core\.more, which is module 2"):
         release.make(Course(module.course.root).module("tiny"))
 
 

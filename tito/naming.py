@@ -20,7 +20,7 @@ WRAPPERS = ("submitted", "submissions")
 NOT_A_STUDENTS = ("__MACOSX", "__pycache__", "tito", "tinytorch", "build", "site-packages")
 STUDENT = re.compile(r"[^\W_](?:[\w.@-]{0,62}[\w-])?")
 RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
-NESTING = 60  # of a metadata file's indentation and brackets
+NESTING = 60  # of a metadata file
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _unwrapped(paths, module, archive):
     """The paths without the folders that hold the whole class."""
     while paths and all(len(parts) > 2 and parts[0] == paths[0][0] for parts in paths):
         below = {parts[1] for parts in paths} - {module.name, module.topic}
-        if paths[0][0] not in (*WRAPPERS, archive) and (not archive or len(below) < 2):
+        if paths[0][0] not in (*WRAPPERS, archive) and len(below) < 2:
             break
         paths = [parts[1:] for parts in paths]
     if archive and paths and all(len(p) == 2 and p[0] == paths[0][0] for p in paths):
@@ -163,13 +163,15 @@ def _yaml(entry):
     import yaml
 
     text = entry.read().decode("utf-8", "replace")
-    deep = re.search(
-        rf"^ {{{NESTING},}}(?=\S)(?!.*\|)|(?:[\[{{]\s*){{{NESTING}}}", text, re.MULTILINE
-    )
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        if deep:
-            raise ValueError("it is nested too deep")
-        found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        depth = 0
+        for event in yaml.parse(text, loader):  # building what is nested too deep ends the process
+            starts = isinstance(event, yaml.events.CollectionStartEvent)
+            depth += starts - isinstance(event, yaml.events.CollectionEndEvent)
+            if depth > NESTING:
+                raise ValueError("it is nested too deep")
+        found = yaml.load(text, loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise TitoError(
             f"cannot read {GRADESCOPE}: {one_line(error)[:100]}", "download it again"
