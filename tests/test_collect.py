@@ -82,7 +82,7 @@ def data(notebook):
 
 
 def without_locks(module):
-    return {p: d for p, d in snapshot(module.course.root).items() if p.name != "lock"}
+    return {p: d for p, d in snapshot(module.course.root).items() if p.name != ".lock"}
 
 
 def hand_in(module, files, folder="hand-ins"):
@@ -1087,12 +1087,63 @@ def test_text_that_is_slow_to_search_takes_seconds_at_most(module, kind):
     assert one(module, percent.encode()).answered == ["double"]
 
 
+def test_hand_ins_are_taken_in_also_when_no_release_is_remembered(module):
+    shutil.rmtree(module.course.build / "releases")
+    arrives(module, one(module, data(answered(module))))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(os.name == "nt", reason="needs kill")
+def test_a_collector_killed_at_any_moment_loses_nothing(module):
+    notebook = answered(module)
+    files = {}
+    for n in range(150):
+        cell(notebook, "double").source += f"  # {n}"
+        files[f"s{n:03}/tiny_dev.ipynb"] = data(notebook)
+    folder = hand_in(module, files)
+    command = [sys.executable, "-m", "tito", "--course", str(module.course.root), "collect"]
+    chance = random.Random(5)
+    for _ in range(12):
+        run = subprocess.Popen([*command, "tiny", str(folder)], stdout=subprocess.PIPE)
+        for _ in range(chance.randrange(1, 120)):
+            run.stdout.readline()
+        run.kill()
+        run.communicate()
+    taken, stray = collect.collect(module, folder)
+    assert stray == [] and not [each for each in taken if each.state == "refused"]
+    kept = module.course.build / "collected" / "01_tiny"
+    for name, content in files.items():
+        student = name.partition("/")[0]
+        assert content in [path.read_bytes() for path in (kept / student).glob("2*.ipynb")]
+        arrived = nbformat.read(submitted(module, student), 4)
+        assert cell(arrived, "double").source.endswith(f"# {int(student[1:])}")
+    assert not list(module.course.place("submitted").rglob(".*"))
+
+
 def test_a_broken_note_of_what_was_collected_is_one_line(module):
     folder = hand_in(module, {A: data(answered(module))})
     collect.collect(module, folder)
     (module.course.build / "collected" / "01_tiny" / "ann" / "index.json").write_text("{[")
     taken, _ = collect.collect(module, folder)
     assert taken[0].state == "refused" and "index.json" in taken[0].error
+
+
+def formgrader(module, environment):
+    """What formgrader's list of assignments shows of the one."""
+    code = (
+        "import json\nfrom nbgrader.apps.api import NbGraderAPI\n"
+        "from traitlets.config.loader import PyFileConfigLoader\n"
+        "api = NbGraderAPI(config=PyFileConfigLoader('nbgrader_config.py', path='.').load_config())\n"
+        "print(json.dumps(api.get_assignments()))"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    run = subprocess.run(
+        command, cwd=module.course.root, env=environment, capture_output=True, text=True
+    )
+    (shown,) = json.loads(run.stdout.splitlines()[-1])
+    keys = ("name", "release_path", "source_path", "num_submissions", "max_score", "average_score")
+    return {key: shown[key] for key in keys}
 
 
 @pytest.mark.slow
@@ -1114,6 +1165,14 @@ def test_nbgrader_grades_what_was_collected(module):
         text=True,
     )
     assert run.returncode == 0, run.stderr
+    assert formgrader(module, environment) == {
+        "name": "01_tiny",
+        "release_path": "build/release/01_tiny",
+        "source_path": "modules/source/01_tiny",
+        "num_submissions": 1,
+        "max_score": 6.0,
+        "average_score": 5.0,
+    }
     from nbgrader.api import Gradebook
 
     with Gradebook(module.course.gradebook, module.course.course_id) as book:

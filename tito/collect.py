@@ -74,7 +74,7 @@ def collect(
     if module.course.release:
         raise TitoError("this is a student's copy, not the course", "go into the course", USAGE)
     versions = release.history(module)
-    with archive.entries(path) as found, folders.lock(_kept(module) / "lock"):
+    with archive.entries(path) as found, folders.lock(_kept(module) / ".lock"):
         stem = "" if path.is_dir() else path.name.partition(".")[0]
         hand_ins, stray = naming.sort(found, stem)
         students: dict[str, list[naming.HandIn]] = {}
@@ -183,10 +183,13 @@ def _store(module, taken, newest, worked):
             record["time"] = record["time"] or taken.time
     _put(path, target, text, stamp)
     _write_log(folder, log)
-    write(folder / "report.txt", "\n".join(sentences(taken)) + "\n")
+    if taken.state != "unchanged":
+        write(folder / "report.txt", "\n".join(sentences(taken)) + "\n")
 
 
 def _put(path, target, text, stamp):
+    for begun in target.glob(f".{path.name}.*"):  # by a run that was killed
+        begun.unlink()
     if not path.is_file() or path.read_bytes() != text.encode():
         write(path, text)
     if stamp:

@@ -9,7 +9,6 @@ import hashlib
 import json
 import re
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +20,7 @@ import tinytorch
 import tito
 from tito import assignment, folders, gradebook, lint, package, variants
 from tito import notebook as nb
-from tito.course import RELEASE, USAGE, Course, Module, TitoError, digest, umask, write
+from tito.course import RELEASE, USAGE, Course, Module, TitoError, digest, write
 from tito.source import digest_line, read_text
 
 SETTINGS = "[DEFAULT]\nlib_name = {0}\nlib_path = {0}\nnbs_path = .\ndoc_path = _docs\n"
@@ -43,7 +42,7 @@ START = """
     tito test {topic}
 
 Work in `{name}.ipynb` or in `{name}.py`, whichever you like, and hand in that file. This is release {number}. When a later one
-is published, unpack it beside this one and bring your answers over, from its folder:
+is published, unpack it beside this one, install it in the same way, and bring your answers over, from its folder:
 
     tito release {topic} --answers FOLDER  # FOLDER is the one you worked in
 """
@@ -82,7 +81,7 @@ def make(module: Module, output: Path | None = None) -> Release:
     known = [variant.source for variant in variants.load(module, cells)]
     recorded = []
     released = assignment.student_version(notebook, recorded.append)
-    with folders.lock(_history(module) / "lock"):
+    with folders.lock(_history(module) / ".lock"):
         folders.recover(target)
         given = _given(module, released)
         content = _content(given, released)
@@ -91,7 +90,7 @@ def make(module: Module, output: Path | None = None) -> Release:
         number = latest if same else latest + 1
         files = given | _own(module, notebook, released, number)
         files[RELEASE] = _manifest(module, number, content, files)
-        scratch = _scratch(target)
+        scratch = folders.scratch(target)
         try:
             _write_tree(scratch, files)
             stub = Course(scratch).module(module.topic)
@@ -152,18 +151,6 @@ def _target(module, output):
     if target.exists() and any(target.iterdir()) and not (target / RELEASE).exists():
         raise TitoError(f"{target} holds something else", "name a new folder", USAGE)
     return target
-
-
-def _scratch(target):
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.")).resolve()
-        scratch.chmod(0o777 & ~umask())
-        return scratch
-    except OSError as error:
-        raise TitoError(
-            f"cannot write {target.parent}: {error.strerror}", "free space or mend the permissions"
-        ) from None
 
 
 def _given(module, released):
