@@ -229,7 +229,7 @@ REPAIRED = {
 }
 
 
-def arrives(module, taken, sure=True):
+def arrives(module, taken):
     """The answer is there, the tests are the released ones, nothing else is marked."""
     assert taken.state == "collected" and "double" in taken.answered, taken
     arrived = nbformat.read(submitted(module), 4)
@@ -942,7 +942,6 @@ json_values = st.recursive(
     ),
     max_leaves=12,
 )
-keys = st.sampled_from(["cell_type", "source", "input", "metadata", "id", "outputs"])
 marks = st.fixed_dictionaries(
     {},
     optional={

@@ -493,8 +493,8 @@ def empty_environment(folder):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", ["tiny", "kernels"])
-def test_the_folder_and_one_pip_install_are_enough(name, module, root, tmp_path):
+@pytest.mark.parametrize("name, how", [("tiny", "."), ("tiny", "-e."), ("kernels", ".")])
+def test_the_folder_and_one_pip_install_are_enough(name, how, module, root, tmp_path):
     course = module.course if name == "tiny" else Course(root)
     target = tmp_path / "given" / "copy"
     if name == "kernels":  # leave the course's own build folder alone
@@ -509,13 +509,13 @@ def test_the_folder_and_one_pip_install_are_enough(name, module, root, tmp_path)
     python = empty_environment(tmp_path / "venv")
     run = subprocess.run([python, "-c", "import tito"], cwd="/", capture_output=True, text=True)
     assert "ModuleNotFoundError" in run.stderr
-    install = ["-m", "pip", "install", "-q", "--no-index", "--no-build-isolation", "."]
+    install = ["-m", "pip", "install", "-q", "--no-index", "--no-build-isolation", how]
     run = subprocess.run([python, *install], cwd=target, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
     where = subprocess.run(
         [python, "-c", "import tito; print(tito.__file__)"], cwd="/", capture_output=True, text=True
     )
-    assert str(tmp_path / "venv") in where.stdout
+    assert str(target if how == "-e." else tmp_path / "venv") in where.stdout
     tool = Path(python).with_name("tito")
     run = subprocess.run([tool, "test", name, "--json"], cwd=target, capture_output=True, text=True)
     result = json.loads(run.stdout)

@@ -21,7 +21,7 @@ import tito
 from tito import assignment, folders, gradebook, lint, package, variants
 from tito import notebook as nb
 from tito.course import RELEASE, USAGE, Course, Module, TitoError, digest, write
-from tito.source import digest_line, read_text
+from tito.source import digest_line, read_text, refuse_conflict
 
 SETTINGS = "[DEFAULT]\nlib_name = {0}\nlib_path = {0}\nnbs_path = .\ndoc_path = _docs\n"
 PROJECT_TABLES = (
@@ -73,6 +73,7 @@ def make(module: Module, output: Path | None = None) -> Release:
     """
     if module.course.release:
         raise TitoError("this is a student's copy, not the course", "go into the course", USAGE)
+    refuse_conflict(module)
     target = _target(module, output)
     text = read_text(module.source)
     notebook = nb.parse(text, module.source)
@@ -94,9 +95,10 @@ def make(module: Module, output: Path | None = None) -> Release:
         try:
             _write_tree(scratch, files)
             stub = Course(scratch).module(module.topic)
-            files[stub.package.relative_to(scratch).as_posix()] = package.render(stub)
-            files[RELEASE] = _manifest(module, number, content, files)
-            _write_tree(scratch, files)
+            made = {stub.package.relative_to(scratch).as_posix(): package.render(stub)}
+            made[RELEASE] = _manifest(module, number, content, files | made)
+            _write_tree(scratch, made)
+            files |= made
             _refuse_leaks(module, notebook, released, known, files)
             gradebook.keep(module, recorded[0])
             _keep(module, number, content, released)
@@ -130,7 +132,7 @@ def percent(notebook) -> str:
     marked = copy.deepcopy(notebook)
     marked.metadata["jupytext"] = copy.deepcopy(TEXT)
     for cell in marked.cells:
-        if cell.cell_type == "markdown":
+        if cell.cell_type == "markdown" and '"""' not in cell.source:
             cell.metadata["cell_marker"] = 'r"""'
     text = jupytext.writes(marked, fmt="py:percent")
     return re.sub(r"^#       jupytext_version: .*\n", "", text, count=1, flags=re.MULTILINE)
