@@ -89,7 +89,7 @@ class _Batch:
         self.notebook, self.assignment, self.duedate = found[0]
         cells = select(BaseCell.id, BaseCell.name, BaseCell.type)
         self.cells = self.ask(cells.where(BaseCell.notebook_id == self.notebook))
-        self.fresh = Journal(module).not_entered(records)
+        self.fresh = Journal(module).has_new_work(records)
 
     def write(self) -> list[str]:
         """Write the rows; returns who was late, or has a penalty from when that was so."""

@@ -17,7 +17,7 @@ import nbformat
 from tito import hand_ins, release
 from tito import notebook as nb
 from tito.course import USAGE, Module, TitoError, write
-from tito.grading import job, pool, proof, task
+from tito.grading import job, pool, task
 from tito.journal import KEY, Journal
 from tito.ledger import Ledger
 from tito.source import read_text
@@ -94,7 +94,7 @@ def run(
         If there is no working sandbox, nothing was handed in, or somebody else is grading the module.
     """
     if not unsafe and not scheduler:
-        proof.find()
+        task.sandbox()
     everybody = hand_ins.students(module)
     wanted = _wanted(module, everybody, students)
     work = assignment(module)
@@ -117,7 +117,7 @@ def run(
                     ledger.add(student)
                 progress.done += 1
                 say(progress, student, outcome)
-            ledger.add(*(name for name in wanted if name not in todo))
+            ledger.add(*_not_entered(module, journal, set(wanted) - set(todo)))
         if not students:
             journal.finish()
     records = [journal.read(name) for name in wanted if name not in failed]
@@ -151,6 +151,13 @@ def _is_known(journal, work, since, changed, unsafe, module, student):
     walls = task.UNSANDBOXED if unsafe else task.SANDBOXED
     key = (hashlib.sha256(data).hexdigest(), work.version, task.grader(), walls)
     return tuple(record.get(name) for name in KEY) == key
+
+
+def _not_entered(module, journal, students):
+    """Whose record is not in the gradebook yet: of those that were graded before, all if it is gone."""
+    records = {name: journal.read(name) for name in sorted(students)}
+    file = module.course.gradebook.removeprefix("sqlite:///")
+    return journal.not_entered(records) if "://" in file or os.path.exists(file) else records
 
 
 def _outcomes(work, unsafe, reads, jobs, scheduler):

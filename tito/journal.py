@@ -54,14 +54,19 @@ class Journal:
         self._unfinished.unlink(missing_ok=True)
 
     def entered(self, records: dict[str, dict]) -> None:
-        """Note whose work, by its digest, has been entered in the gradebook."""
-        work = {name: record["submission"] for name, record in records.items()}
-        write(self._entered, json.dumps(self._known_work() | work) + "\n")
+        """Note whose records, and on what work, have been entered in the gradebook."""
+        known = {name: [each["submission"], each["timestamp"]] for name, each in records.items()}
+        write(self._entered, json.dumps(self._known_work() | known) + "\n")
 
     def not_entered(self, records: dict[str, dict]) -> set[str]:
+        """Whose record is not, or no longer, what was entered in the gradebook."""
+        known = self._known_work()
+        return {n for n, each in records.items() if known.get(n, "  ")[1] != each["timestamp"]}
+
+    def has_new_work(self, records: dict[str, dict]) -> set[str]:
         """Whose work has changed since it was entered in the gradebook, or never was."""
         known = self._known_work()
-        return {name for name, each in records.items() if known.get(name) != each["submission"]}
+        return {n for n, each in records.items() if known.get(n, "  ")[0] != each["submission"]}
 
     def _known_work(self):
         with contextlib.suppress(OSError, ValueError):

@@ -17,9 +17,10 @@ import numba
 import numpy as np
 
 from tito import sheet
-from tito.course import TitoError
+from tito.course import TitoError, one_line
 from tito.grading import proof, stage, supervisor, verdict, warm
 from tito.grading.job import Job
+from tito.grading.sandbox import Sandbox
 from tito.lesson import Cell
 from tito.repair import repair
 
@@ -65,6 +66,14 @@ def library(earlier: list[str]) -> str:
     return _digest(*(path.read_bytes() for path in files if path.exists()))
 
 
+def sandbox() -> Sandbox:
+    """A sandbox that works here; raises TitoError if there is none, or no space to try one."""
+    try:
+        return proof.find()
+    except OSError as error:
+        raise TitoError(f"cannot try a sandbox: {one_line(error)}", "free space in /tmp") from None
+
+
 @contextlib.contextmanager
 def walls(assignment: Assignment, unsafe: bool) -> Iterator:
     """What `grade` puts up around students' code: templates in a sandbox that was tried; None if `unsafe`.
@@ -82,7 +91,7 @@ def walls(assignment: Assignment, unsafe: bool) -> Iterator:
     if unsafe:
         yield None
         return
-    with warm.templates(proof.find(), assignment.job) as started:
+    with warm.templates(sandbox(), assignment.job) as started:
         yield started
 
 
