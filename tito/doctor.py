@@ -35,6 +35,7 @@ def examine(course: Course) -> Iterator[Finding]:
     yield from _compiler()
     yield from _threads()
     yield from _tools()
+    yield from _sandbox()
 
 
 def _python():
@@ -138,6 +139,16 @@ def _tools():
             yield Finding(BROKEN, f"no {name} beside {os.path.basename(sys.executable)}", INSTALL)
             return
     yield Finding(OK, "JupyterLab and nbgrader are installed")
+
+
+def _sandbox():
+    from tito.grading import proof
+
+    sandbox, problem, hint = proof.examine()
+    if sandbox:
+        yield Finding(OK, f"a sandbox for grading works: {sandbox.bwrap}")
+    else:
+        yield Finding(NOTE, f"tito grade has no working sandbox: {problem}", hint)
 
 
 def _suffix():

@@ -14,6 +14,7 @@ from tito import records
 from tito.course import Module, TitoError
 from tito.grading import job, supervisor
 from tito.grading import verdict as v
+from tito.grading.sandbox import Sandbox
 from tito.source import refuse_conflict
 
 KEPT = 400  # folders of cells kept for their compiled code
@@ -28,10 +29,14 @@ def export(module: Module) -> None:
         package.export(module)
 
 
-def inline(module: Module) -> Iterator[v.Verdict]:
-    """Judge the module's own notebook, one verdict a test cell."""
+def inline(module: Module, walls: Sandbox | None = None) -> Iterator[v.Verdict]:
+    """Judge the module's own notebook, one verdict a test cell.
+
+    Without walls unless they are asked for: it is one's own code on one's own machine, and behind walls
+    nothing that was compiled before is found again, so that kernels take several times as long.
+    """
     made = job.make(module, records.cells(module), scratch(module), in_place=True)
-    yield from supervisor.run(made)
+    yield from supervisor.run(made, walls)
 
 
 def scratch(module: Module) -> Path:

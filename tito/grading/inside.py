@@ -1,6 +1,13 @@
-"""The first code to run in a sandbox: it gives up rights, then becomes the judge, a worker or the probe."""
+"""The first code to run in a sandbox: it gives up rights, then starts the judge, a worker or the probe.
 
+The sandbox's first process stays behind to clear up after the others. It is held to the same limits and to
+the same filter, and cannot be looked into, so that nothing is gained by taking it over.
+"""
+
+import contextlib
 import json
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -8,6 +15,7 @@ from tito.grading import limits
 
 WARM = Path("/warm")  # compiled code of the course's own files, made before any student's code ran
 CACHE = Path("/tmp/numba")
+FAILED = 120  # the exit code of a sandbox that could not be put up
 
 
 def main() -> None:
@@ -18,24 +26,67 @@ def main() -> None:
         from tito.grading.template import serve
 
         serve(*settings["fds"])
-        return
-    if settings["uid"] is not None:
-        limits.become(settings["uid"])
-    if settings["limits"] is not None:
-        limits.apply(settings["limits"])
-    link_compiled(CACHE)
-    begin(role, settings["fds"])
-
-
-def begin(role: str, fds: list[int]) -> None:
-    """Play the part of a judge, a worker or the probe until it is over."""
-    if role == "worker":
-        from tito.grading.worker import main
-    elif role == "judge":
-        from tito.grading.judge import main
     else:
-        from tito.grading.probe import main
-    main(*fds)
+        settle(role, settings["fds"], settings["uid"], settings["limits"], settings["lifetime"])
+
+
+def settle(role: str, fds: list[int], uid: int | None, bounds: dict | None, lifetime=True) -> None:
+    """Start a process for `role` that has no rights, and wait until it ends; never returns.
+
+    Under root only that process becomes another user: the one that stays must be a user whom bubblewrap,
+    having no rights either, can end.
+    """
+    code = FAILED
+    try:
+        if lifetime:
+            limits.prctl(limits.PR_SET_PDEATHSIG, signal.SIGKILL)
+        if bounds is not None:
+            limits.apply(bounds)
+        limits.prctl(limits.PR_SET_DUMPABLE, 0)
+        child = os.fork()
+        if child == 0:
+            _play(role, fds, uid)
+        if uid is not None:
+            limits.drop_capabilities()
+        os.closerange(0, max(fds, default=2) + 1)
+        ended = status = 0
+        while ended != child:
+            ended, status = os.wait()
+        code = os.waitstatus_to_exitcode(status)
+        code = 128 - code if code < 0 else code
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(code)
+
+
+def _play(role, fds, uid):
+    """Be a judge, a worker or the probe to the end; never returns."""
+    code = 1
+    try:
+        if uid is not None:
+            limits.become(uid)
+            limits.drop_capabilities()
+        limits.prctl(limits.PR_SET_DUMPABLE, 1)
+        os.setsid()
+        link_compiled(CACHE)
+        if role == "worker":
+            from tito.grading.worker import main
+        elif role == "judge":
+            from tito.grading.judge import main
+        else:
+            from tito.grading.probe import main
+        main(*fds)
+        code = 0
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
 
 
 def link_compiled(cache: Path) -> None:

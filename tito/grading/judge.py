@@ -52,7 +52,7 @@ class Worker:
         self.decode = standins.decoder(judge)
         self.requests: queue.SimpleQueue = queue.SimpleQueue()
         self.replies: queue.Queue = queue.Queue(maxsize=2)
-        self.log, self.logged = bytearray(), 0
+        self.log, self.logged, self.asked = bytearray(), 0, 0
         for target in (self._write_requests, self._read_replies, self._read_log):
             threading.Thread(target=target, daemon=True).start()
         start = {"cells": job["scratch"], "hidden": job["hidden_modules"]}
@@ -60,10 +60,11 @@ class Worker:
 
     def ask(self, request):
         """Send a request, wait for the reply, and return it or raise what it reports."""
-        if any(isinstance(early, tuple) for early in tuple(self.replies.queue)):
-            raise self._gone(verdict.KILLED, "answered before it was asked")
+        self.asked += 1
         self._send(request)
         reply = self._wait()
+        if reply.get("number") != self.asked:
+            raise self._gone(verdict.KILLED, "answered what it was not asked")
         if reply.get("ok") is True:
             return reply
         raise _rebuild(reply["error"])

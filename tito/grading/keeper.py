@@ -107,6 +107,8 @@ class Keeper(threading.Thread):
             started = self.sandbox.start("worker", place, **dict(zip(names, theirs, strict=True)))
             self.worker = Process(started, self.sandbox)
             socket.send_fds(self.mine, [b"started"], ours)
+        except OSError as error:
+            self.mine.send(str(error).encode())
         finally:
             for number in (*theirs, *ours):
                 os.close(number)

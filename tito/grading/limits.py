@@ -14,7 +14,9 @@ except ImportError:  # Windows, where nothing is sandboxed
     resource = None
 
 MB = 2**20
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP = 1, 4, 22, 24
+PR_SET_NO_NEW_PRIVS = 38
+CAPABILITIES, CAPABILITY_VERSION = 64, 0x20080522  # more than there are; of the call
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,17 @@ def become(uid: int) -> None:
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
-    prctl(PR_SET_DUMPABLE, 1)  # or /proc/self would belong to root
+
+
+def drop_capabilities() -> None:
+    """Give up every right that root could have."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for number in range(CAPABILITIES):
+        libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0)  # refused if it is gone already
+    header, nothing = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
+    if libc.capset(header, nothing):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def prctl(option: int, *values: int) -> None:

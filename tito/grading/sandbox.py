@@ -13,7 +13,8 @@ against what one process can learn of another by timing a processor that both us
 tests stay hidden, inside, from the code that works on them. Linux only.
 
 As root the user namespace is replaced by a user of its own for each sandbox, because root is not bound by
-limits. `proof.find` gives a sandbox whose walls were tried from inside.
+limits. `proof.find` gives a sandbox whose walls were tried from inside. The copies of a template
+(`warm.templates`) put up the same walls for themselves, and are tried in the same way.
 """
 
 import contextlib
@@ -57,6 +58,7 @@ class Sandbox:
             "uid": own_user(role) if self._has("identity") and os.geteuid() == 0 else None,
             "limits": asdict(self.limits) if self._has("limits") else None,
             "fds": fds,
+            "lifetime": self._has("lifetime"),
         }
         code = "from tito.grading.inside import main; main()"
         command = [sys.executable, "-I", "-c", code, role, json.dumps(settings)]
@@ -84,6 +86,7 @@ class Sandbox:
         words = ["--unshare-uts", "--hostname", "sandbox", "--unshare-cgroup-try", "--new-session"]
         for wall, word in (
             ("processes", "--unshare-pid"),
+            ("processes", "--as-pid-1"),  # bubblewrap's own first process could be looked into
             ("network", "--unshare-net"),
             ("ipc", "--unshare-ipc"),
             ("lifetime", "--die-with-parent"),

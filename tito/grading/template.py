@@ -5,7 +5,6 @@ its own before its work begins. From there nothing of the template can be reache
 process namespace, shares no folder that can be written to, no memory, no descriptor and no network with it.
 """
 
-import contextlib
 import ctypes
 import gc
 import json
@@ -16,13 +15,11 @@ import sys
 from pathlib import Path
 
 from tito.grading import limits, seccomp
-from tito.grading.inside import CACHE, begin, link_compiled
+from tito.grading.inside import FAILED, settle
 
 NEW_MOUNTS, NEW_NAMES, NEW_IPC, NEW_USERS = 0x00020000, 0x04000000, 0x08000000, 0x10000000
 NEW_PROCESSES, NEW_NETWORK = 0x20000000, 0x40000000
 NO_SETUID, NO_DEVICES, NO_PROGRAMS, RECURSIVE, PRIVATE = 2, 4, 8, 0x4000, 0x40000
-CAPABILITIES = 64  # more than there are
-FAILED = 120  # the exit code of a copy whose walls could not be put up
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -51,8 +48,10 @@ def prepare(role: str, imports: list[str]) -> None:
     """Import the part that copies will play, and what the instructor's cells import."""
     if role == "worker":
         import tito.grading.worker
+
+        tito.grading.worker.instruments()
     elif role == "judge":
-        import tito.grading.judge  # noqa: F401
+        import tito.grading.judge
     for statement in imports:
         try:
             exec(statement, {})
@@ -81,7 +80,7 @@ def _attend(request, fds):
         first = os.fork()
         if first == 0:
             status.close()
-            _settle(request, given)
+            _enclose(request, given)
         for number in given:
             os.close(number)
         code = os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
@@ -106,9 +105,8 @@ def _separate(uid):
     _mount(None, "/", None, RECURSIVE | PRIVATE)
 
 
-def _settle(request, fds):
-    """Put up the copy's walls, start what it is for, and clear up behind it; never returns."""
-    code = FAILED
+def _enclose(request, fds):
+    """Put up the copy's walls around its first process, and let it begin; never returns."""
     try:
         size = f"mode=1777,size={request['limits']['scratch']}"
         _mount("proc", "/proc", "proc", NO_SETUID | NO_DEVICES | NO_PROGRAMS)
@@ -118,48 +116,16 @@ def _settle(request, fds):
         for target, number in enumerate(_above(fds)):
             os.dup2(number, target)
         os.closerange(len(fds), os.sysconf("SC_OPEN_MAX"))
-        if request["uid"] is not None:
-            limits.become(request["uid"])
-        _drop_capabilities()
-        limits.prctl(limits.PR_SET_PDEATHSIG, signal.SIGKILL)
-        limits.apply(request["limits"])
-        limits.prctl(limits.PR_SET_DUMPABLE, 0)  # nobody inside may look into this process
+        if request["uid"] is None:
+            limits.drop_capabilities()
         _filter_calls()
-        child = os.fork()
-        if child == 0:
-            _play(request["role"], list(range(3, len(fds))))
-        os.closerange(0, len(fds))
-        ended = status = 0
-        while ended != child:
-            ended, status = os.wait()
-        code = os.waitstatus_to_exitcode(status)
-        code = 128 - code if code < 0 else code
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-    finally:
-        os._exit(code)
-
-
-def _play(role, fds):
-    """Be a judge, a worker or the probe to the end; never returns."""
-    code = 1
-    try:
-        limits.prctl(limits.PR_SET_DUMPABLE, 1)
-        os.setsid()
-        link_compiled(CACHE)
         if "numpy" in sys.modules:
             sys.modules["numpy"].random.seed()
-        begin(role, fds)
-        code = 0
-    except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else 1
+        settle(request["role"], list(range(3, len(fds))), request["uid"], request["limits"])
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
-        with contextlib.suppress(Exception):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code)
+        os._exit(FAILED)
 
 
 def _above(fds):
@@ -167,13 +133,6 @@ def _above(fds):
     import fcntl
 
     return [fcntl.fcntl(number, fcntl.F_DUPFD, len(fds) + 16) for number in fds]
-
-
-def _drop_capabilities():
-    for number in range(CAPABILITIES):
-        LIBC.prctl(24, number, 0, 0, 0)  # PR_CAPBSET_DROP
-    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
-    _check(LIBC.capset(header, (ctypes.c_uint32 * 6)()), "capset")
 
 
 def _filter_calls():

@@ -23,9 +23,12 @@ class Verdict:
     message: str
 
 
-def summary(module: str, student: str | None, verdicts: list[Verdict]) -> dict:
-    """The JSON document of one module of one student."""
-    return {
+def summary(
+    module: str, student: str | None, verdicts: list[Verdict], *, unsandboxed: bool = False
+) -> dict:
+    """The JSON document of one module of one student; says so if others' code ran without walls."""
+    mark = {"unsandboxed": True} if unsandboxed else {}
+    return mark | {
         "schema": 1,
         "module": module,
         "student": student,
