@@ -91,10 +91,13 @@ def secrets(notebook, known=()) -> set[str]:
     return {line for line in words - public if len(line) >= TELLING}
 
 
-def shown(text: str, secret: set[str]) -> list[str]:
-    """What a text of a release shows that it must not: markers, and secret lines."""
+def shown(text: str, secret: set[str], prose: bool = False) -> list[str]:
+    """What a text of a release shows that it must not: markers and secret lines, in prose also within a line."""
     found = [marker for marker in MARKERS if marker in text]
-    lines = dict.fromkeys(_even(line) for line in text.split("\n"))
+    lines = list(dict.fromkeys(_even(line) for line in text.split("\n")))
+    if prose:
+        joined = _even(text)
+        return found + [line for line in sorted(secret) if line in joined]
     return found + [line for line in lines if line in secret and line not in MARKERS]
 
 

@@ -239,6 +239,8 @@ def check(course, modules, quick):
     """Prove modules sound: the solution earns every point, the untouched release none."""
     from tito import check as checking
 
+    if course.release:
+        raise TitoError("this is a student's copy, not the course", "tito test", courses.USAGE)
     found = 0
     for module in modules or course.modules:
         click.echo(f"{module.name}")

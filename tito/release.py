@@ -299,7 +299,9 @@ def _refuse_leaks(module, notebook, released, known, files):
     )
     for name, text in files.items():
         if name in own:
-            found = assignment.shown(own[name], secret) + assignment.copied(own[name], whole)
+            prose = not name.endswith((".py", ".ipynb"))
+            found = assignment.shown(own[name], secret, prose)
+            found += assignment.copied(own[name], whole)
         else:
             found = [mark for mark in assignment.MARKERS if re.search(rf"^\s*{mark}", text, re.M)]
             if "/core/" not in name:  # earlier modules are given solved
