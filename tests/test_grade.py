@@ -5,19 +5,17 @@ import hashlib
 import json
 import os
 import random
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
 
-import nbformat
 import pytest
-from conftest import ROOT, SOURCE
+from conftest import ROOT
 
-from tito import grade, hand_ins, release
-from tito.course import Course, TitoError
+from tito import grade, hand_ins
+from tito.course import TitoError
 from tito.grading import proof, task
 from tito.journal import Journal
 
@@ -62,46 +60,6 @@ TREES = {
 def _parent(path):
     path.parent.mkdir(parents=True)
     return path
-
-
-@pytest.fixture(scope="module")
-def given(tmp_path_factory):
-    """A course of one module that has been released, and the notebook that students were given."""
-    root = tmp_path_factory.mktemp("course")
-    for name in ("settings.ini", "pyproject.toml", "nbgrader_config.py"):
-        shutil.copy(ROOT / name, root / name)
-    folder = root / "modules" / "source" / "01_tiny"
-    folder.mkdir(parents=True)
-    shutil.copy(ROOT / "modules" / "source" / "jupytext.toml", folder.parent)
-    (folder / "tiny_dev.py").write_text(SOURCE, encoding="utf-8")
-    (folder / "module.yaml").write_text("title: Tiny\nsummary: One function.\nseconds: 2\n")
-    module = Course(root).module("tiny")
-    release.make(module)
-    return root, release.history(module)[0]
-
-
-@pytest.fixture
-def course(given, tmp_path):
-    """A copy of that course, with nothing handed in."""
-    shutil.copytree(given[0], tmp_path / "course")
-    return Course(tmp_path / "course").module("tiny")
-
-
-@pytest.fixture
-def hand_in(course, given):
-    """Hand in the released notebook with a body for `double`; None leaves it as it was given."""
-
-    def hand_in(student, body=RIGHT):
-        notebook = copy.deepcopy(given[1])
-        for cell in notebook.cells:
-            if body is not None and cell.id == "double":
-                cell.source = f"#| export\ndef double(x):\n{body}".rstrip("\n")
-        path = hand_ins.place(course, student) / course.notebook.name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(nbformat.writes(notebook), encoding="utf-8")
-        return path
-
-    return hand_in
 
 
 def plain(records):
@@ -233,7 +191,7 @@ def test_a_second_grader_is_told_who_was_first(course, hand_in):
 @needs_walls
 def test_only_what_changed_is_graded_again(course, hand_in):
     for name in ("a", "b", "c"):
-        hand_in(name)
+        hand_in(name, RIGHT)
     first = {r["student"]: r for r in grade.run(course).records}
     hand_in("b", ANSWERS["wrong"][0])
     graded = grade.run(course, changed=True)
@@ -252,7 +210,7 @@ def test_only_what_changed_is_graded_again(course, hand_in):
 @pytest.mark.parametrize("full", ["grades", "autograded"])
 def test_a_full_disk_loses_nothing(course, hand_in, full):
     for number in range(8):
-        hand_in(f"s{number}")
+        hand_in(f"s{number}", RIGHT)
     before = plain(grade.run(course).records)
     place = course.course.build / full
     small = [proof.find().bwrap, "--dev-bind", "/", "/", "--size", str(5 * 4096), "--tmpfs", place]
@@ -299,7 +257,7 @@ def test_who_is_late_pays_what_nbgrader_says(course, hand_in):
     from nbgrader.api import Gradebook
 
     for name, day in (("late", 3), ("early", 1)):
-        stamp = hand_in(name).with_name(hand_ins.TIMESTAMP)
+        stamp = hand_in(name, RIGHT).with_name(hand_ins.TIMESTAMP)
         stamp.write_text(f"2026-01-0{day} 12:00:00 UTC\n")
     with (course.course.root / "nbgrader_config.py").open("a") as file:
         file.write('c.LateSubmissionPlugin.penalty_method = "zero"\n')
@@ -338,7 +296,7 @@ def test_without_walls_nothing_runs_unless_it_is_asked_for(course, hand_in, tmp_
 def test_mistakes_in_the_command_are_named(course, hand_in):
     with pytest.raises(TitoError, match="no hand-ins for 01_tiny"):
         grade.run(course, unsafe=True)
-    hand_in("alice")
+    hand_in("alice", RIGHT)
     with pytest.raises(TitoError, match="alicia has handed in nothing") as refused:
         grade.run(course, ("alicia",), unsafe=True)
     assert refused.value.hint == "did you mean alice?"
