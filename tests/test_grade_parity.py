@@ -45,7 +45,11 @@ DIFFERENCES = {
     "warned": ([0, 0], [2, 3], "a line on stderr costs points there"),
     "deleted": ([2, None], [2, 3], "a deleted test waits there for a person, for ever"),
     "twice": ([None, None], [2, 3], "a cell that stands twice loses the whole work there"),
-    "exits": ([None, None], [0, 0], "a process that ends loses the whole work there, here its own tests"),
+    "exits": (
+        [None, None],
+        [0, 0],
+        "a process that ends loses the whole work there, here its own tests",
+    ),
 }
 
 

@@ -26,6 +26,7 @@ from tito.repair import repair
 
 STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
 READERS = ("course", "lesson", "notebook", "repair", "sheet", "source")
+SAME = "install the same version of the course on every machine that grades"
 LOCKED = ("test", "locked")
 SANDBOXED, UNSANDBOXED = "sandboxed", "unsandboxed"
 
@@ -86,7 +87,7 @@ def walls(assignment: Assignment, unsafe: bool) -> Iterator:
     if library(assignment.job.earlier) != assignment.library:
         raise TitoError(
             "the earlier modules installed here are not those of the course",
-            "install the same version of the course on every machine that grades",
+            SAME,
         )
     if unsafe:
         yield None
