@@ -29,3 +29,17 @@ c.CourseDirectory.ignore = [
 ]
 if "://" not in gradebook:
     (root / gradebook).parent.mkdir(parents=True, exist_ok=True)
+
+# The command `nbgrader autograde` and formgrader's button grade as `tito grade` does, behind the same walls.
+c.Autograde.sanitize_preprocessors = [
+    "tito.autograde.Repair",
+    "nbgrader.preprocessors.OverwriteCells",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
+c.Autograde.autograde_preprocessors = [
+    "tito.autograde.Execute",
+    "nbgrader.preprocessors.LimitOutput",
+    "nbgrader.preprocessors.SaveAutoGrades",
+    "nbgrader.preprocessors.AssignLatePenalties",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]

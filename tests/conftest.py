@@ -1,5 +1,6 @@
 """Hypothesis profiles, and a small course that tests may break."""
 
+import copy
 import os
 import shutil
 from pathlib import Path
@@ -80,3 +81,49 @@ def tiny(tmp_path):
     (folder / "tiny_dev.py").write_text(SOURCE, encoding="utf-8")
     (folder / "module.yaml").write_text("title: Tiny\nsummary: One function.\nseconds: 2\n")
     return Course(tmp_path).module("tiny")
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    """A course of one module that has been released, and the notebook that students were given."""
+    root = tmp_path_factory.mktemp("course")
+    for name in ("settings.ini", "pyproject.toml", "nbgrader_config.py"):
+        shutil.copy(ROOT / name, root / name)
+    folder = root / "modules" / "source" / "01_tiny"
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / "modules" / "source" / "jupytext.toml", folder.parent)
+    (folder / "tiny_dev.py").write_text(SOURCE, encoding="utf-8")
+    (folder / "module.yaml").write_text("title: Tiny\nsummary: One function.\nseconds: 2\n")
+    from tito import release
+
+    module = Course(root).module("tiny")
+    release.make(module)
+    return root, release.history(module)[0]
+
+
+@pytest.fixture
+def course(given, tmp_path):
+    """A copy of that course, with nothing handed in."""
+    shutil.copytree(given[0], tmp_path / "course")
+    return Course(tmp_path / "course").module("tiny")
+
+
+@pytest.fixture
+def hand_in(course, given):
+    """Hand in the released notebook with a body for `double`; None leaves it as it was given."""
+
+    import nbformat
+
+    from tito import hand_ins
+
+    def hand_in(student, body):
+        notebook = copy.deepcopy(given[1])
+        for cell in notebook.cells:
+            if body is not None and cell.id == "double":
+                cell.source = f"#| export\ndef double(x):\n{body}".rstrip("\n")
+        path = hand_ins.place(course, student) / course.notebook.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(nbformat.writes(notebook), encoding="utf-8")
+        return path
+
+    return hand_in

@@ -16,7 +16,10 @@ click.rich_click.COMMAND_GROUPS = {
     "tito": [
         {"name": "Learn", "commands": ["test", "status", "bench", "notebook"]},
         {"name": "Build", "commands": ["export", "check", "doctor"]},
-        {"name": "Teach", "commands": ["release", "collect", "feedback", "scores"]},
+        {
+            "name": "Teach",
+            "commands": ["release", "collect", "grade", "feedback", "scores"],
+        },
     ]
 }
 
@@ -332,6 +335,45 @@ def collect(context, words, also, as_json):
             f"{len(failed)} of {len(taken)} students could not be taken in, {len(stray)} files "
             "belong to nobody",
             "the lines above name each; ask for them again and collect once more",
+            FAILED,
+        )
+
+
+@main.command()
+@takes_modules
+@click.option("--student", "students", multiple=True, metavar="S", help="Grade this one only.")
+@click.option(
+    "--jobs", type=click.IntRange(1), metavar="N", help="Students at a time; as many as cores."
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Grade on the workers of a Dask cluster.")
+@click.option("--changed", is_flag=True, help="Leave those alone for whom nothing has changed.")
+@click.option("--unsafe", is_flag=True, help="Run students' code without walls around it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def grade(course, modules, students, jobs, scheduler, changed, unsafe, as_json):
+    """Grade what was handed in; a run that was interrupted goes on where it was."""
+    from tito import grade, report
+
+    module = _one(modules, "grade")
+    told = report.Told(as_json)
+    graded = grade.run(
+        module,
+        students,
+        jobs=jobs,
+        scheduler=scheduler,
+        changed=changed,
+        unsafe=unsafe,
+        say=told.student,
+    )
+    told.end()
+    if as_json:
+        said = {"schema": 1, "module": module.name, "results": graded.records}
+        click.echo(json.dumps(said | {"failed": graded.failed}, indent=2))
+    click.echo(report.graded_line(graded), err=as_json)
+    if graded.failed:
+        raise TitoError(
+            f"{len(graded.failed)} of {len(graded.failed) + len(graded.records)} students could "
+            "not be graded",
+            "the lines above name each; mend or collect their work and grade once more",
             FAILED,
         )
 

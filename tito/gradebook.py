@@ -50,6 +50,24 @@ def keep(module: Module, notebook) -> None:
             ) from None
 
 
+def prepare(module: Module) -> None:
+    """Make the database if it is a file that does not exist, whole or not at all."""
+    from nbgrader.api import Gradebook
+
+    course = module.course
+    file = Path(course.gradebook.removeprefix("sqlite:///"))
+    with folders.lock(course.build / "gradebook.lock"):
+        if not course.gradebook.startswith("sqlite:///") or file.exists():
+            return
+        _find_alembic()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial = file.with_name(f".{file.name}.new")
+        partial.unlink(missing_ok=True)
+        with Gradebook(f"sqlite:///{partial}", course.course_id) as book:
+            book.engine.dispose()
+        partial.replace(file)
+
+
 def _find_alembic() -> None:
     """nbgrader starts this program by name when it makes a database."""
     beside = os.path.dirname(sys.executable)

@@ -3,9 +3,7 @@
 import hashlib
 import re
 
-import jupytext
 import nbformat
-from jupytext.config import load_jupytext_config
 
 from tito.course import Module, TitoError, one_line
 from tito.lesson import Cell
@@ -23,6 +21,9 @@ def parse(text: str, path) -> nbformat.NotebookNode:
         if path.suffix == ".ipynb":
             notebook = nbformat.reads(text, as_version=4)
         else:
+            import jupytext
+            from jupytext.config import load_jupytext_config
+
             config = load_jupytext_config(str(path))
             notebook = jupytext.reads(text, fmt="py:percent", config=config)
     except Exception as error:  # whatever a parser raises on a file that a person wrote

@@ -1,6 +1,9 @@
 """How results read in a terminal: 80 columns, plain words, colour only where it is wanted."""
 
+import collections
 import shutil
+import statistics
+import sys
 import textwrap
 
 import click
@@ -56,6 +59,59 @@ def score_line(result: dict) -> str:
     if waiting:
         text += f"; {waiting:g} points are in hidden tests that run when the work is graded"
     return click.style(wrap(text, "  ").rstrip(), bold=True)
+
+
+class Told:
+    """A line for each student as it is graded, and below them, on a terminal, how long it will take."""
+
+    def __init__(self, to_stderr: bool):
+        self.to_stderr = to_stderr
+        self.terminal = sys.stderr.isatty()
+
+    def student(self, progress, name: str, outcome: dict) -> None:
+        self.end()
+        click.echo(outcome_line(name, outcome), err=self.to_stderr)
+        if self.terminal and progress.left:
+            said = f"{progress.done} of {progress.total}, {duration(progress.left)} left"
+            click.echo(said, nl=False, err=True)
+
+    def end(self) -> None:
+        """Take the last line back."""
+        if self.terminal:
+            click.echo("\r\033[K", nl=False, err=True)
+
+
+def outcome_line(name: str, outcome: dict) -> str:
+    """One student: points, and what is worth a look."""
+    name = "".join(c if c.isprintable() else "?" for c in name)
+    if "error" in outcome:
+        return f"{name:24}" + click.style(f"not graded: {outcome['error']}", fg="red")
+    counts = collections.Counter(test["status"] for test in outcome["tests"])
+    rest = [f"{n} {WORDS.get(s, s)}" for s, n in sorted(counts.items()) if s != v.PASSED]
+    rest += [f"{len(outcome['repairs'])} repairs"] if outcome["repairs"] else []
+    rest += [outcome["walls"]] if outcome["walls"] != "sandboxed" else []
+    points = f"{outcome['score']:g}/{outcome['max_score']:g}"
+    return f"{name:24}{points:>9}  {', '.join(rest)}".rstrip()
+
+
+def graded_line(graded) -> str:
+    """How a class did."""
+    text = f"{len(graded.records)} students graded"
+    text += f", {graded.kept} of them before" if graded.kept else ""
+    text += f"; {len(graded.failed)} could not be graded" if graded.failed else ""
+    if graded.records:
+        middle = statistics.median(record["score"] for record in graded.records)
+        text += f"; median {middle:g} of {graded.records[0]['max_score']:g}"
+    return text
+
+
+def duration(seconds: float) -> str:
+    """A time as a person says it."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
 
 
 def wrap(text: str, indent: str) -> str:

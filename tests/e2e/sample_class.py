@@ -18,8 +18,15 @@ from tito.source import read_text
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = "kernels"
-COPIED = ("settings.ini", "pyproject.toml", "nbdev.yaml", "nbgrader_config.py", "modules", "tinytorch")
-HOSTILE = '''
+COPIED = (
+    "settings.ini",
+    "pyproject.toml",
+    "nbdev.yaml",
+    "nbgrader_config.py",
+    "modules",
+    "tinytorch",
+)
+HOSTILE = """
 import glob, os, signal, socket
 
 for path in glob.glob("/**/*kernels*", recursive=True) + ["/etc/passwd", "/proc/1/environ"]:
@@ -50,7 +57,7 @@ def quantize(x, scale=None):
 
 def vectorized_relu(x, out=None):
     return Everything()
-'''
+"""
 
 
 def main(folder=ROOT / "build" / "demo"):

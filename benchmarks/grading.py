@@ -1,0 +1,313 @@
+"""Grading beside nbgrader on the same submissions: ``python -m benchmarks.grading [--students N] [--class N]``.
+
+Every command runs in a control group of its own, so that CPU time counts all that it starts, and on one core
+unless it says otherwise.
+"""
+
+import argparse
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+
+from tito import grade, hand_ins, release, variants
+from tito import notebook as nb
+from tito.course import Course
+from tito.journal import Journal
+from tito.source import read_text
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES = ("settings.ini", "pyproject.toml", "nbdev.yaml", "nbgrader_config.py")
+STOCK = """
+c.Autograde.sanitize_preprocessors = [f"nbgrader.preprocessors.{name}" for name in (
+    "ClearOutput", "DeduplicateIds", "OverwriteKernelspec", "OverwriteCells", "CheckCellMetadata"
+)]
+c.Autograde.autograde_preprocessors = [
+    "nbgrader.preprocessors.Execute", "nbgrader.preprocessors.IgnorePattern",
+    "nbconvert.preprocessors.ClearMetadataPreprocessor", *(f"nbgrader.preprocessors.{name}" for name in (
+        "LimitOutput", "SaveAutoGrades", "AssignLatePenalties", "CheckCellMetadata"
+    )),
+]
+"""
+FLOOR = """
+import json, os, resource, sys
+from tito.grading.warm import imports
+from tito.grading.job import Job
+jobs = json.load(sys.stdin)
+for statement in imports(Job(**jobs[0])):
+    exec(statement)
+for job in jobs:
+    pid = os.fork()
+    if not pid:
+        os.environ["NUMBA_CACHE_DIR"] = job["scratch"]
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1), os.dup2(1, 2)
+        names = {"__name__": "__main__"}
+        for number, cell in enumerate(job["cells"]):
+            if cell["role"] == "plain":
+                continue
+            path = os.path.join(job["scratch"], f"cell{number}.py")
+            with open(path, "w") as file:
+                file.write(job["answers"].get(cell["id"], cell["source"]))
+            try:
+                exec(compile(open(path).read(), path, "exec"), names)
+            except Exception:
+                pass
+        os._exit(0)
+    os.waitpid(pid, 0)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print((used.ru_utime + used.ru_stime) / len(jobs))
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a command took: seconds on the wall, seconds of CPU of all that it started, its peak memory."""
+
+    wall: float
+    cpu: float
+    memory: int
+
+
+def main(words=None):
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.grading", description=__doc__)
+    parser.add_argument("--module", default="tensor", help="a module without compiled code")
+    parser.add_argument("--students", type=int, default=20, metavar="N")
+    parser.add_argument("--pairs", type=int, default=3, metavar="N", help="runs of each side")
+    parser.add_argument(
+        "--kernels", type=int, default=4, metavar="N", help="students; 0: leave out"
+    )
+    parser.add_argument("--class", type=int, default=0, metavar="N", dest="many")
+    parser.add_argument("--json", type=Path, default=ROOT / "build" / "bench" / "grading.json")
+    options = parser.parse_args(words)
+    found = {"students": options.students, "module": options.module}
+    with tempfile.TemporaryDirectory(prefix="tito-bench-") as folder:
+        found |= beside(Path(folder) / "beside", options)
+        if options.kernels:
+            found |= kernels(Path(folder) / "kernels", options.kernels)
+        if options.many:
+            found |= many(Path(folder) / "many", options.module, options.many)
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def beside(folder, options):
+    """Both sides on one core in turn, then ours on all cores."""
+    module = course(folder / "ours", options.module)
+    given(module, options.students)
+    shutil.copytree(folder / "ours", folder / "stock")
+    with (folder / "stock" / "nbgrader_config.py").open("a") as config:
+        config.write(STOCK)
+    core = {min(os.sched_getaffinity(0))}
+    nbgrader = [
+        str(Path(sys.executable).with_name("nbgrader")),
+        "autograde",
+        module.name,
+        "--force",
+    ]
+    tito = [sys.executable, "-m", "tito", "grade", module.topic, "--jobs"]
+    theirs, ours = [], []
+    for number in range(options.pairs):
+        sides = [(theirs, nbgrader, folder / "stock"), (ours, [*tito, "1"], folder / "ours")]
+        for costs, command, place in sides if number % 2 else reversed(sides):
+            costs.append(measure(command, place, core))
+            say(f"{Path(command[0]).name:9} {line(costs[-1], options.students)}")
+    ratios = [a.wall / b.wall for a, b in zip(theirs, ours, strict=True)]
+    cpu = [a.cpu / b.cpu for a, b in zip(theirs, ours, strict=True)]
+    say(f"on the wall {statistics.median(ratios):.1f} times nbgrader's speed, {spread(ratios)}")
+    say(f"by CPU time {statistics.median(cpu):.1f} times nbgrader's speed, {spread(cpu)}")
+    wide = {}
+    for jobs in (1, len(os.sched_getaffinity(0))):
+        wide[jobs] = measure([*tito, str(jobs)], folder / "ours", os.sched_getaffinity(0))
+        say(f"tito, {jobs} at a time on all cores: {line(wide[jobs], options.students)}")
+    return {
+        "nbgrader": [vars(each) for each in theirs],
+        "tito": [vars(each) for each in ours],
+        "wall_ratio": statistics.median(ratios),
+        "cpu_ratio": statistics.median(cpu),
+        "jobs": {jobs: vars(each) for jobs, each in wide.items()},
+    }
+
+
+def kernels(folder, count):
+    """CPU time a student of compiled work, beside that of the same cells and tests run bare."""
+    module = course(folder, "kernels")
+    students = given(module, 2 * count)
+    core = {min(os.sched_getaffinity(0))}
+    tito = [sys.executable, "-m", "tito", "grade", "kernels", "--jobs", "1"]
+    few = [word for name in students[:count] for word in ("--student", name)]
+    half, whole = measure([*tito, *few], folder, core), measure(tito, folder, core)
+    ours = (whole.cpu - half.cpu) / count
+    bare = floor(module, students[count:])
+    say(f"kernels: {ours:.2f} s of CPU a student, {bare:.2f} s by the code itself")
+    say(
+        f"kernels: {ours - bare:.2f} s of CPU above it; starting up takes {2 * half.cpu - whole.cpu:.1f} s"
+    )
+    return {"kernels": {"cpu": ours, "bare": bare, "above": ours - bare}}
+
+
+def many(folder, topic, count):
+    """A large class in one run: whether the last students take as long as the first."""
+    module = course(folder, topic)
+    given(module, count)
+    jobs = len(os.sched_getaffinity(0))
+    cost = measure([sys.executable, "-m", "tito", "grade", topic], folder, os.sched_getaffinity(0))
+    journal = Journal(module)
+    times = sorted(journal.read(name)["timestamp"] for name in hand_ins.students(module))
+    import datetime
+
+    ends = [datetime.datetime.fromisoformat(each).timestamp() for each in times]
+    tenth = max(2, count // 10)
+    pace = [
+        (part[-1] - part[0]) / (len(part) - 1)
+        for part in (ends[first : first + tenth] for first in range(0, count - tenth + 1, tenth))
+    ]
+    say(f"{count} students, {jobs} at a time: {line(cost, count)}")
+    say("seconds a student, tenth by tenth: " + " ".join(f"{each:.3f}" for each in pace))
+    return {"many": vars(cost) | {"students": count, "pace": pace}}
+
+
+def course(root, topic):
+    """A copy of this course, with a release of one module."""
+    root.mkdir(parents=True)
+    for name in FILES:
+        shutil.copy(ROOT / name, root / name)
+    for name in ("modules", "tinytorch"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    module = Course(root).module(topic)
+    release.make(module)
+    return module
+
+
+def given(module, count):
+    """Hand in for some students: the solution, with known wrong and right ways of single exercises."""
+    text = read_text(module.source)
+    cells = nb.cells(nb.parse(text, module.source), text)
+    solved = {cell.id: cell.source for cell in cells if cell.role == "solution"}
+    quick = [each for each in variants.load(module, cells) if "while True" not in each.source]
+    ways = itertools.cycle([{}, *({each.exercise: each.source} for each in quick)])
+    notebook = release.history(module)[0]
+    names = [f"student{number:04}" for number in range(count)]
+    for name, way in zip(names, ways, strict=False):
+        answers = solved | way
+        for cell in notebook.cells:
+            key = cell.metadata.get("nbgrader", {}).get("grade_id")
+            cell.source = answers.get(key, cell.source)
+        path = hand_ins.place(module, name) / module.notebook.name
+        path.parent.mkdir(parents=True)
+        path.write_text(nbformat.writes(notebook), encoding="utf-8")
+    return names
+
+
+def floor(module, students):
+    """CPU seconds a student of forking, and running the cells and tests in the fork, without anything else."""
+    from dataclasses import asdict, replace
+
+    work = grade.assignment(module).job
+    jobs = []
+    with tempfile.TemporaryDirectory(prefix="tito-floor-") as folder:
+        for name in students:
+            path = hand_ins.place(module, name) / module.notebook.name
+            cells = nbformat.read(path, as_version=4).cells
+            answers = {
+                c.metadata["nbgrader"]["grade_id"]: c.source
+                for c in cells
+                if "nbgrader" in c.metadata
+            }
+            tests = {cell["id"] for cell in work.cells if cell["role"] != "solution"}
+            answers = {key: text for key, text in answers.items() if key not in tests}
+            scratch = Path(folder) / name
+            scratch.mkdir()
+            jobs.append(asdict(replace(work, answers=answers, scratch=str(scratch))))
+        run = subprocess.run(
+            [sys.executable, "-c", FLOOR],
+            input=json.dumps(jobs),
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=module.course.root,
+        )
+    return float(run.stdout)
+
+
+def measure(command, place, cores) -> Cost:
+    """Run a command in a folder on some cores."""
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    with group() as (join, used):
+        started = time.perf_counter()
+        run = subprocess.Popen(
+            command,
+            cwd=place,
+            env=environment | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: (os.sched_setaffinity(0, cores), join()),
+        )
+        _, said = run.communicate()
+        wall = time.perf_counter() - started
+        if run.returncode:
+            sys.exit(f"error: {' '.join(map(str, command))}\n{said[-2000:]}")
+        return Cost(wall, *used())
+
+
+@contextlib.contextmanager
+def group():
+    """A control group: a function that joins it, and one that says what was used in it."""
+    name = f"tito-{os.getpid()}"
+    first = [Path("/sys/fs/cgroup", each, name) for each in ("cpuacct", "memory")]
+    one = Path("/sys/fs/cgroup", name)
+    folders = first if first[0].parent.is_dir() else [one]
+    try:
+        for folder in folders:
+            folder.mkdir()
+    except OSError as error:
+        sys.exit(f"error: no control group: {error}\nhint: run this as root, outside a container")
+
+    def join():
+        for folder in folders:
+            (folder / "cgroup.procs").write_text(str(os.getpid()))
+
+    def used():
+        if folders == first:
+            memory = (folders[1] / "memory.max_usage_in_bytes").read_text()
+            return int((folders[0] / "cpuacct.usage").read_text()) / 1e9, int(memory)
+        cpu = dict(each.split() for each in (one / "cpu.stat").read_text().splitlines())
+        peak = one / "memory.peak"
+        return int(cpu["usage_usec"]) / 1e6, int(peak.read_text()) if peak.exists() else 0
+
+    try:
+        yield join, used
+    finally:
+        for folder in folders:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def line(cost, students):
+    return (
+        f"{cost.wall / students:.2f} s and {cost.cpu / students:.2f} s of CPU a student, "
+        f"{60 * students / cost.wall:.0f} students a minute, {cost.memory >> 20} MB"
+    )
+
+
+def spread(values):
+    return f"{min(values):.1f} to {max(values):.1f} in {len(values)} pairs"
+
+
+def say(text):
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

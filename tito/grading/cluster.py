@@ -1,0 +1,125 @@
+"""The students of a class on the workers of a Dask cluster: bytes go there, records come back.
+
+Workers need no shared disk, only the same version of the course installed, and a sandbox that works. A task
+whose worker is lost runs again on another.
+"""
+
+import contextlib
+import itertools
+import json
+import math
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+
+from tito.course import TitoError, one_line
+from tito.grading import task
+from tito.grading.hand import Hand
+from tito.grading.pool import Read
+
+PART = 20  # students in a task, at most
+WAIT = 30  # seconds for the scheduler, and for the first worker
+IDLE = 60  # seconds after which a worker ends the process that grades
+_kept = threading.local()
+
+
+def run(
+    assignment: task.Assignment, unsafe: bool, work: Iterable[tuple[str, Read]], address: str
+) -> Iterator[tuple[str, dict]]:
+    """Grade what is named in `work`; yields each name with its record or error, as they are done.
+
+    Raises
+    ------
+    TitoError
+        If the cluster cannot be reached, or a worker cannot grade.
+    """
+    try:
+        from distributed import Client, wait
+    except ImportError:
+        raise TitoError(
+            "grading on a cluster needs Dask", "pip install 'tinytorch-kernels[cluster]'"
+        ) from None
+    try:
+        client = Client(address, timeout=WAIT)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise TitoError(
+            f"no Dask scheduler at {address}: {one_line(error)[:200]}", "start one: dask scheduler"
+        ) from None
+    with client:
+        with contextlib.suppress(TimeoutError):
+            client.wait_for_workers(1, timeout=WAIT)
+        threads = sum(client.nthreads().values())
+        if not threads:
+            raise TitoError(f"{address} has no workers", f"start one: dask worker {address}")
+        parts = _parts(list(work), threads)
+        document, pending = asdict(assignment), {}
+        while True:
+            for part in itertools.islice(parts, max(0, 2 * threads - len(pending))):
+                sent, unreadable = _read(part)
+                yield from unreadable
+                if sent:
+                    given = (document, task.grader(), unsafe, [data for _, data in sent])
+                    future = client.submit(grade_part, *given, pure=False)
+                    pending[future] = [name for name, _ in sent]
+            if not pending:
+                break
+            for future in wait(list(pending), return_when="FIRST_COMPLETED").done:
+                yield from _outcomes(future, pending.pop(future))
+
+
+def grade_part(document: dict, grader: str, unsafe: bool, hand_ins: list[bytes]) -> list[str]:
+    """On a worker: grade some hand-ins; returns a record or an error for each, as JSON."""
+    try:
+        if grader != task.grader():
+            raise TitoError("the grader installed there is another", task.SAME)
+        hand = _hand(task.from_plain(document), unsafe)
+        try:
+            return [json.dumps(hand.grade(data)) for data in hand_ins]
+        finally:
+            _kept.timer = threading.Timer(IDLE, hand.end)
+            _kept.timer.daemon = True
+            _kept.timer.start()
+    except TitoError as error:
+        return [json.dumps({"stop": str(error), "hint": error.hint, "code": error.code})]
+
+
+def _parts(work, threads):
+    """Parts of a class: large enough that sending them costs little, and some for every thread."""
+    size = max(1, min(PART, math.ceil(len(work) / (2 * threads))))
+    for first in range(0, len(work), size):
+        yield work[first : first + size]
+
+
+def _read(part):
+    """What can be read of a part, and the outcome of those whose work cannot."""
+    sent, unreadable = [], []
+    for name, read in part:
+        try:
+            sent.append((name, read()))
+        except TitoError as error:
+            unreadable.append((name, {"error": str(error)}))
+    return sent, unreadable
+
+
+def _outcomes(future, names):
+    try:
+        found = [json.loads(text) for text in future.result()]
+    except Exception as error:  # the worker was lost again and again, or could not run the task
+        said = f"the cluster could not grade it: {type(error).__name__}: {one_line(error)[:200]}"
+        found = [{"error": said}] * len(names)
+    if "stop" in found[0]:
+        said = found[0]
+        raise TitoError(f"a worker cannot grade: {said['stop']}", said["hint"], said["code"])
+    return zip(names, found, strict=True)
+
+
+def _hand(assignment, unsafe):
+    """This thread's process that grades: kept for the next part, ended when none comes."""
+    key = (assignment.version, unsafe)
+    if getattr(_kept, "timer", None) is not None:
+        _kept.timer.cancel()
+        if _kept.key != key:
+            _kept.hand.end()
+    if getattr(_kept, "key", None) != key:
+        _kept.key, _kept.hand = key, Hand(assignment, unsafe)
+    return _kept.hand

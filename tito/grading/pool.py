@@ -1,0 +1,68 @@
+"""Many students at a time on this machine: one process each for as many as there are cores."""
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+
+from tito.course import TitoError
+from tito.grading.hand import Hand
+from tito.grading.task import Assignment
+
+Read = Callable[[], bytes]
+
+
+def run(
+    assignment: Assignment, unsafe: bool, work: Iterable[tuple[str, Read]], jobs: int
+) -> Iterator[tuple[str, dict]]:
+    """Grade what is named in `work`; yields each name with its record or error, as they are done.
+
+    Raises
+    ------
+    TitoError
+        If nothing can be graded here.
+    """
+    todo, lock, over = iter(work), threading.Lock(), threading.Event()
+    done: queue.Queue = queue.Queue(2 * jobs)
+    hands = [Hand(assignment, unsafe) for _ in range(jobs)]
+    threads = [
+        threading.Thread(target=_grade, args=(hand, todo, lock, over, done), daemon=True)
+        for hand in hands
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        left = len(threads)
+        while left:
+            name, outcome = done.get()
+            if isinstance(outcome, Exception):
+                raise outcome
+            if name is None:
+                left -= 1
+            else:
+                yield name, outcome
+    finally:
+        over.set()
+        while any(thread.is_alive() for thread in threads):
+            with contextlib.suppress(queue.Empty):
+                done.get(timeout=0.05)
+
+
+def _grade(hand, todo, lock, over, done):
+    try:
+        while not over.is_set():
+            with lock:
+                name, read = next(todo, (None, None))
+            if name is None:
+                break
+            try:
+                data = read()
+            except TitoError as error:
+                done.put((name, {"error": str(error)}))
+            else:
+                done.put((name, hand.grade(data)))
+        done.put((None, None))
+    except Exception as error:
+        done.put((None, error))
+    finally:
+        hand.end()
