@@ -53,7 +53,7 @@ def keep_package_tests(module: Module, verdicts: list[dict]) -> None:
 def _package_test_inputs(module: Module) -> str:
     course = module.course
     packages = [each.package for each in (*course.requires(module), module)]
-    instruments = sorted((course.library / "lab").glob("*.py"))
+    instruments = sorted((course.library / "lab").rglob("*.py"))
     versions = course.root / "constraints.txt"
     return _digest(
         [module.tests, module.tests.with_name("conftest.py"), versions, *packages, *instruments]

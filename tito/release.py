@@ -160,7 +160,8 @@ def _given(module, released):
     course = module.course
     library, tool = Path(tinytorch.__file__).parent, Path(tito.__file__).parent
     files = {f"tito/{p.relative_to(tool).as_posix()}": p for p in tool.rglob("*.py")}
-    files |= {f"tinytorch/lab/{p.name}": p for p in (library / "lab").glob("*.py")}
+    instruments = (library / "lab").rglob("*.py")
+    files |= {f"tinytorch/{p.relative_to(library).as_posix()}": p for p in instruments}
     files |= {f"tinytorch/{n}": library / n for n in ("__init__.py", "core/__init__.py")}
     files |= {n: course.root / n for n in ("LICENSE", "constraints.txt")}
     texts = {name: read_text(path) for name, path in files.items() if path.exists()}

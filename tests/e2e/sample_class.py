@@ -26,8 +26,8 @@ COPIED = (
     "modules",
     "tinytorch",
 )
-HOSTILE = """
-import glob, os, signal, socket
+READS = """
+import glob, socket
 
 for path in glob.glob("/**/*kernels*", recursive=True) + ["/etc/passwd", "/proc/1/environ"]:
     try:
@@ -51,12 +51,14 @@ class Everything:
         return self
 
 
-def quantize(x, scale=None):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 def vectorized_relu(x, out=None):
     return Everything()
+"""
+KILLS = """
+def quantize(x, scale=None):
+    import os
+
+    os.kill(os.getpid(), 9)
 """
 
 
@@ -98,8 +100,8 @@ def hand_in(module, path):
         if each.kind == variants.WRONG and len(wrong) < 3 and "while True" not in each.source:
             wrong.setdefault(each.exercise, each.source)
     half = dict(list(solved.items())[: len(solved) // 2])
-    hostile = solved | {"vectorized_relu": solved["vectorized_relu"] + HOSTILE}
-    class_ = {"right": solved, "wrong": solved | wrong, "half": half, "hostile": hostile}
+    hostile = {"vectorized_relu": solved["vectorized_relu"] + READS, "quantize": KILLS}
+    class_ = {"right": solved, "wrong": solved | wrong, "half": half, "hostile": solved | hostile}
     with zipfile.ZipFile(path, "w") as archive:
         for student, answers in class_.items():
             handed = release.history(module)[0]

@@ -50,7 +50,7 @@ def for_worker(earlier: tuple[str, ...] = (), course: str = "") -> Stage:
         LIBRARY / "__init__.py",
         *(LIBRARY / "core" / name for name in ("__init__.py", *names)),
     ]
-    for file in filter(Path.exists, (*packages, *sorted(LIBRARY.glob("lab/*.py")))):
+    for file in filter(Path.exists, (*packages, *sorted(LIBRARY.glob("lab/**/*.py")))):
         files[f"tinytorch/{file.relative_to(LIBRARY)}"] = file
         for kept in sorted((file.parent / "__pycache__").glob(f"{file.stem}.*.nb[ic]")):
             # Numba's own name for the folder that it keeps a file's code in.

@@ -52,7 +52,7 @@ def from_plain(document: dict) -> Assignment:
 @functools.cache
 def grader() -> str:
     """The version of the grader: a digest of its sources, the instruments, and what both run on."""
-    files = sorted([*(stage.TOOL / "grading").glob("*.py"), *(stage.LIBRARY / "lab").glob("*.py")])
+    files = sorted([*(stage.TOOL / "grading").glob("*.py"), *(stage.LIBRARY / "lab").rglob("*.py")])
     files += [stage.TOOL / f"{name}.py" for name in READERS]
     texts = [path.read_bytes() for path in files]
     versions = (platform.python_version(), version("numpy"), version("numba"))

@@ -205,7 +205,7 @@ class _Hidden(types.ModuleType):
 @functools.cache
 def instruments() -> str:
     """What compiled code also depends on: the instruments' sources and the compiler's version."""
-    files = sorted(Path(lab.__file__).parent.glob("*.py"))
+    files = sorted(Path(lab.__file__).parent.rglob("*.py"))
     return "".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in files) + np.__version__
 
 
