@@ -13,10 +13,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
 
-demo: $(READY)  ## export the modules, test kernels, show the course
+demo: $(READY)  ## export the modules, test kernels, then release, grade and give back a class of four
 	$(BIN)/tito export --all
 	$(BIN)/tito test --module kernels
 	$(BIN)/tito status
+	$(BIN)/python tests/e2e/sample_class.py
 
 test: $(READY)  ## run the test suite
 	$(BIN)/ruff check
@@ -37,8 +38,8 @@ lint: $(READY)  ## format the code and mend what a tool can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-clean:  ## remove what was built; .venv stays
-	rm -rf build .pytest_cache .ruff_cache .hypothesis
+clean:  ## remove what can be made again; .venv, hand-ins and marks stay
+	rm -rf build/bench build/demo build/records .pytest_cache .ruff_cache .hypothesis
 	find tinytorch tito tests modules benchmarks -name __pycache__ -type d -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt

@@ -242,8 +242,7 @@ def check(course, modules, quick):
     """Prove modules sound: the solution earns every point, the untouched release none."""
     from tito import check as checking
 
-    if course.release:
-        raise TitoError("this is a student's copy, not the course", "tito test", courses.USAGE)
+    course.refuse_copy()
     found = 0
     for module in modules or course.modules:
         click.echo(f"{module.name}")
@@ -353,6 +352,7 @@ def grade(course, modules, students, jobs, scheduler, changed, unsafe, as_json):
     """Grade what was handed in; a run that was interrupted goes on where it was."""
     from tito import grade, report
 
+    course.refuse_copy()
     module = _one(modules, "grade")
     told = report.Told(as_json)
     graded = grade.run(
@@ -423,12 +423,10 @@ def feedback(course, modules, students, output, as_json):
     from tito import feedback as pages
     from tito import marks
 
-    if len(modules) != 1:
-        raise TitoError(
-            f"{len(modules)} modules named", "name one, as in tito feedback kernels", courses.USAGE
-        )
+    course.refuse_copy()
+    module = _one(modules, "feedback")
     folder = courses.Path(output) if output else course.place("feedback")
-    found = marks.read_some(modules[0])
+    found = marks.read_some(module)
     written = []
     for student, path in pages.write_pages(folder, found, students):
         written.append({"student": student, "path": str(path)})
@@ -470,6 +468,7 @@ def scores(course, modules, form, roster, tests, output, as_json):
     from tito import marks
     from tito import scores as tables
 
+    course.refuse_copy()
     form = "json" if as_json else form
     classes = [marks.read_some(modules[0])] if len(modules) == 1 else []
     classes = classes or [marks.read(module) for module in modules or course.modules]

@@ -11,9 +11,7 @@ from pathlib import Path
 # Imports that few commands need stand where they are used: `tito --version` must stay quick.
 PASSED, FAILED, USAGE, BROKEN, UNDECIDED, BUG = 0, 1, 2, 3, 4, 70
 MODULE_NAME = r"\d\d_[a-z][a-z0-9_]*"
-RELEASE = (
-    "release.json"  # in the root of a student's copy: which module, which release, which files
-)
+RELEASE = "release.json"  # in the root of a student's copy: module, release, files
 
 
 class TitoError(Exception):
@@ -163,6 +161,11 @@ class Course:
                 f"cannot read {path}: {one_line(error)}", "take it from the release again"
             ) from None
         return release
+
+    def refuse_copy(self) -> None:
+        """Refuse what only the whole course can do."""
+        if self.release:
+            raise TitoError("this is a student's copy, not the course", "go into the course", USAGE)
 
     def is_as_released(self, path: Path) -> bool:
         """Whether a file is still what the student was given."""

@@ -71,8 +71,7 @@ def make(module: Module, output: Path | None = None) -> Release:
         If the source has a fault, the release would show an answer, the gradebook refuses its cells, or the
         folder cannot be written.
     """
-    if module.course.release:
-        raise TitoError("this is a student's copy, not the course", "go into the course", USAGE)
+    module.course.refuse_copy()
     refuse_conflict(module)
     target = _target(module, output)
     text = read_text(module.source)
