@@ -92,7 +92,7 @@ def _play(role, fds, uid):
 def link_compiled(cache: Path) -> None:
     """Let Numba find the course's compiled code; what a student compiles stays in the sandbox."""
     if WARM.is_dir():
-        for folder in WARM.iterdir():
+        for folder in filter(Path.is_dir, WARM.iterdir()):
             here = cache / folder.name
             here.mkdir(parents=True, exist_ok=True)
             for file in folder.iterdir():

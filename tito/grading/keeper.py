@@ -62,10 +62,13 @@ class Keeper(threading.Thread):
         self.judges.close()
         self.started.set()
         try:
+            looked = 0.0
             while self.judge and self._serve():
-                for process in (self.judge, self.worker):
-                    if process:
-                        process.look()
+                if time.monotonic() - looked >= LOOK:
+                    looked = time.monotonic()
+                    for process in (self.judge, self.worker):
+                        if process:
+                            process.look()
         finally:
             for process in (self.worker, self.judge):
                 if process:

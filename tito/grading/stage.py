@@ -2,12 +2,18 @@
 
 import atexit
 import compileall
+import contextlib
 import functools
 import hashlib
+import os
 import shutil
+import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
+
+import platformdirs
 
 import tinytorch
 import tito
@@ -15,6 +21,7 @@ import tito
 # Where the packages are imported from; a sandbox shows its copies at the same places.
 LIBRARY, TOOL = Path(tinytorch.__file__).parent, Path(tito.__file__).parent
 WORKERS = ("__init__", "inside", "limits", "probe", "seccomp", "template", "wire", "worker")
+WEEK = 7 * 86400
 INSTALLED = ("site-packages", "dist-packages")
 
 
@@ -37,38 +44,67 @@ def for_worker(earlier: tuple[str, ...] = (), course: str = "") -> Stage:
 
     Code that Numba compiled for these files is shown with them; it was made by the course's own code.
     """
-    folder = Path(tempfile.mkdtemp(prefix="tito-stage-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    names = [name.rpartition(".")[2] for name in earlier]
-    library, tool, warm = folder / "tinytorch", folder / "tito", folder / "warm"
-    files = [LIBRARY / "__init__.py", LIBRARY / "core" / "__init__.py"]
-    files += [*(LIBRARY / "core" / f"{name}.py" for name in names), *LIBRARY.glob("lab/*.py")]
-    for file in files:
-        if file.exists():
-            _copy(file, library / file.relative_to(LIBRARY))
-    _copy(TOOL / "__init__.py", tool / "__init__.py")
-    for name in WORKERS:
-        _copy(TOOL / "grading" / f"{name}.py", tool / "grading" / f"{name}.py")
-    for package in (library, tool):
-        compileall.compile_dir(package, quiet=2, stripdir=package, prependdir=LIBRARY.parent)
-    warm.mkdir()
-    for file in files:
-        for kept in (file.parent / "__pycache__").glob(f"{file.stem}.*.nb[ic]"):
+    files = {}
+    names = [f"{name.rpartition('.')[2]}.py" for name in earlier]
+    packages = [
+        LIBRARY / "__init__.py",
+        *(LIBRARY / "core" / name for name in ("__init__.py", *names)),
+    ]
+    for file in filter(Path.exists, (*packages, *sorted(LIBRARY.glob("lab/*.py")))):
+        files[f"tinytorch/{file.relative_to(LIBRARY)}"] = file
+        for kept in sorted((file.parent / "__pycache__").glob(f"{file.stem}.*.nb[ic]")):
             # Numba's own name for the folder that it keeps a file's code in.
             key = f"{file.parent.name}_{hashlib.sha1(str(file.parent).encode()).hexdigest()}"
-            _copy(kept, warm / key / kept.name)
-    for path in [folder, *folder.rglob("*")]:
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    return Stage(
-        {str(LIBRARY): str(library), str(TOOL): str(tool), "/warm": str(warm)}, _hidden(course)
-    )
+            files[f"warm/{key}/{kept.name}"] = kept
+    for name in ("__init__.py", *(f"grading/{name}.py" for name in WORKERS)):
+        files[f"tito/{name}"] = TOOL / name
+    folder = _copies({place: file.read_bytes() for place, file in files.items()})
+    shown = {str(LIBRARY): "tinytorch", str(TOOL): "tito", "/warm": "warm"}
+    return Stage({place: str(folder / name) for place, name in shown.items()}, _hidden(course))
+
+
+def _copies(files: dict[str, bytes]) -> Path:
+    """A folder with these files, made once and kept for those who need the same."""
+    digest = hashlib.sha256(f"{sys.version} {LIBRARY} {TOOL}".encode())
+    for place, data in files.items():
+        digest.update(f"\0{place}\0{len(data)}\0".encode() + data)
+    home = _home()
+    folder = home / digest.hexdigest()[:24]
+    if not folder.exists():
+        fresh = Path(tempfile.mkdtemp(dir=home, prefix="new-"))
+        for place, data in ({"warm/.made": b""} | files).items():
+            path = fresh / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        for package, place in (("tinytorch", LIBRARY), ("tito", TOOL)):
+            compileall.compile_dir(
+                fresh / package, quiet=2, stripdir=fresh, prependdir=place.parent
+            )
+        for path in (fresh, *fresh.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        with contextlib.suppress(OSError):  # another process was quicker
+            fresh.rename(folder)
+        shutil.rmtree(fresh, ignore_errors=True)
+    os.utime(folder)
+    return folder
+
+
+def _home():
+    """Where copies are kept; those that nobody has asked for in a week are removed."""
+    home = Path(platformdirs.user_cache_dir("tito", appauthor=False)) / "stages"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=home).close()
+    except OSError:
+        home = Path(tempfile.mkdtemp(prefix="tito-stages-"))
+        atexit.register(shutil.rmtree, home, ignore_errors=True)
+    for each in home.iterdir():
+        with contextlib.suppress(OSError):
+            if each.stat().st_mtime < time.time() - WEEK:
+                shutil.rmtree(each, ignore_errors=True)
+    return home
 
 
 def _hidden(course):
     root = LIBRARY.parent
     return tuple({course, *([] if root.name in INSTALLED else [str(root)])} - {""})
-
-
-def _copy(source, target):
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(source, target)
