@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 from tests.test_cli import refused, snapshot, tito
 from tito import collect, folders, release
 from tito import notebook as nb
-from tito.course import Course, TitoError, find
+from tito.course import Course, TitoError, digest, find
 from tito.source import read_text
 
 SECRETS = ["2 * np.asarray(x)", "np.empty(0)", "### BEGIN", "### END", "(1 + 1) * np", "twice over"]
@@ -187,7 +188,7 @@ def test_a_leak_is_one_line_and_nothing_is_written(module, kind):
         release.make(module)
     assert raised.value.code == 3 and "\n" not in str(raised.value)
     left = {
-        path: data for path, data in snapshot(module.course.root).items() if path.name != "lock"
+        path: data for path, data in snapshot(module.course.root).items() if path.name != ".lock"
     }
     assert left == before
 
@@ -337,6 +338,33 @@ def test_a_run_that_was_killed_between_two_renames_loses_nothing(module):
     assert made.path == folder and (made.backup / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.skipif(os.name == "nt", reason="needs kill")
+def test_a_run_killed_at_any_moment_leaves_a_release_that_the_next_puts_right(module):
+    folder = release.make(module).path
+    command = [sys.executable, "-m", "tito", "--course", str(module.course.root), "release", "tiny"]
+    chance = random.Random(7)
+    whole = 0
+    for number in range(12):
+        change(module, "Return twice x." if not number else f"No. {number - 1}.", f"No. {number}.")
+        run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            run.wait(chance.uniform(0.5, 3.5))
+        except subprocess.TimeoutExpired:
+            run.kill()
+            run.wait()
+        if folder.exists():
+            whole += 1
+            manifest = json.loads((folder / "release.json").read_text())
+            for name, sha in manifest["files"].items():
+                assert digest((folder / name).read_bytes()) == sha
+    made = release.make(module)
+    assert whole and "No. 11." in (made.path / "tiny_dev.py").read_text()
+    assert [path.name for path in made.path.parent.iterdir()] == ["01_tiny"]
+    assert len(gradebook(module.course.gradebook)[0]) == 2
+
+
 @pytest.mark.filterwarnings("ignore:Object of type")
 def test_cells_cannot_go_after_work_was_taken_in(module):
     from nbgrader.api import Gradebook
@@ -393,7 +421,7 @@ def test_earlier_modules_go_along_solved(second, module):
 
 def test_a_later_module_cannot_go_along(second, module):
     change(module, "import numpy as np", "import numpy as np\nfrom tinytorch.core import more")
-    with pytest.raises(TitoError, match="imports core.more, which is module 2"):
+    with pytest.raises(TitoError, match=r"imports core\.more, which is module 2"):
         release.make(Course(module.course.root).module("tiny"))
 
 
@@ -408,7 +436,8 @@ def test_a_students_copy_is_a_course_of_its_own(module):
     run = tito("status", "--json", cwd=folder)
     assert json.loads(run.stdout)["modules"][0]["state"] == "not started"
     refused(tito("release", "tiny", cwd=folder), 2, "a student's copy")
-    refused(tito("collect", "tiny", ".", cwd=folder), 2, "a student's copy")
+    for words in (["collect", "tiny", "."], ["check", "tiny"]):
+        refused(tito(*words, cwd=folder), 2, "a student's copy")
     (folder / "release.json").write_text("{}")
     refused(tito("test", "tiny", cwd=folder), 3, "release.json")
 
@@ -464,8 +493,8 @@ def empty_environment(folder):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("name", ["tiny", "kernels"])
-def test_the_folder_and_one_pip_install_are_enough(name, module, root, tmp_path):
+@pytest.mark.parametrize("name, how", [("tiny", "."), ("tiny", "-e."), ("kernels", ".")])
+def test_the_folder_and_one_pip_install_are_enough(name, how, module, root, tmp_path):
     course = module.course if name == "tiny" else Course(root)
     target = tmp_path / "given" / "copy"
     if name == "kernels":  # leave the course's own build folder alone
@@ -480,13 +509,13 @@ def test_the_folder_and_one_pip_install_are_enough(name, module, root, tmp_path)
     python = empty_environment(tmp_path / "venv")
     run = subprocess.run([python, "-c", "import tito"], cwd="/", capture_output=True, text=True)
     assert "ModuleNotFoundError" in run.stderr
-    install = ["-m", "pip", "install", "-q", "--no-index", "--no-build-isolation", "."]
+    install = ["-m", "pip", "install", "-q", "--no-index", "--no-build-isolation", how]
     run = subprocess.run([python, *install], cwd=target, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
     where = subprocess.run(
         [python, "-c", "import tito; print(tito.__file__)"], cwd="/", capture_output=True, text=True
     )
-    assert str(tmp_path / "venv") in where.stdout
+    assert str(target if how == "-e." else tmp_path / "venv") in where.stdout
     tool = Path(python).with_name("tito")
     run = subprocess.run([tool, "test", name, "--json"], cwd=target, capture_output=True, text=True)
     result = json.loads(run.stdout)

@@ -21,7 +21,7 @@ FILES = 50_000
 FILE_BYTES = 20 << 20  # of one file that is read
 TOTAL_BYTES = 2 << 30  # of all files of an archive, unpacked
 RATIO, RATIO_FROM = 200, 1 << 20  # how many times smaller a file of some size may be packed
-DEPTH, NAME = 24, 255
+DEPTH, NAME, HEADER_BYTES = 24, 255, 1 << 16
 WANTED = (".ipynb", ".py", ".txt", ".yml")
 NESTED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".7z", ".rar", ".zst")
 NESTED_STARTS = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!")
@@ -131,7 +131,7 @@ def _tar(path, start, size, scratch):
     most = TOTAL_BYTES if opener is open else min(TOTAL_BYTES, max(RATIO * size, 64 << 20))
     with opener(path, "rb") as file:
         stream = _Bounded(file, most)
-        with tarfile.open(fileobj=stream, mode="r|", errorlevel=2) as archive:
+        with tarfile.open(fileobj=stream, mode="r|", errorlevel=2, tarinfo=_Member) as archive:
             for member in archive:
                 name = _name(member.name, seen, member.isdir())
                 if not (member.isfile() or member.isdir()) or member.issparse():
@@ -147,6 +147,17 @@ def _tar(path, start, size, scratch):
                     _refuse_nested(name, data[:8])
                     kept.write_bytes(data)
                 yield Entry(name, member.size, float(member.mtime), kept.read_bytes)
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose headers are short; tarfile reads them into memory whole."""
+
+    def _proc_member(self, archive):
+        headers = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
+        headers += (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+        if self.type in headers and self.size > HEADER_BYTES:
+            raise _Hostile(f"a header of it is {self.size} bytes long")
+        return super()._proc_member(archive)
 
 
 class _Bounded:
@@ -242,7 +253,7 @@ def _file(path, root):
 
 def _relative(path, root):
     name = unicodedata.normalize("NFC", path.relative_to(root).as_posix())
-    return name.encode("utf-8", "replace").decode()
+    return "".join(c if c.isprintable() else "\ufffd" for c in name)
 
 
 def _load(path):

@@ -270,24 +270,29 @@ def release(course, modules, output, answers, as_json):
     """Write the folder that students are given: no answers, no hidden tests, ready to install."""
     from tito import collect, release
 
-    module = _one(modules, "release")
     if answers:
+        module = _one(modules, "release")
         taken = collect.bring_over(module, answers)
         said = {"schema": 1, "module": module.name} | collect.summary(taken)
         click.echo(
             json.dumps(said, indent=2) if as_json else "\n".join(collect.brought_over(taken))
         )
         return
-    made = release.make(module, output)
+    if output:
+        _one(modules, "release")
+    results = []
+    for module in _some(modules):
+        made = release.make(module, output)
+        results.append({"schema": 1, "module": module.name} | vars(made))
+        state = "" if made.new else " (unchanged)"
+        say = functools.partial(click.echo, err=as_json)
+        say(f"release {made.number}{state}: {made.points:g} points, {made.files} files")
+        if made.backup:
+            say(f"kept what was there: {os.path.relpath(made.backup)}")
+        say(os.path.relpath(made.path))
     if as_json:
-        said = {"schema": 1, "module": module.name} | vars(made)
-        click.echo(json.dumps(said, indent=2, default=str))
-        return
-    state = "" if made.new else " (unchanged)"
-    click.echo(f"release {made.number}{state}: {made.points:g} points, {made.files} files")
-    if made.backup:
-        click.echo(f"kept what was there: {os.path.relpath(made.backup)}")
-    click.echo(os.path.relpath(made.path))
+        document = results[0] if len(results) == 1 else {"schema": 1, "results": results}
+        click.echo(json.dumps(document, indent=2, default=str))
 
 
 @main.command()

@@ -16,7 +16,7 @@ import nbformat
 
 from tito import archive, folders, naming, release, sheet
 from tito import notebook as nb
-from tito.course import USAGE, Module, TitoError, write
+from tito.course import USAGE, Module, TitoError, one_line, write
 from tito.repair import Findings, repair
 from tito.source import read_text
 
@@ -74,13 +74,13 @@ def collect(
     if module.course.release:
         raise TitoError("this is a student's copy, not the course", "go into the course", USAGE)
     versions = release.history(module)
-    with archive.entries(path) as found, folders.lock(_kept(module) / "lock"):
+    with archive.entries(path) as found, folders.lock(_kept(module) / ".lock"):
         stem = "" if path.is_dir() else path.name.partition(".")[0]
-        hand_ins, stray = naming.sort(found, module, stem)
+        hand_ins, stray = naming.sort(found, stem)
         students: dict[str, list[naming.HandIn]] = {}
         for each in hand_ins:
             students.setdefault(each.student, []).append(each)
-        if not students and not stray:
+        if not any(naming.is_notebook(entry.name) for entry in found):
             raise TitoError(
                 f"no notebook in {path}",
                 f"{module.notebook.name} of each student, in a folder named like the student",
@@ -96,16 +96,19 @@ def best(files: list[tuple[str, bytes, float]], versions: list) -> _Read | None:
     """The file that a student worked in, of those in a copy of a release."""
     entries = [archive.Entry(name, len(b), when, lambda b=b: b) for name, b, when in files]
     taken = Taken("", "")
-    read = _read_all([naming.HandIn("", "", e) for e in entries], versions, taken)
+    read = _read_all([naming.HandIn("", "", e) for e in entries], versions, taken, "")
     return max(read, key=lambda each: each.rank, default=None)
 
 
 def _student(module, versions, student, hand_ins):
     taken = Taken(student, hand_ins[0].name, late=any(each.late for each in hand_ins))
+    notebooks = [each for each in hand_ins if naming.is_notebook(each.entry.name)]
     try:
-        read = _read_all(hand_ins, versions, taken)
+        read = _read_all(notebooks, versions, taken, module.topic)
         if not read:
-            taken.state, taken.error = "refused", taken.error or "no notebook"
+            names = ", ".join(each.entry.name.rpartition("/")[2] for each in hand_ins[:3])
+            taken.state = "refused"
+            taken.error = taken.error or f"no notebook among what came: {names}"
             return taken
         taken.error = None
         read.sort(key=lambda each: each.rank)
@@ -113,15 +116,19 @@ def _student(module, versions, student, hand_ins):
         worked = [each for each in read[:-1] if each.findings.answered and each.data != newest.data]
         taken.aside = [each.hand_in.entry.name for each in worked]
         _store(module, taken, newest, worked)
-    except TitoError as error:
-        taken.state, taken.error = "refused", str(error)
+    except (TitoError, OSError) as error:
+        taken.state, taken.error = "refused", one_line(error)
     return taken
 
 
-def _read_all(hand_ins, versions, taken):
-    """The hand-ins of a student that are notebooks of this module; the first fault goes to `taken`."""
+def _read_all(hand_ins, versions, taken, topic):
+    """The files of a student that are notebooks of this module; the first fault of another goes to `taken`."""
     read = []
-    for each in sorted(hand_ins, key=lambda e: (-e.order, e.entry.name))[:CANDIDATES]:
+    names = {each: each.entry.name.rpartition("/")[2] for each in hand_ins}
+    likely = sorted(
+        hand_ins, key=lambda e: (not _is_likely(names[e], topic), -e.order, e.entry.name)
+    )
+    for each in likely[:CANDIDATES]:
         try:
             data = each.entry.read()
             notebook, findings = repair(versions, sheet.read(data))
@@ -129,11 +136,16 @@ def _read_all(hand_ins, versions, taken):
                 raise sheet.Unreadable("it holds no exercise of this module")
             read.append(_Read(each, data, notebook, findings))
         except TitoError as error:
-            name = each.entry.name.rpartition("/")[2]
-            said = str(error) if name in str(error) else f"{name}: {error}"
+            said = str(error) if names[each] in str(error) else f"{names[each]}: {error}"
             taken.error = taken.error or said
-            taken.repaired.append(f"passed over {said}")
+            if _is_likely(names[each], topic):
+                taken.repaired.append(f"passed over {said}")
     return read
+
+
+def _is_likely(name, topic):
+    """Whether a file's name is that of a notebook; Python files may be anything."""
+    return name.lower().endswith(".ipynb") or topic in name.lower()
 
 
 def _store(module, taken, newest, worked):
@@ -171,10 +183,13 @@ def _store(module, taken, newest, worked):
             record["time"] = record["time"] or taken.time
     _put(path, target, text, stamp)
     _write_log(folder, log)
-    write(folder / "report.txt", "\n".join(sentences(taken)) + "\n")
+    if taken.state != "unchanged":
+        write(folder / "report.txt", "\n".join(sentences(taken)) + "\n")
 
 
 def _put(path, target, text, stamp):
+    for begun in target.glob(f".{path.name}.*"):  # by a run that was killed
+        begun.unlink()
     if not path.is_file() or path.read_bytes() != text.encode():
         write(path, text)
     if stamp:

@@ -3,11 +3,12 @@
 import contextlib
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tito.course import TitoError
+from tito.course import TitoError, umask
 
 # What running and opening a copy leaves behind; nobody wrote it.
 LEFT_BEHIND = ("build", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".venv")
@@ -66,12 +67,27 @@ def replace(new: Path, target: Path, keep: bool) -> Path | None:
         ) from None
 
 
+def scratch(target: Path) -> Path:
+    """An empty folder beside another, in which its successor is written."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.")).resolve()
+        made.chmod(0o777 & ~umask())
+        return made
+    except OSError as error:
+        raise TitoError(
+            f"cannot write {target.parent}: {error.strerror}", "free space or mend the permissions"
+        ) from None
+
+
 def recover(target: Path) -> None:
-    """Bring back a folder that a killed run had moved aside."""
+    """Clear up after a killed run: what it had moved aside comes back, what it had begun goes."""
     old = _aside(target)
     if old.exists():
         kept = target if not target.exists() else free(target.with_name(f"{target.name}.earlier"))
         old.rename(kept)
+    for begun in target.parent.glob(f".{target.name}.{'?' * 8}"):
+        shutil.rmtree(begun, ignore_errors=True)
 
 
 def free(path: Path) -> Path:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tito.archive import Entry
-from tito.course import Module, TitoError, one_line
+from tito.course import MODULE_NAME, TitoError, one_line
 
 # Canvas: surname and name in one word, LATE, the user's number, the attachment's number, the file's name.
 CANVAS = re.compile(
@@ -16,11 +16,12 @@ CANVAS = re.compile(
 # Moodle: full name, the participant's number, the plugin; a folder, or the beginning of a file's name.
 MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_(?P<kind>[a-z]+)(?:_(?P<file>.*))?")
 GRADESCOPE = "submission_metadata.yml"
+MODULE_FOLDER = re.compile(MODULE_NAME)
 WRAPPERS = ("submitted", "submissions")
 NOT_A_STUDENTS = ("__MACOSX", "__pycache__", "tito", "tinytorch", "build", "site-packages")
 STUDENT = re.compile(r"[^\W_](?:[\w.@-]{0,62}[\w-])?")
 RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
-NESTING = 60  # of a metadata file's indentation and brackets
+NESTING = 60  # of a metadata file
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,23 @@ class HandIn:
     order: int = 0
 
 
-def sort(found: list[Entry], module: Module, archive: str = "") -> tuple[list[HandIn], list[str]]:
-    """The hand-ins among some files, and sentences on those that belong to nobody."""
-    files = [entry for entry in found if _is_wanted(entry, module)]
-    described = [e for e in found if e.name.rpartition("/")[2] == GRADESCOPE]
+def sort(found: list[Entry], archive: str = "") -> tuple[list[HandIn], list[str]]:
+    """The students' files among some files, and sentences on notebooks that belong to nobody."""
+    files = [entry for entry in found if not _is_noise(entry.name.split("/"))]
+    described = [e for e in files if e.name.rpartition("/")[2] == GRADESCOPE]
     stray: list[str] = []
     if described:
         return list(_gradescope(files, described[0], stray)), stray
-    stamps = {e.name: e for e in found if e.name.rpartition("/")[2] == "timestamp.txt"}
-    paths = _unwrapped([entry.name.split("/") for entry in files], module, archive)
+    stamps = {e.name: e for e in files if e.name.rpartition("/")[2] == "timestamp.txt"}
+    notebooks = [entry for entry in files if is_notebook(entry.name)]
+    depth = _wrapping([entry.name.split("/") for entry in notebooks or files], archive)
+    top = (notebooks or files)[0].name.split("/")[:depth] if files else []
     hand_ins, owners = [], {}
-    for entry, parts in zip(files, paths, strict=True):
+    for entry in files:
+        parts = entry.name.split("/")
+        if parts[:depth] != top or len(parts) == depth:
+            continue
+        parts = parts[depth:]
         try:
             each = _named(entry, parts)
             owner = each.student if each else parts[0]
@@ -54,10 +61,16 @@ def sort(found: list[Entry], module: Module, archive: str = "") -> tuple[list[Ha
             if first != owner:
                 raise TitoError(f"{owner} and {first} are one id here", "rename one of them")
         except TitoError as error:
-            stray.append(f"{_shown(entry.name)}: {error}")
+            if is_notebook(entry.name):
+                stray.append(f"{_shown(entry.name)}: {error}")
             continue
         hand_ins.append(each)
     return hand_ins, stray
+
+
+def is_notebook(name: str) -> bool:
+    """Whether a file may be a student's notebook, by its name."""
+    return name.lower().endswith((".ipynb", ".py"))
 
 
 def student_id(name: str) -> str:
@@ -70,12 +83,8 @@ def student_id(name: str) -> str:
     return safe
 
 
-def _is_wanted(entry, module):
-    parts = entry.name.split("/")
-    if any(part.startswith(".") or part in NOT_A_STUDENTS for part in parts):
-        return False
-    name = parts[-1].lower()
-    return name.endswith(".ipynb") or (name.endswith(".py") and module.topic in name)
+def _is_noise(parts):
+    return any(part.startswith(".") or part in NOT_A_STUDENTS for part in parts)
 
 
 def _named(entry, parts):
@@ -123,17 +132,19 @@ def _utc(value) -> datetime.datetime | None:
     return value.replace(microsecond=0)
 
 
-def _unwrapped(paths, module, archive):
-    """The paths without the folders that hold the whole class."""
-    while paths and all(len(parts) > 2 and parts[0] == paths[0][0] for parts in paths):
-        below = {parts[1] for parts in paths} - {module.name, module.topic}
-        if paths[0][0] not in (*WRAPPERS, archive) and (not archive or len(below) < 2):
+def _wrapping(paths, archive):
+    """How many folders lie around all the students'."""
+    depth = 0
+    while paths and all(len(p) > depth + 2 and p[depth] == paths[0][depth] for p in paths):
+        below = {p[depth + 1] for p in paths if not MODULE_FOLDER.fullmatch(p[depth + 1])}
+        if paths[0][depth] not in (*WRAPPERS, archive) and len(below) < 2:
             break
-        paths = [parts[1:] for parts in paths]
-    if archive and paths and all(len(p) == 2 and p[0] == paths[0][0] for p in paths):
-        if all(CANVAS.fullmatch(p[1]) or MOODLE.fullmatch(p[1]) for p in paths):
-            paths = [parts[1:] for parts in paths]
-    return paths
+        depth += 1
+    last = [p[depth:] for p in paths]
+    if last and all(len(p) == 2 and p[0] == last[0][0] for p in last):
+        if all(CANVAS.fullmatch(p[1]) or MOODLE.fullmatch(p[1]) for p in last):
+            depth += 1
+    return depth
 
 
 def _gradescope(files, described, stray) -> Iterator[HandIn]:
@@ -144,17 +155,19 @@ def _gradescope(files, described, stray) -> Iterator[HandIn]:
         record = about.get(rest.split("/")[0])
         people = record.get(":submitters") if isinstance(record, dict) else None
         if not isinstance(people, list):
-            stray.append(f"{_shown(entry.name)}: {GRADESCOPE} does not name its student")
+            if is_notebook(entry.name):
+                stray.append(f"{_shown(entry.name)}: {GRADESCOPE} does not name its student")
             continue
         for person in people:
             try:
                 if not isinstance(person, dict):
                     raise TitoError("a submitter is no mapping", "download it again")
                 wanted = person.get(":sid") or person.get(":email") or person.get(":name")
-                name = str(person.get(":name") or wanted)
+                name = _shown(person.get(":name") or wanted)
                 student = student_id(wanted)
             except TitoError as error:
-                stray.append(f"{_shown(entry.name)}: {error}")
+                if is_notebook(entry.name):
+                    stray.append(f"{_shown(entry.name)}: {error}")
                 continue
             yield HandIn(student, name, entry, _utc(record.get(":created_at")))
 
@@ -163,13 +176,15 @@ def _yaml(entry):
     import yaml
 
     text = entry.read().decode("utf-8", "replace")
-    deep = re.search(
-        rf"^ {{{NESTING},}}(?=\S)(?!.*\|)|(?:[\[{{]\s*){{{NESTING}}}", text, re.MULTILINE
-    )
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        if deep:
-            raise ValueError("it is nested too deep")
-        found = yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        depth = 0
+        for event in yaml.parse(text, loader):  # building what is nested too deep ends the process
+            starts = isinstance(event, yaml.events.CollectionStartEvent)
+            depth += starts - isinstance(event, yaml.events.CollectionEndEvent)
+            if depth > NESTING:
+                raise ValueError("it is nested too deep")
+        found = yaml.load(text, loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise TitoError(
             f"cannot read {GRADESCOPE}: {one_line(error)[:100]}", "download it again"

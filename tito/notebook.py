@@ -33,11 +33,11 @@ def parse(text: str, path) -> nbformat.NotebookNode:
     notebook.nbformat, notebook.nbformat_minor = 4, max(5, notebook.get("nbformat_minor", 5))
     seen: set[str] = set()
     for cell in notebook.cells:
-        cell.id = free_id(cell_id(cell), seen)
+        cell.id = free_id(_cell_id(cell), seen)
     return notebook
 
 
-def cell_id(cell) -> str:
+def _cell_id(cell) -> str:
     wanted = str(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
     if re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", wanted):
         return wanted
@@ -45,6 +45,7 @@ def cell_id(cell) -> str:
 
 
 def free_id(wanted: str, seen: set[str]) -> str:
+    """The id, or the first free one like it; it is taken from then on."""
     name, number = wanted, 1
     while name in seen:
         number += 1

@@ -9,7 +9,6 @@ import hashlib
 import json
 import re
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +20,8 @@ import tinytorch
 import tito
 from tito import assignment, folders, gradebook, lint, package, variants
 from tito import notebook as nb
-from tito.course import RELEASE, USAGE, Course, Module, TitoError, digest, umask, write
-from tito.source import digest_line, read_text
+from tito.course import RELEASE, USAGE, Course, Module, TitoError, digest, write
+from tito.source import digest_line, read_text, refuse_conflict
 
 SETTINGS = "[DEFAULT]\nlib_name = {0}\nlib_path = {0}\nnbs_path = .\ndoc_path = _docs\n"
 PROJECT_TABLES = (
@@ -43,7 +42,7 @@ START = """
     tito test {topic}
 
 Work in `{name}.ipynb` or in `{name}.py`, whichever you like, and hand in that file. This is release {number}. When a later one
-is published, unpack it beside this one and bring your answers over, from its folder:
+is published, unpack it beside this one, install it in the same way, and bring your answers over, from its folder:
 
     tito release {topic} --answers FOLDER  # FOLDER is the one you worked in
 """
@@ -74,6 +73,7 @@ def make(module: Module, output: Path | None = None) -> Release:
     """
     if module.course.release:
         raise TitoError("this is a student's copy, not the course", "go into the course", USAGE)
+    refuse_conflict(module)
     target = _target(module, output)
     text = read_text(module.source)
     notebook = nb.parse(text, module.source)
@@ -82,7 +82,7 @@ def make(module: Module, output: Path | None = None) -> Release:
     known = [variant.source for variant in variants.load(module, cells)]
     recorded = []
     released = assignment.student_version(notebook, recorded.append)
-    with folders.lock(_history(module) / "lock"):
+    with folders.lock(_history(module) / ".lock"):
         folders.recover(target)
         given = _given(module, released)
         content = _content(given, released)
@@ -91,13 +91,14 @@ def make(module: Module, output: Path | None = None) -> Release:
         number = latest if same else latest + 1
         files = given | _own(module, notebook, released, number)
         files[RELEASE] = _manifest(module, number, content, files)
-        scratch = _scratch(target)
+        scratch = folders.scratch(target)
         try:
             _write_tree(scratch, files)
             stub = Course(scratch).module(module.topic)
-            files[stub.package.relative_to(scratch).as_posix()] = package.render(stub)
-            files[RELEASE] = _manifest(module, number, content, files)
-            _write_tree(scratch, files)
+            made = {stub.package.relative_to(scratch).as_posix(): package.render(stub)}
+            made[RELEASE] = _manifest(module, number, content, files | made)
+            _write_tree(scratch, made)
+            files |= made
             _refuse_leaks(module, notebook, released, known, files)
             gradebook.keep(module, recorded[0])
             _keep(module, number, content, released)
@@ -131,7 +132,7 @@ def percent(notebook) -> str:
     marked = copy.deepcopy(notebook)
     marked.metadata["jupytext"] = copy.deepcopy(TEXT)
     for cell in marked.cells:
-        if cell.cell_type == "markdown":
+        if cell.cell_type == "markdown" and '"""' not in cell.source:
             cell.metadata["cell_marker"] = 'r"""'
     text = jupytext.writes(marked, fmt="py:percent")
     return re.sub(r"^#       jupytext_version: .*\n", "", text, count=1, flags=re.MULTILINE)
@@ -152,18 +153,6 @@ def _target(module, output):
     if target.exists() and any(target.iterdir()) and not (target / RELEASE).exists():
         raise TitoError(f"{target} holds something else", "name a new folder", USAGE)
     return target
-
-
-def _scratch(target):
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.")).resolve()
-        scratch.chmod(0o777 & ~umask())
-        return scratch
-    except OSError as error:
-        raise TitoError(
-            f"cannot write {target.parent}: {error.strerror}", "free space or mend the permissions"
-        ) from None
 
 
 def _given(module, released):

@@ -6,7 +6,7 @@ the cells is told.
 
 import copy
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import nbformat
 
@@ -45,6 +45,12 @@ class _Repair:
         self.texts: dict[str, set[str]] = {}
         for cell in (cell for version in versions for cell in version.cells):
             self.texts.setdefault(_id(cell), set()).add(_plain(cell.source))
+        self.functions = {
+            name
+            for cell in self.released.cells
+            if cell.metadata.get("nbgrader", {}).get("solution")
+            for name in DEFINED.findall(cell.source)
+        }
         self.known = set().union(*self.texts.values())
         self.by_id: dict[str, list[int]] = {}
         self.by_text: dict[str, list[int]] = {}
@@ -103,7 +109,7 @@ class _Repair:
         if place is None:
             self.findings.missing.append(name)
             return None
-        found = self.sheet.cells[place]
+        found = self._cut(self.sheet.cells[place], functions)
         if found.kind != cell.cell_type:
             self._say(f"had become a {found.kind} cell; read as {cell.cell_type}", name)
         if _plain(found.source) in stubs or is_stub(found.source) or not found.source.strip():
@@ -114,6 +120,24 @@ class _Repair:
             cell.source = found.source.rstrip()
         self._compare_flags(cell, found)
         return place
+
+    def _cut(self, found, functions):
+        """Of a cell into which several exercises were merged, the function that is asked for."""
+        names = set(DEFINED.findall(found.source))
+        if (
+            not functions
+            or functions[0] not in names
+            or not names & (self.functions - {*functions})
+        ):
+            return found
+        begin = rf"^(?:async[ \t]+)?(?:def|class)[ \t]+{re.escape(functions[0])}\b"
+        lines = found.source.split("\n")
+        first = last = max(n for n, line in enumerate(lines) if re.match(begin, line))
+        while first and lines[first - 1].startswith("@"):
+            first -= 1
+        while last + 1 < len(lines) and not re.match(r"[^\s)\]}#]", lines[last + 1]):
+            last += 1
+        return replace(found, source="\n".join(["#| export", *lines[first : last + 1]]).rstrip())
 
     def _holds(self, place, functions, stubs):
         """Whether a cell is what its mark says: worked on, and with the functions that belong there."""
@@ -182,8 +206,8 @@ class _Repair:
         cells, seen = list(after.get(-1, [])), {cell.id for cell in made.cells}
         for rank, cell in enumerate(made.cells):
             cells += [cell, *after.get(rank, [])]
-        for added in (cell for group in after.values() for cell in group):
-            added.id = nb.free_id(nb.cell_id(added), seen)
+        for number, added in enumerate(cell for group in after.values() for cell in group):
+            added.id = nb.free_id(f"own-{number}", seen)
         made.cells = cells
 
     def _say(self, what, name):

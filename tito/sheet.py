@@ -107,7 +107,8 @@ def _from_json(text, notes):
     if not isinstance(nodes, list):
         raise Unreadable("it is JSON, but holds no list of cells")
     if version != 4:
-        notes.append(f"its format is {str(version)[:10]}, read as 4")
+        known = version if isinstance(version, int) else "not said"
+        notes.append(f"its format is {known}, read as 4")
     if len(nodes) > CELLS:
         raise Unreadable(f"it has {len(nodes)} cells, at most {CELLS} are read")
     cells = [_cell(node) for node in nodes if isinstance(node, dict)]

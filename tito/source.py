@@ -8,7 +8,7 @@ from pathlib import Path
 from tito.course import Module, TitoError, one_line
 
 EXPORT = re.compile(r"#\s*\|\s*export\b\s*:?\s*$")
-STUB = re.compile(r"# YOUR CODE HERE\s*\n\s*raise NotImplementedError\(\)")
+STUB = re.compile(r"# YOUR CODE HERE[ \t]*\n\s*raise NotImplementedError\(\)")
 
 
 def read_text(path: Path) -> str:
