@@ -189,6 +189,23 @@ def test_a_second_grader_is_told_who_was_first(course, hand_in):
 
 
 @needs_walls
+def test_an_interrupt_ends_it_at_once_and_the_next_run_goes_on(course, hand_in):
+    for name in ("a", "b", "c", "d"):
+        hand_in(name, RIGHT)
+    seen = []
+
+    def interrupt(progress, student, outcome):
+        seen.append(student)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        grade.run(course, say=interrupt)
+    assert grade.run(course).kept == 2
+    assert in_gradebook(course) == dict.fromkeys("abcd", 5)
+
+
+@needs_walls
 def test_only_what_changed_is_graded_again(course, hand_in):
     for name in ("a", "b", "c"):
         hand_in(name, RIGHT)
