@@ -48,6 +48,8 @@ TREES = {
     "a folder": lambda path: path.mkdir(parents=True),
     "a pipe": lambda path: os.mkfifo(_parent(path)),
     "a link": lambda path: os.symlink("/etc/passwd", _parent(path)),
+    "x" * 150: lambda path: _parent(path).write_text("{}"),
+    "line\nend": lambda path: _parent(path).write_text("{}"),
     "nothing": lambda path: path.parent.mkdir(parents=True),
     "broken": lambda path: _parent(path).write_text("{"),
     "no cells": lambda path: _parent(path).write_text('{"cells": 3}'),
