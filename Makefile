@@ -7,11 +7,11 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export UV_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-all bench lint clean
+.PHONY: help demo test test-all bench bench-grading lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' Makefile
 
 demo: $(READY)  ## export the modules, test kernels, then release, grade and give back a class of four
 	$(BIN)/tito export --all
@@ -33,6 +33,9 @@ bench: $(READY)  ## measure the kernels beside NumPy, torch and onnxruntime (ARG
 	    || { $(BIN)/python -m pip install -q --config-settings editable_mode=compat -e '.[bench]' && touch .venv/bench; } \
 	    || echo "torch and onnxruntime could not be installed: their rows say so"
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-grading: $(READY)  ## measure grading beside nbgrader (ARGS='--students 60 --class 1000')
+	$(BIN)/python -m benchmarks.grading $(ARGS)
 
 lint: $(READY)  ## format the code and mend what a tool can mend
 	$(BIN)/ruff format

@@ -6,6 +6,7 @@ unless it says otherwise.
 
 import argparse
 import contextlib
+import datetime
 import itertools
 import json
 import os
@@ -23,6 +24,7 @@ import nbformat
 from tito import grade, hand_ins, release, variants
 from tito import notebook as nb
 from tito.course import Course
+from tito.grading import task
 from tito.journal import Journal
 from tito.source import read_text
 
@@ -81,11 +83,9 @@ class Cost:
 def main(words=None):
     parser = argparse.ArgumentParser(prog="python -m benchmarks.grading", description=__doc__)
     parser.add_argument("--module", default="tensor", help="a module without compiled code")
-    parser.add_argument("--students", type=int, default=20, metavar="N")
+    parser.add_argument("--students", type=int, default=40, metavar="N")
     parser.add_argument("--pairs", type=int, default=3, metavar="N", help="runs of each side")
-    parser.add_argument(
-        "--kernels", type=int, default=4, metavar="N", help="students; 0: leave out"
-    )
+    parser.add_argument("--kernels", type=int, default=4, metavar="N", help="pairs; 0: leave out")
     parser.add_argument("--class", type=int, default=0, metavar="N", dest="many")
     parser.add_argument("--json", type=Path, default=ROOT / "build" / "bench" / "grading.json")
     options = parser.parse_args(words)
@@ -139,21 +139,36 @@ def beside(folder, options):
     }
 
 
-def kernels(folder, count):
-    """CPU time a student of compiled work, beside that of the same cells and tests run bare."""
+def kernels(folder, pairs):
+    """CPU time of grading compiled work, beside that of the same cells and tests run bare in a fork."""
     module = course(folder, "kernels")
-    students = given(module, 2 * count)
+    given(module, 1)
+    code = "import sys; from benchmarks import grading; grading.alternate(*sys.argv[1:])"
     core = {min(os.sched_getaffinity(0))}
-    tito = [sys.executable, "-m", "tito", "grade", "kernels", "--jobs", "1"]
-    few = [word for name in students[:count] for word in ("--student", name)]
-    half, whole = measure([*tito, *few], folder, core), measure(tito, folder, core)
-    ours = (whole.cpu - half.cpu) / count
-    bare = floor(module, students[count:])
-    say(f"kernels: {ours:.2f} s of CPU a student, {bare:.2f} s by the code itself")
-    say(
-        f"kernels: {ours - bare:.2f} s of CPU above it; starting up takes {2 * half.cpu - whole.cpu:.1f} s"
-    )
-    return {"kernels": {"cpu": ours, "bare": bare, "above": ours - bare}}
+    output = folder / "pairs.json"
+    measure([sys.executable, "-c", code, folder, str(pairs), output], folder, core)
+    found = json.loads(output.read_text(encoding="utf-8"))
+    above = [graded - bare for bare, graded in found]
+    bare, graded = (statistics.median(side) for side in zip(*found, strict=True))
+    say(f"kernels: {graded:.2f} s of CPU a student, {bare:.2f} s by the code itself")
+    say(f"kernels: {statistics.median(above):.2f} s above it, {min(above):.2f} to {max(above):.2f}")
+    return {"kernels": {"pairs": found, "above": statistics.median(above)}}
+
+
+def alternate(root, pairs, output):
+    """In a control group: run the work of one student bare and graded in turn, and write what each took."""
+    module = Course(Path(root)).module("kernels")
+    student = hand_ins.students(module)[0]
+    work, data = grade.assignment(module), hand_ins.read(module, student)
+    found = []
+    with task.walls(work, unsafe=False) as around:
+        task.grade(work, data, around)
+        for _ in range(int(pairs)):
+            bare = floor(module, [student])
+            before = used_here()
+            task.grade(work, data, around)
+            found.append((bare, used_here() - before))
+    Path(output).write_text(json.dumps(found), encoding="utf-8")
 
 
 def many(folder, topic, count):
@@ -164,8 +179,6 @@ def many(folder, topic, count):
     cost = measure([sys.executable, "-m", "tito", "grade", topic], folder, os.sched_getaffinity(0))
     journal = Journal(module)
     times = sorted(journal.read(name)["timestamp"] for name in hand_ins.students(module))
-    import datetime
-
     ends = [datetime.datetime.fromisoformat(each).timestamp() for each in times]
     tenth = max(2, count // 10)
     pace = [
@@ -292,6 +305,16 @@ def group():
         for folder in folders:
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+def used_here():
+    """Seconds of CPU that this control group has used."""
+    for each in Path("/proc/self/cgroup").read_text().splitlines():
+        _, names, path = each.split(":", 2)
+        if "cpuacct" in names.split(","):
+            return int(Path(f"/sys/fs/cgroup/cpuacct{path}/cpuacct.usage").read_text()) / 1e9
+    text = Path(f"/sys/fs/cgroup{path}/cpu.stat").read_text()
+    return int(dict(each.split() for each in text.splitlines())["usage_usec"]) / 1e6
 
 
 def line(cost, students):

@@ -48,6 +48,8 @@ TREES = {
     "a folder": lambda path: path.mkdir(parents=True),
     "a pipe": lambda path: os.mkfifo(_parent(path)),
     "a link": lambda path: os.symlink("/etc/passwd", _parent(path)),
+    "x" * 150: lambda path: _parent(path).write_text("{}"),
+    "line\nend": lambda path: _parent(path).write_text("{}"),
     "nothing": lambda path: path.parent.mkdir(parents=True),
     "broken": lambda path: _parent(path).write_text("{"),
     "no cells": lambda path: _parent(path).write_text('{"cells": 3}'),
@@ -186,6 +188,23 @@ def test_a_second_grader_is_told_who_was_first(course, hand_in):
     os.kill(first.pid, signal.SIGKILL)
     first.communicate()
     assert len(grade.run(course).records) == 1
+
+
+@needs_walls
+def test_an_interrupt_ends_it_at_once_and_the_next_run_goes_on(course, hand_in):
+    for name in ("a", "b", "c", "d"):
+        hand_in(name, RIGHT)
+    seen = []
+
+    def interrupt(progress, student, outcome):
+        seen.append(student)
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        grade.run(course, say=interrupt)
+    assert grade.run(course).kept == 2
+    assert in_gradebook(course) == dict.fromkeys("abcd", 5)
 
 
 @needs_walls

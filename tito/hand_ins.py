@@ -8,6 +8,7 @@ from pathlib import Path
 from tito import sheet
 from tito.course import Module, TitoError
 
+NAME = 128  # bytes of a student's name, which the gradebook and file names can hold
 TIMESTAMP = "timestamp.txt"
 
 
@@ -31,10 +32,10 @@ def read(module: Module, student: str) -> bytes:
     Raises
     ------
     TitoError
-        If there is no such file, it is a link, a pipe or a folder, or the student's name is not text.
+        If there is no such file, it is a link, a pipe or a folder, or the folder's name cannot be a student's.
     """
-    if not student.isprintable():
-        raise TitoError(f"the folder's name is not text: {student!r}", "rename the folder")
+    if not student.isprintable() or len(student.encode()) > NAME:
+        raise TitoError(f"the folder's name is no student's: {student[:40]!r}", "rename the folder")
     folder, stem = place(module, student), module.notebook.stem
     for name in (f"{stem}.ipynb", f"{stem}.py"):
         if os.path.lexists(folder / name):

@@ -43,6 +43,8 @@ def run(
                 yield name, outcome
     finally:
         over.set()
+        for hand in hands:
+            hand.stop()
         while any(thread.is_alive() for thread in threads):
             with contextlib.suppress(queue.Empty):
                 done.get(timeout=0.05)
