@@ -113,19 +113,26 @@ class Sandbox:
         proc += ["/proc"]
         shown = {place: ["--ro-bind", source, place] for place, source in stage.shown.items()}
         if not self._has("files"):
-            words = ["--bind", "/", "/", *(word for mount in shown.values() for word in mount)]
-            return [*words, *proc, "--dev", "/dev", *folder, "/tmp", "--chdir", "/tmp"]
-        words, made = [*folder, "/tmp"], {"/", "/tmp"}
+            below = {at: mount for at, mount in _system().items() if at.startswith("/tmp/")}
+            words = ["--bind", "/", "/", *proc, "--dev", "/dev", *folder, "/tmp"]
+            return [*words, *_mounts(below | shown), "--chdir", "/tmp"]
         hidden = {place: ["--tmpfs", place] for place in stage.hidden if _under(place, _system())}
-        for place, mount in sorted((_system() | hidden | shown).items(), key=_depth):
-            for parent in map(str, reversed(Path(place).parents)):
-                if parent not in made:  # as root, bubblewrap would make it for root alone
-                    words += ["--perms", "0755", "--dir", parent]
-                    made.add(parent)
-            words += mount
-            made.add(place)
+        words = [*folder, "/tmp", *_mounts(_system() | hidden | shown)]
         words += [*proc, "--dev", "/dev", *folder, "/dev/shm", "--remount-ro", "/dev"]
         return [*words, "--remount-ro", "/", "--chdir", "/tmp"]
+
+
+def _mounts(places):
+    """The words that mount places, in the order of their depth, each in a folder that anybody may enter."""
+    words, made = [], {"/", "/tmp"}
+    for place, mount in sorted(places.items(), key=_depth):
+        for parent in map(str, reversed(Path(place).parents)):
+            if parent not in made:  # as root, bubblewrap would make it for root alone
+                words += ["--perms", "0755", "--dir", parent]
+                made.add(parent)
+        words += mount
+        made.add(place)
+    return words
 
 
 def own_user(role: str) -> int:

@@ -19,7 +19,7 @@ from tito.grading.inside import FAILED, settle
 
 NEW_MOUNTS, NEW_NAMES, NEW_IPC, NEW_USERS = 0x00020000, 0x04000000, 0x08000000, 0x10000000
 NEW_PROCESSES, NEW_NETWORK = 0x20000000, 0x40000000
-NO_SETUID, NO_DEVICES, NO_PROGRAMS, RECURSIVE, PRIVATE = 2, 4, 8, 0x4000, 0x40000
+NO_SETUID, NO_DEVICES, NO_PROGRAMS, BIND, RECURSIVE, PRIVATE = 2, 4, 8, 0x1000, 0x4000, 0x40000
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -111,7 +111,7 @@ def _enclose(request, fds):
         size = f"mode=1777,size={request['limits']['scratch']}"
         _mount("proc", "/proc", "proc", NO_SETUID | NO_DEVICES | NO_PROGRAMS)
         for folder in ("/tmp", "/dev/shm"):
-            _mount("tmpfs", folder, "tmpfs", NO_SETUID | NO_DEVICES, size)
+            _empty(folder, size)
         os.chdir("/tmp")
         for target, number in enumerate(_above(fds)):
             os.dup2(number, target)
@@ -126,6 +126,24 @@ def _enclose(request, fds):
         sys.excepthook(*sys.exc_info())
     finally:
         os._exit(FAILED)
+
+
+def _empty(folder, size):
+    """Put an empty folder in memory over a folder; what is mounted below it, as an interpreter may be, stays in sight."""
+    with open("/proc/self/mountinfo") as mounts:
+        places = sorted(
+            {line.split()[4] for line in mounts if line.split()[4].startswith(f"{folder}/")}
+        )
+    below = {Path(place): os.open(place, os.O_PATH) for place in places}
+    _mount("tmpfs", folder, "tmpfs", NO_SETUID | NO_DEVICES, size)
+    for place, number in below.items():
+        for parent in reversed(place.parents):
+            if not parent.exists():
+                parent.mkdir()
+                parent.chmod(0o755)
+        if not place.exists():
+            place.mkdir() if os.path.isdir(f"/proc/self/fd/{number}") else place.touch()
+        _mount(f"/proc/self/fd/{number}", str(place), None, BIND)
 
 
 def _above(fds):
