@@ -146,7 +146,7 @@ def kernels(folder, pairs):
     code = "import sys; from benchmarks import grading; grading.alternate(*sys.argv[1:])"
     core = {min(os.sched_getaffinity(0))}
     output = folder / "pairs.json"
-    measure([sys.executable, "-c", code, folder, str(pairs), output], folder, core)
+    measure([sys.executable, "-c", code, folder, str(pairs), output], ROOT, core)
     found = json.loads(output.read_text(encoding="utf-8"))
     above = [graded - bare for bare, graded in found]
     bare, graded = (statistics.median(side) for side in zip(*found, strict=True))
@@ -166,8 +166,10 @@ def alternate(root, pairs, output):
         for _ in range(int(pairs)):
             bare = floor(module, [student])
             before = used_here()
-            task.grade(work, data, around)
+            record = task.grade(work, data, around)
             found.append((bare, used_here() - before))
+            if not record["ok"]:
+                sys.exit(f"error: the solution lost points: {record['tests']}")
     Path(output).write_text(json.dumps(found), encoding="utf-8")
 
 

@@ -74,7 +74,13 @@ def _verdicts(job, judge, tests):
     log = bytearray()
     reader = threading.Thread(target=_keep, args=(judge.stderr, log), daemon=True)
     reader.start()
-    deadline = threading.Timer(WALL * job.seconds * (len(job.cells) + 2), judge.kill)
+    late, count = threading.Event(), len(tests)
+
+    def end():
+        late.set()
+        judge.kill()
+
+    deadline = threading.Timer(WALL * job.seconds * (len(job.cells) + 2), end)
     deadline.daemon = True
     deadline.start()
     try:
@@ -88,7 +94,9 @@ def _verdicts(job, judge, tests):
         judge.wait()
     finally:
         deadline.cancel()
-    if judge.returncode not in (0, -9, 137):
+    # A judge that says nothing at all is our fault, not the student's: it must not cost points.
+    silent = count and len(tests) == count and not late.is_set()
+    if silent or judge.returncode not in (0, -9, 137):
         last = log.decode(errors="replace").strip().splitlines()[-12:]
         raise TitoError("the judge fell over: " + "\n".join(last), "report this", BUG)
 
