@@ -144,7 +144,9 @@ def _environment(setting, features):
         f"{name}_{'THREADS' if name == 'VECLIB_MAXIMUM' else 'NUM_THREADS'}": str(threads)
         for name in THREADS
     }
-    settings |= {"OMP_WAIT_POLICY": "passive", "PYTHONPATH": _path()}
+    # Idle threads of OpenBLAS hold a core for 2**26 ticks, at the cost of whoever is measured next.
+    settings |= {"OMP_WAIT_POLICY": "passive", "OPENBLAS_THREAD_TIMEOUT": "20"}
+    settings["PYTHONPATH"] = _path()
     if without and any(name.startswith(HIDDEN[without]) for name in features):
         kept = [
             n for n in get_host_cpu_features().split(",") if not n[1:].startswith(HIDDEN[without])

@@ -13,7 +13,7 @@ from tito.course import Course
 settings.register_profile(
     "default", max_examples=40, deadline=None, derandomize=True, database=None
 )
-settings.register_profile("quick", max_examples=8, deadline=None, derandomize=True, database=None)
+settings.register_profile("quick", max_examples=5, deadline=None, derandomize=True, database=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -2391,10 +2391,10 @@ def rescale(sums, rows, width, scales, bias, j, floor, C, to, n):
 @compiling.kernel
 def multiply_by_dots(A, packed, starts, sums, scales, bias, floor, C):
     """Write the rescaled product of uint8 rows and packed weights to C; both in whole tiles."""
-    (m, n), stride, width = C.shape, A.shape[1], 2 * wide_lanes(sums)
+    (m, n), stride, width, a = C.shape, A.shape[1], 2 * wide_lanes(sums), A.reshape(-1)
     for j in range(0, n, width):
         for i in range(0, m, 6):
-            dot_tile(A, i * stride, stride, packed, j * stride, starts, j, sums)
+            dot_tile(a, i * stride, stride, packed, j * stride, starts, j, sums)
             rescale(sums, 6, width, scales, bias, j, floor, C, i * n + j, n)
 
 
