@@ -25,7 +25,8 @@ def main() -> None:
     if role == "template":
         from tito.grading.template import serve
 
-        serve(*settings["fds"])
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # who asked is gone
+            serve(*settings["fds"])
     else:
         settle(role, settings["fds"], settings["uid"], settings["limits"], settings["lifetime"])
 
