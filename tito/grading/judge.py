@@ -405,8 +405,11 @@ def main(keeper=None):
     job = json.load(sys.stdin)
 
     def report(result):
-        out.write(json.dumps(vars(result)) + "\n")
-        out.flush()
+        try:
+            out.write(json.dumps(vars(result)) + "\n")
+            out.flush()
+        except BrokenPipeError:  # nobody reads any more
+            os._exit(1)
 
     if keeper is None:
         Judge(job, report).run()
