@@ -84,10 +84,13 @@ def _attend(request, fds):
         for number in given:
             os.close(number)
         code = os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
+    except BrokenPipeError:  # who asked is gone
+        os._exit(0)
     except BaseException:
         sys.excepthook(*sys.exc_info())
-    finally:
+    try:
         status.send(json.dumps(code).encode())
+    finally:
         os._exit(0)
 
 
