@@ -21,23 +21,19 @@ def keep(module: Module, notebook) -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
     course = module.course
-    file = Path(course.gradebook.removeprefix("sqlite:///"))
     names = {"notebook": module.notebook.stem, "assignment": module.name}
-    with folders.lock(course.build / "gradebook.lock"), warnings.catch_warnings():
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SQLAlchemy's, about nbgrader's own tables
-        is_new = course.gradebook.startswith("sqlite:///") and not file.exists()
         try:
-            if is_new:
-                file.parent.mkdir(parents=True, exist_ok=True)
-            _find_alembic()
-            with Gradebook(course.gradebook, course.course_id) as book:
-                book.update_or_create_assignment(module.name)
-            SaveCells(log=QUIET).preprocess(
-                notebook, {"nbgrader": names | {"db_url": course.gradebook, "student": "."}}
-            )
+            prepare(module)
+            with folders.lock(course.build / "gradebook.lock"):
+                _find_alembic()
+                with Gradebook(course.gradebook, course.course_id) as book:
+                    book.update_or_create_assignment(module.name)
+                SaveCells(log=QUIET).preprocess(
+                    notebook, {"nbgrader": names | {"db_url": course.gradebook, "student": "."}}
+                )
         except (SQLAlchemyError, OSError) as error:
-            if is_new:
-                file.unlink(missing_ok=True)
             raise TitoError(
                 f"cannot write the gradebook {course.gradebook}: {one_line(error)[:200]}",
                 "free space, mend the permissions, or mend gradebook in settings.ini",
