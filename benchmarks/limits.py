@@ -73,6 +73,18 @@ def copied_anew(case):
     return Side(x.copy, "a copy of the bytes")
 
 
+def copied_batch(case):
+    """A copy of every item into an array that is there: what reaching another process takes at least."""
+    batch = case.args[0]
+    room = [np.empty_like(item) for item in batch]
+
+    def copy():
+        for item, place in zip(batch, room, strict=True):
+            np.copyto(place, item)
+
+    return Side(copy, "a copy of the batch")
+
+
 def multiplied(case):
     """As many multiply-adds of float32 as the product of the two matrices has."""
     width = simd.width() // 4

@@ -68,7 +68,7 @@ def measure(row, size, budget):
     found |= dict(zip(("value", "low", "high"), _figure(row, ours, theirs), strict=True))
     found["reached"] = _reached(found, row.figure == "difference")
     if row.limit:
-        found |= _limit(row.limit(case), other, budget / 2)
+        found |= _limit(row, row.limit(case), other, budget / 2)
     if row.clock == "wall":
         free = min(free, bench.free_cores(other.call))
         if free < row.threads:  # threads that wait for others prove nothing for either side
@@ -99,10 +99,10 @@ def _figure(row, ours, theirs):
     return float(theirs.min() / ours.min()), float(low), float(high)
 
 
-def _limit(bound, other, budget):
+def _limit(row, bound, other, budget):
     """The figure that would be reached if our side took no longer than the bound."""
-    least, theirs = bench.pairs(bound.call, other.call, budget, "cpu", LEAST, MOST)
-    return {"limit": timing.ratio_interval(theirs, least)[0], "limited_by": bound.how}
+    least, theirs = bench.pairs(bound.call, other.call, budget, row.clock, LEAST, MOST)
+    return {"limit": _figure(row, least, theirs)[0], "limited_by": bound.how}
 
 
 def _memory(side, goal):

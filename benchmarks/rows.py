@@ -282,6 +282,7 @@ TARGETS = (
         1 / 1.1,
         threads=2,
         clock="wall",
+        limit=limits.copied_batch,
     ),
     Row(
         "int8_relu",
