@@ -25,7 +25,7 @@ test: $(READY)  ## run the test suite
 	$(BIN)/tito export --all --check
 	$(BIN)/pytest -n auto -m "not slow"
 
-test-all: test  ## run the test suite and the slow tests
+test-all: test .venv/docs  ## run the test suite and the slow tests
 	$(BIN)/pytest -n auto -m slow
 
 bench: $(READY)  ## measure the kernels beside NumPy, torch and onnxruntime (ARGS=--quick)

@@ -9,13 +9,10 @@ from sphinx.util.docutils import SphinxDirective
 
 from tito import course as courses
 
-FOLDERS = {"guides": "", "pages": "lessons/"}
-
 
 def setup(app):
     app.add_directive("pages", Pages)
     app.add_directive("modules", Modules)
-    app.connect("env-get-outdated", _outdated)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -25,11 +22,12 @@ class Pages(TocTree):
     required_arguments = 1
 
     def run(self):
-        root = Path(self.env.srcdir).parent
-        self.env.note_dependency(root / "nbdev.yaml")
-        (kind,) = self.arguments
-        names = [FOLDERS[kind] + name for name in courses.read_yaml(root / "nbdev.yaml")[kind]]
-        self.content = StringList(names, source=self.env.docname)
+        course = courses.Course(Path(self.env.srcdir).parent)
+        self.env.note_dependency(course.root / "nbdev.yaml")
+        names = courses.read_yaml(course.root / "nbdev.yaml")[self.arguments[0]]
+        titles = {each.name: f"{each.number:02} {each.about['title']}" for each in course.modules}
+        lines = [f"{titles[n]} <lessons/{n}>" if n in titles else n for n in names]
+        self.content = StringList(lines, source=self.env.docname)
         return super().run()
 
 
@@ -42,15 +40,9 @@ class Modules(SphinxDirective):
         for module in course.modules:
             about = module.about
             self.env.note_dependency(module.folder / "module.yaml")
-            before = ", ".join(name[:2] for name in about["requires"]) or "nothing"
+            before = ", ".join(name[:2] for name in about["requires"] or []) or "nothing"
             link = f"[{module.number:02} {about['title']}](lessons/{module.name}.ipynb)"
             rows.append(f"| {link} | {about['summary']} | {before} | {about.get('hours', '')} |")
         holder = nodes.container()
         self.state.nested_parse(StringList(rows, source=self.env.docname), 0, holder)
         return holder.children
-
-
-def _outdated(app, env, added, changed, removed):
-    """nbdev.yaml decides the order of every page."""
-    listed = Path(app.srcdir).parent / "nbdev.yaml"
-    return [app.config.root_doc] if listed.exists() and changed else []
