@@ -7,7 +7,10 @@ os.environ["NUMBA_DISABLE_JIT"] = "1"  # a compiled function is shown as the fun
 import importlib
 import inspect
 import pkgutil
+import re
 from pathlib import Path
+
+from numba.extending import _Intrinsic
 
 from tito import course as courses
 from tito.course import write
@@ -18,6 +21,7 @@ FOLDER = "reference"
 def setup(app):
     app.connect("builder-inited", make)
     app.connect("autodoc-process-docstring", mark_code)
+    app.connect("autodoc-process-signature", as_called)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -58,6 +62,12 @@ def public(module) -> list[str]:
         if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
     ]
     return [name for name in names if callable(getattr(module, name)) and _says(module, name)]
+
+
+def as_called(app, what, name, value, options, signature, annotation):
+    """An intrinsic is called without its first parameter, which is the compiler's."""
+    if isinstance(value, _Intrinsic):
+        return re.sub(r"^\(\w+(, )?", "(", signature or "()"), annotation
 
 
 def mark_code(app, what, name, value, options, lines):
