@@ -22,6 +22,9 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_copyright = False
 html_show_sphinx = False
+html_show_search_summary = (
+    False  # a browser fetches nothing, so that the site also works from a folder
+)
 html_theme_options = {"top_of_page_buttons": []}
 pygments_style = "github-light-high-contrast"
 pygments_dark_style = "github-dark"
@@ -44,8 +47,8 @@ myst_heading_anchors = 3
 nb_execution_mode = "off"  # the lessons come with their outputs
 nb_ipywidgets_js = {}
 nb_merge_streams = True
+add_module_names = False
 autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 napoleon_google_docstring = False
 napoleon_use_rtype = False
-nitpicky = False
