@@ -1,5 +1,6 @@
 """The documentation site: built without a warning, complete in itself, and without an answer in it."""
 
+import importlib
 import importlib.util
 import re
 import shlex
@@ -12,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from conftest import ROOT, SOURCE
 
-from tito import assignment, check, package
+from tito import assignment, check, package, variants
 from tito import notebook as nb
 from tito.course import Course, read_yaml
 from tito.source import read_text
@@ -143,24 +144,17 @@ def fetched(site, pages):
                 yield f"{path.relative_to(site)}: {link}"
 
 
-def planted():
-    """A solution, a hidden test and a known wrong solution, none of which a page may show."""
-    module = Course(ROOT).module("kernels")
+def planted(module):
+    """The longest line of a solution, of a hidden test and of a known wrong solution."""
     text = read_text(module.source)
     notebook = nb.parse(text, module.source)
-    for kind in ("### BEGIN SOLUTION", "### BEGIN HIDDEN TESTS"):
-        cell = next(cell for cell in notebook.cells if kind in cell.source)
-        yield max(assignment.answers(nb_of(cell))[0].split("\n"), key=len).strip()
-    wrong = read_yaml(module.variants)["time_kernel"]["wrong"]
-    yield max(
-        next(each["solution"] for each in wrong if "solution" in each).split("\n"), key=len
-    ).strip()
-
-
-def nb_of(cell):
-    from nbformat.v4 import new_notebook
-
-    return new_notebook(cells=[cell])
+    sources = [each.source for each in notebook.cells]
+    found = [next(s for s in sources if kind in s) for kind in assignment.MARKERS[:4:2]]
+    for source in found:
+        _, _, rest = source.partition("### BEGIN")
+        yield max(rest.partition("### END")[0].split("\n")[1:], key=len).strip()
+    wrong = next(v for v in variants.load(module, nb.cells(notebook, text)) if "CPU" in v.name)
+    yield next(line.strip() for line in wrong.source.split("\n") if "process_time" in line)
 
 
 @pytest.mark.slow
@@ -195,16 +189,15 @@ def test_the_site(tmp_path, subtests, monkeypatch):
         for module in course.modules:
             names = pages[(site / "reference" / f"{module.import_name}.html").resolve()].ids
             exercises = {c.id for c in nb.cells(nb.read(module)) if c.role == "solution"}
-            exercises = {name for name in exercises if name in dir(_import(module))}
-            missing = {name for name in exercises if f"{module.import_name}.{name}" not in names}
-            assert not missing
+            exercises &= set(dir(importlib.import_module(module.import_name)))
+            assert {f"{module.import_name}.{name}" for name in exercises} <= names
         assert not (site / "_modules").exists() and not list(site.glob("_sources/*"))
     with subtests.test("no answer and no hidden test is shown"):
         assert sealed.leaks(site, course) == []
     with subtests.test("one that is shown is found"):
         page = site / "student.html"
         whole = page.read_text("utf-8")
-        for line in planted():
+        for line in planted(course.module("kernels")):
             for form in (f"<p>So write {line} there.</p>", f"<pre><span>{line}</span>\n</pre>"):
                 page.write_text(whole.replace("</article>", f"{form}</article>"), "utf-8")
                 assert sealed.leaks(site, course), form
@@ -213,7 +206,3 @@ def test_the_site(tmp_path, subtests, monkeypatch):
         kept = {path: path.stat().st_mtime_ns for path in (ROOT / "build/lessons").iterdir()}
         build(tmp_path)
         assert kept == {p: p.stat().st_mtime_ns for p in (ROOT / "build/lessons").iterdir()}
-
-
-def _import(module):
-    return importlib.import_module(module.import_name)
