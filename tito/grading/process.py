@@ -17,9 +17,9 @@ GRACE = 2  # seconds in which a worker that has closed its pipes must end by its
 class Own:
     """A process that the judge starts, without walls."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, command=START):
         self._process = subprocess.Popen(
-            START,
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -44,16 +44,7 @@ class Own:
 
     def end(self) -> None:
         """End the worker and everything it started."""
-        with contextlib.suppress(psutil.Error):
-            family = psutil.Process(self._process.pid).children(recursive=True)
-            for child in family:
-                with contextlib.suppress(psutil.Error):
-                    child.kill()
-        if os.name == "posix":
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.kill()
-        self._process.wait()
+        end(self._process)
 
     def ending(self) -> str:
         """How a worker that closed its pipe has ended."""
@@ -94,6 +85,21 @@ class Kept:
 
 
 CLOSED = "closed its pipes"
+
+
+def end(process: subprocess.Popen) -> None:
+    """End a process and everything it started, also what has a group of its own."""
+    with contextlib.suppress(psutil.Error):
+        first = psutil.Process(process.pid)
+        for each in [*first.children(recursive=True), first]:
+            if os.name == "posix":
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    if os.getpgid(each.pid) == each.pid:
+                        os.killpg(each.pid, signal.SIGKILL)
+            with contextlib.suppress(psutil.Error):
+                each.kill()
+    process.kill()
+    process.wait()
 
 
 def describe(code: int) -> str:

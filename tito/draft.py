@@ -1,0 +1,177 @@
+"""A source as an editor has just saved it: its cells in milliseconds, its faults in a line, what an edit touched."""
+
+import ast
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+from tito import notebook as nb
+from tito import sheet
+from tito.course import Module, TitoError
+from tito.grading.worker import plain_python
+from tito.lesson import Cell
+
+
+@dataclass(frozen=True)
+class Touched:
+    """Exercises that an edit may have changed the verdict of: edited themselves, and those that use what was."""
+
+    edited: list[str]
+    others: list[str]
+    gone: list[str]  # exercises whose cell is no longer there
+
+
+def read(module: Module) -> tuple[str, list[Cell]]:
+    """The text of a module's source and its cells, without jupytext, which takes longer than most tests.
+
+    Raises
+    ------
+    TitoError
+        If the file is not there, or no notebook.
+    """
+    source = module.source
+    try:
+        data = source.read_bytes()
+    except OSError as error:
+        raise TitoError(f"cannot read {source.name}: {error.strerror}", "save it again") from None
+    text = data.decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    return text, cells(data, text)
+
+
+def cells(data: bytes, text: str = "") -> list[Cell]:
+    """The cells of a percent source or a notebook; `text` is the source, for line numbers."""
+    nodes = []
+    for cell in sheet.read(data).cells:
+        metadata = {"nbgrader": cell.mark} if cell.mark else {}
+        nodes.append(SimpleNamespace(cell_type=cell.kind, source=cell.source, metadata=metadata))
+    notebook = SimpleNamespace(cells=nodes)
+    nb.name_cells(notebook)
+    return nb.cells(notebook, text)
+
+
+def fault(module: Module, cells: list[Cell]) -> str:
+    """The first cell that is not Python, on one line; empty if there is none."""
+    for cell in cells:
+        if cell.role in ("solution", "given", "locked", "test"):
+            try:
+                ast.parse(plain_python(cell.source))
+            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+                return _fault(module, cell, error)
+    return ""
+
+
+def _fault(module, cell, error):
+    line = getattr(error, "lineno", None)
+    said = getattr(error, "msg", None) or str(error) or type(error).__name__
+    name = cell.id if cell.role in ("solution", "test") else "a cell"
+    if not line:
+        return f"{name} is not Python: {said}"
+    lines = cell.source.split("\n")
+    code = lines[line - 1].strip()[:60] if line <= len(lines) else ""
+    if module.source.suffix == ".py" and cell.line:
+        where = f"{module.source.name} line {cell.line + line - 1}"
+    else:
+        where = f"line {line} of the cell"
+    return f"{name} is not Python, {where}: {said}" + (f": {code}" if code else "")
+
+
+def touched(old: list[Cell], new: list[Cell]) -> Touched:
+    """What an edit may have changed the verdict of.
+
+    A cell depends on another if it names what the other binds; tests reach a student's code by names alone. Where
+    names cannot tell (a statement that only has an effect, cells in another order), all that follows is touched.
+    """
+    old, new = ([cell for cell in cells if cell.role != "text"] for cells in (old, new))
+    before = {_key(cell) for cell in old}
+    after = {_key(cell) for cell in new}
+    exercises = [cell.id for cell in new if cell.role == "solution"]
+    gone = [c.id for c in old if c.role == "solution" and c.id not in exercises]
+    kept = [_key(cell) for cell in old if _key(cell) in after]
+    moved = kept != [_key(cell) for cell in new if _key(cell) in before]
+    dirty = {name for cell in old if _key(cell) not in after for name in _bound(cell)}
+    everything = moved or any(
+        cell.role != "test" and _key(cell) not in after and _acts(cell) for cell in old
+    )
+    edited, reached = [], []
+    for cell in new:
+        changed = _key(cell) not in before
+        uses = everything or bool(dirty & _used(cell))
+        if cell.role != "test" and (changed or uses):
+            dirty |= _bound(cell)
+            everything = everything or (changed and _acts(cell))
+        name = cell.id if cell.role == "solution" else cell.exercise
+        if name and changed:
+            edited.append(name)
+        elif name and uses:
+            reached.append(name)
+    order = [name for name in exercises if name in {*edited, *reached}]
+    return Touched(
+        [name for name in order if name in edited],
+        [name for name in order if name not in edited],
+        gone,
+    )
+
+
+def _key(cell):
+    return cell.id, cell.role, cell.source, cell.points
+
+
+def _tree(cell):
+    try:
+        return ast.parse(plain_python(cell.source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _bound(cell) -> set[str]:
+    """The names that a cell gives to others."""
+    tree = _tree(cell)
+    found = {cell.id} if tree is None else set()
+    for node in tree.body if tree else ():
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
+            found.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            found |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+        else:
+            targets = [*getattr(node, "targets", ()), getattr(node, "target", None)]
+            found |= {
+                each.id
+                for target in targets
+                if target
+                for each in ast.walk(target)
+                if isinstance(each, ast.Name)
+            }
+    return found
+
+
+def _used(cell) -> set[str]:
+    """The names that a cell may look up, also by attribute or in a text."""
+    tree = _tree(cell)
+    found = set()
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found |= {node.value} if node.value.isidentifier() else set()
+    return found
+
+
+def _acts(cell) -> bool:
+    """Whether loading a cell does more than bind names; of one that only demonstrates, definitions are loaded."""
+    if cell.role == "plain":
+        return False
+    binds = (
+        ast.FunctionDef,
+        ast.ClassDef,
+        ast.AsyncFunctionDef,
+        ast.Import,
+        ast.ImportFrom,
+        ast.Assign,
+        ast.AnnAssign,
+    )
+    for node in getattr(_tree(cell), "body", ()):
+        text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if not isinstance(node, binds) and not text:
+            return True
+    return False
