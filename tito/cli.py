@@ -184,21 +184,19 @@ def test(course, modules, inline_only, package_only, junit, as_json):
 @takes_modules
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def status(course, modules, every=False, as_json=False):
-    """Show the course at a glance: the state, points and export of each module."""
-    from tito import status
+    """Show the course as a map: the order, what is done, what builds on what, and where to go on.
+
+    Of a module that is named, its exercises too.
+    """
+    from tito import report, status
 
     rows = status.of(course, modules or course.modules)
+    step = status.next_step(rows)
     if as_json:
-        click.echo(json.dumps({"schema": 1, "modules": rows}, indent=2))
+        click.echo(json.dumps({"schema": 1, "modules": rows, "next": step}, indent=2))
         return
-    click.echo(f"{'module':16}{'state':13}{'points':>9}  {'export':9}before it")
-    for row in rows:
-        score = "-" if row["score"] is None else f"{row['score']:g}"
-        points = f"{score}/{row['max_score']:g}"
-        unmet = ", ".join(row["unmet"])
-        click.echo(
-            f"{row['module']:16}{row['state']:13}{points:>9}  {row['export']:9}{unmet}".rstrip()
-        )
+    for line in report.map_lines(rows, step, exercises=bool(modules)):
+        click.echo(line)
 
 
 def _complete_exercise(context, parameter, incomplete):

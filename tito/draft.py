@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from tito import notebook as nb
 from tito import sheet
 from tito.course import Module, TitoError
-from tito.grading.worker import plain_python
+from tito.grading.worker import defines, plain_python
 from tito.lesson import Cell
 
 
@@ -116,10 +116,14 @@ def _key(cell):
 
 
 def _tree(cell):
+    """What is loaded of a cell; None if it is not Python."""
     try:
-        return ast.parse(plain_python(cell.source))
+        tree = ast.parse(plain_python(cell.source))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+    if cell.role == "plain":
+        tree.body = [node for node in tree.body if defines(node)]
+    return tree
 
 
 def _bound(cell) -> set[str]:
@@ -158,9 +162,7 @@ def _used(cell) -> set[str]:
 
 
 def _acts(cell) -> bool:
-    """Whether loading a cell does more than bind names; of one that only demonstrates, definitions are loaded."""
-    if cell.role == "plain":
-        return False
+    """Whether loading a cell does more than bind names."""
     binds = (
         ast.FunctionDef,
         ast.ClassDef,

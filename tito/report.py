@@ -110,6 +110,31 @@ def score_line(result: dict) -> str:
     return click.style(wrap(text, "  ").rstrip(), bold=True)
 
 
+def map_lines(rows: list[dict], step: dict | None, exercises: bool) -> list[str]:
+    """The course as a table in words, in the order in which it is taken, and below it where to go on."""
+    lines = [f"{'module':16}{'state':13}{'points':>9}  {'export':9}builds on"]
+    for row in rows:
+        score = "-" if row["score"] is None else f"{row['score']:g}"
+        points = f"{score}/{row['max_score']:g}"
+        colour = {"passing": "green", "in progress": "yellow", "not started": "cyan"}
+        state = click.style(f"{row['state']:13}", fg=colour.get(row["state"]))
+        start = f"{row['module']:16}{state}{points:>9}  {row['export']:9}"
+        lines.append(start.rstrip() if not row["requires"] else start + _builds_on(row))
+        for each in row["exercises"] if exercises else ():
+            state = f"{each['state']:13}{each['score']:>7g}/{each['max_score']:g}"
+            lines.append(f"  {each['exercise']:27}{state}")
+    if step is None:
+        return [*lines, "", "every module passes" if len(rows) > 1 else "it passes"]
+    where = f"{step['module']}, {step['exercise']}" if step["exercise"] else step["module"]
+    return [*lines, "", f"next: {where}, {step['state']}", f"      {step['command']}"]
+
+
+def _builds_on(row):
+    numbers = ", ".join(name.partition("_")[0] for name in row["requires"])
+    unmet = ", ".join(name.partition("_")[0] for name in row["unmet"])
+    return f"{numbers}; not done: {unmet}" if unmet else numbers
+
+
 def given_lines(given, topic: str) -> list[str]:
     """Hints as `tito hint` gives them: with the failure that they answer."""
     lines = []

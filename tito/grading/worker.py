@@ -63,7 +63,7 @@ class Session:
         path, shift = self._home(name, source)
         tree = ast.increment_lineno(ast.parse(source, str(path)), shift)
         if definitions:
-            tree.body = [node for node in tree.body if _defines(node)]
+            tree.body = [node for node in tree.body if defines(node)]
         # CPython compiles a call on an imported module in a way of its own, so a cell is compiled with the
         # imports of those above it in view, as in the package file; they do not run again.
         if path == self.home and self.imports:
@@ -179,7 +179,8 @@ def plain_python(source: str) -> str:
         return "\n".join("" if line.lstrip()[:1] in ("%", "!") else line for line in lines)
 
 
-def _defines(node) -> bool:
+def defines(node) -> bool:
+    """Whether a statement of a cell that only demonstrates is run: it defines, or sets a plain value."""
     if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
         try:
             ast.literal_eval(node.value)
