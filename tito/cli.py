@@ -34,7 +34,7 @@ class Commands(click.RichGroup):
         return super().main(*args, **kwargs)
 
     def invoke(self, context):
-        if os.environ.get("NO_COLOR"):
+        if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
             context.color = False
         try:
             return super().invoke(context)

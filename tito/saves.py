@@ -15,7 +15,8 @@ SETTLE = 0.3  # seconds that an empty or missing file is given to be written
 def heard(folder: Path, names: set[str], tell: Callable[[], None]) -> Iterator[None]:
     """Call `tell` after each save of one of these files, from a thread, for as long as the context lasts."""
     over = threading.Event()
-    thread = threading.Thread(target=_watch, args=(folder, names, tell, over), daemon=True)
+    known = _stamps(folder, names)
+    thread = threading.Thread(target=_watch, args=(folder, names, known, tell, over), daemon=True)
     thread.start()
     try:
         yield
@@ -24,10 +25,9 @@ def heard(folder: Path, names: set[str], tell: Callable[[], None]) -> Iterator[N
         thread.join(2)
 
 
-def _watch(folder, names, tell, over):
+def _watch(folder, names, last, tell, over):
     import watchfiles
 
-    last = _stamps(folder, names)
     while not over.is_set():
         here = _inode(folder)
         if here is None:  # moved away, as when a branch is changed; it may come back

@@ -21,9 +21,8 @@ WAIT = 0.5  # seconds between two looks for an interrupt where waiting cannot be
 class Watch:
     """One person at work on one module. Only the thread that calls `run` changes it; others send events."""
 
-    def __init__(self, module: Module, wanted: str | None, say: Callable, status: Callable):
-        self.module, self.say, self.status = module, say, status
-        self.events: queue.SimpleQueue = queue.SimpleQueue()
+    def __init__(self, module: Module, wanted: str | None, events, say: Callable, status: Callable):
+        self.module, self.events, self.say, self.status = module, events, say, status
         self.text, self.cells = draft.read(module)
         self.exercises: list[progress.Exercise] = []
         self._look()
@@ -310,14 +309,16 @@ def run(module: Module, wanted: str | None, say: Callable, status: Callable) -> 
         Print lines; show a line that the next one takes the place of, or take it back.
     """
     refuse_conflict(module)
-    watch = Watch(module, wanted, say, status)
     names = {module.notebook.name, f"{module.topic}_dev.py"}
+    events: queue.SimpleQueue = queue.SimpleQueue()
     with contextlib.ExitStack() as over:
-        over.enter_context(_ended_by(lambda: watch.events.put(("quit",))))
-        over.enter_context(saves.heard(module.folder, names, lambda: watch.events.put(("saved",))))
+        # Saves are listened for before the source is read, so that none falls between.
+        over.enter_context(saves.heard(module.folder, names, lambda: events.put(("saved",))))
+        watch = Watch(module, wanted, events, say, status)
+        over.enter_context(_ended_by(lambda: events.put(("quit",))))
         if keys.has_terminal():
             say(f"  {KEYS}")
-            over.enter_context(keys.heard(lambda key: watch.events.put(("key", key))))
+            over.enter_context(keys.heard(lambda key: events.put(("key", key))))
         watch.run()
 
 
