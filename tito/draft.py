@@ -1,6 +1,7 @@
 """A source as an editor has just saved it: its cells in milliseconds, its faults in a line, what an edit touched."""
 
 import ast
+import functools
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -9,6 +10,16 @@ from tito import sheet
 from tito.course import Module, TitoError
 from tito.grading.worker import defines, plain_python
 from tito.lesson import Cell
+
+BINDING = (
+    ast.FunctionDef,
+    ast.ClassDef,
+    ast.AsyncFunctionDef,
+    ast.Import,
+    ast.ImportFrom,
+    ast.Assign,
+    ast.AnnAssign,
+)
 
 
 @dataclass(frozen=True)
@@ -52,9 +63,8 @@ def fault(module: Module, cells: list[Cell]) -> str:
     """The first cell that is not Python, on one line; empty if there is none."""
     for cell in cells:
         if cell.role in ("solution", "given", "locked", "test"):
-            try:
-                ast.parse(plain_python(cell.source))
-            except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            error = _facts(cell.role, cell.source).error
+            if error:
                 return _fault(module, cell, error)
     return ""
 
@@ -81,23 +91,22 @@ def touched(old: list[Cell], new: list[Cell]) -> Touched:
     names cannot tell (a statement that only has an effect, cells in another order), all that follows is touched.
     """
     old, new = ([cell for cell in cells if cell.role != "text"] for cells in (old, new))
-    before = {_key(cell) for cell in old}
-    after = {_key(cell) for cell in new}
+    before, after = ({_key(cell) for cell in cells} for cells in (old, new))
+    facts = {_key(cell): _facts(cell.role, cell.source) for cell in [*old, *new]}
     exercises = [cell.id for cell in new if cell.role == "solution"]
     gone = [c.id for c in old if c.role == "solution" and c.id not in exercises]
     kept = [_key(cell) for cell in old if _key(cell) in after]
     moved = kept != [_key(cell) for cell in new if _key(cell) in before]
-    dirty = {name for cell in old if _key(cell) not in after for name in _bound(cell)}
-    everything = moved or any(
-        cell.role != "test" and _key(cell) not in after and _acts(cell) for cell in old
-    )
+    lost = [facts[_key(cell)] for cell in old if cell.role != "test" and _key(cell) not in after]
+    dirty = {name for each in lost for name in each.bound}
+    everything = moved or any(each.acts for each in lost)
     edited, reached = [], []
     for cell in new:
-        changed = _key(cell) not in before
-        uses = everything or bool(dirty & _used(cell))
+        changed, own = _key(cell) not in before, facts[_key(cell)]
+        uses = everything or bool(dirty & own.used)
         if cell.role != "test" and (changed or uses):
-            dirty |= _bound(cell)
-            everything = everything or (changed and _acts(cell))
+            dirty |= own.bound
+            everything = everything or (changed and own.acts)
         name = cell.id if cell.role == "solution" else cell.exercise
         if name and changed:
             edited.append(name)
@@ -115,65 +124,51 @@ def _key(cell):
     return cell.id, cell.role, cell.source, cell.points
 
 
-def _tree(cell):
-    """What is loaded of a cell; None if it is not Python."""
+@dataclass(frozen=True)
+class _Facts:
+    """What a cell's code tells of it: the names it binds and those it may look up, also by attribute or in a text,
+    whether loading it does more than bind names, and what keeps it from being Python."""
+
+    bound: frozenset
+    used: frozenset
+    acts: bool
+    error: Exception | None = None
+
+
+@functools.lru_cache(4096)
+def _facts(role: str, source: str) -> _Facts:
     try:
-        tree = ast.parse(plain_python(cell.source))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    if cell.role == "plain":
-        tree.body = [node for node in tree.body if defines(node)]
-    return tree
+        tree = ast.parse(plain_python(source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return _Facts(frozenset(), frozenset(), False, error.with_traceback(None))
+    body = [node for node in tree.body if role != "plain" or defines(node)]
+    bound = frozenset(name for node in body for name in _bound(node))
+    used = frozenset(name for node in body for name in _used(node))
+    return _Facts(bound, used, any(map(_acts, body)))
 
 
-def _bound(cell) -> set[str]:
-    """The names that a cell gives to others."""
-    tree = _tree(cell)
-    found = {cell.id} if tree is None else set()
-    for node in tree.body if tree else ():
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
-            found.add(node.name)
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
-            found |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
-        else:
-            targets = [*getattr(node, "targets", ()), getattr(node, "target", None)]
-            found |= {
-                each.id
-                for target in targets
-                if target
-                for each in ast.walk(target)
-                if isinstance(each, ast.Name)
-            }
-    return found
+def _bound(node):
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
+        yield node.name
+    elif isinstance(node, (ast.Import, ast.ImportFrom)):
+        yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names)
+    else:
+        for target in [*getattr(node, "targets", ()), getattr(node, "target", None)]:
+            if target:
+                yield from (e.id for e in ast.walk(target) if isinstance(e, ast.Name))
 
 
-def _used(cell) -> set[str]:
-    """The names that a cell may look up, also by attribute or in a text."""
-    tree = _tree(cell)
-    found = set()
-    for node in ast.walk(tree) if tree else ():
-        if isinstance(node, ast.Name):
-            found.add(node.id)
-        elif isinstance(node, ast.Attribute):
-            found.add(node.attr)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found |= {node.value} if node.value.isidentifier() else set()
-    return found
+def _used(node):
+    for each in ast.walk(node):
+        if isinstance(each, ast.Name):
+            yield each.id
+        elif isinstance(each, ast.Attribute):
+            yield each.attr
+        elif isinstance(each, ast.Constant) and isinstance(each.value, str):
+            if each.value.isidentifier():
+                yield each.value
 
 
-def _acts(cell) -> bool:
-    """Whether loading a cell does more than bind names."""
-    binds = (
-        ast.FunctionDef,
-        ast.ClassDef,
-        ast.AsyncFunctionDef,
-        ast.Import,
-        ast.ImportFrom,
-        ast.Assign,
-        ast.AnnAssign,
-    )
-    for node in getattr(_tree(cell), "body", ()):
-        text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        if not isinstance(node, binds) and not text:
-            return True
-    return False
+def _acts(node) -> bool:
+    text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return not isinstance(node, BINDING) and not text

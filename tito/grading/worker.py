@@ -46,6 +46,7 @@ class Session:
         self.cells = cells
         self.package = Path(package) if package else None
         self.home = self.package
+        self.text = self.package.read_text(encoding="utf-8") if self.package else ""
         self.imports: list[ast.stmt] = []
         self.homes: list[tuple[str, int, int, int]] = []  # cell, first and last line, shift
         self.chain = hashlib.sha256(instruments().encode())
@@ -67,8 +68,9 @@ class Session:
         # CPython compiles a call on an imported module in a way of its own, so a cell is compiled with the
         # imports of those above it in view, as in the package file; they do not run again.
         if path == self.home and self.imports:
-            seen = ast.If(ast.Constant(False), list(self.imports), [])
-            tree.body.insert(0, ast.fix_missing_locations(seen))
+            seen = ast.parse("if False: pass").body[0]
+            seen.body = list(self.imports)
+            tree.body.insert(0, seen)
         exec(compile(tree, str(path), "exec"), self.module.__dict__)
         self.imports += [n for n in tree.body if _imports(n)]
 
@@ -83,8 +85,7 @@ class Session:
             lines = source.split("\n")
             directives = next((n for n, line in enumerate(lines) if not line.startswith("#|")), 0)
             code = "\n".join(lines[directives:]).strip("\n")
-            text = self.package.read_text(encoding="utf-8")
-            before, found, _ = text.partition(f" #{name}\n{code}\n")
+            before, found, _ = self.text.partition(f" #{name}\n{code}\n")
             if found:
                 shift = before.count("\n") + 1 - directives
                 self.homes.append((name, shift + 1, shift + len(lines), shift))
