@@ -169,6 +169,8 @@ def faults(module: Module, cells, secret) -> Iterator[str]:
             yield f"{module.hints.name}: no exercise {name}"
             continue
         keys = [step.key for step in steps]
+        for key in dict.fromkeys(key for key in keys if keys.count(key) > 1):
+            yield f"{module.hints.name}: {name}: stands twice: {steps[keys.index(key)].text[:50]}"
         for step in steps:
             test = tests.get(step.test)
             start = f"{module.hints.name}: {name}: "
@@ -178,8 +180,6 @@ def faults(module: Module, cells, secret) -> Iterator[str]:
                 yield f"{start}{step.test} is hidden, nobody sees it fail"
             for line in secret(step.text):
                 yield f"{start}a hint gives the solution away: {line}"
-            if keys.count(step.key) > 1:
-                yield f"{start}stands twice: {step.text[:50]}"
 
 
 def _steps(hints: list[Hint], failure: dict | None) -> list[Hint]:
