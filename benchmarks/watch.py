@@ -47,6 +47,7 @@ def _save(watch, module, name):
     changed = added if added != text else re.sub(cell, r"\1", text, count=1, flags=re.DOTALL)
     started = time.perf_counter()
     module.source.write_text(changed)
+    _until(watch, rf"[\d:]+ changed: {name}$")
     _until(watch, rf"[\w ]+ {name}  ")
     taken = time.perf_counter() - started
     _until(watch, DONE)  # and those that build on it
