@@ -44,7 +44,7 @@ class Own:
 
     def end(self) -> None:
         """End the worker and everything it started."""
-        end(self._process)
+        end(self._process, group=True)
 
     def ending(self) -> str:
         """How a worker that closed its pipe has ended."""
@@ -87,17 +87,24 @@ class Kept:
 CLOSED = "closed its pipes"
 
 
-def end(process: subprocess.Popen) -> None:
-    """End a process and everything it started, also what has a group of its own."""
-    with contextlib.suppress(psutil.Error):
-        first = psutil.Process(process.pid)
-        for each in [*first.children(recursive=True), first]:
-            if os.name == "posix":
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    if os.getpgid(each.pid) == each.pid:
-                        os.killpg(each.pid, signal.SIGKILL)
-            with contextlib.suppress(psutil.Error):
-                each.kill()
+def end(process: subprocess.Popen, group: bool = False) -> None:
+    """End a process and everything it started; with `group`, also what is left of the group that it leads."""
+    children = []
+    if process.poll() is None:
+        with contextlib.suppress(psutil.Error):
+            first = psutil.Process(process.pid)
+            first.suspend()  # or a judge would start another worker in place of one that is gone
+            children = first.children(recursive=True)
+    for child in children:
+        if os.name == "posix":
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if os.getpgid(child.pid) == child.pid:
+                    os.killpg(child.pid, signal.SIGKILL)
+        with contextlib.suppress(psutil.Error):
+            child.kill()
+    if group and os.name == "posix":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     process.wait()
 

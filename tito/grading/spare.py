@@ -50,7 +50,7 @@ class Spare:
 
     def end(self) -> None:
         """End it and everything it started."""
-        process.end(self._judge)
+        process.end(self._judge, group=os.name == "posix")
 
 
 def judge() -> None:
