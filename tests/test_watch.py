@@ -324,7 +324,17 @@ def test_the_watch_sees_a_notebook_too(module, watch):
     nbformat.write(made, module.notebook)
     session.wait("failed      negate  0/1 points", at)
     at = session.mark()
-    cell.source = cell.source.replace("return x", "return (")
+    cell.source = cell.source.replace("return x", "return x + 1")
+    whole = nbformat.writes(made)
+    with open(module.notebook, "w") as file:  # as json.dump writes: in parts
+        for start in range(0, len(whole), 4000):
+            file.write(whole[start : start + 4000])
+            file.flush()
+            time.sleep(0.06)
+    session.wait("changed: negate", at)
+    assert "not a whole notebook" not in session.text
+    at = session.mark()
+    cell.source = cell.source.replace("return x + 1", "return (")
     nbformat.write(made, module.notebook)
     session.wait("negate is not Python, line 5 of the cell", at)
 

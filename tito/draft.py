@@ -45,7 +45,10 @@ def read(module: Module) -> tuple[str, list[Cell]]:
     except OSError as error:
         raise TitoError(f"cannot read {source.name}: {error.strerror}", "save it again") from None
     text = data.decode("utf-8-sig", "replace").replace("\r\n", "\n")
-    return text, cells(data, text)
+    try:
+        return text, cells(data, text)
+    except sheet.Unreadable as error:
+        raise TitoError(f"{source.name}: {error}", "save it again") from None
 
 
 def cells(data: bytes, text: str = "") -> list[Cell]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-STEP, GROUP = 20, 100  # milliseconds of quiet that end a save, and the longest to wait for them
+STEP, GROUP = 30, 120  # milliseconds of quiet that end a save, and the longest to wait for them
 LOOK = 1000  # milliseconds between two looks when nothing is heard
 SETTLE = 0.3  # seconds that an empty or missing file is given to be written
 

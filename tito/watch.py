@@ -15,6 +15,7 @@ from tito.grading.spare import Spare
 from tito.source import refuse_conflict
 
 KEYS = "n next  h hint  l list  r rerun  q quit"
+PATIENCE = 0.5  # seconds that a file which cannot be read is given
 WAIT = 0.5  # seconds between two looks for an interrupt where waiting cannot be interrupted
 
 
@@ -122,7 +123,7 @@ class Watch:
         """Read what was saved; judge what differs from what was read last."""
         try:
             refuse_conflict(self.module)
-            text, cells = draft.read(self.module)
+            text, cells = self._read()
         except TitoError as error:
             self._complain(f"{error}; {error.hint}")
             return
@@ -154,6 +155,17 @@ class Watch:
             self._queue([], [])
         elif not found.gone:
             self.say(f"{clock} saved: nothing that a test depends on has changed")
+
+    def _read(self):
+        """Read the source; one that is no notebook may be half written, and is given a moment."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return draft.read(self.module)
+            except TitoError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
 
     def _complain(self, line):
         """One line on what cannot be judged, and not twice the same."""
