@@ -80,6 +80,7 @@ def tiny(tmp_path):
     shutil.copy(ROOT / "modules" / "source" / "jupytext.toml", folder.parent)
     (folder / "tiny_dev.py").write_text(SOURCE, encoding="utf-8")
     (folder / "module.yaml").write_text("title: Tiny\nsummary: One function.\nseconds: 2\n")
+    (folder / "hints.yaml").write_text("double: [What is twice three?, Multiply by two.]\n")
     return Course(tmp_path).module("tiny")
 
 
@@ -94,6 +95,7 @@ def given(tmp_path_factory):
     shutil.copy(ROOT / "modules" / "source" / "jupytext.toml", folder.parent)
     (folder / "tiny_dev.py").write_text(SOURCE, encoding="utf-8")
     (folder / "module.yaml").write_text("title: Tiny\nsummary: One function.\nseconds: 2\n")
+    (folder / "hints.yaml").write_text("double: [What is twice three?, Multiply by two.]\n")
     from tito import release
 
     module = Course(root).module("tiny")

@@ -303,3 +303,71 @@ def test_doctor_names_a_version_that_differs_and_the_fix(tiny):
         "not the versions of constraints.txt: numpy" in run.stdout
         and "fix: pip install" in run.stdout
     )
+
+
+def test_status_is_a_map(root):
+    run = tito("status", course=root)
+    lines = run.stdout.splitlines()
+    modules = [line.split()[0] for line in lines[1:] if line[:2].isdigit()]
+    assert modules == sorted(modules) and len(modules) > 3
+    assert lines[0].split() == ["module", "state", "points", "export", "builds", "on"]
+    assert any(line.endswith("01, 03, 04, 10") or "not done" in line for line in lines)
+    assert lines[-1].startswith("      tito ") or lines[-1] == "every module passes"
+    assert all(len(line) <= 80 for line in lines) and "\x1b" not in run.stdout
+    assert run.stdout.isascii()
+
+
+def test_status_says_where_to_go_on(tiny):
+    course = tiny.course.root
+
+    def step():
+        return json.loads(tito("status", "tiny", "--json", course=course).stdout)["next"]
+
+    assert step()["command"] == "tito test tiny" and step()["exercise"] == "double"
+    tito("test", "tiny", course=course)
+    assert step() is None
+    assert "it passes" in tito("status", "tiny", course=course).stdout
+    tiny.source.write_text(read_text(tiny.source).replace("2 * np", "3 * np"))
+    tito("test", "tiny", course=course)
+    assert step()["command"] == "tito watch tiny" and step()["state"] == "failing"
+    run = tito("status", "tiny", course=course)
+    assert "  double                     failing            3/5" in run.stdout
+    assert run.stdout.endswith("next: 01_tiny, double, failing\n      tito watch tiny\n")
+
+
+def test_status_counts_what_was_seen_before_the_last_edit(tiny):
+    """The verdicts on an exercise stay as long as its cell does, whatever else was edited."""
+    course = tiny.course.root
+    tito("test", "tiny", course=course)
+    tiny.source.write_text(read_text(tiny.source).replace("One function.", "A function."))
+    rows = json.loads(tito("status", "tiny", "--json", course=course).stdout)["modules"]
+    assert (rows[0]["state"], rows[0]["score"]) == ("passing", 5)
+    assert rows[0]["exercises"][0]["state"] == "passing"
+
+
+@pytest.mark.parametrize(
+    "words, expected",
+    [
+        (["wa"], ["watch"]),
+        (["hi"], ["hint"]),
+        (["hint", "ti"], ["tiny"]),
+        (["hint", "tiny", "dou"], ["double"]),
+        (["watch", "tiny", "DOU"], ["double"]),
+        (["watch", "tinny", "dou"], []),
+    ],
+)
+def test_a_shell_completes_commands_modules_and_exercises(tiny, words, expected):
+    run = subprocess.run(
+        ["tito"],
+        executable=Path(sys.executable).with_name("tito"),
+        capture_output=True,
+        text=True,
+        cwd=tiny.course.root,
+        env=os.environ
+        | {
+            "_TITO_COMPLETE": "bash_complete",
+            "COMP_WORDS": " ".join(["tito", *words]),
+            "COMP_CWORD": str(len(words)),
+        },
+    )
+    assert [line.partition(",")[2] for line in run.stdout.split()] == expected

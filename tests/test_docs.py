@@ -72,7 +72,8 @@ def test_the_module_on_the_authors_page_is_sound(tmp_path):
     header = SOURCE.partition("# %%")[0]
     [source] = [text for text in blocks(page, "python") if "default_exp" in text]
     (folder / "doubles_dev.py").write_text(header + source, encoding="utf-8")
-    [wrong] = blocks(page, "yaml")
+    hints, wrong = blocks(page, "yaml")
+    (folder / "hints.yaml").write_text(hints, encoding="utf-8")
     (folder / "variants.yaml").write_text(wrong, encoding="utf-8")
     (folder / "module.yaml").write_text("title: Doubles\nsummary: One function.\nhours: 1\n")
     (folder / "README.md").write_text("# Doubles\n\n    tito test doubles\n")

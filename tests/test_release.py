@@ -70,6 +70,7 @@ def test_a_release_holds_no_answer_and_all_that_a_student_needs(module):
         assert [word for word in SECRETS if word in files[name]] == [], name
     assert sorted(own) == [
         "README.md",
+        "hints.yaml",
         "module.yaml",
         "pyproject.toml",
         "release.json",

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from tito import assignment, lint, package, testing, variants
+from tito import assignment, hints, lint, package, testing, variants
 from tito import notebook as nb
 from tito.course import Module, TitoError
 from tito.grading import job, supervisor
@@ -42,6 +42,7 @@ def run(module: Module, *, variants: bool = True) -> Iterator[Finding]:
     if fault:
         yield fault, False
     yield from _release(module, notebook, cells, [each.source for each in known])
+    yield from _hints(module, notebook, cells, [each.source for each in known])
     yield from _names(module, cells)
     if variants and not fault:
         yield from _variants(module, cells, known)
@@ -92,6 +93,16 @@ def _release(module, notebook, cells, known):
         )
     if not early:
         yield "the untouched release earns nothing", True
+
+
+def _hints(module, notebook, cells, known):
+    secret = assignment.secrets(notebook, known)
+    found = list(hints.faults(module, cells, lambda text: assignment.shown(text, secret, True)))
+    for fault in found:
+        yield fault, False
+    if not found:
+        count = sum(map(len, hints.load(module).values()))
+        yield f"{count} hints, enough for each exercise, and none gives a solution away", True
 
 
 def _judge(module, cells, answers=None, only=None):

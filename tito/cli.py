@@ -14,7 +14,7 @@ from tito.course import BROKEN, BUG, FAILED, PASSED, UNDECIDED, TitoError
 
 click.rich_click.COMMAND_GROUPS = {
     "tito": [
-        {"name": "Learn", "commands": ["test", "status", "bench", "notebook"]},
+        {"name": "Learn", "commands": ["test", "watch", "hint", "status", "bench", "notebook"]},
         {"name": "Build", "commands": ["export", "check", "doctor"]},
         {
             "name": "Teach",
@@ -34,7 +34,7 @@ class Commands(click.RichGroup):
         return super().main(*args, **kwargs)
 
     def invoke(self, context):
-        if os.environ.get("NO_COLOR"):
+        if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
             context.color = False
         try:
             return super().invoke(context)
@@ -136,7 +136,7 @@ def _some(modules):
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def test(course, modules, inline_only, package_only, junit, as_json):
     """Export a module, then tell test by test what is right and what is wrong."""
-    from tito import records, report, testing
+    from tito import records, report, seen, testing
     from tito.grading import verdict as v
 
     if inline_only and package_only:
@@ -155,6 +155,9 @@ def test(course, modules, inline_only, package_only, junit, as_json):
                 say("  " + click.style(exercise, bold=True))
             say(report.test_line(each))
             verdicts.append(each)
+        if verdicts:
+            sources = {c.id: c.source for c in records.cells(module) if c.role == "solution"}
+            seen.note(module, verdicts, sources)
         packaged, ran = ([], True) if inline_only else testing.package(module)
         for line in report.package_lines(packaged, ran):
             say(line)
@@ -181,21 +184,99 @@ def test(course, modules, inline_only, package_only, junit, as_json):
 @takes_modules
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def status(course, modules, every=False, as_json=False):
-    """Show the course at a glance: the state, points and export of each module."""
-    from tito import status
+    """Show the course as a map: the order, what is done, what builds on what, and where to go on.
+
+    Of a module that is named, its exercises too.
+    """
+    from tito import report, status
 
     rows = status.of(course, modules or course.modules)
+    step = status.next_step(rows)
     if as_json:
-        click.echo(json.dumps({"schema": 1, "modules": rows}, indent=2))
+        click.echo(json.dumps({"schema": 1, "modules": rows, "next": step}, indent=2))
         return
-    click.echo(f"{'module':16}{'state':13}{'points':>9}  {'export':9}before it")
-    for row in rows:
-        score = "-" if row["score"] is None else f"{row['score']:g}"
-        points = f"{score}/{row['max_score']:g}"
-        unmet = ", ".join(row["unmet"])
-        click.echo(
-            f"{row['module']:16}{row['state']:13}{points:>9}  {row['export']:9}{unmet}".rstrip()
-        )
+    for line in report.map_lines(rows, step, exercises=bool(modules)):
+        click.echo(line)
+
+
+def _complete_exercise(context, parameter, incomplete):
+    """A module as the first word, an exercise of it as the second."""
+    before = context.params.get("words") or ()
+    if not before:
+        return _complete(context, parameter, incomplete)
+    with contextlib.suppress(Exception):
+        from tito import progress
+
+        found = progress.of(courses.find().module(before[0]))
+        return [each.name for each in found if each.name.lower().startswith(incomplete.lower())]
+    return []
+
+
+def takes_exercise(function):
+    """A module and, if one likes, an exercise of it."""
+
+    @click.argument(
+        "words", metavar="MODULE [EXERCISE]", nargs=-1, shell_complete=_complete_exercise
+    )
+    @click.option(
+        "--module",
+        "-m",
+        "also",
+        metavar="MODULE",
+        shell_complete=_complete,
+        help="The same as the argument.",
+    )
+    @click.pass_context
+    @functools.wraps(function)
+    def command(context, words, also, **options):
+        named = [also, *words] if also else list(words)
+        if not 1 <= len(named) <= 2:
+            name = context.info_name
+            raise TitoError(
+                f"{len(named)} names given",
+                f"name a module, and an exercise if you like, as in tito {name} tensor mean",
+                courses.USAGE,
+            )
+        module = context.obj().module(named[0])
+        return context.invoke(function, module, *(named[1:] or [None]), **options)
+
+    return command
+
+
+@main.command()
+@takes_exercise
+def watch(module, exercise):
+    """Judge what each save touches, while you write; begins with EXERCISE or the first that does not pass.
+
+    Keys: n next exercise, h hint, l list, r rerun, q quit. In a pipe there are no keys, only verdicts.
+    """
+    from tito import report, watch
+
+    line = report.StatusLine()
+    line.say(report.heading(module.number, module.about["title"]))
+    watch.run(module, exercise, line.say, line.show)
+
+
+@main.command()
+@takes_exercise
+@click.option("--again", is_flag=True, help="The last hint once more.")
+@click.option("--all", "every", is_flag=True, help="All hints at once.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def hint(module, exercise, again, every, as_json):
+    """Give the next hint for an exercise, or for the first that does not pass.
+
+    Hints go from a question to nearly a program, a step each time, and answer the failure last seen.
+    """
+    from tito import hints, report
+
+    if again and every:
+        raise TitoError("both --again and --all", "leave one of them out", courses.USAGE)
+    given = hints.give(module, exercise, again=again, every=every)
+    if as_json:
+        click.echo(json.dumps(hints.document(module, given), indent=2))
+        return
+    for line in report.given_lines(given, module.topic):
+        click.echo(line)
 
 
 @main.command()

@@ -75,8 +75,16 @@ class Module:
         return self.folder / "variants.yaml"
 
     @property
+    def hints(self) -> Path:
+        return self.folder / "hints.yaml"
+
+    @property
     def record(self) -> Path:
         return self.course.build / "records" / f"{self.name}.json"
+
+    @property
+    def seen(self) -> Path:
+        return self.record.with_suffix(".seen.json")
 
     @cached_property
     def about(self) -> dict:

@@ -2,23 +2,27 @@
 
 import hashlib
 import re
-
-import nbformat
+from typing import TYPE_CHECKING
 
 from tito.course import Module, TitoError, one_line
 from tito.lesson import Cell
 from tito.source import is_exported, read_text
 
+if TYPE_CHECKING:
+    import nbformat
 
-def read(module: Module) -> nbformat.NotebookNode:
+
+def read(module: Module) -> "nbformat.NotebookNode":
     """Read a module's notebook and give its cells ids that follow from their content."""
     return parse(read_text(module.source), module.source)
 
 
-def parse(text: str, path) -> nbformat.NotebookNode:
+def parse(text: str, path) -> "nbformat.NotebookNode":
     """Make a notebook of the text of a percent source or of an .ipynb file."""
     try:
         if path.suffix == ".ipynb":
+            import nbformat
+
             notebook = nbformat.reads(text, as_version=4)
         else:
             import jupytext
@@ -31,10 +35,15 @@ def parse(text: str, path) -> nbformat.NotebookNode:
             f"cannot read {path} as a notebook: {one_line(error)}", "restore it from git"
         ) from None
     notebook.nbformat, notebook.nbformat_minor = 4, max(5, notebook.get("nbformat_minor", 5))
+    name_cells(notebook)
+    return notebook
+
+
+def name_cells(notebook) -> None:
+    """Give the cells ids that follow from their content."""
     seen: set[str] = set()
     for cell in notebook.cells:
         cell.id = free_id(_cell_id(cell), seen)
-    return notebook
 
 
 def _cell_id(cell) -> str:
@@ -54,7 +63,7 @@ def free_id(wanted: str, seen: set[str]) -> str:
     return name
 
 
-def cells(notebook: nbformat.NotebookNode, text: str = "") -> list[Cell]:
+def cells(notebook: "nbformat.NotebookNode", text: str = "") -> list[Cell]:
     """The lesson's cells with their roles; `text` is the source file, for line numbers."""
     lines = _first_lines(notebook, text)
     exercises: list[str] = []
@@ -71,7 +80,7 @@ def cells(notebook: nbformat.NotebookNode, text: str = "") -> list[Cell]:
     return found
 
 
-def inputs(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
+def inputs(notebook: "nbformat.NotebookNode") -> list[tuple[str, str]]:
     """What a person wrote in a notebook, without outputs."""
     return [(cell.cell_type, cell.source.rstrip()) for cell in notebook.cells]
 

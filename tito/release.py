@@ -20,7 +20,7 @@ import tinytorch
 import tito
 from tito import assignment, folders, gradebook, lint, package, variants
 from tito import notebook as nb
-from tito.course import RELEASE, USAGE, Course, Module, TitoError, digest, write
+from tito.course import RELEASE, USAGE, Course, Module, TitoError, digest, read_yaml, write
 from tito.source import digest_line, read_text, refuse_conflict
 
 SETTINGS = "[DEFAULT]\nlib_name = {0}\nlib_path = {0}\nnbs_path = .\ndoc_path = _docs\n"
@@ -177,8 +177,9 @@ def _given(module, released):
     texts["settings.ini"] = SETTINGS.format(course.library.name)
     about = {k: v for k, v in module.about.items() if k in ("title", "summary", "hours", "seconds")}
     texts["module.yaml"] = yaml.safe_dump(about, sort_keys=False, allow_unicode=True)
-    if module.readme.exists():
-        texts["README.md"] = read_text(module.readme)
+    for path in (module.readme, module.hints):
+        if path.exists():
+            texts[path.name] = read_text(path)
     return texts
 
 
@@ -286,6 +287,8 @@ def _refuse_leaks(module, notebook, released, known, files):
     own[f"{module.notebook.stem}.ipynb"] = "\n".join(
         _strings(json.loads(nbformat.writes(released)))
     )
+    if module.hints.name in own:
+        own[module.hints.name] += "\n".join(_strings(read_yaml(module.hints)))
     for name, text in files.items():
         if name in own:
             prose = not name.endswith((".py", ".ipynb"))

@@ -1,6 +1,7 @@
 """How results read in a terminal: 80 columns, plain words, colour only where it is wanted."""
 
 import collections
+import os
 import shutil
 import statistics
 import sys
@@ -28,6 +29,54 @@ def test_line(verdict: v.Verdict) -> str:
     if verdict.message and verdict.status != v.SKIPPED:
         lines += [wrap(line, " " * 16) for line in verdict.message.split("\n")[:6] if line.strip()]
     return "\n".join(lines)
+
+
+def exercise_lines(name: str, verdicts: list[v.Verdict]) -> list[str]:
+    """An exercise on one line, and below it the tests that do not pass."""
+    bad = [each for each in verdicts if each.status not in v.HARMLESS]
+    worst = next((e.status for e in bad if e.status != v.NOT_STARTED), None)
+    status = worst or (v.NOT_STARTED if bad else v.PASSED)
+    score, most = (sum(getattr(e, k) for e in verdicts) for k in ("points", "max_points"))
+    waiting = sum(e.max_points for e in verdicts if e.status == v.SKIPPED)
+    seconds = sum(each.seconds for each in verdicts)
+    word = click.style(f"{WORDS.get(status, status):11}", fg=COLOURS.get(status, "red"))
+    rest = f", {waiting:g} in hidden tests" if waiting else ""
+    line = f"  {word} {name}  {score:g}/{most:g} points{rest}, {seconds:.2f} s"
+    return [line, *(test_line(each) for each in bad if status != v.NOT_STARTED)]
+
+
+def failure_lines(failure: dict) -> list[str]:
+    """A failure that was seen before: the test's title and what it said."""
+    lines = [wrap(f"{failure['status']}: {failure['title']}", "    ")]
+    said = str(failure["message"]).split("\n")[:6]
+    return lines + [wrap(line, "      ") for line in said if line.strip()]
+
+
+def exercise_line(exercise, now: bool = False) -> str:
+    """An exercise in a list: state in words, points, name."""
+    points = f"{exercise.score:g}/{exercise.max_score:g}"
+    colour = {"passing": "green", "failing": "red", "not started": "cyan"}.get(exercise.state)
+    word = click.style(f"{exercise.state:12}", fg=colour)
+    return f"  {word}{points:>7}  {exercise.name}" + ("  (now)" if now else "")
+
+
+def hint_lines(given, topic: str) -> list[str]:
+    """Hints, each with its number, and what to type for more."""
+    name = given.exercise.name
+    lines = []
+    for number, text in given.hints:
+        head = f"{name}, hint {number} of {given.count}"
+        lines += ["  " + click.style(head, bold=True), wrap(text, "    ")]
+    if topic and given.left:
+        lines.append(f"  {given.left} more: tito hint {topic} {name}")
+    elif not given.left:
+        lines.append("  that was the last one")
+    return lines
+
+
+def trouble(line: str) -> str:
+    """A line on something that keeps tests from being run."""
+    return click.style(wrap(line, "  ").rstrip(), fg="red")
 
 
 def package_lines(verdicts: list[v.Verdict], ran: bool) -> list[str]:
@@ -59,6 +108,68 @@ def score_line(result: dict) -> str:
     if waiting:
         text += f"; {waiting:g} points are in hidden tests that run when the work is graded"
     return click.style(wrap(text, "  ").rstrip(), bold=True)
+
+
+def map_lines(rows: list[dict], step: dict | None, exercises: bool) -> list[str]:
+    """The course as a table in words, in the order in which it is taken, and below it where to go on."""
+    lines = [f"{'module':16}{'state':13}{'points':>9}  {'export':9}builds on"]
+    for row in rows:
+        score = "-" if row["score"] is None else f"{row['score']:g}"
+        points = f"{score}/{row['max_score']:g}"
+        colour = {"passing": "green", "in progress": "yellow", "not started": "cyan"}
+        state = click.style(f"{row['state']:13}", fg=colour.get(row["state"]))
+        start = f"{row['module']:16}{state}{points:>9}  {row['export']:9}"
+        lines.append(start.rstrip() if not row["requires"] else start + _builds_on(row))
+        for each in row["exercises"] if exercises else ():
+            state = f"{each['state']:13}{each['score']:>7g}/{each['max_score']:g}"
+            lines.append(f"  {each['exercise']:27}{state}")
+    if step is None:
+        return [*lines, "", "every module passes" if len(rows) > 1 else "it passes"]
+    where = f"{step['module']}, {step['exercise']}" if step["exercise"] else step["module"]
+    return [*lines, "", f"next: {where}, {step['state']}", f"      {step['command']}"]
+
+
+def _builds_on(row):
+    numbers = ", ".join(name.partition("_")[0] for name in row["requires"])
+    unmet = ", ".join(name.partition("_")[0] for name in row["unmet"])
+    return f"{numbers}; not done: {unmet}" if unmet else numbers
+
+
+def given_lines(given, topic: str) -> list[str]:
+    """Hints as `tito hint` gives them: with the failure that they answer."""
+    lines = []
+    if given.failure:
+        title = given.failure["title"]
+        lines.append(wrap(f"{given.exercise.name}: {given.failure['status']}: {title}", "  "))
+    elif given.exercise.state == "not tested":
+        lines.append(
+            wrap(f"{given.exercise.name} is not tested as it stands: tito test {topic}", "  ")
+        )
+    return lines + hint_lines(given, topic)
+
+
+class StatusLine:
+    """Prints lines and, below them on a terminal that can, one that says what is going on."""
+
+    def __init__(self):
+        self.moves = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        self.shown = ""
+
+    def say(self, text: str) -> None:
+        shown = self.shown
+        self.show("")
+        click.echo(text)
+        sys.stdout.flush()
+        self.show(shown)
+
+    def show(self, text: str) -> None:
+        if not self.moves or text == self.shown:
+            return
+        width = shutil.get_terminal_size((80, 24)).columns - 1
+        short = text if len(text) <= width else text[: width - 1] + "\u2026"
+        sys.stdout.write("\r\033[K" + short)
+        sys.stdout.flush()
+        self.shown = text
 
 
 class Told:

@@ -395,10 +395,11 @@ def _failing_line(error, cell):
     )
 
 
-def main(keeper=None):
+def main(keeper=None, launch=process.Own):
     """Read a job on standard input, write one line of JSON for each verdict on standard output.
 
-    Behind walls `keeper` is the descriptor of a socket on which the supervisor starts workers.
+    Behind walls `keeper` is the descriptor of a socket on which the supervisor starts workers; without, `launch`
+    starts one.
     """
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -412,7 +413,7 @@ def main(keeper=None):
             os._exit(1)
 
     if keeper is None:
-        Judge(job, report).run()
+        Judge(job, report, launch).run()
     else:
         line = socket.socket(fileno=keeper)
         Judge(job, report, lambda folder: process.Kept(line)).run()

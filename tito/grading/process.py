@@ -17,9 +17,9 @@ GRACE = 2  # seconds in which a worker that has closed its pipes must end by its
 class Own:
     """A process that the judge starts, without walls."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, command=START):
         self._process = subprocess.Popen(
-            START,
+            command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -44,16 +44,7 @@ class Own:
 
     def end(self) -> None:
         """End the worker and everything it started."""
-        with contextlib.suppress(psutil.Error):
-            family = psutil.Process(self._process.pid).children(recursive=True)
-            for child in family:
-                with contextlib.suppress(psutil.Error):
-                    child.kill()
-        if os.name == "posix":
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.kill()
-        self._process.wait()
+        end(self._process, group=True)
 
     def ending(self) -> str:
         """How a worker that closed its pipe has ended."""
@@ -94,6 +85,28 @@ class Kept:
 
 
 CLOSED = "closed its pipes"
+
+
+def end(process: subprocess.Popen, group: bool = False) -> None:
+    """End a process and everything it started; with `group`, also what is left of the group that it leads."""
+    children = []
+    if process.poll() is None:
+        with contextlib.suppress(psutil.Error):
+            first = psutil.Process(process.pid)
+            first.suspend()  # or a judge would start another worker in place of one that is gone
+            children = first.children(recursive=True)
+    for child in children:
+        if os.name == "posix":
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if os.getpgid(child.pid) == child.pid:
+                    os.killpg(child.pid, signal.SIGKILL)
+        with contextlib.suppress(psutil.Error):
+            child.kill()
+    if group and os.name == "posix":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
 
 
 def describe(code: int) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 from tito.course import BUG, TitoError
+from tito.grading import process
 from tito.grading.job import Job
 from tito.grading.judge import WALL
 from tito.grading.keeper import Keeper
@@ -19,7 +20,7 @@ START = [sys.executable, "-I", "-c", "from tito.grading.judge import main; main(
 LINE = 2**20  # bytes of one verdict
 
 
-def run(job: Job, walls: Sandbox | None = None) -> Iterator[Verdict]:
+def run(job: Job, walls: Sandbox | None = None, judge=None) -> Iterator[Verdict]:
     """Judge a job; yields each verdict as it falls.
 
     Every test gets a verdict. If the judge itself does not reach one, its status is ``killed``.
@@ -30,6 +31,8 @@ def run(job: Job, walls: Sandbox | None = None) -> Iterator[Verdict]:
     walls : Sandbox or None
         What stands around the judge and the workers, from `proof.find`; None where a person's own code
         runs on the person's own machine. The verdicts are the same.
+    judge : Spare or None
+        A judge without walls that was started ahead; see `spare`.
     """
     tests = {
         cell["id"]: cell
@@ -41,7 +44,7 @@ def run(job: Job, walls: Sandbox | None = None) -> Iterator[Verdict]:
             job = replace(job, scratch="/tmp/cells", package="")
             judge = ending.enter_context(Keeper(walls, job))
         else:
-            judge = ending.enter_context(_own_judge())
+            judge = ending.enter_context(judge or _own_judge())
         yield from _verdicts(job, judge, tests)
     for cell in tests.values():
         yield Verdict(
@@ -65,8 +68,7 @@ def _own_judge():
     try:
         yield judge
     finally:
-        judge.kill()
-        judge.wait()
+        process.end(judge)
 
 
 def _verdicts(job, judge, tests):

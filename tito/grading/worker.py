@@ -46,6 +46,7 @@ class Session:
         self.cells = cells
         self.package = Path(package) if package else None
         self.home = self.package
+        self.text = self.package.read_text(encoding="utf-8") if self.package else ""
         self.imports: list[ast.stmt] = []
         self.homes: list[tuple[str, int, int, int]] = []  # cell, first and last line, shift
         self.chain = hashlib.sha256(instruments().encode())
@@ -63,12 +64,13 @@ class Session:
         path, shift = self._home(name, source)
         tree = ast.increment_lineno(ast.parse(source, str(path)), shift)
         if definitions:
-            tree.body = [node for node in tree.body if _defines(node)]
+            tree.body = [node for node in tree.body if defines(node)]
         # CPython compiles a call on an imported module in a way of its own, so a cell is compiled with the
         # imports of those above it in view, as in the package file; they do not run again.
         if path == self.home and self.imports:
-            seen = ast.If(ast.Constant(False), list(self.imports), [])
-            tree.body.insert(0, ast.fix_missing_locations(seen))
+            seen = ast.parse("if False: pass").body[0]
+            seen.body = list(self.imports)
+            tree.body.insert(0, seen)
         exec(compile(tree, str(path), "exec"), self.module.__dict__)
         self.imports += [n for n in tree.body if _imports(n)]
 
@@ -83,8 +85,7 @@ class Session:
             lines = source.split("\n")
             directives = next((n for n, line in enumerate(lines) if not line.startswith("#|")), 0)
             code = "\n".join(lines[directives:]).strip("\n")
-            text = self.package.read_text(encoding="utf-8")
-            before, found, _ = text.partition(f" #{name}\n{code}\n")
+            before, found, _ = self.text.partition(f" #{name}\n{code}\n")
             if found:
                 shift = before.count("\n") + 1 - directives
                 self.homes.append((name, shift + 1, shift + len(lines), shift))
@@ -179,7 +180,8 @@ def plain_python(source: str) -> str:
         return "\n".join("" if line.lstrip()[:1] in ("%", "!") else line for line in lines)
 
 
-def _defines(node) -> bool:
+def defines(node) -> bool:
+    """Whether a statement of a cell that only demonstrates is run: it defines, or sets a plain value."""
     if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
         try:
             ast.literal_eval(node.value)
