@@ -172,16 +172,21 @@ def check_matmul(kernel, A, B, what="", **options):
         checks.equal(result, expected, name)
 
 
-def accesses(kernel, *args):
-    """Count a kernel's loads from its arrays, and its stores: two dicts, by the position of the argument."""
+def recorded(kernel, *args):
+    """Count a kernel's loads, stores and misses in 4 KiB: three dicts, by the position of the argument."""
     log = memory.Log()
     watched = [
         log.watch(str(position), arg.copy()) if isinstance(arg, np.ndarray) else arg
         for position, arg in enumerate(args)
     ]
     memory.python_code(kernel, log)(*watched)
-    trace = log.simulate()
-    return trace.loads, trace.stores
+    trace = log.simulate(memory.SMALL)
+    return trace.loads, trace.stores, trace.misses
+
+
+def accesses(kernel, *args):
+    """Count a kernel's loads from its arrays, and its stores: two dicts, by the position of the argument."""
+    return recorded(kernel, *args)[:2]
 
 
 def failure(function, *args, **kwargs):
@@ -589,7 +594,7 @@ check_matmul(matmul_baseline, numbers(3, 4, dtype=np.int32), numbers(4, 3, dtype
 check_matmul(matmul_baseline, numbers(3, 40, dtype=np.int8), numbers(40, 3, dtype=np.int8))
 ### END HIDDEN TESTS
 
-# %% nbgrader={"grade": true, "grade_id": "matmul_baseline_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "matmul_baseline_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """Empty matrices give empty or zero results, NaN and inf stay in their rows and columns, shapes are named."""
 ### BEGIN HIDDEN TESTS
 for m, k, n in [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1)]:
@@ -600,6 +605,15 @@ check_matmul(matmul_baseline, A, np.abs(numbers(5, 3)) + 1, "NaN and inf")
 checks.refuses(
     ValueError, matmul_baseline, np.ones((2, 3)), np.ones((4, 2)), match=["(2, 3)", "(4, 2)"]
 )
+### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "matmul_baseline_loads", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""The loops are written out: each number of B is read once for every row of A."""
+### BEGIN HIDDEN TESTS
+args = numbers(5, 4), numbers(4, 3), np.zeros((5, 3), np.float32)
+loads, stores = checks.inside(accesses, matmul_loops, *args)
+assert loads["1"] == 5 * 4 * 3, f"5 rows times 12 numbers of B are 60 loads, got {loads['1']}"
+assert stores["2"] >= 15, f"C has 15 numbers, {stores['2']} were written"
 ### END HIDDEN TESTS
 
 
@@ -996,7 +1010,7 @@ for dtype in (np.float32, np.float64):
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "vectorized_relu_one_pass", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Any part of an array, in place or not, and nothing beside it; large arrays, views, integers and outputs."""
+"""Numbers are read once, no result is read; any part of an array, in place or not; views, integers and outputs."""
 
 
 ### BEGIN HIDDEN TESTS
@@ -1008,6 +1022,12 @@ def part(values, low, high, shift):
     return y, z
 
 
+x = numbers(400)
+loads, stores = checks.inside(accesses, relu_loop, x, np.zeros_like(x))
+most = 400 + 3 * LINE // 4  # the first and the last vector overlap others
+assert 400 <= loads["0"] <= most, f"400 numbers, {loads['0']} loads"
+assert loads["1"] == 0, f"the result was read {loads['1']} times"
+assert 400 <= stores["1"] <= most, f"400 numbers, {stores['1']} stores"
 for dtype in (np.float32, np.float64, np.int8):
     values = numbers(400, dtype=dtype)
     for low, size in [(0, 70), (1, 1), (3, 17), (5, 64), (6, 131), (2, 200), (0, 300), (9, 333)]:
@@ -1469,12 +1489,27 @@ for rows, columns in [(1, 1), (2, 3), (3, tile_columns(np.float32)), (5, 2), (6,
     check_tile(5, rows, columns)
 ### END HIDDEN TESTS
 
-# %% nbgrader={"grade": true, "grade_id": "multiply_tile_float64", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "multiply_tile_float64", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """Float64, of which a vector holds half as many, with its own precision."""
 ### BEGIN HIDDEN TESTS
 for depth, rows in [(20, 6), (7, 4)]:
     check_tile(depth, rows, dtype=np.float64)
 check_tile(20, 6, 3, np.float64)
+### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "multiply_tile_loads", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""Each number of the panel is loaded once for all six rows, those of A at most twice, and C once at the end."""
+### BEGIN HIDDEN TESTS
+width = tile_columns(np.float32)
+left, right = (numbers(6 * 8), 0, 8), (numbers(8 * width, seed=1), 0, 8)
+out = np.zeros(6 * width, np.float32), 0, width
+args = *left, *right, *out, 6, width, np.zeros(6 * width, np.float32)
+loads, stores = checks.inside(accesses, multiply_tile, *args)
+assert loads["3"] == 8 * width, f"a panel of {8 * width} numbers, {loads['3']} loads"
+assert 48 <= loads["0"] <= 96, f"six rows of 8 numbers, {loads['0']} loads"
+assert loads["6"] == stores["6"] == 6 * width, (
+    f"{6 * width} numbers of C, {loads['6']} loads and {stores['6']} stores"
+)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -1666,7 +1701,7 @@ check_matmul(cache_friendly_matmul, numbers(12, 8), numbers(8, 16), block_size=4
 check_matmul(cache_friendly_matmul, numbers(13, 7), numbers(7, 19), block_size=5)
 check_matmul(cache_friendly_matmul, numbers(50, 60), numbers(60, 70))
 
-# %% nbgrader={"grade": true, "grade_id": "cache_friendly_matmul_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "cache_friendly_matmul_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """Several blocks in every direction, blocks larger than the matrix, blocks of one, and empty matrices."""
 ### BEGIN HIDDEN TESTS
 check_matmul(cache_friendly_matmul, numbers(40, 31), numbers(31, 1100), block_size=16)
@@ -1678,7 +1713,7 @@ for m, k, n in [(0, 4, 3), (4, 0, 3), (4, 3, 0), (1, 1, 1), (2, 1, 530)]:
     check_matmul(cache_friendly_matmul, numbers(m, k), numbers(k, n), block_size=2)
 ### END HIDDEN TESTS
 
-# %% nbgrader={"grade": true, "grade_id": "cache_friendly_matmul_neighbors", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "cache_friendly_matmul_neighbors", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """NaN and inf reach their own row or column only; views and other dtypes work; a block size below 1 is refused."""
 ### BEGIN HIDDEN TESTS
 A, B = numbers(9, 11), np.abs(numbers(11, 21)) + 1
@@ -1697,6 +1732,23 @@ check_matmul(
 for wrong in (0, -3):
     checks.refuses(ValueError, cache_friendly_matmul, x, x.T, block_size=wrong, match=str(wrong))
 checks.close(cache_friendly_matmul(np.eye(3), np.eye(3, dtype=np.float32), block_size=2), np.eye(3))
+### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "cache_friendly_matmul_misses", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""B is packed once for a block of rows, line by line, and a tile of C is loaded once for a block of k."""
+### BEGIN HIDDEN TESTS
+m, k, n = 24, 20, 128
+width = tile_columns(np.float32)
+room = np.zeros(6 * width + k * n, np.float32)
+args = numbers(m, k), numbers(k, n, seed=1), np.zeros((m, n), np.float32), 0, n, m, k, n, room
+loads, stores, misses = checks.inside(recorded, multiply_blocks, *args)
+assert loads["1"] == k * n, f"B has {k * n:,} numbers, {loads['1']:,} were read"
+assert misses["1"] <= 2 * k * n // 16, (
+    f"B fills {k * n // 16} lines, the simulated cache fetched {misses['1']}"
+)
+assert loads["2"] == stores["2"] == m * n, (
+    f"C has {m * n:,} numbers, {loads['2']:,} loads and {stores['2']:,} stores"
+)
 ### END HIDDEN TESTS
 
 # %%
@@ -2603,7 +2655,7 @@ def quantized_matmul(A, B, scale_A=None, scale_B=None) -> Tensor:
     return Tensor.wrap(B.product(A, scale_A, B.no_bias))
 
 
-# %% nbgrader={"grade": true, "grade_id": "dot_tile_matrices", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "dot_tile_matrices", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """Whole matrices of any size are multiplied exactly, and each scale counts once."""
 ### BEGIN HIDDEN TESTS
 for m, k, n in [
@@ -2630,6 +2682,21 @@ result = np.asarray(checks.call(dots, A, B))
 error = np.linalg.norm(result - A @ B) / np.linalg.norm(A @ B)
 assert result.dtype == np.float32 and error < 0.03, (
     f"{result.dtype} with a relative error of {error:.3f}"
+)
+### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "dot_tile_loads", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""Each byte of the panel and of A is loaded once, and the sums are written once."""
+### BEGIN HIDDEN TESTS
+width = dot_columns()
+left, right = numbers(6 * 20, dtype=np.uint8), numbers(20 * width, dtype=np.int8)
+starts, sums = np.zeros(width, np.int32), np.zeros(6 * width, np.int32)
+loads, stores = checks.inside(accesses, dot_tile, left, 0, 20, right, 0, starts, 0, sums)
+assert (loads["0"], loads["3"]) == (120, 20 * width), (
+    f"120 bytes of A and {20 * width} of the panel, {loads['0']} and {loads['3']} loads"
+)
+assert (loads["7"], stores["7"]) == (0, 6 * width), (
+    f"{6 * width} sums, {loads['7']} loads and {stores['7']} stores"
 )
 ### END HIDDEN TESTS
 
@@ -2847,7 +2914,7 @@ checks.equal(
 A = numbers(30, 40) * (numbers(30, 40, seed=1) > 1.28)
 check_matmul(sparse_matmul, A.astype(np.float32), numbers(40, 25))
 
-# %% nbgrader={"grade": true, "grade_id": "sparse_matmul_edges", "locked": true, "points": 3, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "sparse_matmul_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """Nothing kept, everything kept, empty shapes, views, whole numbers, NaN and inf: all as in a dense product."""
 ### BEGIN HIDDEN TESTS
 check_matmul(sparse_matmul, np.zeros((4, 5), np.float32), numbers(5, 3))
@@ -2870,6 +2937,20 @@ B[0], B[3] = 1, np.arange(70)
 C = checks.inside(sparse_loop, *parts, B, np.ones((3, 70)))
 expected = np.outer([2, 0, 0], B[3]) + np.outer([0, 0, 3], B[0]) + 1
 checks.equal(C, expected, "what C held, and two rows of B times 2 and 3")
+### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "sparse_matmul_loads", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""A row of B is loaded for each value kept, and for no other."""
+### BEGIN HIDDEN TESTS
+width = 4 * simd.width() // 4
+panel, sums = numbers(50, width), np.zeros((3, width), np.float32)
+parts = np.ones(5, np.float32), np.array([0, 40, 2, 0, 49]), np.array([0, 2, 2, 5])
+loads, stores = checks.inside(accesses, sparse_strip, *parts, panel, sums)
+assert loads["3"] == 5 * width, (
+    f"5 values take {5 * width} numbers of the panel, {loads['3']} were read"
+)
+assert loads["0"] <= 10, f"5 values were read {loads['0']} times"
+assert stores["4"] == 3 * width, f"{3 * width} sums, {stores['4']} stores"
 ### END HIDDEN TESTS
 
 # %%
@@ -3128,7 +3209,7 @@ def fused_dense_relu(x, weights, bias) -> Tensor:
 check_layer(numbers(5, 7), numbers(7, 4, seed=1), numbers(4, seed=2))
 check_layer(numbers(1500, 3), numbers(3, 900, seed=1), numbers(900, seed=2))
 
-# %% nbgrader={"grade": true, "grade_id": "fused_dense_relu_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "fused_dense_relu_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """Other dtypes, views and empty shapes; NaN stays in its row; a bias that does not fit is refused."""
 ### BEGIN HIDDEN TESTS
 x, weights, bias = numbers(9, 6), numbers(6, 5, seed=1), numbers(5, seed=2)
@@ -3145,6 +3226,21 @@ assert np.isnan(result[4]).all() and np.isfinite(np.delete(result, 4, 0)).all(),
     "NaN belongs in row 4 alone"
 )
 checks.refuses(ValueError, fused_dense_relu, x, weights, bias[:-1], match="(4,)")
+### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "fused_dense_relu_memory", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""No temporary arrays: a call allocates its result, and hardly more."""
+
+
+### BEGIN HIDDEN TESTS
+def allocated(x, weights, bias):
+    fused_dense_relu(x, weights, bias)  # what is allocated once is there afterwards
+    return timing.peak_memory(functools.partial(fused_dense_relu, x, weights, bias))[1]
+
+
+x, weights, bias = numbers(512, 40), numbers(40, 512, seed=1), numbers(512, seed=2)
+most = checks.inside(allocated, x, weights, bias)
+assert 2**20 <= most < 1.25 * 2**20, f"the result has {2**20:,} bytes, {most:,} were allocated"
 ### END HIDDEN TESTS
 
 
