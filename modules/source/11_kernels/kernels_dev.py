@@ -16,8 +16,11 @@ r"""
 # Kernels
 > Matrix products, activations, parallel and int8 loops that are measured, made fast, and measured again.
 
-A kernel is the loop that does the work of one operation. This module makes kernels fast without changing what they
-compute: **build** one, **use** a measurement to see what it costs, **optimize** it, and hold it against NumPy again.
+A kernel is the loop that does the work of one operation. Here kernels become fast and compute what they did before: **build** one,
+**use** a measurement to see what it costs, **optimize** it, and hold it against NumPy again.
+
+Sections 1 to 3 make the clock, 4 and 5 the floor, 6 and 7 vectors, 8 and 9 the tile, 10 and 11 threads and processes; 12 to 17 run
+module 10's models, and 18 to 20 go to a GPU.
 """
 
 # %%
@@ -134,7 +137,7 @@ def matrices(A, B) -> tuple:
 
 # %% [markdown]
 r"""
-The tests below use these helpers. The cell is locked: what it holds is not part of your work.
+The tests below use these helpers, and so do the measurements. The cell is locked: what it holds is not part of your work.
 """
 
 
@@ -244,6 +247,18 @@ def small_model(seed=0):
 
 # %% [markdown]
 r"""
+Whoever guesses before the clock runs finds out where their picture of the machine is wrong. A cell like the one after the next
+asks for one number: replace `None` before you run what measures it, and the measurement is drawn beside it. With `None` everything
+runs too. Predictions are not graded.
+"""
+
+# %%
+from tinytorch.lab import pictures, predictions, roofline
+
+prediction = {}
+
+# %% [markdown]
+r"""
 ## 1. A clock
 
 Without a measurement, fast is an opinion. The crudest tool reads a clock before and after one call.
@@ -305,11 +320,11 @@ r"""
 ## 2. A profile
 
 Ten calls, ten answers: the first pays for memory and compilation, later ones share the machine with others. A profile
-repeats the call and keeps the distribution. It also takes CPU time, which stands still while the process waits, and counts
-the memory that a call allocates.
+repeats the call and keeps the distribution. It also takes CPU time, which stands still while the process waits, and the
+memory that a call allocates.
 
 **Exercise 2** (about 4 lines). Write `profile_operation` with the tools of `timing`: find how many calls make a sample, take
-the samples, measure the peak memory, and put all into a `Profile`.
+samples, measure the peak memory, and make a `Profile`.
 
 *Hint: `calls_per_sample` warms up with a call that is not timed.*
 """
@@ -387,8 +402,34 @@ checks.refuses(ValueError, profile_operation, abs, -1, repeats=0, match="0")
 ### END HIDDEN TESTS
 
 # %%
+prediction["matmul"] = None  # GFLOP/s of NumPy's product of two 256 by 256 matrices, on one core
+
+# %%
 A, B = numbers(256, 256), numbers(256, 256, seed=1)
-profile_operation(np.matmul, A, B, flops=2 * 256**3, bytes=3 * 4 * 256**2)
+product = profile_operation(np.matmul, A, B, flops=2 * 256**3, bytes=3 * 4 * 256**2)
+print(product)
+
+# %%
+predictions.show(prediction, "GFLOP/s", matmul=product.gflops)
+
+# %% [markdown]
+r"""
+Is that much? A core has two limits: the operations that its arithmetic units do in a second, and the bytes that memory delivers. A kernel
+that does $f$ operations on $b$ bytes needs the longer of $f / \text{peak}$ and $b / \text{bandwidth}$. Drawn against $f / b$, the limits look
+like a roof. Both are measured here; a hollow mark is what the roof allows.
+
+Source: Williams, Waterman and Patterson, "Roofline", CACM, 2009.
+"""
+
+# %%
+x = numbers(30_000)
+larger = profile_operation(np.maximum, x, 0, out=x.copy())
+roofline.plot(
+    [
+        roofline.Point("np.matmul, n = 256", 2 * 256**3, 12 * 256**2, product.median_time),
+        roofline.Point("np.maximum, 30,000", 30_000, 240_000, larger.median_time),
+    ]
+)
 
 # %% [markdown]
 r"""
@@ -619,8 +660,8 @@ assert stores["2"] >= 15, f"C has 15 numbers, {stores['2']} were written"
 
 # %% [markdown]
 r"""
-From here on each step is measured beside NumPy's product, whose library takes all cores if it may. So that one core is compared with one, it
-is held to a single thread.
+From here on each step of the ladder is a function of `A`, `B` and `C` that adds the product to `C`, and is measured beside NumPy's, whose
+library takes all cores if it may. So that one core is compared with one, it is held to a single thread; `of NumPy` is the part of NumPy's rate.
 """
 
 
@@ -635,20 +676,34 @@ def cost(kernel, *args, repeats=3):
     return profile_operation(kernel, *args, repeats=repeats).cpu_time * 1e3
 
 
+def rate(kernel, n, dtype=np.float32):
+    """GFLOP/s of a kernel that adds A @ B to C, once its result agrees with NumPy's."""
+    A, B, C = (
+        numbers(n, n, dtype=dtype),
+        numbers(n, n, dtype=dtype, seed=1),
+        np.zeros((n, n), dtype),
+    )
+    same_output(kernel(A, B, C), A @ B)
+    return 2 * n**3 / cost(kernel, A, B, C, repeats=7) / 1e6
+
+
 def ladder(kernels, n, dtype=np.float32):
-    """Time kernels on one pair of matrices, once their results agree with NumPy's."""
-    A, B = numbers(n, n, dtype=dtype), numbers(n, n, dtype=dtype, seed=1)
-    print(f"n = {n:<4} {dtype.__name__:22}{'CPU ms':>9}{'GFLOP/s':>9}{'of NumPy':>10}")
-    times = {np.matmul: cost(np.matmul, A, B, repeats=9)}
-    for kernel in kernels:
-        same_output(kernel(A, B), A @ B)
-        times[kernel] = cost(kernel, A, B)
-    for kernel, spent in times.items():
-        rate = f"{spent:9.2f}{2 * n**3 / spent / 1e6:9.1f}{times[np.matmul] / spent:10.3f}"
-        print(f"{kernel.__name__:31}{rate}")
+    """Print the rates of kernels beside NumPy's, and return them by name."""
+    rates = {kernel.__name__: rate(kernel, n, dtype) for kernel in (np.matmul, *kernels)}
+    print(f"n = {n:<4} {dtype.__name__:22}{'GFLOP/s':>9}{'of NumPy':>10}")
+    for name, each in rates.items():
+        print(f"{name:31}{each:9.1f}{each / rates['matmul']:10.3f}")
+    return rates
 
 
-ladder([matmul_baseline], 192)
+# %%
+prediction["matmul_loops"] = None  # how many times as long as NumPy the three loops take, n = 192
+
+# %%
+rates = ladder([matmul_loops], 192)
+predictions.show(
+    prediction, "times NumPy's time, n = 192", matmul_loops=rates["matmul"] / rates["matmul_loops"]
+)
 
 # %% [markdown]
 r"""
@@ -801,13 +856,22 @@ assert left == 1, f"a kernel that fails has changed an array: 1 became {left}"
 
 # %% [markdown]
 r"""
-The order of the three loops changes nothing but the order of accesses. In the simulated 4 KiB cache, blocks of 16 win; on a clock
-they do not, because a real processor fetches the next lines of a stream before they are asked for. Both tables are true. What
-pays on a clock comes in section 8.
+Three loops can be nested in six orders, which change nothing but the order of accesses. Here are two more. Their matrices have 16 rows
+of one line each, and the cache has room for 16 lines. The picture shows which lines each order touches: `matmul_loops` walks down the
+columns of $B$, `columns_outer` down those of $A$ and $C$, and `rows_outer` down none.
 """
 
 
 # %%
+@compiling.kernel
+def columns_outer(A, B, C):
+    for j in range(B.shape[1]):
+        for p in range(A.shape[1]):
+            for i in range(A.shape[0]):
+                C[i, j] += A[i, p] * B[p, j]
+    return C
+
+
 @compiling.kernel
 def rows_outer(A, B, C):
     for i in range(A.shape[0]):
@@ -815,18 +879,31 @@ def rows_outer(A, B, C):
             a, b, c = A[i, p], B[p], C[i]
             for j in range(len(c)):
                 c[j] += a * b[j]
+    return C
 
 
+A, B, C = numbers(16, 16), numbers(16, 16, seed=1), np.zeros((16, 16), np.float32)
+pictures.orders(
+    {
+        kernel.__name__: memory_trace(kernel, A, B, C, cache=memory.Cache(16 * 64, 16))
+        for kernel in (matmul_loops, columns_outer, rows_outer)
+    }
+)
+
+# %% [markdown]
+r"""
+`rows_outer` still reads all of $B$ again for each row of $A$. The textbook's remedy are *blocks*: take a piece of $B$ that fits in the cache,
+and use it for all rows of $A$ before the next. Count the misses, for matrices of 48 rows in a cache of 4 KiB, less than half of what one
+matrix needs.
+"""
+
+# %%
+prediction["columns_outer"] = None  # percent of its accesses that miss, n = 48
+
+
+# %%
 @compiling.kernel
-def columns_outer(A, B, C):
-    for j in range(B.shape[1]):
-        for p in range(A.shape[1]):
-            for i in range(A.shape[0]):
-                C[i, j] += A[i, p] * B[p, j]
-
-
-@compiling.kernel
-def in_blocks(A, B, C, side):
+def in_blocks(A, B, C, side=64):
     for p in range(0, A.shape[1], side):
         for j in range(0, B.shape[1], side):
             for i in range(A.shape[0]):
@@ -835,31 +912,24 @@ def in_blocks(A, B, C, side):
                     a, b = A[i, q], B[q, j : j + side]
                     for x in range(len(c)):
                         c[x] += a * b[x]
+    return C
 
 
-kernels = [
-    (matmul_loops, []),
-    (columns_outer, []),
-    (rows_outer, []),
-    (in_blocks, [16]),
-    (in_blocks, [64]),
-]
 A, B, C = numbers(48, 48), numbers(48, 48, seed=1), np.zeros((48, 48), np.float32)
-for kernel, side in kernels[:4]:
-    t = memory_trace(kernel, A, B, C, *side, cache=memory.SMALL)
-    print(f"simulated {kernel.__name__:14}{t.accesses:9,} accesses{100 * t.miss_ratio:8.2f} % miss")
+missed = {}
+for kernel, side in [(matmul_loops, []), (columns_outer, []), (rows_outer, []), (in_blocks, [16])]:
+    trace = memory_trace(kernel, A, B, C, *side, cache=memory.SMALL)
+    missed[kernel.__name__] = 100 * trace.miss_ratio
+predictions.show(prediction, "% of accesses that miss, n = 48", **missed)
 
-A, B = numbers(192, 192), numbers(192, 192, seed=1)
-for kernel, side in kernels:
-    C = np.zeros_like(A)
-    kernel(A, B, C, *side)
-    same_output(C, A @ B)
-    p = profile_operation(kernel, A, B, C, *side, repeats=3)
-    print(f"timed     {kernel.__name__:14}{p.min_time * 1e3:9.2f} ms {side or ''}")
+# %% [markdown]
+r"""
+On a clock blocks gain little, if anything: a real processor sees that `rows_outer` walks along rows, and fetches the next lines before they are
+asked for (Drepper 2007, section 6.3). The simulator has no such foresight. Both tables are true. What pays on a clock comes in section 8.
+"""
 
 # %%
-A, B, C = numbers(32, 32), numbers(32, 32, seed=1), np.zeros((32, 32), np.float32)
-memory_trace(in_blocks, A, B, C, 16, cache=memory.SMALL).plot()
+rates = ladder([matmul_loops, columns_outer, rows_outer, in_blocks], 192)
 
 # %% [markdown]
 r"""
@@ -1091,6 +1161,9 @@ arguments, and a Tensor is made.
 """
 
 # %%
+prediction["relu"] = None  # times np.maximum's speed, 30,000 numbers, both into a given output
+
+# %%
 ways = {
     "np.maximum, out=": lambda x, y: np.maximum(x, 0, out=y),
     "vectorized_relu, out=": lambda x, y: vectorized_relu(x, out=y),
@@ -1104,6 +1177,9 @@ pairs = [(numbers(size), np.zeros(size, np.float32)) for size in sizes]
 for name, way in ways.items():
     times = [profile_operation(way, x, y, repeats=5).min_time * 1e6 for x, y in pairs]
     print(f"{name:22}" + "".join(f"{each:12.1f}" for each in times))
+maximum_out, relu_out, *_ = ways.values()
+found = benchmark_operation(relu_out, *pairs[2], baseline=maximum_out)
+predictions.show(prediction, "times np.maximum's speed, 30,000 numbers", relu=found.ratio)
 
 # %% [markdown]
 r"""
@@ -1257,13 +1333,13 @@ for kernel in (five_expressions, vectorized_operations):
 r"""
 ## 8. Panels
 
-`rows_outer` loads a number of $B$ and one of $C$ for each multiplication: loads are its limit. Sums that stay in vector registers need
-neither, so the next exercise computes a *tile* of $C$ in them. From one step of $k$ to the next it needs neighbors from a row of $B$, and
-rows of $B$ lie far apart. Therefore blocks of $B$ are copied into *panels*, as wide as a tile, step after step of $k$:
+For each multiplication `rows_outer` loads a number of $B$ and one of $C$, and stores one of $C$. Sums that stay in vector registers need
+none of these: next you compute a *tile* of $C$ in them. At each step of $k$ it needs neighbors from a row of $B$, and rows lie far apart.
+Therefore blocks of $B$ are copied into *panels*, as wide as a tile:
 
     panels[first * depth + p * width + x] = block[p, first + x]        first = 0, width, 2 * width, ...
 
-$A$ stays where it is: of each of its rows the tile reads one number a step, and those lie side by side.
+$A$ stays where it is: a row's next step lies beside the last.
 """
 
 # %%
@@ -1393,18 +1469,20 @@ loads, _ = checks.inside(accesses, pack_panels, *args)
 assert loads["0"] == 15, f"the block has 15 numbers, {loads['0']} were read"
 ### END HIDDEN TESTS
 
+# %%
+pictures.tile(TILE_ROWS, tile_columns(np.float32), tile_columns(np.float32) // 2)
+
 # %% [markdown]
 r"""
-Now the tile, with registers by name. A `wide_load` is two of 32 registers, or one of 16, so that sixteen always fit. A tile of 6 rows by 2 wide
-vectors has twelve sums; two registers hold the step's row of $B$ and one a number of $A$, and one is left. Eight loads then feed
-twelve multiply-adds, and no sum waits for the one before it.
+Now the tile, with registers by name. A wide vector is two of 32 registers, or one of 16, so that sixteen always fit: twelve sums, two for a
+step's row of $B$, one for a number of $A$. Eight loads feed twelve multiply-adds.
 
     c00 += A[0, p] * b0        c01 += A[0, p] * b1        ...        c50 += A[5, p] * b0        c51 += A[5, p] * b1
 
-**Exercise 9** (about 15 lines). Write the loop over the steps in `multiply_tile`.
+**Exercise 9** (about 11 lines). Write the loop over the steps in `multiply_tile`.
 
-*Hint: `fma(x, b, c)` is $x b + c$; `wide_broadcast(A, i0 + p)` is the number of the first row in every lane. Each step's row in
-`panels` follows the last.*
+*Hint: `fma(x, b, c)` is $x b + c$; `wide_broadcast(A, i0 + p)` has the first row's number in every lane. Each step's row in `panels`
+follows the last.*
 """
 
 
@@ -1440,17 +1518,13 @@ def multiply_tile(A, i, lda, panels, j, depth, C, c, ldc, rows, columns, spare):
     ### BEGIN SOLUTION
     for p in range(depth):
         b0, b1 = wide_load(panels, j), wide_load(panels, j + n)
-        x0 = wide_broadcast(A, i0 + p)
+        x0, x1, x2 = wide_broadcast(A, i0 + p), wide_broadcast(A, i1 + p), wide_broadcast(A, i2 + p)
+        x3, x4, x5 = wide_broadcast(A, i3 + p), wide_broadcast(A, i4 + p), wide_broadcast(A, i5 + p)
         c00, c01 = fma(x0, b0, c00), fma(x0, b1, c01)
-        x1 = wide_broadcast(A, i1 + p)
         c10, c11 = fma(x1, b0, c10), fma(x1, b1, c11)
-        x2 = wide_broadcast(A, i2 + p)
         c20, c21 = fma(x2, b0, c20), fma(x2, b1, c21)
-        x3 = wide_broadcast(A, i3 + p)
         c30, c31 = fma(x3, b0, c30), fma(x3, b1, c31)
-        x4 = wide_broadcast(A, i4 + p)
         c40, c41 = fma(x4, b0, c40), fma(x4, b1, c41)
-        x5 = wide_broadcast(A, i5 + p)
         c50, c51 = fma(x5, b0, c50), fma(x5, b1, c51)
         j += 2 * n
     ### END SOLUTION
@@ -1514,35 +1588,63 @@ assert loads["6"] == stores["6"] == 6 * width, (
 
 # %% [markdown]
 r"""
-The tile alone, beside what this core can do at most. Panels begin on a cache line: `np.empty` starts 16 bytes past one, and a vector of 64
-bytes then lies in two lines. LLVM would give recent Intel processors vectors of 32 bytes (its tuning `prefer-256-bit`, in `X86.td`), because
-early ones lowered their clock for wide ones; `compiling` asks for the full width.
+Why a tile in registers? Count what each step of the ladder moves between registers and cache for one multiplication: a vector counts as
+many loads as it has numbers. In the tile, each number of the panel serves six rows, each of $A$ all columns, and $C$ moves once.
 """
+
+# %%
+A, B, C = numbers(48, 48), numbers(48, 48, seed=1), np.zeros((48, 48), np.float32)
+steps, width = 48, tile_columns(np.float32)
+panel, out = numbers(steps * width), np.zeros(TILE_ROWS * width, np.float32)
+args = A.reshape(-1), 0, 48, panel, 0, steps, out, 0, width, TILE_ROWS, width, out.copy()
+print("loads and stores for each multiplication:")
+for kernel, given, products in [
+    (matmul_loops, (A, B, C), 48**3),
+    (rows_outer, (A, B, C), 48**3),
+    (multiply_tile, args, TILE_ROWS * width * steps),
+]:
+    loads, stores = accesses(kernel, *given)
+    moved = sum(loads.values()), sum(stores.values())
+    print(f"{kernel.__name__:14}{moved[0] / products:8.2f}{moved[1] / products:8.2f}")
+
+# %% [markdown]
+r"""
+Why aligned panels? `np.empty` starts 16 bytes past a cache line, and a vector of 64 bytes then lies in two. Why ask for 64 bytes? LLVM
+gives recent Intel processors vectors of 32 (its tuning `prefer-256-bit`, in `X86.td`), because early ones lowered their clock for wide ones;
+`compiling` asks for the full width. The tile alone, on both kinds of panels, beside this core's peak:
+"""
+
+# %%
+prediction["multiply_tile"] = None  # GFLOP/s of the tile alone, its panel on a cache line
 
 # %%
 steps, width = 512, tile_columns(np.float32)
 a, c, spare = numbers(TILE_ROWS, steps), *(aligned(TILE_ROWS * width, np.float32) for _ in "cs")
 room = aligned(steps * width + 4, np.float32)
 room[:] = c[:] = 1
+reached = []
 for past in (0, 16):
     args = a.reshape(-1), 0, steps, room, past // 4, steps, c, 0, width, TILE_ROWS, width, spare
-    p = profile_operation(multiply_tile, *args, flops=2 * steps * TILE_ROWS * width)
-    print(f"a panel {past:2} bytes past a cache line: {p.gflops:4.0f} GFLOP/s")
-print(f"this core's peak: {hardware.peak_gflops():.0f}, with vectors of {simd.width()} bytes")
+    flops = 2 * steps * TILE_ROWS * width
+    reached.append(flops / cost(multiply_tile, *args, repeats=20) / 1e6)
+    print(f"a panel {past:2} bytes past a cache line: {reached[-1]:4.0f} GFLOP/s")
+peak = hardware.peak_gflops()
+print(f"vectors of {simd.width()} bytes; {100 * reached[0] / peak:.0f} % of this core's peak")
+predictions.show(prediction, "GFLOP/s", multiply_tile=reached[0], peak=peak)
 
 # %% [markdown]
 r"""
 ## 9. Blocks for the caches
 
-Now the loops around the tile. A packed block of $B$ stays in the second cache while all of $A$ passes by, and one panel of it is read
-again for every six rows of a block of $A$. The sizes come from the machine.
+Now the loops around the tile. A packed block of $B$ stays in the second cache while $A$ passes by, and each panel is read again for every
+six rows of $A$. The sizes come from the machine.
 
     for each block of columns of B, for each block of k:  pack B
         for each block of rows of A:
             for each panel of B, for each six rows of A:  multiply a tile
 
-**Exercise 10** (about 8 lines). Write the loops of `multiply_blocks`, all but the first two. The tile cuts off what lies beyond
-`rows` and `columns`, so tell it how many there are.
+**Exercise 10** (about 9 lines). Write the loops of `multiply_blocks`, all but the first two. Tell the tile how many rows and columns
+there are.
 
 *Hint: the tile for row r of A and the panel at q begins at `c[r * n + j + q]`.*
 """
@@ -1751,15 +1853,47 @@ assert loads["2"] == stores["2"] == m * n, (
 )
 ### END HIDDEN TESTS
 
+# %% [markdown]
+r"""
+The ladder is complete: `multiply_into` packs, and calls your loops with block sizes of this machine. It takes what the first step took. NumPy's
+library has such a tile too, written by hand in assembly language (`sgemm` in OpenBLAS, `kernel/x86_64`).
+"""
+
 # %%
-ladder([matmul_baseline, cache_friendly_matmul], 192)
-ladder([cache_friendly_matmul], 512)
-ladder([cache_friendly_matmul], 512, np.float64)
+prediction["multiply_into"] = None  # percent of NumPy's speed, n = 512
+
+# %%
+rates = ladder([matmul_loops, rows_outer, in_blocks, multiply_into], 192)
+print()
+rates = ladder([rows_outer, in_blocks, multiply_into], 512)
+print()
+ladder([multiply_into], 512, np.float64)
+print()
+predictions.show(
+    prediction,
+    "% of NumPy's speed, n = 512",
+    **{name: 100 * rates[name] / rates["matmul"] for name in list(rates)[1:]},
+)
+
+# %%
+sizes = 32, 64, 128, 256, 512
+lines = {"NumPy": np.matmul, "tile": multiply_into, "blocks": in_blocks, "rows": rows_outer}
+found = {name: [rate(kernel, n) for n in sizes] for name, kernel in lines.items()}
+found["three loops"] = [rate(matmul_loops, n) for n in sizes[:4]] + [None]
+pictures.speeds(sizes, found, hardware.peak_gflops())
+
+# %%
+points = []
+for name, line in found.items():
+    n, each = (256, line[3]) if name == "three loops" else (512, line[4])
+    points.append(roofline.Point(f"{name}, n = {n}", 2 * n**3, 12 * n**2, 2 * n**3 / (1e9 * each)))
+roofline.plot(points)
 
 # %% [markdown]
 r"""
-Where NumPy stays ahead: a call costs some microseconds before the first product, the arguments' checks and the way into compiled code, which
-small matrices do not earn back. And a tile is computed whole: 100 columns in tiles of 64 cost what 128 cost, a share of 100/128.
+Where does NumPy stay ahead? Below $n = 128$ a call of `cache_friendly_matmul` is short, and what comes before the first product weighs: the
+arguments' checks, a Tensor, the way into compiled code; the cell shows it at $n = 1$. And a tile is computed whole: with 64 columns in a tile, 100
+columns cost what 128 cost, a share of $100/128$.
 """
 
 # %%
@@ -1943,11 +2077,23 @@ for wrong in (0, -1):
     checks.refuses(ValueError, parallel_relu, x, num_workers=wrong, match=str(wrong))
 ### END HIDDEN TESTS
 
+# %% [markdown]
+r"""
+Why do threads stop paying at both ends? A small array is done before the other thread is awake. A large one lies in memory, which has one
+bandwidth for all cores: when a single thread takes it up, the second waits. The last column shows it: bytes a second of two threads.
+"""
+
+# %%
+prediction["threads"] = None  # from how many numbers on two threads of the pool are faster than one
+
 # %%
 import threading
 
-print(f"{'numbers':>10}{'1 thread':>12}{'2 threads':>12}{'2 new ones':>12}   microseconds")
-for size in (10_000, 300_000, 3_000_000):
+names = "1 thread", "2 threads", "2 new ones"
+print(
+    f"{'numbers':>10}" + "".join(f"{name:>12}" for name in names) + "   microseconds, GB/s of two"
+)
+for size in (10_000, 300_000, 3_000_000, 12_000_000):
     x, y = numbers(size), np.zeros(size, np.float32)
     half = [(x[: size // 2], y[: size // 2]), (x[size // 2 :], y[size // 2 :])]
 
@@ -1964,17 +2110,19 @@ for size in (10_000, 300_000, 3_000_000):
         lambda new_threads=new_threads: new_threads([]),
     ]
     times = [profile_operation(way, repeats=9).min_time * 1e6 for way in ways]
-    print(f"{size:10,}" + "".join(f"{each:12.1f}" for each in times))
+    two = f"{8e-3 * size / times[1]:15.1f}"
+    print(f"{size:10,}" + "".join(f"{each:12.1f}" for each in times) + two)
 even = break_even(2)
 print("2 threads pay", "at no size tried" if even == sys.maxsize else f"from {even:,} numbers on")
+predictions.show(prediction, "numbers", threads=math.inf if even == sys.maxsize else even)
 
 # %% [markdown]
 r"""
 ## 11. Processes
 
-Threads do not help a Python function: only one at a time holds Python's lock. Processes have a lock each, and memory of their own, so
-items must travel. A `processes.Pool` sends arrays through shared memory, each item to the next free worker. Workers are fresh
-interpreters that stay for the next pool: a copy of a process with threads may be locked.
+Threads do not help a Python function: one at a time holds Python's lock. Processes have a lock each, and memory of their own, so
+items must travel: a `processes.Pool` sends arrays through shared memory, each item to the next free worker. Workers are fresh
+interpreters, which stay for the next pool.
 
 **Exercise 12** (about 8 lines). Write `parallel_batch_processing`: send all items, collect results in order, and add a note that names
 the item to an exception.
@@ -2119,6 +2267,17 @@ for wrong in (0, -2):
 ### END HIDDEN TESTS
 
 
+# %% [markdown]
+r"""
+When do processes pay? When an item's work is long beside its journey. The first batch holds ranges, which weigh nothing, and loops in Python;
+the second holds arrays, which are copied to the worker and back, and one call of NumPy, which is done before they have arrived.
+"""
+
+# %%
+prediction["python_loops"] = None  # times the speed of one process, with two
+prediction["numpy_calls"] = None
+
+
 # %%
 def collatz(n):
     steps = 0
@@ -2133,20 +2292,23 @@ def longest(numbers):
 
 arrays = [numbers(400_000, seed=i) for i in range(4)]
 chunks = [range(low, low + 2500) for low in range(1, 10_001, 2500)]
-cases = [("Python loops", chunks, longest), ("np.sqrt of abs", arrays, lambda x: np.sqrt(abs(x)))]
+cases = [("python_loops", chunks, longest), ("numpy_calls", arrays, lambda x: np.sqrt(abs(x)))]
+found = {}
 for name, batch, operation in cases:
     serial = min(time_kernel(list, map(operation, batch))[1] for _ in range(2))
-    parallel = [time_kernel(parallel_batch_processing, batch, operation, 2)[1] for _ in range(3)]
-    print(f"{name:16} here {serial / 1e3:7.1f} ms, 2 processes {min(parallel) / 1e3:7.1f} ms")
+    parallel = min(time_kernel(parallel_batch_processing, batch, operation, 2)[1] for _ in range(3))
+    print(f"{name:16} here {serial / 1e3:7.1f} ms, 2 processes {parallel / 1e3:7.1f} ms")
+    found[name] = serial / parallel
 print(failure(parallel_batch_processing, [1, 0], lambda x: 1 / x))
+predictions.show(prediction, "times the speed of one process", **found)
 
 # %% [markdown]
 r"""
 ## 12. Eight bits
 
-Module 10 stores weights as int8 with a scale: $x \approx \text{scale} \cdot q$, where $-127 \le q \le 127$: a quarter of the bytes. The scale is
-$\max |x| / 127$, unless the caller knows a better one; then numbers beyond the range must *saturate*: 200 becomes 127, where a plain
-conversion wraps around to $-56$.
+Module 10 stores weights as int8 with a scale: $x \approx \text{scale} \cdot q$, a quarter of the bytes. The scale is $\max |x| / 127$,
+unless the caller knows a better one; then numbers beyond the range must *saturate*: 200 becomes 127, where a plain conversion wraps
+around to $-56$.
 
 **Exercise 13** (about 4 lines). Write `quantize_loop`. Halves round to the even neighbor, so that they do not all go up.
 
@@ -2265,9 +2427,9 @@ r"""
 
     A @ B ≈ scale_A * scale_B * (qA @ qB)
 
-The product of the whole numbers is exact in int32; NumPy's own int8 product wraps around. With VNNI, one instruction, `dot4`, adds four
-products of bytes to each int32 lane, and a load brings four times as many numbers. Its left bytes have no sign: it takes $A + 128$, and the
-sums start from $-128$ times the column sums of $B$. Four steps of $k$ of a column must lie side by side:
+The sums are exact in int32; NumPy's own int8 product wraps around. Why is int8 fast? A vector of 64 bytes holds 16 float32 and 64 int8: with
+VNNI one instruction, `dot4`, adds $4 \cdot 16$ products to 16 int32 lanes, where `fma` adds 16. Its left bytes have no sign: it takes $A + 128$,
+and the sums start from $-128$ times the column sums of $B$. Four steps of $k$ of a column must lie side by side:
 
     packed[first * k + p * width + 4 * x + s] = B[p + s, first + x]        p = 0, 4, 8, ...
 """
@@ -2407,9 +2569,9 @@ for left, right in [(255, -128), (255, 127), (128, -1)]:
 steps = 4096
 args = numbers(6 * steps, dtype=np.uint8), 0, steps, aligned(steps * dot_columns(), np.int8), 0
 args += np.zeros(dot_columns(), np.int32), 0, aligned(6 * dot_columns(), np.int32)
-p = profile_operation(dot_tile, *args, flops=2 * steps * 6 * dot_columns())
+rate_of_bytes = 2 * steps * 6 * dot_columns() / cost(dot_tile, *args, repeats=20) / 1e6
 word = "one instruction" if simd.has_dot() else "many instructions"
-print(f"dot4 is {word} here; the tile: {p.gflops:.0f} billion operations a second", end="; ")
+print(f"dot4 is {word} here; the tile: {rate_of_bytes:.0f} billion operations a second", end="; ")
 print(f"this core's peak for float32: {hardware.peak_gflops():.0f}")
 
 # %% [markdown]
@@ -2701,6 +2863,11 @@ assert (loads["7"], stores["7"]) == (0, 6 * width), (
 ### END HIDDEN TESTS
 
 # %%
+prediction["int8"] = (
+    None  # times NumPy's float32 speed, n = 512, weights packed once, the best kind
+)
+
+# %%
 A, B = numbers(512, 512), numbers(512, 512, seed=1)
 error = np.linalg.norm(np.asarray(quantized_matmul(A, B)) - A @ B) / np.linalg.norm(A @ B)
 qA, qB = quantize(A)[0].data, quantize(B)[0].data
@@ -2711,14 +2878,15 @@ float_time = cost(np.matmul, A, B, repeats=9)
 print(f"float32 by NumPy{float_time:27.2f} CPU ms")
 print(f"int8, packed at each call{cost(quantized_matmul, qA, qB):18.2f}")
 kinds = {"blocks": True, "dots": simd.has_dot(), "tiles": amx.available()}
+times = {}
 for kind in [kind for kind, here in kinds.items() if here]:
     spent = cost(quantized_matmul, qA, PackedWeights(qB, 1.0, kind), repeats=9)
-    print(
-        f"int8 by {kind:8} packed once{spent:16.2f}{float_time / spent:8.1f} times NumPy's float32"
-    )
+    print(f"int8 by {kind:8} packed once{spent:16.2f}")
+    times[kind] = float_time / spent
 whole = qA[:, :256].astype(np.int32), qB[:256, :256].astype(np.int32)
 spent = cost(np.matmul, *whole, repeats=2)
-print(f"int32 by NumPy, a quarter of it{spent:12.2f}")
+print(f"int32 by NumPy, n = 256{spent:20.2f}")
+predictions.show(prediction, "times NumPy's float32 speed", int8=max(times.values()), **times)
 
 # %% [markdown]
 r"""
@@ -3475,6 +3643,17 @@ checks.refuses(ValueError, accelerate, model, "zip", match="zip")
 ### END HIDDEN TESTS
 
 
+# %% [markdown]
+r"""
+The model of module 10 end to end: an image of 784 numbers, layers of 512, 256 and 10, a batch of 256. Once in float, once with int8
+weights, once with all but a twentieth of the weights pruned. `as it is` runs module 10's own layers, on NumPy.
+"""
+
+# %%
+prediction["int8_model"] = None  # times the speed of the int8 model as it is
+prediction["pruned_model"] = None  # times the speed of the pruned model as it is
+
+
 # %%
 def large_model(compression):
     from tinytorch.core.compression import prune_weights_by_magnitude, quantize_layer_weights
@@ -3489,7 +3668,7 @@ def large_model(compression):
     return Sequential([dense[0], ReLU(), dense[1], ReLU(), dense[2]])
 
 
-x = numbers(256, 784)
+x, found = numbers(256, 784), {}
 print(
     f"{'model':10}{'as it is':>10}{'on kernels':>12}   CPU milliseconds; difference of the outputs"
 )
@@ -3497,9 +3676,11 @@ for compression in ("none", "int8", "pruned"):
     model = large_model(compression)
     fast = accelerate(model, compression)
     before, after = np.asarray(model(x)), np.asarray(fast(x))
-    times = [cost(each, x) for each in (model, fast)]
+    times = [cost(each, x, repeats=9) for each in (model, fast)]
     error = np.linalg.norm(after - before) / np.linalg.norm(before)
     print(f"{compression:10}{times[0]:10.2f}{times[1]:12.2f}{100 * error:17.2f} %")
+    found[f"{compression}_model"] = times[0] / times[1]
+predictions.show(prediction, "times the speed of the model as it is", **found)
 
 # %% [markdown]
 r"""
