@@ -408,8 +408,6 @@ prediction["matmul"] = None  # GFLOP/s of NumPy's product of two 256 by 256 matr
 A, B = numbers(256, 256), numbers(256, 256, seed=1)
 product = profile_operation(np.matmul, A, B, flops=2 * 256**3, bytes=3 * 4 * 256**2)
 print(product)
-
-# %%
 predictions.show(prediction, "GFLOP/s", matmul=product.gflops)
 
 # %% [markdown]
@@ -422,12 +420,13 @@ Source: Williams, Waterman and Patterson, "Roofline", CACM, 2009.
 """
 
 # %%
-x = numbers(30_000)
-larger = profile_operation(np.maximum, x, 0, out=x.copy())
+A, B, x = numbers(256, 256), numbers(256, 256, seed=1), numbers(30_000)
+multiplied = profile_operation(np.matmul, A, B)
+cut_off = profile_operation(np.maximum, x, 0, out=x.copy())
 roofline.plot(
     [
-        roofline.Point("np.matmul, n = 256", 2 * 256**3, 12 * 256**2, product.median_time),
-        roofline.Point("np.maximum, 30,000", 30_000, 240_000, larger.median_time),
+        roofline.Point("np.matmul, n = 256", 2 * 256**3, 12 * 256**2, multiplied.median_time),
+        roofline.Point("np.maximum, 30,000", 30_000, 240_000, cut_off.median_time),
     ]
 )
 
@@ -893,8 +892,8 @@ pictures.orders(
 # %% [markdown]
 r"""
 `rows_outer` still reads all of $B$ again for each row of $A$. The textbook's remedy are *blocks*: take a piece of $B$ that fits in the cache,
-and use it for all rows of $A$ before the next. Count the misses, for matrices of 48 rows in a cache of 4 KiB, less than half of what one
-matrix needs.
+and use it for all rows of $A$ before the next. Count the misses of each kernel in a cache of 4 KiB, when a matrix has $48^2 \cdot 4$ bytes,
+which are 9 KiB.
 """
 
 # %%
@@ -1126,7 +1125,7 @@ for view in (x.T, x[::-2, 1::3], np.asfortranarray(x), x[:0], numbers(9, dtype=n
 # %% [markdown]
 r"""
 Why `start`? A vector may be as long as a line of the cache, 64 bytes: from another place on, each store touches two lines. Why `stream`?
-An ordinary store fetches its line before it writes; past the caches 12 bytes move for each float32 instead of 8. Within them, `stream` sends
+An ordinary store fetches its line before it writes: past the caches $4 + 4 + 4$ bytes move for a float32 instead of $4 + 4$. Within them, `stream` sends
 to memory what could have stayed. The cell tries each way at each size.
 """
 
@@ -1609,7 +1608,7 @@ for kernel, given, products in [
 
 # %% [markdown]
 r"""
-Why aligned panels? `np.empty` starts 16 bytes past a cache line, and a vector of 64 bytes then lies in two. Why ask for 64 bytes? LLVM
+Why aligned panels? `np.empty` does not start on a cache line, and a vector of 64 bytes then lies in two. Why ask for 64 bytes? LLVM
 gives recent Intel processors vectors of 32 (its tuning `prefer-256-bit`, in `X86.td`), because early ones lowered their clock for wide ones;
 `compiling` asks for the full width. The tile alone, on both kinds of panels, beside this core's peak:
 """
@@ -1628,6 +1627,8 @@ for past in (0, 16):
     flops = 2 * steps * TILE_ROWS * width
     reached.append(flops / cost(multiply_tile, *args, repeats=20) / 1e6)
     print(f"a panel {past:2} bytes past a cache line: {reached[-1]:4.0f} GFLOP/s")
+past = np.empty(room.size, np.float32).ctypes.data % LINE
+print(f"np.empty makes one {past} bytes past a line")
 peak = hardware.peak_gflops()
 print(f"vectors of {simd.width()} bytes; {100 * reached[0] / peak:.0f} % of this core's peak")
 predictions.show(prediction, "GFLOP/s", multiply_tile=reached[0], peak=peak)
@@ -1876,13 +1877,13 @@ predictions.show(
 )
 
 # %%
+from IPython.display import display
+
 sizes = 32, 64, 128, 256, 512
 lines = {"NumPy": np.matmul, "tile": multiply_into, "blocks": in_blocks, "rows": rows_outer}
 found = {name: [rate(kernel, n) for n in sizes] for name, kernel in lines.items()}
 found["three loops"] = [rate(matmul_loops, n) for n in sizes[:4]] + [None]
-pictures.speeds(sizes, found, hardware.peak_gflops())
-
-# %%
+display(pictures.speeds(sizes, found, hardware.peak_gflops()))
 points = []
 for name, line in found.items():
     n, each = (256, line[3]) if name == "three loops" else (512, line[4])
@@ -2576,8 +2577,8 @@ print(f"this core's peak for float32: {hardware.peak_gflops():.0f}")
 
 # %% [markdown]
 r"""
-Chips with AMX go further: a *tile register* holds 16 rows of 64 bytes, and one instruction multiplies two of them: 16,384 products, signed by
-signed. Where there is neither, float32 serves: it holds every integer up to $2^{24} = 1024 \cdot 128 \cdot 128$, so `multiply_into` is exact
+Chips with AMX go further: a *tile register* holds 16 rows of 64 bytes, and one instruction multiplies two of them: $16 \cdot 16 \cdot 64$ products,
+signed by signed. Where there is neither, float32 serves: it holds every integer up to $2^{24} = 1024 \cdot 128 \cdot 128$, so `multiply_into` is exact
 for 1024 steps. Whichever it is, weights are packed *once*, and `rescale` applies scales, bias and ReLU to the sums of a tile at once.
 
 Source: Intel 64 and IA-32 Architectures Optimization Reference Manual, chapters on VNNI and AMX.
