@@ -18,9 +18,13 @@ r"""
 
 A kernel is the loop that does the work of one operation. Here kernels become fast and compute what they did before: **build** one,
 **use** a measurement to see what it costs, **optimize** it, and hold it against NumPy again.
+"""
 
-Sections 1 to 3 make the clock, 4 and 5 the floor, 6 and 7 vectors, 8 and 9 the tile, 10 and 11 threads and processes; 12 to 17 run
-module 10's models, and 18 to 20 go to a GPU.
+# %% [markdown]
+r"""
+Sections 1 to 3 make the clock. 4 and 5 build the product that all others are measured against, and show what it does to memory; 6 and 7
+name vectors. 8 and 9 climb to a tile in registers, 10 and 11 go to threads and processes, 12 to 17 run the compressed models
+of module 10, and 18 to 20 go to a GPU.
 """
 
 # %%
@@ -247,9 +251,9 @@ def small_model(seed=0):
 
 # %% [markdown]
 r"""
-Whoever guesses before the clock runs finds out where their picture of the machine is wrong. A cell like the one after the next
-asks for one number: replace `None` before you run what measures it, and the measurement is drawn beside it. With `None` everything
-runs too. Predictions are not graded.
+Guess before the clock runs, and you find out where your picture of the machine is wrong. A cell with `prediction[...] = None` asks for a
+number: write yours before you run the cell that follows, which measures it and draws both. With `None` everything runs too.
+Predictions are not graded.
 """
 
 # %%
@@ -923,8 +927,9 @@ predictions.show(prediction, "% of accesses that miss, n = 48", **missed)
 
 # %% [markdown]
 r"""
-On a clock blocks gain little, if anything: a real processor sees that `rows_outer` walks along rows, and fetches the next lines before they are
-asked for (Drepper 2007, section 6.3). The simulator has no such foresight. Both tables are true. What pays on a clock comes in section 8.
+On a clock the order of the loops counts as much as in the simulator, but blocks gain little, if anything: a real processor sees that
+`rows_outer` walks along rows, and fetches the next lines before they are asked for (Drepper 2007, section 6.3). The simulator has no
+such foresight. Both tables are true. What pays on a clock comes in section 8.
 """
 
 # %%
@@ -1154,8 +1159,8 @@ for size in (3_000, 60_000, 1_000_000, 8_000_000):
 
 # %% [markdown]
 r"""
-A result of its own costs more than the loop: the system hands out memory by pages, and the first number written to each page waits for
-it. Whoever calls again and again gives `out`. For a single number the call is all there is: Numba looks at the types of the
+A large result of its own costs more than the loop: the system hands out memory by pages, and the first number written to each page waits
+for it. Whoever calls again and again gives `out`. For a single number the call is all there is: Numba looks at the types of the
 arguments, and a Tensor is made.
 """
 
@@ -1608,7 +1613,7 @@ for kernel, given, products in [
 
 # %% [markdown]
 r"""
-Why aligned panels? `np.empty` does not start on a cache line, and a vector of 64 bytes then lies in two. Why ask for 64 bytes? LLVM
+Why aligned panels? `np.empty` need not start on a cache line, and a vector of 64 bytes then lies in two. Why ask for 64 bytes? LLVM
 gives recent Intel processors vectors of 32 (its tuning `prefer-256-bit`, in `X86.td`), because early ones lowered their clock for wide ones;
 `compiling` asks for the full width. The tile alone, on both kinds of panels, beside this core's peak:
 """
@@ -2579,7 +2584,7 @@ print(f"this core's peak for float32: {hardware.peak_gflops():.0f}")
 r"""
 Chips with AMX go further: a *tile register* holds 16 rows of 64 bytes, and one instruction multiplies two of them: $16 \cdot 16 \cdot 64$ products,
 signed by signed. Where there is neither, float32 serves: it holds every integer up to $2^{24} = 1024 \cdot 128 \cdot 128$, so `multiply_into` is exact
-for 1024 steps. Whichever it is, weights are packed *once*, and `rescale` applies scales, bias and ReLU to the sums of a tile at once.
+for 1024 steps. Whichever it is, weights are packed *once*, and `rescale` applies scales, bias and ReLU to the sums of a tile.
 
 Source: Intel 64 and IA-32 Architectures Optimization Reference Manual, chapters on VNNI and AMX.
 """
