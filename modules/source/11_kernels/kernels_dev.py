@@ -622,7 +622,8 @@ def matmul_baseline(A, B) -> Tensor:
 
 # %% nbgrader={"grade": true, "grade_id": "matmul_baseline_by_hand", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """A product worked out by hand, and random ones of sizes that all differ."""
-checks.equal(matmul_baseline([[1, 2], [3, 4]], [[5, 6], [7, 8]]), np.array([[19, 22], [43, 50]]))
+product = matmul_baseline([[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]])
+checks.equal(product, np.array([[19, 22], [43, 50]], np.float32))
 check_matmul(matmul_baseline, numbers(3, 4), numbers(4, 5))
 check_matmul(matmul_baseline, numbers(17, 5), numbers(5, 2))
 
@@ -635,7 +636,6 @@ check_matmul(
     matmul_baseline, np.asfortranarray(x), x.T[:, 1:7:2], "Fortran order by a strided view"
 )
 check_matmul(matmul_baseline, numbers(3, 4, dtype=np.int32), numbers(4, 3, dtype=np.float64))
-check_matmul(matmul_baseline, numbers(3, 40, dtype=np.int8), numbers(40, 3, dtype=np.int8))
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "matmul_baseline_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
@@ -1118,7 +1118,7 @@ left, given = checks.inside(lambda x, out: (vectorized_relu(x, out=out), out), x
 checks.equal(given, np.maximum(x[:99], 0), "a given output")
 checks.equal(left, given, "what is returned besides")
 x = numbers(6, 48)
-for view in (x.T, x[::-2, 1::3], np.asfortranarray(x), x[:0], numbers(9, dtype=np.int64), x[0, 0]):
+for view in (x.T, x[::-2, 1::3], np.asfortranarray(x), x[:0], numbers(9, dtype=np.int8), x[0, 0]):
     checks.equal(
         checks.call(vectorized_relu, view),
         np.maximum(view, 0),
@@ -1830,12 +1830,6 @@ check_matmul(cache_friendly_matmul, A, B, "NaN and inf", block_size=8)
 x = numbers(12, 20, dtype=np.float64)
 check_matmul(
     cache_friendly_matmul, x[::2].T, x[::-2, 3:], "a transpose by a reversed view", block_size=7
-)
-check_matmul(
-    cache_friendly_matmul,
-    numbers(9, 30, dtype=np.int16),
-    numbers(30, 9, dtype=np.int16),
-    block_size=8,
 )
 for wrong in (0, -3):
     checks.refuses(ValueError, cache_friendly_matmul, x, x.T, block_size=wrong, match=str(wrong))
@@ -3082,14 +3076,14 @@ def sparse_matmul(A, B) -> Tensor:
 # %% nbgrader={"grade": true, "grade_id": "sparse_matmul_rows", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """A small matrix with an empty row, and a large one of which nine tenths are zero."""
 checks.equal(
-    sparse_matmul([[0, 2, 0], [0, 0, 0], [1, 0, 3]], [[1, 2], [3, 4], [5, 6]]),
-    np.array([[6, 8], [0, 0], [16, 20]]),
+    sparse_matmul([[0, 2.0, 0], [0, 0, 0], [1, 0, 3]], [[1.0, 2], [3, 4], [5, 6]]),
+    np.array([[6, 8], [0, 0], [16, 20]], np.float32),
 )
 A = numbers(30, 40) * (numbers(30, 40, seed=1) > 1.28)
 check_matmul(sparse_matmul, A.astype(np.float32), numbers(40, 25))
 
 # %% nbgrader={"grade": true, "grade_id": "sparse_matmul_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Nothing kept, everything kept, empty shapes, views, whole numbers, NaN and inf: all as in a dense product."""
+"""Nothing kept, everything kept, empty shapes, views, NaN and inf: all as in a dense product."""
 ### BEGIN HIDDEN TESTS
 check_matmul(sparse_matmul, np.zeros((4, 5), np.float32), numbers(5, 3))
 check_matmul(sparse_matmul, numbers(7, 5, dtype=np.float64), numbers(5, 9, dtype=np.float64))
@@ -3097,7 +3091,6 @@ for m, k, n in [(0, 3, 2), (2, 0, 3), (2, 3, 0)]:
     check_matmul(sparse_matmul, numbers(m, k), numbers(k, n))
 x = numbers(8, 6) * (numbers(8, 6, seed=1) > 0)
 check_matmul(sparse_matmul, x.astype(np.float32).T[::-1], x.astype(np.float32)[:, ::2])
-check_matmul(sparse_matmul, np.eye(6, dtype=np.int16)[::-1], numbers(6, 4, dtype=np.int16))
 B = numbers(6, 4)
 B[2, 1], B[4, 3] = np.inf, np.nan
 check_matmul(sparse_matmul, x.astype(np.float32), B, "zeros against NaN and inf")
@@ -3391,9 +3384,6 @@ check_layer(x[::-2], weights.astype(np.float64), bias)
 check_layer(x.T, numbers(3, 9, seed=3).T, np.ones(6, np.float32)[::2])
 check_layer(numbers(0, 3), numbers(3, 2), numbers(2))
 check_layer(numbers(2, 0), numbers(0, 3), numbers(3))
-check_layer(
-    numbers(4, 3, dtype=np.int64), numbers(3, 2, dtype=np.int64), numbers(2, dtype=np.int64)
-)
 x[4, 2] = np.nan
 result = np.asarray(fused_dense_relu(x, weights, bias))
 assert np.isnan(result[4]).all() and np.isfinite(np.delete(result, 4, 0)).all(), (
