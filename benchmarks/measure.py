@@ -67,6 +67,8 @@ def measure(row, size, budget):
     found |= {"ours_seconds": float(typical(ours)), "rival_seconds": float(typical(theirs))}
     found |= dict(zip(("value", "low", "high"), _figure(row, ours, theirs), strict=True))
     found["reached"] = _reached(found, row.figure == "difference")
+    if row.limit:
+        found |= _limit(row, row.limit(case), other, budget / 2)
     if row.clock == "wall":
         free = min(free, bench.free_cores(other.call))
         if free < row.threads:  # threads that wait for others prove nothing for either side
@@ -95,6 +97,12 @@ def _figure(row, ours, theirs):
     )  # of the shortest: threads wait for others
     low, high = np.quantile(drawn, [0.025, 0.975])
     return float(theirs.min() / ours.min()), float(low), float(high)
+
+
+def _limit(row, bound, other, budget):
+    """The figure that would be reached if our side took no longer than the bound."""
+    least, theirs = bench.pairs(bound.call, other.call, budget, row.clock, LEAST, MOST)
+    return {"limit": _figure(row, least, theirs)[0], "limited_by": bound.how}
 
 
 def _memory(side, goal):

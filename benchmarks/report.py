@@ -46,10 +46,11 @@ def markdown(document):
     lines += [
         "A ratio is the rival's time over ours: above 1 ours is faster. One thread: CPU time, median of "
         "interleaved pairs, bootstrap 95 % interval. Threads and processes: shortest times on the wall. "
-        "Every output was checked before it was timed.",
+        "Every output was checked before it was timed. The limit is what the figure would be if ours took no "
+        "longer than a copy of the bytes, or than the products alone in registers, timed in the same run.",
         "",
-        "| what | size | rival | target | figure (95 % interval) | ours ms | rival ms | reached | timed |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| what | size | rival | target | figure (95 % interval) | limit | ours ms | rival ms | reached | timed |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in document["rows"] + document["curves"]:
         for found in row["results"]:
@@ -60,13 +61,14 @@ def markdown(document):
 def _markdown_row(row, found):
     start = f"| {row['what']} | {_size(found['size'])} | {row['rival']} | {row['target']} "
     if found["status"] != "measured":
-        return f"{start}| {found['status']}: {found['message'].replace('|', '/')} | | | no | |"
+        return f"{start}| {found['status']}: {found['message'].replace('|', '/')} | | | | no | |"
     figure = f"{_value(found['value'])}{UNITS[row['unit']]}"
     if found["pairs"] > 1:
         figure += f" ({_interval(found)})"
+    limit = f"{_value(found['limit'])}, {found['limited_by']}" if "limit" in found else ""
     times = [_ms(found.get(name)) for name in ("ours_seconds", "rival_seconds")]
     word = {True: "yes", False: "no", None: found["message"] or "-"}[found["reached"]]
-    return f"{start}| {figure} | {times[0]} | {times[1]} | {word} | {found['ours']} |"
+    return f"{start}| {figure} | {limit} | {times[0]} | {times[1]} | {word} | {found['ours']} |"
 
 
 def plot(curves, stem):

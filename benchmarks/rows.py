@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from benchmarks import cases, ours, rivals
+from benchmarks import cases, limits, ours, rivals
 
 
 @dataclass(frozen=True)
@@ -14,7 +14,7 @@ class Row:
     `needs` and `without` name an instruction set, "amx" or "vnni": what the chip must have, and what is hidden from
     both sides; `cpu` names the processor that both sides take this one for. `goal` is a number or a function of the size; None where there is nothing to reach. `figure` is
     "ratio" (the rival's time over ours), "difference" (ours less the rival's, in µs), "memory" (MB) or
-    "seconds" (what our call returns).
+    "seconds" (what our call returns). `limit` makes of the inputs the least that the work takes.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Row:
     cpu: str = ""
     figure: str = "ratio"
     clock: str = "cpu"
+    limit: Callable | None = None
 
     def wanted(self, size):
         return self.goal(size) if callable(self.goal) else self.goal
@@ -54,6 +55,7 @@ TARGETS = (
         rivals.numpy_matmul,
         cases.near_product,
         lambda n: 0.95 if n >= 256 else 0.85,
+        limit=limits.multiplied,
     ),
     Row(
         "matmul_threads",
@@ -84,6 +86,7 @@ TARGETS = (
             cases.near_product,
             0.7,
             cpu=cpu,
+            limit=limits.multiplied,
         )
         for cpu, instructions in [("haswell", "AVX2"), ("nehalem", "SSE")]
     ),
@@ -100,6 +103,7 @@ TARGETS = (
         cases.exact_product,
         9,
         needs="amx",
+        limit=limits.multiplied_bytes,
     ),
     Row(
         "int8_vnni",
@@ -115,6 +119,7 @@ TARGETS = (
         3.5,
         needs="vnni",
         without="amx",
+        limit=limits.multiplied_bytes,
     ),
     Row(
         "int8_amx_torch",
@@ -129,6 +134,7 @@ TARGETS = (
         cases.exact_product,
         1.2,
         needs="amx",
+        limit=limits.multiplied_bytes,
     ),
     Row(
         "int8_vnni_torch",
@@ -144,6 +150,7 @@ TARGETS = (
         1.0,
         needs="vnni",
         without="amx",
+        limit=limits.multiplied_bytes,
     ),
     Row(
         "int8_onnxruntime",
@@ -157,6 +164,7 @@ TARGETS = (
         rivals.onnxruntime_matmul,
         cases.exact_product,
         None,
+        limit=limits.multiplied_bytes,
     ),
     Row(
         "int8_plain",
@@ -171,6 +179,7 @@ TARGETS = (
         cases.exact_product,
         40,
         without="vnni",
+        limit=limits.multiplied_bytes,
     ),
     Row(
         "relu",
@@ -184,6 +193,7 @@ TARGETS = (
         rivals.numpy_relu,
         cases.equal,
         lambda n: 2 if n <= 100_000 else 1.4,
+        limit=limits.copied,
     ),
     Row(
         "parallel_relu",
@@ -227,6 +237,7 @@ TARGETS = (
         rivals.numpy_bias_relu,
         cases.near,
         4,
+        limit=limits.copied_anew,
     ),
     Row(
         "dequantize_bias_relu",
@@ -240,6 +251,7 @@ TARGETS = (
         rivals.numpy_dequantize_bias_relu,
         cases.near,
         4,
+        limit=limits.copied_anew,
     ),
     Row(
         "batch_python",
@@ -270,6 +282,7 @@ TARGETS = (
         1 / 1.1,
         threads=2,
         clock="wall",
+        limit=limits.copied_batch,
     ),
     Row(
         "int8_relu",
@@ -283,6 +296,7 @@ TARGETS = (
         rivals.numpy_relu_new,
         cases.equal,
         15,
+        limit=limits.copied_anew,
     ),
     Row(
         "int8_mlp",
@@ -371,6 +385,7 @@ CURVES = (
         rivals.numpy_matmul,
         cases.near_product,
         1 / 1.05,
+        limit=limits.multiplied,
     ),
     Row(
         "relu_curve",

@@ -351,7 +351,7 @@ def pack(value, block, room=None):
             return _dumps(value, None), []
         memory, start = block.view(have), 0
         for view in views:
-            memory[start : start + view.nbytes] = view
+            _copy(view, memory[start : start + view.nbytes])
             start += _padded(view.nbytes)
     return data, sizes
 
@@ -362,7 +362,7 @@ def unpack(data, sizes, block, copy):
     memory = block.view(sum(_padded(size) for size, _ in sizes) or ALIGNMENT) if sizes else None
     for size, readonly in sizes:
         view = memory[start : start + size]
-        view = memoryview(bytearray(view)) if copy else view
+        view = _copy(view, memoryview(np.empty(size, np.uint8))) if copy else view
         buffers.append(view.toreadonly() if readonly else view)
         start += _padded(size)
     return pickle.loads(data, buffers=buffers)
@@ -452,6 +452,13 @@ def _dumps(value, buffer_callback):
     stream = io.BytesIO()
     _Pickler(stream, protocol=5, buffer_callback=buffer_callback).dump(value)
     return stream.getvalue()
+
+
+def _copy(source, target):
+    """Copy bytes as NumPy does: other threads run meanwhile."""
+    if target.nbytes:
+        np.copyto(np.frombuffer(target, np.uint8), np.frombuffer(source, np.uint8))
+    return target
 
 
 def _padded(size):

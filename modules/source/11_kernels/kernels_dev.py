@@ -2603,13 +2603,14 @@ def rescale(sums, rows, width, scales, bias, j, floor, C, to, n):
 
 
 @compiling.kernel
-def multiply_by_dots(A, packed, starts, sums, scales, bias, floor, C):
-    """Write the rescaled product of uint8 rows and packed weights to C; both in whole tiles."""
-    (m, n), stride, width, a = C.shape, A.shape[1], 2 * wide_lanes(sums), A.reshape(-1)
-    for j in range(0, n, width):
+def multiply_by_dots(A, packed, starts, width, sums, scales, bias, floor, C):
+    """Write the rescaled product of uint8 rows and packed weights to C, `width` columns at a time; both in whole tiles."""
+    (m, n), stride, panel, a = C.shape, A.shape[1], 2 * wide_lanes(sums), A.reshape(-1)
+    for first in range(0, n, width):
         for i in range(0, m, 6):
-            dot_tile(a, i * stride, stride, packed, j * stride, starts, j, sums)
-            rescale(sums, 6, width, scales, bias, j, floor, C, i * n + j, n)
+            for j in range(first, min(first + width, n), panel):
+                dot_tile(a, i * stride, stride, packed, j * stride, starts, j, sums)
+                rescale(sums, 6, panel, scales, bias, j, floor, C, i * n + j, n)
 
 
 @compiling.kernel
@@ -2733,13 +2734,15 @@ class PackedWeights:
                     C += bias
             return np.maximum(C, floor, out=C) if floor > -math.inf else C
         (m, k), n, size = A.shape, self.weights.shape[1], 4 * self.rows * self.columns
-        C = np.empty((-(-m // self.rows) * self.rows, bias.size), np.float32)
-        cache = hardware.cache_size(2)  # a quarter for rows of A, half for panels of tiles
+        whole = -(-m // self.rows) * self.rows, bias.size
+        C = aligned(whole[0] * whole[1], np.float32).reshape(whole)
+        cache = hardware.cache_size(2)  # a quarter for rows of A, half for panels
         block = max(1, cache // 4 // (self.rows * self.depth)) * self.rows
-        width = max(1, cache // 2 // (32 * self.depth)) * 32
-        room = aligned(size + min(block, len(C)) * self.depth, np.uint8)
+        width = max(1, cache // 2 // (self.columns * self.depth)) * self.columns
+        end = size + min(block, whole[0]) * self.depth
+        room = workspace(end, np.dtype(np.uint8))
         rest = room[:size].view(np.int32), scales, bias, floor
-        room = room[size:].reshape(-1, self.depth)
+        room = room[size:end].reshape(-1, self.depth)
         for first in range(0, m, block):
             part, source = C[first : first + block], A[first : first + block].view(np.uint8)
             rows = room[: len(part)]
@@ -2748,7 +2751,7 @@ class PackedWeights:
                 multiply_by_tiles(amx.LAYOUT, rows, self.packed, width, *rest, part)
             else:
                 np.bitwise_xor(source, 128, out=rows[: len(source), :k])
-                multiply_by_dots(rows, self.packed, self.starts, *rest, part)
+                multiply_by_dots(rows, self.packed, self.starts, width, *rest, part)
         return np.ascontiguousarray(C[:m, :n])
 
 
