@@ -895,7 +895,7 @@ pictures.orders(
 
 # %% [markdown]
 r"""
-`rows_outer` still reads all of $B$ again for each row of $A$. The textbook's remedy are *blocks*: take a piece of $B$ that fits in the cache,
+`rows_outer` still reads all of $B$ again for each row of $A$. The textbook's remedy is to work in *blocks*: take a piece of $B$ that fits in the cache,
 and use it for all rows of $A$ before the next. Count the misses of each kernel in a cache of 4 KiB, when a matrix has $48^2 \cdot 4$ bytes,
 which are 9 KiB.
 """
@@ -1855,7 +1855,7 @@ assert loads["2"] == stores["2"] == m * n, (
 
 # %% [markdown]
 r"""
-The ladder is complete: `multiply_into` packs, and calls your loops with block sizes of this machine. It takes what the first step took. NumPy's
+The ladder is complete: `multiply_into` packs, and calls your loops with block sizes of this machine; its signature is that of the first step. NumPy's
 library has such a tile too, written by hand in assembly language (`sgemm` in OpenBLAS, `kernel/x86_64`).
 """
 
