@@ -54,12 +54,12 @@ class Comparison:
 
         names = list(self.measured)
         values = [*self.measured.values(), *(v for v in self.predicted.values() if v)]
-        values = [value for value in values if 0 < value < math.inf] or [1.0]
+        values = [value for value in values if 0 < value < math.inf]
         with pyplot.style.context(["default", {"font.size": 9, "text.color": INK}]):
             size = (8, 0.75 + 0.38 * len(names))
             figure, axes = pyplot.subplots(figsize=size, facecolor=PAPER, layout="constrained")
             axes.set_xscale("log")
-            low, high = min(values) / 2, max(values) * 2
+            low, high = min(values, default=1.0) / 2, max(values, default=1.0) * 2
             axes.set_xlim(low, high)
             steps = (1,) if high > 100 * low else (1, 2, 5)
             axes.xaxis.set_major_locator(LogLocator(subs=steps))
@@ -68,6 +68,8 @@ class Comparison:
             axes.set_xlabel(self.unit, color=INK)
             axes.xaxis.set_major_formatter(lambda value, _: number(value))
             axes.minorticks_off()
+            if not values:
+                axes.set_xticks([])
             axes.tick_params(colors=INK, length=0)
             axes.grid(axis="x", color="#DDDDDD", lw=0.6)
             axes.set_axisbelow(True)
