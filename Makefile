@@ -7,7 +7,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export UV_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-all bench bench-grading lint clean
+.PHONY: help demo test test-all bench bench-grading docs lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -25,7 +25,7 @@ test: $(READY)  ## run the test suite
 	$(BIN)/tito export --all --check
 	$(BIN)/pytest -n auto -m "not slow"
 
-test-all: test  ## run the test suite and the slow tests
+test-all: test .venv/docs  ## run the test suite and the slow tests
 	$(BIN)/pytest -n auto -m slow
 
 bench: $(READY)  ## measure the kernels beside NumPy, torch and onnxruntime (ARGS=--quick)
@@ -37,12 +37,16 @@ bench: $(READY)  ## measure the kernels beside NumPy, torch and onnxruntime (ARG
 bench-grading: $(READY)  ## measure grading beside nbgrader (ARGS='--students 60 --class 1000')
 	$(BIN)/python -m benchmarks.grading $(ARGS)
 
+docs: .venv/docs  ## build the documentation site, build/docs
+	$(BIN)/python -m sphinx -q -W --keep-going -j auto -d build/docs-trees docs build/docs
+	@echo build/docs/index.html
+
 lint: $(READY)  ## format the code and mend what a tool can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
 clean:  ## remove what can be made again; .venv, hand-ins and marks stay
-	rm -rf build/bench build/demo build/records .pytest_cache .ruff_cache .hypothesis
+	rm -rf build/bench build/demo build/docs build/docs-trees build/jupyter_execute build/lessons build/records docs/lessons docs/reference .pytest_cache .ruff_cache .hypothesis
 	find tinytorch tito tests modules benchmarks -name __pycache__ -type d -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt
@@ -55,3 +59,7 @@ $(READY): pyproject.toml constraints.txt
 	    $(BIN)/python -m pip install -q --config-settings editable_mode=compat -e '.[test]'; \
 	fi
 	@touch $(READY)
+
+.venv/docs: $(READY)
+	@$(BIN)/python -m pip install -q --config-settings editable_mode=compat -e '.[docs]'
+	@touch .venv/docs

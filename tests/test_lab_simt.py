@@ -405,16 +405,16 @@ EXPRESSIONS = (
 @pytest.mark.parametrize("expression", [e.strip() for e in EXPRESSIONS])
 def test_an_expression_has_the_type_that_numba_gives_it(expression):
     compiler = pytest.importorskip("numba.cuda.compiler")
-    kernel = program(f"@cuda.jit\ndef kernel(a, i, u, n):\n    x = {expression}\n")
+    kernel = program(f"@cuda.jit\ndef kernel(a, i, u, n):\n    x = {expression}\n    y = x\n")
     kernel.py_func.__globals__.update({"float32": float32, "math": math})
     arrays = np.full(4, 2, np.float32), np.full(4, 2, np.int32), np.full(4, 2, np.uint8), 1
     launch = Launch(read(kernel.py_func), (1, 1, 1), (1, 1, 1), 100)
     arguments = [launch.argument(*pair) for pair in zip("aiun", arrays, strict=True)]
-    found = launch.batch(arguments, 0, 1).frames[0].names["x"]
+    found = launch.batch(arguments, 0, 1).frames[0].names["y"]
     found = [each.dtype.name for each in (found if isinstance(found, tuple) else (found,))]
     body = simt.gpu.compiled(kernel.py_func).py_func
     given = tuple(typeof(value) for value in arrays)
-    typed = compiler.compile_cuda(body, types.void, given, cc=(8, 0)).type_annotation.typemap["x"]
+    typed = compiler.compile_cuda(body, types.void, given, cc=(8, 0)).type_annotation.typemap["y"]
     wanted = [types.unliteral(each) for each in getattr(typed, "types", [typed])]
     small = {"int32": "int64"} if "cuda." in expression and "atomic" not in expression else {}
     assert found == [small.get(str(each), str(each)) for each in wanted]

@@ -37,6 +37,12 @@ def test_the_site_lists_every_module_once(root):
     assert [module.name for module in Course(root).modules] == pages
 
 
+def test_the_site_lists_every_guide_once(root):
+    guides = yaml.safe_load((root / "nbdev.yaml").read_text(encoding="utf-8"))["guides"]
+    written = {path.stem for path in root.glob("docs/*.md")} - {"index"}
+    assert len(guides) == len(written) and set(guides) == written
+
+
 def test_nbgrader_is_configured_from_settings_ini(root):
     class Config(dict):
         __getattr__ = Config_get = lambda self, name: self.setdefault(name, SimpleNamespace())
@@ -58,9 +64,8 @@ def test_every_dependency_is_pinned_exactly(root, project):
         requirement = Requirement(line)
         assert [s.operator for s in requirement.specifier] == ["=="], line
         pins.setdefault(requirement.name.lower().replace("_", "-"), []).append(requirement)
-    wanted = (
-        project["project"]["dependencies"] + project["project"]["optional-dependencies"]["test"]
-    )
+    extras = project["project"]["optional-dependencies"]
+    wanted = project["project"]["dependencies"] + extras["test"] + extras["docs"]
     for requirement in map(Requirement, wanted):
         name = requirement.name.lower().replace("_", "-")
         versions = [next(iter(pin.specifier)).version for pin in pins[name]]

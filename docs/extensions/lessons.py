@@ -1,0 +1,108 @@
+"""The lessons as pages: what students are given, with the outputs of the lesson that was run whole.
+
+The notebook that runs holds the solutions; the page holds the release of it. Both have the same cells, so
+each output finds its place. A run is kept under build/lessons for as long as nothing that it ran changes.
+"""
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from sphinx.util import logging
+
+from tito import assignment
+from tito import course as courses
+from tito import notebook as nb
+from tito.course import write
+from tito.source import read_text
+
+LIMIT = 600  # seconds that a cell may take
+FOLDER = "lessons"
+log = logging.getLogger(__name__)
+
+
+def setup(app):
+    app.connect("builder-inited", make)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def make(app):
+    """Write a page for each module; one that has not changed is left alone."""
+    folder = Path(app.srcdir) / FOLDER
+    course = courses.Course(Path(app.srcdir).parent)
+    wanted = {folder / f"{module.name}.ipynb": module for module in course.modules}
+    for path in set(folder.glob("*.ipynb")) - set(wanted):
+        path.unlink()
+    for path, module in wanted.items():
+        text = nbformat.writes(page(module)) + "\n"
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            write(path, text)
+
+
+def page(module):
+    """What students are given of a module, with outputs."""
+    notebook = nb.parse(read_text(module.source), module.source)
+    ran = executed(module, notebook)
+    public = assignment.student_version(notebook)
+    section = module.about["title"]
+    for cell, solved in zip(public.cells, ran.cells, strict=True):
+        if cell.cell_type == "markdown":
+            section = next(iter(re.findall(r"^#+ (.+)$", cell.source, re.MULTILINE)[::-1]), section)
+            continue
+        role = nb.role_of(cell)
+        cell.outputs = solved.outputs
+        cell.metadata = nbformat.NotebookNode(_look(cell, role, section))
+    return public
+
+
+def _look(cell, role, section):
+    """How a cell shows: tests folded under their titles, pictures with a text for who cannot see them."""
+    look = {"image": {"alt": f"The picture that this cell draws: {section}"}}
+    if role not in ("test", "locked"):
+        return {"mystnb": look}
+    said = "Helpers of the tests"
+    if role == "test":
+        points = cell.metadata["nbgrader"]["points"]
+        known = nb.Cell(cell.id, role, cell.source)
+        kind = "Hidden test" if known.hidden else "Test"
+        said = f"{kind}, {points:g} {'point' if points == 1 else 'points'}: {known.title}"
+    look |= {"code_prompt_show": said, "code_prompt_hide": said}
+    return {"mystnb": look, "tags": ["hide-input"]}
+
+
+def executed(module, notebook):
+    """The notebook with its outputs, run now unless a run of the same cells on the same package is kept."""
+    kept = module.course.build / FOLDER / f"{module.name}-{_digest(module, notebook)}.ipynb"
+    if kept.exists():
+        return nbformat.read(kept, as_version=4)
+    log.info("running %s", module.name)
+    environment = {k: v for k, v in os.environ.items() if k != "NUMBA_DISABLE_JIT"}
+    environment |= {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "COLUMNS": "80"}
+    with tempfile.TemporaryDirectory() as here:
+        client = NotebookClient(notebook.copy(), timeout=LIMIT, kernel_name="python3")
+        client.extra_arguments = [
+            "--log-level=40"
+        ]  # the transport is loopback, and it says so at length
+        client.log = logging.getLogger(__name__ + ".client").logger
+        client.log.setLevel("WARNING")
+        client.resources = {"metadata": {"path": here}}
+        ran = client.execute(env=environment)
+    for old in kept.parent.glob(f"{module.name}-*.ipynb"):
+        old.unlink()
+    write(kept, nbformat.writes(ran) + "\n")
+    return ran
+
+
+def _digest(module, notebook):
+    course = module.course
+    found = hashlib.sha256(json.dumps(nb.inputs(notebook)).encode())
+    files = [each.package for each in course.requires(module)]
+    files += [*sorted((course.library / "lab").rglob("*.py")), course.root / "constraints.txt"]
+    for path in files:
+        found.update(path.read_bytes())
+    return found.hexdigest()[:16]
