@@ -55,6 +55,7 @@ def test_each_prediction_is_asked_for_before_it_is_shown():
         for name in re.findall(r'^prediction\["(\w+)"\] = None', cell.source, re.MULTILINE):
             asked[name] = place
             assert cell.role == "plain"  # neither locked nor graded
+        assert 'prediction["' not in cell.source or '"] = None' in cell.source, cell.line
         if "predictions.show(" in cell.source:
             shown[place] = cell.source
     assert 8 <= len(shown) <= 12

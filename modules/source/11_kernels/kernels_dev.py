@@ -2866,9 +2866,7 @@ assert (loads["7"], stores["7"]) == (0, 6 * width), (
 ### END HIDDEN TESTS
 
 # %%
-prediction["int8"] = (
-    None  # times NumPy's float32 speed, n = 512, weights packed once, the best kind
-)
+prediction["int8"] = None  # times NumPy's float32 speed, n = 512, by the best kind of weights
 
 # %%
 A, B = numbers(512, 512), numbers(512, 512, seed=1)
