@@ -52,10 +52,11 @@ def test_each_exercise_has_one_hint():
 def test_each_prediction_is_asked_for_before_it_is_shown():
     asked, shown = {}, {}
     for place, cell in enumerate(CELLS):
+        written = re.findall(r'^prediction\["\w+"\] = .*', cell.source, re.MULTILINE)
+        assert [line for line in written if '"] = None' not in line] == []  # on one line each
         for name in re.findall(r'^prediction\["(\w+)"\] = None', cell.source, re.MULTILINE):
             asked[name] = place
             assert cell.role == "plain"  # neither locked nor graded
-        assert 'prediction["' not in cell.source or '"] = None' in cell.source, cell.line
         if "predictions.show(" in cell.source:
             shown[place] = cell.source
     assert 8 <= len(shown) <= 12
