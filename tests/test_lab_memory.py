@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinytorch.lab import memory
+from tinytorch.lab import lanes, memory, simd
 from tinytorch.lab.memory import DEFAULT, SMALL, Cache, Hierarchy, Log, Recorder, Trace
 
 FOUR_WAY = Cache(4096, 4)
@@ -635,6 +635,81 @@ def test_a_kernel_of_machine_code_is_refused_by_name():
     log, x = watched(np.zeros(1))
     with pytest.raises(TypeError, match="shuffle is machine code"):
         memory.python_code(kernel, log)(x)
+
+
+def test_vectors_are_counted_lane_by_lane():
+    """The kernel that adds a vector at a time reads and writes each number once, in bigger steps."""
+
+    def double(x, y):
+        n = simd.lanes(x)
+        for i in range(0, x.size, n):
+            simd.store(y, i, simd.fma(simd.load(x, i), simd.splat(x, 2), simd.zero(x)))
+
+    log, x = watched(np.arange(64, dtype=np.float32))
+    y = log.watch("y", np.zeros(64, np.float32))
+    memory.python_code(double, log)(x, y)
+    trace = log.simulate(SMALL)
+    assert (log.array(y) == 2 * np.arange(64)).all()
+    assert (trace.loads, trace.stores) == ({"x": 64, "y": 0}, {"x": 0, "y": 64})
+    assert trace.misses == {"x": 4, "y": 4}
+
+
+def test_a_vector_that_leaves_its_array_is_refused():
+    log, x = watched(np.zeros(40, np.float32))
+    load = memory.python_code(lambda x, i: simd.load(x, i), log)
+    for start in (-1, 39):
+        with pytest.raises(IndexError, match="not all in an array of 40"):
+            load(x, start)
+    assert len(log.codes) == 0
+
+
+def test_a_recorder_is_reshaped_where_nothing_is_copied():
+    log, x = watched(np.arange(12.0).reshape(3, 4))
+    assert x.reshape(-1)[7] == x[1, 3] and x.reshape((2, 6))[1, 0] == 6
+    assert log.codes[0] == log.codes[1]
+    assert x.ctypes.data == memory.PAGE and x[1:].ctypes.data == memory.PAGE + 32
+    with pytest.raises(TypeError, match="elements, not operations"):
+        x.T.reshape(-1)
+    with pytest.raises(ValueError, match="cannot reshape"):
+        x.reshape(5, 5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8, np.int32])
+@pytest.mark.parametrize(
+    "name", ["load", "wide_load", "broadcast", "wide_broadcast", "zero", "wide_zero", "splat"]
+)
+def test_vectors_in_python_are_those_of_the_machine(name, dtype):
+    x = np.arange(200).astype(dtype)
+    args = {"zero": (), "wide_zero": (), "splat": (3,)}.get(name, (5,))
+    make = getattr(simd, name)
+
+    @numba.njit
+    def compiled(x, y, *args):
+        simd.store(y, 0, make(x, *args))
+
+    y = np.full(200, 9, dtype)
+    compiled(x, y, *args)
+    vector = getattr(lanes, name)(x, *args)
+    assert vector.dtype == dtype and (y[: len(vector)] == vector).all()
+    assert (y[len(vector) :] == 9).all()
+
+
+def test_arithmetic_of_vectors_in_python_is_that_of_the_machine():
+    floats = np.array([np.nan, -0.0, 0.0, 1.5, -2, np.inf, 3, 4] * 2, np.float32)
+    assert np.array_equal(lanes.maximum(floats, floats), floats, True)
+    zeros = lanes.maximum(np.float32([-0.0, 0.0]), np.float32([0.0, -0.0]))
+    assert not np.signbit(zeros).any()
+    sums, x = np.arange(16, dtype=np.int32), np.arange(64).astype(np.uint8) + np.uint8(192)
+    y = np.arange(-128, -64).astype(np.int8)
+    expected = sums + (x.astype(int) * y).reshape(-1, 4).sum(axis=1)
+    assert (lanes.dot4(sums, x, y) == expected).all()
+    assert lanes.to_float(sums).dtype == np.float32
+    assert (lanes.broadcast4(x, 3).reshape(-1, 4) == x[3:7]).all()
+
+
+def test_every_vector_operation_of_simd_has_its_python():
+    names = [n for n, v in vars(simd).items() if type(v).__name__ == "_Intrinsic"]
+    assert len(names) > 15 and [name for name in names if not hasattr(lanes, name)] == []
 
 
 def test_the_simulator_works_where_nothing_can_be_kept_on_disk(monkeypatch):

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from tito import assignment, hints, lint, package, testing, variants
+from tito import assignment, claims, hints, lint, package, testing, variants
 from tito import notebook as nb
 from tito.course import Module, TitoError
 from tito.grading import job, supervisor
@@ -44,6 +44,7 @@ def run(module: Module, *, variants: bool = True) -> Iterator[Finding]:
     yield from _release(module, notebook, cells, [each.source for each in known])
     yield from _hints(module, notebook, cells, [each.source for each in known])
     yield from _names(module, cells)
+    yield from _claims(module, cells)
     if variants and not fault:
         yield from _variants(module, cells, known)
 
@@ -138,6 +139,20 @@ def _variants(module, cells, known):
             f"{wrong} wrong solutions lose points, {len(known) - wrong} right ones lose none",
             True,
         )
+
+
+def _claims(module, cells):
+    alone = [(f"line {claim.line}", claim.sentence) for claim in claims.find(cells)]
+    if module.readme.exists():
+        page = claims.in_text(module.readme.read_text(encoding="utf-8"))
+        alone += [(module.readme.name, claim.sentence) for claim in page]
+    for where, sentence in alone:
+        yield (
+            f"{where}: a speed without formula, citation or cell that prints it: {sentence}",
+            False,
+        )
+    if not alone:
+        yield "every speed in the text has a formula, a citation or a cell that prints it", True
 
 
 def _names(module, cells):

@@ -7,7 +7,16 @@ from array import array as buffer
 from dataclasses import dataclass, field
 from functools import cache, partial, wraps
 from itertools import count
-from types import CellType, CodeType, EllipsisType, FunctionType, MethodType, ModuleType, NoneType
+from types import (
+    CellType,
+    CodeType,
+    EllipsisType,
+    FunctionType,
+    MethodType,
+    ModuleType,
+    NoneType,
+    SimpleNamespace,
+)
 
 import numba
 import numpy as np
@@ -16,6 +25,8 @@ from numba.core.extending import _Intrinsic
 from numba.extending import register_jitable
 from numpy import ndarray
 from numpy.lib.array_utils import byte_bounds
+
+from tinytorch.lab import lanes
 
 PAGE = 4096
 ADDRESS_BITS = 40  # an entry of the log is: number of the array, address, and 1 bit for a store
@@ -435,6 +446,22 @@ class Recorder:
     def T(self):
         return Recorder(self._log, self._array.T, self._codes.T)
 
+    @property
+    def ctypes(self):
+        """Where the array begins, as ``ctypes.data``: its simulated address."""
+        first = self._codes.flat[0] >> 1 & (1 << ADDRESS_BITS) - 1 if self.size else 0
+        return SimpleNamespace(data=int(first))
+
+    def reshape(self, *shape):
+        """The same memory in another shape; a shape for which numbers would be copied is refused."""
+        try:
+            array = self._array.reshape(*shape, copy=False)
+        except ValueError as error:
+            if "copy" not in str(error):
+                raise
+            raise TypeError(REFUSAL.format("reshape")) from None
+        return Recorder(self._log, array, self._codes.reshape(array.shape))
+
     def __getattr__(self, name):
         if name in ("shape", "ndim", "dtype", "strides", "size", "itemsize", "nbytes"):
             return getattr(self._array, name)
@@ -571,6 +598,10 @@ def _readable(module):
 
 
 def _machine_code(value):
+    """A vector operation of `simd` in Python; other machine code cannot be followed."""
+    if value._defn.__module__ == "tinytorch.lab.simd" and hasattr(lanes, value._name):
+        return getattr(lanes, value._name)
+
     def refuse(*args, **kwargs):
         raise TypeError(
             f"{value._name} is machine code: a kernel that calls it cannot run as Python"

@@ -1,0 +1,47 @@
+"""Pictures of the lesson: each shows what it was given, on paper of its own."""
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+from tinytorch.lab import memory, pictures
+
+
+def traced(order):
+    x = np.ones((16, 16), np.float32)
+    log = memory.Log()
+    A, C = log.watch("A", x), log.watch("C", x.copy())
+    for i in range(16):
+        for j in range(16):
+            at = (i, j) if order == "rows" else (j, i)
+            C[at] = A[at]
+    return log.simulate(memory.Cache(16 * 64, 16))
+
+
+def test_orders_have_a_column_each_and_a_row_for_each_array():
+    traces = {order: traced(order) for order in ("rows", "columns")}
+    figure = pictures.orders(traces, first=100)
+    assert len(figure.axes) == 4 and figure.get_facecolor() == (1, 1, 1, 1)
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles[:2] == ["16 of 256 miss", "256 of 256 miss"]
+    touched = {line for axis in figure.axes[:1] for plot in axis.lines for line in plot.get_ydata()}
+    assert touched == {0, 1, 2, 3}  # 100 accesses of two arrays: 50 numbers, 16 a line
+
+
+def test_a_tile_names_all_its_sums():
+    words = [text.get_text() for text in pictures.tile(6, 64, 32).axes[0].texts]
+    assert [f"c{r}{v}" for r in range(6) for v in range(2)] == [w for w in words if w[1:].isdigit()]
+    assert "C: 6 by 64, 12 sums in registers" in words
+
+
+@pytest.mark.parametrize("peak", [None, 177])
+def test_speeds_have_a_line_and_a_name_each_and_names_stand_apart(peak):
+    rates = {"a": [1, 2, 100], "b": [1, 3, 101], "c": [1, 1, None]}
+    figure = pictures.speeds([64, 128, 256], rates, peak)
+    axis = figure.axes[0]
+    assert len(axis.lines) == 3 + (peak is not None)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    names = [text for text in axis.texts if text.get_text() in rates]
+    boxes = [name.get_window_extent(canvas.get_renderer()) for name in names]
+    assert len(boxes) == 3 and all(box.count_overlaps(boxes) == 1 for box in boxes)

@@ -1,0 +1,109 @@
+"""The vectors of `simd` in plain Python, number by number: so that kernels which name vectors can be counted.
+
+A function here has the name and the meaning of one there. A vector is an ndarray; each of its lanes is a load
+or a store of its own, and a place outside the array is an error.
+"""
+
+import numpy as np
+
+from tinytorch.lab import simd
+
+
+def lanes(array):
+    return simd.width() // array.itemsize
+
+
+def wide_lanes(array):
+    return simd.registers() // 16 * lanes(array)
+
+
+def zero(array):
+    return np.zeros(lanes(array), array.dtype)
+
+
+def wide_zero(array):
+    return np.zeros(wide_lanes(array), array.dtype)
+
+
+def splat(array, value):
+    return np.full(lanes(array), value, array.dtype)
+
+
+def load(array, i):
+    return _numbers(array, i, lanes(array))
+
+
+load_aligned = load
+
+
+def wide_load(array, i):
+    return _numbers(array, i, wide_lanes(array))
+
+
+def broadcast(array, i):
+    return np.repeat(_numbers(array, i, 1), lanes(array))
+
+
+def wide_broadcast(array, i):
+    return np.repeat(_numbers(array, i, 1), wide_lanes(array))
+
+
+def broadcast4(array, i):
+    return np.tile(_numbers(array, i, 4), lanes(array) // 4)
+
+
+def wide_broadcast4(array, i):
+    return np.tile(_numbers(array, i, 4), wide_lanes(array) // 4)
+
+
+def store(array, i, vector):
+    flat = _flat(array, i, len(vector))
+    for lane, number in enumerate(vector):
+        flat[i + lane] = number
+
+
+stream = store
+
+
+def fence():
+    pass
+
+
+def prefetch(array, i):
+    pass
+
+
+def add(x, y):
+    return x + y
+
+
+def multiply(x, y):
+    return x * y
+
+
+def fma(x, y, z):
+    return x * y + z
+
+
+def maximum(x, y):
+    return np.maximum(x, y) + x.dtype.type(0)  # -0.0 and 0.0 give 0.0
+
+
+def to_float(vector):
+    return vector.astype(np.float32)
+
+
+def dot4(sums, x, y):
+    products = x.astype(np.int32) * y.astype(np.int32)
+    return sums + products.reshape(-1, 4).sum(axis=1, dtype=np.int32)
+
+
+def _flat(array, i, count):
+    if not 0 <= i <= array.size - count:
+        raise IndexError(f"{count} numbers from {i} on are not all in an array of {array.size}")
+    return array if array.ndim == 1 else array.reshape(-1)
+
+
+def _numbers(array, i, count):
+    flat = _flat(array, i, count)
+    return np.array([flat[i + lane] for lane in range(count)], array.dtype)

@@ -1,0 +1,167 @@
+"""Predictions beside measurements: a table in words and a picture of the same.
+
+prediction["relu"] = 2.5            # in a cell of its own, before the clock has run; None predicts nothing
+predictions.show(prediction, "times NumPy", relu=2.1, dot=5.7)
+"""
+
+import html
+import math
+from dataclasses import dataclass
+
+# As in `roofline`: the paper is white whatever surrounds it, and shape tells what color does.
+INK, PAPER, FAINT = "#1A1A1A", "#FFFFFF", "#6B6B6B"
+MEASURED, PREDICTED = "#0072B2", "#D55E00"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Measurements by name, each with what was predicted, or None."""
+
+    unit: str
+    measured: dict[str, float]
+    predicted: dict[str, float | None]
+
+    def __str__(self):
+        wide = max(len(name) for name in self.measured)
+        lines = [f"{'':{wide}}{'predicted':>11}{'measured':>11}  {self.unit}"]
+        for name, value in self.measured.items():
+            guess = self.predicted[name]
+            said = "-" if guess is None else number(guess)
+            lines.append(f"{name:{wide}}{said:>11}{number(value):>11}  {self.said(name)}".rstrip())
+        return "\n".join(lines)
+
+    def said(self, name):
+        """How far the measurement is from the prediction, in words."""
+        guess, value = self.predicted[name], self.measured[name]
+        if guess is None:
+            return ""
+        if not 0 < value < math.inf:
+            return "not as predicted"
+        factor = value / guess
+        if 0.8 <= factor <= 1.25:
+            return "as predicted, within a quarter"
+        return f"{number(max(factor, 1 / factor))} times {'more' if factor > 1 else 'less'}"
+
+    def plot(self):
+        """Draw a row for each measurement: a filled disk, and an open diamond where it was predicted.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        from matplotlib import pyplot
+        from matplotlib.ticker import LogLocator
+
+        names = list(self.measured)
+        values = [*self.measured.values(), *(v for v in self.predicted.values() if v)]
+        values = [value for value in values if 0 < value < math.inf]
+        with pyplot.style.context(["default", {"font.size": 9, "text.color": INK}]):
+            size = (8, 0.75 + 0.38 * len(names))
+            figure, axes = pyplot.subplots(figsize=size, facecolor=PAPER, layout="constrained")
+            axes.set_xscale("log")
+            low, high = min(values, default=1.0) / 2, max(values, default=1.0) * 2
+            axes.set_xlim(low, high)
+            steps = (1,) if high > 100 * low else (1, 2, 5)
+            axes.xaxis.set_major_locator(LogLocator(subs=steps))
+            axes.set_ylim(len(names) - 0.4, -0.6)
+            axes.set_yticks(range(len(names)), names)
+            axes.set_xlabel(self.unit, color=INK)
+            axes.xaxis.set_major_formatter(lambda value, _: number(value))
+            axes.minorticks_off()
+            if not values:
+                axes.set_xticks([])
+            axes.tick_params(colors=INK, length=0)
+            axes.grid(axis="x", color="#DDDDDD", lw=0.6)
+            axes.set_axisbelow(True)
+            axes.spines[:].set_visible(False)
+            for row, name in enumerate(names):
+                self._draw(axes, row, name)
+            pyplot.close(figure)  # else a notebook shows it twice
+        return figure
+
+    def _draw(self, axes, row, name):
+        guess, value = self.predicted[name], self.measured[name]
+        shown = 0 < value < math.inf
+        if shown and guess is not None:
+            axes.plot([guess, value], [row, row], color=FAINT, lw=1.2, zorder=1)
+        if shown:
+            axes.plot(value, row, "o", color=MEASURED, ms=8, zorder=3)
+        if guess is not None:
+            look = {"markerfacecolor": PAPER, "markeredgecolor": PREDICTED, "markeredgewidth": 2}
+            axes.plot(guess, row, "D", ms=8, zorder=2, **look)
+        words = f"measured {number(value)}"
+        if guess is not None:
+            words += f", predicted {number(guess)}: {self.said(name)}"
+        look = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+        axes.annotate(words, (1, row), (6, 0), va="center", color=INK, fontsize=8, **look)
+
+    def _repr_html_(self):
+        rows = [["", "predicted", "measured", self.unit]]
+        rows += [
+            [
+                name,
+                "-" if self.predicted[name] is None else number(self.predicted[name]),
+                number(value),
+                self.said(name),
+            ]
+            for name, value in self.measured.items()
+        ]
+        text = "".join(
+            "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row) + "</tr>"
+            for tag, row in zip(["th", *["td"] * len(self.measured)], rows, strict=True)
+        )
+        return f"<table>{text}</table>"
+
+
+def compare(prediction, unit, **measured) -> Comparison:
+    """Put measurements beside what was predicted for their names.
+
+    Parameters
+    ----------
+    prediction : dict of str to float or None
+        What has no entry, or None, was not predicted.
+    unit : str
+        Of all of them.
+    **measured : float
+        May be inf, for what never happened.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    TypeError
+        If a prediction is no number.
+    ValueError
+        If a prediction is not positive and finite.
+    """
+    predicted = {name: checked(name, prediction.get(name)) for name in measured}
+    return Comparison(unit, {name: float(value) for name, value in measured.items()}, predicted)
+
+
+def show(prediction, unit, **measured):
+    """Print the comparison and return its picture, which a notebook shows; see `compare`."""
+    found = compare(prediction, unit, **measured)
+    print(found)
+    return found.plot()
+
+
+def checked(name, guess):
+    """Return a prediction as a float, or None, or refuse it."""
+    if guess is None:
+        return None
+    if isinstance(guess, (str, bytes, bool)) or not hasattr(guess, "__float__"):
+        raise TypeError(f"prediction[{name!r}] must be a number or None, got {guess!r}")
+    if not 0 < float(guess) < math.inf:
+        raise ValueError(f"prediction[{name!r}] must be positive and finite, got {guess}")
+    return float(guess)
+
+
+def number(value):
+    """A number in three digits, without an exponent."""
+    if not math.isfinite(value):
+        return "never"
+    if value >= 1000:
+        return f"{float(f'{value:.3g}'):,.0f}"
+    return f"{value:#.3g}".rstrip("0").rstrip(".") if value < 100 else f"{value:.0f}"
