@@ -24,6 +24,7 @@ c.CourseDirectory.ignore = [
     "*.pyc",
     "__pycache__",
     "*_dev.py",
+    "*.kept-*",
     "jupytext.toml",
     "variants.yaml",
 ]
