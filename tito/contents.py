@@ -3,6 +3,7 @@
 import hashlib
 from pathlib import Path
 
+from ipykernel.ipkernel import IPythonKernel
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 from jupytext.async_contentsmanager import build_async_jupytext_contents_manager_class
 
@@ -38,4 +39,13 @@ class Files(AsyncLargeFileManager):
         return hashlib.sha256(file.read_bytes()).digest() if file.is_file() else None
 
 
-Contents = build_async_jupytext_contents_manager_class(Files)
+class Contents(build_async_jupytext_contents_manager_class(Files)):
+    """Notebooks, paired with percent files where jupytext.toml says so."""
+
+    async def get(self, path, content=True, *args, **kwargs):
+        model = await super().get(path, content, *args, **kwargs)
+        if (
+            content and model["type"] == "notebook"
+        ):  # or JupyterLab takes its kernel's word for an edit
+            model["content"].metadata.setdefault("language_info", IPythonKernel.language_info)
+        return model

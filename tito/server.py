@@ -76,6 +76,7 @@ def _serve(course, browser, port, page):
         "--ServerApp.ip=127.0.0.1",
         "--ServerApp.contents_manager_class=tito.contents.Contents",
     ]
+    command += [f"--LabApp.workspaces_dir={settings / 'workspaces'}"]  # tabs of this course alone
     command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"] if port else []
     command += [] if browser else ["--no-browser"]
     command += ["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []  # a container
