@@ -17,9 +17,9 @@ class Files(AsyncLargeFileManager):
         super().__init__(*args, **kwargs)
         self._known = {}  # digests by path
 
-    async def get(self, path, content=True, *args, **kwargs):
+    async def get(self, path, content=True, type=None, format=None, require_hash=False):
         found = self._digest(path) if content else None  # before it is read: a change between shows
-        model = await super().get(path, content, *args, **kwargs)
+        model = await super().get(path, content, type, format, require_hash)
         if found:
             self._known[path.strip("/")] = found
         return model
@@ -42,10 +42,9 @@ class Files(AsyncLargeFileManager):
 class Contents(build_async_jupytext_contents_manager_class(Files)):
     """Notebooks, paired with percent files where jupytext.toml says so."""
 
-    async def get(self, path, content=True, *args, **kwargs):
-        model = await super().get(path, content, *args, **kwargs)
-        if (
-            content and model["type"] == "notebook"
-        ):  # or JupyterLab takes its kernel's word for an edit
+    async def get(self, path, content=True, type=None, format=None, require_hash=False):
+        model = await super().get(path, content, type, format, require_hash)
+        if content and model["type"] == "notebook":
+            # Or JupyterLab adds it when the kernel has started, and calls the notebook edited.
             model["content"].metadata.setdefault("language_info", IPythonKernel.language_info)
         return model

@@ -70,8 +70,8 @@ class Notebook:
     def __init__(self, page, address):
         self.page = page
         page.goto(f"{address}/?token={TOKEN}")
-        page.wait_for_selector(".jp-Notebook .jp-Cell")
-        self.idle()
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+        page.locator(".jp-Notebook .jp-Cell").nth(1).wait_for()  # an empty one stands there first
 
     def idle(self):
         """Wait until the kernel has run what it was given."""
