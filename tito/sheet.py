@@ -69,7 +69,7 @@ def read(data: bytes) -> Sheet:
     if text.lstrip().startswith(("{", "[")):
         cells = _from_json(text, notes)
     elif not DELIMITER.search(text) and (SCRIPT.search(text) or COLAB.search(text[:1000])):
-        cells = [Cell("code", part.strip("\n")) for part in SCRIPT.split(text)[:CELLS]]
+        cells = _from_script(text)
         notes.append("it is a script made of a notebook; download the notebook itself next time")
     else:
         cells = _from_percent(text)
@@ -116,8 +116,7 @@ def _from_json(text, notes):
     if version != 4:
         known = version if isinstance(version, int) else "not said"
         notes.append(f"its format is {known}, read as 4")
-    if len(nodes) > CELLS:
-        raise Unreadable(f"it has {len(nodes)} cells, at most {CELLS} are read")
+    _refuse_many(nodes)
     cells = [_cell(node) for node in nodes if isinstance(node, dict)]
     if len(cells) < len(nodes):
         notes.append(f"{len(nodes) - len(cells)} cells were no cells and are left out")
@@ -155,8 +154,7 @@ def _from_percent(text):
     marks = list(DELIMITER.finditer(text))
     if not marks:
         raise Unreadable("it is neither a notebook nor a percent file")
-    if len(marks) > CELLS:
-        raise Unreadable(f"it has {len(marks)} cells, at most {CELLS} are read")
+    _refuse_many(marks)
     ends = [mark.start() for mark in marks[1:]] + [len(text)]
     cells = []
     for mark, end in zip(marks, ends, strict=True):
@@ -165,6 +163,17 @@ def _from_percent(text):
         kind = "code" if not found else "raw" if found[1] == "raw" else "markdown"
         cells.append(Cell(kind, body if kind == "code" else _prose(body), _mark(head)))
     return cells
+
+
+def _from_script(text):
+    parts = SCRIPT.split(text)
+    _refuse_many(parts)
+    return [Cell("code", part.strip("\n")) for part in parts]
+
+
+def _refuse_many(cells):
+    if len(cells) > CELLS:
+        raise Unreadable(f"it has {len(cells)} cells, at most {CELLS} are read")
 
 
 def _mark(head):

@@ -117,8 +117,14 @@ class Notebook:
 
     def save(self):
         """Save, and wait until it is done."""
-        self.page.keyboard.press("Control+s")
-        self.page.wait_for_selector(".lm-TabBar-tab.jp-mod-dirty", state="detached")
+        with self.saved():
+            self.page.keyboard.press("Control+s")
+
+    def saved(self):
+        """A block after which a save is done: the last that JupyterLab asks for is a checkpoint."""
+        return self.page.expect_response(
+            lambda reply: reply.request.method == "POST" and "/checkpoints" in reply.url
+        )
 
     def validate(self):
         """What nbgrader's Validate says."""

@@ -131,8 +131,8 @@ def test_an_author_runs_everything_edits_and_keeps_both_sides_of_a_conflict(cour
         page.keyboard.press("Control+s")
         asked = page.locator(".jp-Dialog", has_text="changed")
         asked.wait_for()
-        asked.get_by_role("button", name="Overwrite").click()
-        page.wait_for_selector(".lm-TabBar-tab.jp-mod-dirty", state="detached")
+        with opened.saved():
+            asked.get_by_role("button", name="Overwrite").click()
     (kept,) = module.folder.glob("kernels_dev.py.kept-*")
     assert read_text(kept) == theirs
     assert read_text(module.source).replace("  # mine", "") == before
