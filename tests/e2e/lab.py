@@ -10,10 +10,13 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 TOKEN = "token"
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync")
+AUTOSAVE = ("@jupyterlab", "docmanager-extension", "plugin.jupyterlab-settings")
 SECONDS = 120  # that anything may take on a busy machine
+RUN = 900  # and the cells of a lesson
 
 
 @contextlib.contextmanager
@@ -25,6 +28,9 @@ def served(folder, scratch, *words):
     places = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
     own = {name: str(scratch / name.lower()) for name in places} | {"JUPYTER_TOKEN": TOKEN}
     command = [sys.executable, "-m", "tito", *words, "--no-browser", "--port", f"{port}"]
+    settings = Path(own["JUPYTER_CONFIG_DIR"], "lab", "user-settings", *AUTOSAVE)
+    settings.parent.mkdir(parents=True)
+    settings.write_text('{"autosave": false}')  # or a save by hand may meet one that is on its way
     with (scratch / "server.log").open("wb") as log:
         process = subprocess.Popen(
             command, cwd=folder, env=os.environ | own, stdout=log, stderr=log
@@ -75,7 +81,8 @@ class Notebook:
 
     def idle(self):
         """Wait until the kernel has run what it was given."""
-        self.page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]")
+        done = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
+        self.page.wait_for_selector(done, timeout=RUN * 1000)
 
     def choose(self, menu, item):
         """Choose an item of a menu."""
