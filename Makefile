@@ -25,7 +25,10 @@ test: $(READY)  ## run the test suite
 	$(BIN)/tito export --all --check
 	$(BIN)/pytest -n auto -m "not slow"
 
-test-all: test .venv/docs  ## run the test suite and the slow tests
+test-all: test .venv/docs  ## run the test suite and the slow tests, in a browser too if chromium is there
+	@test -e .venv/browser \
+	    || { $(BIN)/python -m pip install -q --config-settings editable_mode=compat -e '.[browser]' && touch .venv/browser; } \
+	    || echo "playwright could not be installed: the tests in a browser are skipped"
 	$(BIN)/pytest -n auto -m slow
 
 bench: $(READY)  ## measure the kernels beside NumPy, torch and onnxruntime (ARGS=--quick)

@@ -24,11 +24,14 @@ c.CourseDirectory.ignore = [
     "*.pyc",
     "__pycache__",
     "*_dev.py",
+    "*.kept-*",
     "jupytext.toml",
     "variants.yaml",
 ]
 if "://" not in gradebook:
     (root / gradebook).parent.mkdir(parents=True, exist_ok=True)
+if "exchange" in nbgrader:
+    c.Exchange.root = str(root / nbgrader["exchange"])
 
 # The command `nbgrader autograde` and formgrader's button grade as `tito grade` does, behind the same walls.
 c.Autograde.sanitize_preprocessors = [

@@ -367,6 +367,7 @@ REFUSED = {
     "a long number": b'{"cells": [], "nbformat": ' + b"9" * 100_000 + b"}",
     "many cells": b'{"nbformat": 4, "cells": [' + b"{}," * 20_000 + b"{}]}",
     "many percent cells": b"# %%\n" * 20_000,
+    "many cells of a script": b"# In[1]:\n" * 20_000,
     "21 MB": b'{"nbformat": 4, "cells": [' + b" " * (21 << 20) + b"]}",
     "a picture": b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 10,
     "plain Python": b"def double(x):\n    return 2 * x\n",

@@ -2,18 +2,15 @@
 
 import json
 import os
-import socket
-import subprocess
-import sys
-import time
 import urllib.error
 import urllib.request
 
 import nbformat
 import pytest
 
+from tests.e2e import lab
 from tito import server
-from tito.course import TitoError
+from tito.course import USAGE, Course, TitoError
 from tito.source import read_text
 
 
@@ -46,7 +43,7 @@ def test_an_edited_source_updates_the_notebook_keeps_outputs_and_a_copy(tiny):
     server.prepare(tiny)
     fresh = nbformat.read(tiny.notebook, as_version=4)
     assert "two x" in fresh.cells[3].source and fresh.cells[2].outputs[0].text == "kept"
-    assert len(list(tiny.folder.glob("tiny_dev.*.ipynb"))) == 1
+    assert len(list(tiny.folder.glob("tiny_dev.ipynb.kept-*"))) == 1
 
 
 def test_a_notebook_that_is_newer_and_differs_is_never_overwritten(tiny):
@@ -59,46 +56,30 @@ def test_a_notebook_that_is_newer_and_differs_is_never_overwritten(tiny):
     assert tiny.notebook.read_text() == text
 
 
+def test_formgrader_is_for_the_whole_course(given, tiny):
+    copy = Course(given[0] / "build" / "release" / "01_tiny")
+    with pytest.raises(TitoError, match="this is a student's copy") as refusal:
+        server.formgrader(copy, browser=False)
+    assert refusal.value.code == USAGE
+    with pytest.raises(TitoError, match=r"no nbgrader_config\.py"):
+        server.formgrader(tiny.course, browser=False)
+
+
 @pytest.mark.slow
-def test_the_server_serves_the_notebook_and_stops(tiny, tmp_path):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = tmp_path / "settings"
-    settings.mkdir()
-    config = {
-        "ServerApp": {"port": port, "port_retries": 0},
-        "IdentityProvider": {"token": "secret"},
-    }
-    (settings / "jupyter_server_config.json").write_text(json.dumps(config))
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "tito",
-            "--course",
-            str(tiny.course.root),
-            "notebook",
-            "tiny",
-            "--no-browser",
-        ],
-        env=os.environ | {"JUPYTER_CONFIG_DIR": str(settings), "JUPYTER_DATA_DIR": str(settings)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        path = tiny.notebook.relative_to(tiny.course.root)
-        address = f"http://127.0.0.1:{port}/api/contents/{path.as_posix()}?token=secret"
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                with urllib.request.urlopen(address, timeout=5) as reply:
-                    content = json.load(reply)
-                break
-            except (urllib.error.URLError, ConnectionError):
-                assert time.monotonic() < deadline and process.poll() is None
-                time.sleep(0.3)
-        assert content["type"] == "notebook"
-    finally:
-        process.terminate()
-        process.wait(20)
+def test_the_server_serves_the_notebook_without_news_and_stops(tiny, tmp_path):
+    with lab.served(tiny.folder, tmp_path, "notebook", "tiny") as address:
+        path = tiny.notebook.relative_to(tiny.course.root).as_posix()
+        assert read(f"{address}/api/contents/{path}")["type"] == "notebook"
+        about = read(f"{address}/lab/api/settings/@jupyterlab/apputils-extension:notification")
+        defaults = about["schema"]["properties"]
+        assert defaults["fetchNews"]["default"] == "false"
+        assert defaults["checkForUpdates"]["default"] is False
+    log = (tmp_path / "server.log").read_text("utf-8")
+    assert f"{address}/lab/tree/{path}?token=" in log
+    with pytest.raises(urllib.error.URLError):
+        read(f"{address}/api")
+
+
+def read(address):
+    with urllib.request.urlopen(f"{address}?token={lab.TOKEN}", timeout=30) as reply:
+        return json.load(reply)

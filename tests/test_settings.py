@@ -65,7 +65,8 @@ def test_every_dependency_is_pinned_exactly(root, project):
         assert [s.operator for s in requirement.specifier] == ["=="], line
         pins.setdefault(requirement.name.lower().replace("_", "-"), []).append(requirement)
     extras = project["project"]["optional-dependencies"]
-    wanted = project["project"]["dependencies"] + extras["test"] + extras["docs"]
+    wanted = project["project"]["dependencies"]
+    wanted += extras["test"] + extras["docs"] + extras["browser"]
     for requirement in map(Requirement, wanted):
         name = requirement.name.lower().replace("_", "-")
         versions = [next(iter(pin.specifier)).version for pin in pins[name]]

@@ -18,7 +18,7 @@ click.rich_click.COMMAND_GROUPS = {
         {"name": "Build", "commands": ["export", "check", "doctor"]},
         {
             "name": "Teach",
-            "commands": ["release", "collect", "grade", "feedback", "scores"],
+            "commands": ["release", "collect", "grade", "feedback", "scores", "formgrader"],
         },
     ]
 }
@@ -475,15 +475,42 @@ def doctor(context):
     sys.exit(worst)
 
 
+def serves(function):
+    """The options of a command that starts a server."""
+    no_browser = click.option(
+        "--no-browser", is_flag=True, help="Start the server and print its address."
+    )
+    port = click.option(
+        "--port",
+        type=click.IntRange(1, 65535),
+        metavar="N",
+        help="Listen there or not at all, when it is not to be any free port from 8888.",
+    )
+    return no_browser(port(function))
+
+
 @main.command()
 @takes_modules
-@click.option("--no-browser", is_flag=True, help="Start the server and print its address.")
-def notebook(course, modules, no_browser):
+@serves
+def notebook(course, modules, no_browser, port):
     """Open a module in JupyterLab."""
     from tito import server
 
     module = _one(modules, "notebook")
-    sys.exit(server.serve(module, browser=not no_browser))
+    sys.exit(server.notebook(module, browser=not no_browser, port=port))
+
+
+@main.command()
+@serves
+@click.pass_context
+def formgrader(context, no_browser, port):
+    """Open nbgrader's pages on the course's gradebook: marks, and grading by hand.
+
+    Its Autograde button grades as tito grade does.
+    """
+    from tito import server
+
+    sys.exit(server.formgrader(context.obj(), browser=not no_browser, port=port))
 
 
 @main.command()

@@ -99,6 +99,18 @@ def free(path: Path) -> Path:
     return candidate
 
 
+def copy_aside(path: Path) -> Path:
+    """Copy a file beside itself, under a name that neither Jupyter nor nbgrader takes for a notebook."""
+    kept = free(path.with_name(f"{path.name}.kept-{time.strftime('%Y%m%d-%H%M%S')}"))
+    try:
+        shutil.copy2(path, kept)
+    except OSError as error:
+        raise TitoError(
+            f"cannot write {kept}: {error.strerror}", "free space or mend the permissions"
+        ) from None
+    return kept
+
+
 def written(folder: Path) -> set[str]:
     """The files of a folder that somebody wrote, with / between names."""
     found = set()

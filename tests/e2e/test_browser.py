@@ -1,0 +1,191 @@
+"""What a student, an author and an instructor see in JupyterLab, in a real browser."""
+
+import json
+import shutil
+import sqlite3
+import tempfile
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tests.conftest import ROOT
+from tests.e2e import lab
+from tito import collect, folders, notebook, package, release
+from tito.assignment import without_markers
+from tito.course import Course
+from tito.grading import proof
+from tito.source import read_text
+
+pytest.importorskip(
+    "playwright", reason="playwright is not installed: .venv/bin/pip install -e '.[browser]'"
+)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1800),
+    pytest.mark.skipif(
+        not shutil.which("chromium"), reason="chromium is not installed: apt-get install chromium"
+    ),
+]
+COPIED = ("settings.ini", "pyproject.toml", "nbdev.yaml", "nbgrader_config.py", "constraints.txt")
+
+
+@pytest.fixture
+def course(tmp_path):
+    """A copy of the course."""
+    root = tmp_path / "course"
+    root.mkdir()
+    for name in COPIED:
+        shutil.copy(ROOT / name, root)
+    for name in ("modules", "tinytorch"):
+        left = shutil.ignore_patterns("__pycache__", "*.ipynb", "*.kept-*", ".ipynb_checkpoints")
+        shutil.copytree(ROOT / name, root / name, ignore=left)
+    return Course(root)
+
+
+@pytest.fixture
+def page():
+    """A browser, one at a time on this machine."""
+    with (
+        folders.lock(Path(tempfile.gettempdir()) / "tinytorch-browser.lock"),
+        lab.browser() as page,
+    ):
+        yield page
+
+
+def solutions(module):
+    """The cells with which an author solves a module, by grade_id."""
+    text = read_text(module.source)
+    cells = notebook.cells(notebook.parse(text, module.source), text)
+    return {cell.id: cell.source for cell in cells if cell.role == "solution"}
+
+
+def complaints(path):
+    """Errors and lines on stderr in a saved notebook."""
+    cells = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+    outputs = [output for cell in cells for output in cell.outputs]
+    errors = [each.ename for each in outputs if each.output_type == "error"]
+    return errors + [each.text for each in outputs if each.get("name") == "stderr"]
+
+
+def quiet(page):
+    """Nothing pops up that nobody asked for."""
+    page.wait_for_timeout(3000)
+    return not page.locator(".Toastify__toast, .jp-Dialog").count()
+
+
+def test_a_student_opens_runs_answers_validates_and_saves(course, tmp_path, page):
+    module = course.module("kernels")
+    answer = without_markers(solutions(module)["time_kernel"])
+    made = release.make(module, tmp_path / "mine")
+    mine = Course(made.path).module("kernels")
+    given = (made.path / "kernels_dev.py").read_bytes()
+    with lab.served(made.path, tmp_path, "notebook", "kernels") as address:
+        opened = lab.Notebook(page, address)
+        assert quiet(page) and not opened.is_unsaved()
+        opened.run_all()
+        opened.save()
+        assert complaints(mine.notebook) == ["NotImplementedError"]
+        said = opened.validate()
+        assert "The result comes first, then microseconds" in said
+        opened.write(opened.cell("def time_kernel("), answer)
+        opened.run()
+        opened.save()
+        assert complaints(mine.notebook) == []
+        said = opened.validate()
+        assert "The result comes first, then microseconds" not in said and "profile" in said
+    saved = nbformat.read(mine.notebook, as_version=4)
+    cells = {cell.metadata.get("nbgrader", {}).get("grade_id"): cell for cell in saved.cells}
+    assert cells["time_kernel"].source == answer
+    assert mine.source == mine.notebook
+    assert (made.path / "kernels_dev.py").read_bytes() == given
+    assert not list(made.path.glob("*.kept-*"))
+    package.export(mine)
+    assert answer.partition('"""\n')[2] in read_text(mine.package)
+
+
+def test_an_author_runs_everything_edits_and_keeps_both_sides_of_a_conflict(course, tmp_path, page):
+    module = course.module("kernels")
+    before = read_text(module.source)
+    with lab.served(course.root, tmp_path, "notebook", "kernels") as address:
+        opened = lab.Notebook(page, address)
+        assert quiet(page) and not opened.is_unsaved()
+        opened.run_all()
+        opened.save()
+        assert complaints(module.notebook) == []
+        assert read_text(module.source) == before and not package.stale(module)
+        page.get_by_text("Create Assignment", exact=True).click()
+        panel = page.locator(".nbgrader-CreateAssignmentWidget, .nbgrader-NotebookWidget").first
+        panel.wait_for()
+        total = sum(cell.points for cell in notebook.cells(notebook.read(module)))
+        page.wait_for_selector(".nbgrader-TotalPointsInput")
+        assert float(page.locator(".nbgrader-TotalPointsInput").input_value()) == total
+        ids = page.locator(".nbgrader-CellId input")
+        assert "time_kernel" in [each.input_value() for each in ids.all()]
+        opened.cell("A kernel is the loop that does the work").click()
+        opened.save()
+        assert read_text(module.source) == before
+        theirs = before.replace("Matrix products, activations", "Products, activations")
+        module.source.write_text(theirs, encoding="utf-8")
+        opened.write(opened.cell("def time_kernel("), solutions(module)["time_kernel"] + "  # mine")
+        page.keyboard.press("Control+s")
+        asked = page.locator(".jp-Dialog", has_text="changed")
+        asked.wait_for()
+        with opened.saved():
+            asked.get_by_role("button", name="Overwrite").click()
+    (kept,) = module.folder.glob("kernels_dev.py.kept-*")
+    assert read_text(kept) == theirs
+    assert read_text(module.source).replace("  # mine", "") == before
+    assert "  # mine" in read_text(module.source)
+
+
+@pytest.mark.skipif(proof.examine()[0] is None, reason=f"{proof.examine()[1]}")
+def test_an_instructor_grades_by_button_and_by_hand(course, tmp_path, page):
+    module = course.module("activations")
+    release.make(module)
+    solved = solutions(module)
+    for student, answers in {"ann": solved, "ben": dict(list(solved.items())[:2])}.items():
+        handed = release.history(module)[0]
+        for cell in handed.cells:
+            key = cell.metadata.get("nbgrader", {}).get("grade_id")
+            cell.source = answers.get(key, cell.source)
+        path = tmp_path / "hand-ins" / student / module.notebook.name
+        path.parent.mkdir(parents=True)
+        path.write_text(nbformat.writes(handed), encoding="utf-8")
+    collect.collect(module, tmp_path / "hand-ins")
+    points = sum(cell.points for cell in notebook.cells(notebook.read(module)))
+    with lab.served(course.root / "modules", tmp_path, "formgrader") as address:
+        page.goto(f"{address}/?token={lab.TOKEN}")
+        row = page.locator("tr", has_text="02_activations")
+        row.locator(".num-submissions a").click()
+        for student in ("ann", "ben"):
+            row = page.locator("tr", has=page.locator(f".student-id:text-is('{student}')"))
+            row.locator(".autograde a").click()
+            done = page.locator(".modal.in", has_text="Successfully autograded")
+            done.wait_for()
+            done.get_by_role("button", name="OK").click()
+            done.wait_for(state="detached")
+        records = {
+            name: json.loads(read_text(course.build / "grades" / module.name / f"{name}.json"))
+            for name in ("ann", "ben")
+        }
+        assert records["ann"]["score"] == points > records["ben"]["score"] > 0
+        assert {record["walls"] for record in records.values()} == {"sandboxed"}
+        for name, record in records.items():
+            row = page.locator("tr", has=page.locator(f".student-id:text-is('{name}')"))
+            row.get_by_text(f"{record['score']:g} / {points:g}").wait_for()
+        page.goto(f"{address}/formgrader/gradebook/{module.name}/{module.notebook.stem}")
+        page.locator("tr", has_text=f"{records['ben']['score']:g} / {points:g}").get_by_role(
+            "link", name="Submission"
+        ).click()
+        boxes = page.locator("input.score")
+        boxes.first.wait_for()
+        assert boxes.count() == len(records["ben"]["tests"])
+        assert "NotImplementedError" in page.inner_text("body")
+        lost = page.locator("input.score[placeholder='0']").first  # the marks have been loaded
+        with page.expect_response(lambda reply: "/api/grade/" in reply.url):
+            lost.fill("1")
+            lost.blur()
+    with sqlite3.connect(course.gradebook.removeprefix("sqlite:///")) as base:
+        given = base.execute("select manual_score from grade where manual_score is not null")
+        assert given.fetchall() == [(1.0,)]
