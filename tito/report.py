@@ -1,6 +1,7 @@
 """How results read in a terminal: 80 columns, plain words, colour only where it is wanted."""
 
 import collections
+import os
 import shutil
 import statistics
 import sys
@@ -59,6 +60,23 @@ def score_line(result: dict) -> str:
     if waiting:
         text += f"; {waiting:g} points are in hidden tests that run when the work is graded"
     return click.style(wrap(text, "  ").rstrip(), bold=True)
+
+
+def packed_lines(packed) -> list[str]:
+    """What was found in the work that was packed, and where it lies."""
+    found = packed.findings
+    lines = [score_line(packed.result)]
+    for word, names in (("not started", found.not_started), ("missing", found.missing)):
+        if names:
+            lines.append(wrap(f"{word}: {', '.join(names)}", "  "))
+    bad = [t["exercise"] for t in packed.result["tests"] if t["status"] not in v.HARMLESS]
+    bad = [name for name in dict.fromkeys(bad) if name in found.answered]
+    if bad:
+        lines.append(wrap(f"answered, but not right yet: {', '.join(bad)}", "  "))
+    lines += [wrap(each, "  ") for each in found.repaired]
+    if packed.before:
+        lines.append(f"  kept what was there: {os.path.relpath(packed.before)}")
+    return [*lines, f"hand in this file: {os.path.relpath(packed.path)}"]
 
 
 class Told:
