@@ -7,7 +7,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export UV_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-all bench bench-grading lint clean
+.PHONY: help demo test test-all bench bench-grading fuzz lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -36,6 +36,11 @@ bench: $(READY)  ## measure the kernels beside NumPy, torch and onnxruntime (ARG
 
 bench-grading: $(READY)  ## measure grading beside nbgrader (ARGS='--students 60 --class 1000')
 	$(BIN)/python -m benchmarks.grading $(ARGS)
+
+fuzz: $(READY)  ## fuzz what strangers send (RUNS=100000; needs Linux)
+	$(BIN)/python -m pip install -q --config-settings editable_mode=compat -e '.[fuzz]'
+	$(BIN)/python -m tests.fuzz reader -runs=$(or $(RUNS),20000)
+	$(BIN)/python -m tests.fuzz wire -runs=$(or $(RUNS),20000)
 
 lint: $(READY)  ## format the code and mend what a tool can mend
 	$(BIN)/ruff format
