@@ -21,6 +21,7 @@ from pathlib import Path
 
 import nbformat
 
+from tinytorch.lab import hardware
 from tito import grade, hand_ins, release, variants
 from tito import notebook as nb
 from tito.course import Course
@@ -94,12 +95,14 @@ def spent():
     ended = os.times()
     running = [child.cpu_times() for child in psutil.Process().children(recursive=True)]
     children = ended.children_user + ended.children_system
-    return took + children + sum(each.user + each.system for each in running)
+    own = took + children + sum(each.user + each.system for each in running)
+    memory = psutil.Process().memory_full_info()
+    return own, memory.uss, memory.rss
 
 
 worker.Session.answer = timed
 """
-SPENT = 'raise AssertionError(f"{spent():.4f} s")'
+SPENT = "import json\nraise AssertionError(json.dumps(spent()))"
 ABOVE = 0.3  # seconds of CPU that grading a student's kernels may take beside the student's code
 
 
@@ -120,17 +123,82 @@ def main(words=None):
     parser.add_argument("--kernels", type=int, default=4, metavar="N", help="pairs; 0: leave out")
     parser.add_argument("--class", type=int, default=0, metavar="N", dest="many")
     parser.add_argument("--json", type=Path, default=ROOT / "build" / "bench" / "grading.json")
+    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "measured" / "grading.md")
     options = parser.parse_args(words)
-    found = {"students": options.students, "module": options.module}
+    found = {"machine": hardware.describe().splitlines()}
+    found |= {"students": options.students, "module": options.module}
     with tempfile.TemporaryDirectory(prefix="tito-bench-") as folder:
         found |= beside(Path(folder) / "beside", options)
+        found["one"] = one(Path(folder) / "one", options.module, options.pairs)
         if options.kernels:
-            found |= kernels(Path(folder) / "kernels", options.kernels)
+            found["kernels"] = one(Path(folder) / "kernels", "kernels", options.kernels)
         if options.many:
             found |= many(Path(folder) / "many", options.module, options.many)
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    options.page.parent.mkdir(parents=True, exist_ok=True)
+    options.page.write_text(page(found), encoding="utf-8")
     return 0
+
+
+def page(found):
+    """What was measured as a page of Markdown."""
+    students, topic = found["students"], found["module"]
+    lines = ["# Grading beside nbgrader", ""]
+    lines += [f"- {each}" for each in found["machine"]]
+    lines += [
+        f"- {students} submissions of {topic}: the solution, and known wrong and right ways of single exercises",
+        "- CPU time counts all that a command starts (its control group); one core unless it says otherwise",
+        "",
+        "| command | s a student | s of CPU a student | students a minute | peak MB |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    sides = [
+        ("nbgrader autograde, one batch", found["nbgrader"]),
+        ("tito grade, one core", found["tito"]),
+    ]
+    sides += [
+        (f"tito grade, {jobs} at a time, all cores", [cost]) for jobs, cost in found["jobs"].items()
+    ]
+    for name, costs in sides:
+        wall, cpu, memory = (
+            statistics.median(c[k] for c in costs) for k in ("wall", "cpu", "memory")
+        )
+        lines.append(
+            f"| {name} | {wall / students:.2f} | {cpu / students:.2f} | {60 * students / wall:.0f} "
+            f"| {memory / 2**20:.0f} |"
+        )
+    lines += [
+        "",
+        f"On one core {found['wall_ratio']:.1f} times nbgrader's speed by the wall (at least 5 is the aim), "
+        f"{found['cpu_ratio']:.1f} times by CPU time: medians of {len(found['tito'])} runs of each in turn.",
+        "",
+        "## One student, in seconds of CPU",
+        "",
+        "The student's own code is what its cells and functions take to run and to compile, their processes "
+        "included, measured in the worker. The floor is the same code with its tests, run bare in a fork.",
+        "",
+        "| module | graded | own code | above it | from, to | floor | MB a worker, its own | in all |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    parts = [(topic, found["one"])] + [("kernels", found[k]) for k in ("kernels",) if k in found]
+    for name, each in parts:
+        lines.append(
+            f"| {name} | {each['graded']:.2f} | {each['own']:.2f} | {each['above']:.2f} "
+            f"| {each['least']:.2f}, {each['most']:.2f} | {each['bare']:.2f} "
+            f"| {each['private'] / 2**20:.0f} | {each['resident'] / 2**20:.0f} |"
+        )
+    if "kernels" in found:
+        word = "reached" if found["kernels"]["above"] <= ABOVE else "not reached"
+        lines += ["", f"At most {ABOVE} s above the own code of kernels is the aim: {word}."]
+    if "many" in found:
+        cost, pace = found["many"], found["many"]["pace"]
+        lines += [
+            "",
+            f"A class of {cost['students']} in one run: {cost['wall'] / cost['students']:.3f} s a student; "
+            "tenth by tenth " + ", ".join(f"{each:.3f}" for each in pace) + ".",
+        ]
+    return "\n".join(lines) + "\n"
 
 
 def beside(folder, options):
@@ -171,32 +239,35 @@ def beside(folder, options):
     }
 
 
-def kernels(folder, pairs):
-    """CPU time of grading compiled work: what the student's own code takes of it, and all the rest."""
-    module = course(folder, "kernels")
+def one(folder, topic, pairs):
+    """CPU time of grading one student: what the student's own code takes of it, and all the rest."""
+    module = course(folder, topic)
     given(module, 1)
     code = "import sys; from benchmarks import grading; grading.alternate(*sys.argv[1:])"
     core = {min(os.sched_getaffinity(0))}
     output = folder / "pairs.json"
-    measure([sys.executable, "-c", code, folder, str(pairs), output], ROOT, core)
+    measure([sys.executable, "-c", code, folder, topic, str(pairs), output], ROOT, core)
     found = json.loads(output.read_text(encoding="utf-8"))
     middle = {name: statistics.median(each[name] for each in found) for name in found[0]}
     above = [each["graded"] - each["own"] for each in found]
+    middle |= {"above": statistics.median(above), "least": min(above), "most": max(above)}
     say(
-        f"kernels: {middle['graded']:.2f} s of CPU a student, {middle['own']:.2f} s of it the student's code"
+        f"{topic}: {middle['graded']:.2f} s of CPU a student, {middle['own']:.2f} s of it the "
+        f"student's code; {middle['bare']:.2f} s code and tests bare, in a fork"
     )
-    say(f"kernels: {middle['bare']:.2f} s the same code and its tests take bare, in a fork")
-    reached = "reached" if statistics.median(above) <= ABOVE else "missed"
+    say(f"{topic}: {middle['above']:.2f} s above it, {min(above):.2f} to {max(above):.2f}")
     say(
-        f"kernels: {statistics.median(above):.2f} s above the student's code, {min(above):.2f} to {max(above):.2f}"
+        f"{topic}: a worker holds {size(middle['private'])} of its own, {size(middle['resident'])} in all"
     )
-    say(f"kernels: at most {ABOVE} s is the aim: {reached}")
-    return {"kernels": middle | {"above": statistics.median(above), "runs": found}}
+    if topic == "kernels":
+        reached = "reached" if middle["above"] <= ABOVE else "missed"
+        say(f"{topic}: at most {ABOVE} s above it is the aim: {reached}")
+    return middle | {"runs": found}
 
 
-def alternate(root, pairs, output):
+def alternate(root, topic, pairs, output):
     """In a control group: run the work of one student bare and graded in turn, and write what each took."""
-    module = Course(Path(root)).module("kernels")
+    module = Course(Path(root)).module(topic)
     student = hand_ins.students(module)[0]
     work, data = grade.assignment(module), hand_ins.read(module, student)
     cells = [meter("meter", "given", METER), *work.job.cells, meter("spent", "test", SPENT)]
@@ -212,8 +283,9 @@ def alternate(root, pairs, output):
             *tests, last = record["tests"]
             if any(test["points"] < test["max_points"] for test in tests):
                 sys.exit(f"error: the solution lost points: {tests}")
-            own = float(last["message"].partition(" ")[0])
-            found.append({"graded": graded, "own": own, "bare": bare})
+            own, private, resident = json.loads(last["message"].partition("\n")[0])
+            sizes = {"private": private, "resident": resident}
+            found.append({"graded": graded, "own": own, "bare": bare} | sizes)
     Path(output).write_text(json.dumps(found), encoding="utf-8")
 
 
@@ -372,6 +444,10 @@ def line(cost, students):
         f"{cost.wall / students:.2f} s and {cost.cpu / students:.2f} s of CPU a student, "
         f"{60 * students / cost.wall:.0f} students a minute, {cost.memory >> 20} MB"
     )
+
+
+def size(count):
+    return f"{count / 2**20:.0f} MB"
 
 
 def spread(values):

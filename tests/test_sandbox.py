@@ -642,6 +642,33 @@ def test_time_on_the_wall_is_bounded(tmp_path, walls):
     assert judge(module, answer, walls)[0].status == v.PASSED
 
 
+def test_clocks_keep_their_resolution(tmp_path, walls, kind):
+    steps = """
+    def step(clock):
+        start = clock()
+        while (now := clock()) == start:
+            pass
+        return now - start
+    clocks = time.process_time, time.thread_time, time.perf_counter
+    return 2 * x if all(min(step(c) for _ in range(9)) < 1e-4 for c in clocks) else None
+    """
+    assert judge(lesson(tmp_path), does(steps), walls, kind)[0].status == v.PASSED
+
+
+@pytest.mark.slow
+def test_the_cpu_time_of_all_processes_together_is_bounded(tmp_path, walls, kind):
+    burn = """
+    if os.fork() == 0:
+        while True: pass
+    time.sleep(60)
+    return 2 * x
+    """
+    tight = dataclasses.replace(walls, limits=dataclasses.replace(walls.limits, cpu=1))
+    found = judge(lesson(tmp_path, seconds=20), does(burn), tight, kind)
+    assert found[0].status == v.KILLED and "more than 1 s of CPU time" in found[0].message
+    assert found[1].status == v.PASSED
+
+
 def test_without_the_wall_of_lifetime_a_process_is_left(tmp_path, walls):
     deed = """
     if os.fork() == 0:

@@ -191,6 +191,7 @@ def _pickled(value):
 
 _sent: dict = {}
 FIXED = (types.ModuleType, types.BuiltinFunctionType, type, np.ufunc, np.dtype)
+HERE = "__main__"  # where tests define things; what is imported from elsewhere stays what it is
 
 
 class _Changeable(Exception):
@@ -200,7 +201,9 @@ class _Changeable(Exception):
 def _state(value, above):
     """All that a function's pickle depends on, if nothing of it can change in place."""
     kind = type(value)
-    if value is None or kind in (bool, int, str, bytes) or isinstance(value, FIXED):
+    if value is None or kind in (bool, int, str, bytes):
+        return kind, value
+    if isinstance(value, FIXED) and getattr(value, "__module__", "") != HERE:
         return kind, value
     if kind is float:
         return kind, value.hex()
