@@ -649,6 +649,20 @@ def test_time_on_the_wall_is_bounded(tmp_path, walls):
     assert judge(module, answer, walls)[0].status == v.PASSED
 
 
+def test_the_instruments_are_found_compiled(tmp_path, walls, kind):
+    trace = """
+    from tinytorch.lab import compiling, memory
+    log = memory.Log()
+    array = log.watch("x", np.zeros(1))
+    for _ in range(memory.WORTH_COMPILING + 1):
+        array[0]
+    log.simulate()
+    return 2 * x if memory._compiled().stats.cache_hits.total() == 1 else None
+    """
+    module = lesson(tmp_path, seconds=20)
+    assert judge(module, does(trace), walls, kind)[0].status == v.PASSED
+
+
 def test_clocks_keep_their_resolution(tmp_path, walls, kind):
     steps = """
     def step(clock):
