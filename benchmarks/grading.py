@@ -21,7 +21,7 @@ from pathlib import Path
 
 import nbformat
 
-from tinytorch.lab import hardware
+from tinytorch.lab import hardware, timing
 from tito import grade, hand_ins, release, variants
 from tito import notebook as nb
 from tito.course import Course
@@ -125,7 +125,7 @@ def main(words=None):
     parser.add_argument("--json", type=Path, default=ROOT / "build" / "bench" / "grading.json")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "measured" / "grading.md")
     options = parser.parse_args(words)
-    found = {"machine": hardware.describe().splitlines()}
+    found = {"machine": [*hardware.describe().splitlines(), f"before: {timing.machine_quality()}"]}
     found |= {"students": options.students, "module": options.module}
     with tempfile.TemporaryDirectory(prefix="tito-bench-") as folder:
         found |= beside(Path(folder) / "beside", options)
@@ -134,6 +134,7 @@ def main(words=None):
             found["kernels"] = one(Path(folder) / "kernels", "kernels", options.kernels)
         if options.many:
             found |= many(Path(folder) / "many", options.module, options.many)
+    found["machine"].append(f"after: {timing.machine_quality()}")
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     options.page.parent.mkdir(parents=True, exist_ok=True)
