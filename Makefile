@@ -7,7 +7,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export UV_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-all bench bench-grading docs lint clean
+.PHONY: help demo test test-all bench bench-grading docs fuzz lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -43,6 +43,11 @@ bench-grading: $(READY)  ## measure grading beside nbgrader (ARGS='--students 60
 docs: .venv/docs  ## build the documentation site, build/docs
 	$(BIN)/python -m sphinx -q -W --keep-going -j auto -d build/docs-trees docs build/docs
 	@echo build/docs/index.html
+
+fuzz: $(READY)  ## fuzz what strangers send (RUNS=100000; needs Linux)
+	$(BIN)/python -m pip install -q --config-settings editable_mode=compat -e '.[fuzz]'
+	$(BIN)/python -m tests.fuzz reader -runs=$(or $(RUNS),20000)
+	$(BIN)/python -m tests.fuzz wire -runs=$(or $(RUNS),20000)
 
 lint: $(READY)  ## format the code and mend what a tool can mend
 	$(BIN)/ruff format

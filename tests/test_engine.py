@@ -245,6 +245,42 @@ def test_a_test_can_pass_functions_that_run_in_the_worker(tiny):
     assert statuses(tiny, answer, source=with_test(tiny, body)) == [v.PASSED]
 
 
+def test_a_function_that_is_sent_again_is_what_it_is_by_then(tiny):
+    body = """
+    from tinytorch.lab import checks
+
+    factor, held, shift = 2, [1], 0
+    add = lambda x: x + shift
+    def scaled(x, more=0):
+        return [factor * v + more + held[0] for v in double(x)]
+    def plain(x):
+        return factor * double(x)[0]
+    def nested(x):
+        return add(double(x)[0])
+    assert checks.inside(scaled, [1]) == [5]
+    held[0] = 2
+    assert checks.inside(scaled, [1]) == [6]
+    scaled.__defaults__ = (10,)
+    assert checks.inside(scaled, [1]) == [16]
+    for factor in (2, 3, 3.0, True, 2):
+        got = checks.inside(plain, [1])
+        assert got == 2 * factor and type(got) is type(2 * np.int64(1) * factor), got
+    for shift in (1, 1, 4):
+        assert checks.inside(nested, [1]) == 2 + shift
+    for bound in (1, 2):
+        assert checks.inside(lambda x: double(x)[0] + bound, [1]) == 2 + bound
+    class Kept:
+        value = 1
+    def kept(x):
+        return double(x)[0] + Kept.value
+    assert checks.inside(kept, [1]) == 3
+    Kept.value = 2
+    assert checks.inside(kept, [1]) == 4
+    """
+    found = judge(tiny, source=with_test(tiny, body))
+    assert found["double_own"].status == v.PASSED, found
+
+
 def test_a_kernel_that_fills_an_array_is_seen_at_work_inside(tiny):
     body = """
     from tinytorch.lab import checks

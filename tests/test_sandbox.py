@@ -612,6 +612,13 @@ def left_behind():
     return found()
 
 
+def end(lines):
+    """End the processes that were left, so that no test waits for another's."""
+    for process in psutil.process_iter(["cmdline"]):
+        if " ".join(process.info["cmdline"] or []) in lines:
+            process.kill()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("deed", DEEDS)
 def test_a_deed_has_its_verdict_and_the_next_test_is_graded(tmp_path, walls, kind, deed):
@@ -642,12 +649,53 @@ def test_time_on_the_wall_is_bounded(tmp_path, walls):
     assert judge(module, answer, walls)[0].status == v.PASSED
 
 
+def test_the_instruments_are_found_compiled(tmp_path, walls, kind):
+    trace = """
+    from tinytorch.lab import compiling, memory
+    log = memory.Log()
+    array = log.watch("x", np.zeros(1))
+    for _ in range(memory.WORTH_COMPILING + 1):
+        array[0]
+    log.simulate()
+    return 2 * x if memory._compiled().stats.cache_hits.total() == 1 else None
+    """
+    module = lesson(tmp_path, seconds=20)
+    assert judge(module, does(trace), walls, kind)[0].status == v.PASSED
+
+
+def test_clocks_keep_their_resolution(tmp_path, walls, kind):
+    steps = """
+    def step(clock):
+        start = clock()
+        while (now := clock()) == start:
+            pass
+        return now - start
+    clocks = time.process_time, time.thread_time, time.perf_counter
+    return 2 * x if all(min(step(c) for _ in range(9)) < 1e-4 for c in clocks) else None
+    """
+    assert judge(lesson(tmp_path), does(steps), walls, kind)[0].status == v.PASSED
+
+
+@pytest.mark.slow
+def test_the_cpu_time_of_all_processes_together_is_bounded(tmp_path, walls, kind):
+    burn = """
+    if os.fork() == 0:
+        while True: pass
+    time.sleep(60)
+    return 2 * x
+    """
+    tight = dataclasses.replace(walls, limits=dataclasses.replace(walls.limits, cpu=1))
+    found = judge(lesson(tmp_path, seconds=20), does(burn), tight, kind)
+    assert found[0].status == v.KILLED and "more than 1 s of CPU time" in found[0].message
+    assert found[1].status == v.PASSED
+
+
 def test_without_the_wall_of_lifetime_a_process_is_left(tmp_path, walls):
     deed = """
     if os.fork() == 0:
         os.setsid()
         os.closerange(0, 200)
-        os.execv(sys.executable, [sys.executable, '-c', '"left behind"; import time; time.sleep(8)'])
+        os.execv(sys.executable, [sys.executable, '-c', '"left behind"; import time; time.sleep(90)'])
     time.sleep(0.3)
     os._exit(0)
     """
@@ -657,7 +705,9 @@ def test_without_the_wall_of_lifetime_a_process_is_left(tmp_path, walls):
     judge(
         module, does(deed), dataclasses.replace(walls, without=frozenset({"lifetime", "processes"}))
     )
-    assert left_behind() != []
+    left = left_behind()
+    end(left)
+    assert left != []
 
 
 def test_nothing_of_one_student_reaches_the_next(tmp_path, walls, kind):
@@ -718,7 +768,7 @@ def test_the_verdicts_are_those_without_walls(tmp_path, walls, kind):
 )
 def test_nothing_is_left_when_the_supervisor_is_killed(tmp_path, walls, kind, without):
     lesson(tmp_path, seconds=60)
-    deed = "subprocess.run([sys.executable, '-c', '\"left behind\"; import time; time.sleep(8)'])"
+    deed = "subprocess.run([sys.executable, '-c', '\"left behind\"; import time; time.sleep(90)'])"
     program = f"""
 import dataclasses, sys
 sys.path.insert(0, {str(ROOT / "tests")!r})
@@ -737,7 +787,9 @@ t.judge(t.Course(t.Path({str(tmp_path)!r})).module("tiny"), {does(deed)!r}, wall
         time.sleep(0.1)
     run.kill()
     run.wait()
-    assert bool(left_behind()) == bool(without)
+    left = left_behind()
+    end(left)
+    assert bool(left) == bool(without)
 
 
 def test_each_bubblewrap_here_builds_every_wall(walls):

@@ -221,3 +221,21 @@ def test_a_message_that_announces_too_much_is_refused():
 def test_what_is_too_large_is_refused_before_anything_is_sent():
     with pytest.raises(wire.WireError, match="more than travel at once"):
         travel(np.zeros(wire.LIMIT, np.uint8))
+
+
+def test_large_arrays_share_no_memory():
+    a = np.arange(50_000.0)
+    first, second = travel((a, a))
+    first[0] = 7
+    assert (second[0], a[0]) == (0, 0)
+    stream = io.BytesIO()
+    wire.write(stream, wire.pack(wire.Encoder(refuse).message([a, np.ones(3), a[::2]])))
+    stream.seek(0)
+    tree, buffers = wire.read(stream)
+    same_buffer = {"!": "tuple", "items": [tree[0], tree[0]]}
+    one, other = wire.Decoder(buffers, refuse).value(same_buffer)
+    assert not np.shares_memory(one, other)
+    hidden = {"!": "tuple", "items": [tree[0], tree[0] | {"buffer": -len(buffers)}]}
+    with pytest.raises(wire.WireError):
+        wire.Decoder(buffers, refuse).value(hidden)
+    assert all(x.flags.aligned for x in wire.Decoder(buffers, refuse).value(tree))

@@ -14,7 +14,10 @@ from tito.course import BROKEN, BUG, FAILED, PASSED, UNDECIDED, TitoError
 
 click.rich_click.COMMAND_GROUPS = {
     "tito": [
-        {"name": "Learn", "commands": ["test", "watch", "hint", "status", "bench", "notebook"]},
+        {
+            "name": "Learn",
+            "commands": ["test", "watch", "hint", "status", "bench", "notebook", "submit"],
+        },
         {"name": "Build", "commands": ["export", "check", "doctor"]},
         {
             "name": "Teach",
@@ -417,6 +420,30 @@ def collect(context, words, also, as_json):
             "the lines above name each; ask for them again and collect once more",
             FAILED,
         )
+
+
+@main.command()
+@takes_modules
+@click.option(
+    "--student", default="", metavar="ID", help="Put the file into a folder of this name."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def submit(course, modules, student, as_json):
+    """Judge your work as it will be graded, say what is missing, and pack the file to hand in."""
+    from dataclasses import asdict
+
+    from tito import report, submit
+
+    module = _one(modules, "submit")
+    say = functools.partial(click.echo, err=as_json)
+    say(report.heading(module.number, module.about["title"]))
+    packed = submit.run(module, student, lambda verdict: say(report.test_line(verdict)))
+    for line in report.packed_lines(packed):
+        say(line)
+    if as_json:
+        files = {"file": str(packed.path), "before": packed.before and str(packed.before)}
+        click.echo(json.dumps(packed.result | asdict(packed.findings) | files, indent=2))
+    sys.exit(PASSED if packed.result["ok"] else FAILED)
 
 
 @main.command()

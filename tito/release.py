@@ -40,9 +40,10 @@ START = """
     pip install .{pins}
     tito notebook {topic}
     tito test {topic}
+    tito submit {topic}
 
-Work in `{name}.ipynb` or in `{name}.py`, whichever you like, and hand in that file. This is release {number}. When a later one
-is published, unpack it beside this one, install it in the same way, and bring your answers over, from its folder:
+Work in `{name}.ipynb` or in `{name}.py`, whichever you like, and hand in that file, or the one that `tito submit` packs. This is
+release {number}. When a later one is published, unpack it beside this one, install it in the same way, and bring your answers over, from its folder:
 
     tito release {topic} --answers FOLDER  # FOLDER is the one you worked in
 """

@@ -172,6 +172,23 @@ class StatusLine:
         self.shown = text
 
 
+def packed_lines(packed) -> list[str]:
+    """What was found in the work that was packed, and where it lies."""
+    found = packed.findings
+    lines = [score_line(packed.result)]
+    for word, names in (("not started", found.not_started), ("missing", found.missing)):
+        if names:
+            lines.append(wrap(f"{word}: {', '.join(names)}", "  "))
+    bad = [t["exercise"] for t in packed.result["tests"] if t["status"] not in v.HARMLESS]
+    bad = [name for name in dict.fromkeys(bad) if name in found.answered]
+    if bad:
+        lines.append(wrap(f"answered, but not right yet: {', '.join(bad)}", "  "))
+    lines += [wrap(each, "  ") for each in found.repaired]
+    if packed.before:
+        lines.append(f"  kept what was there: {os.path.relpath(packed.before)}")
+    return [*lines, f"hand in this file: {os.path.relpath(packed.path)}"]
+
+
 class Told:
     """A line for each student as it is graded, and below them, on a terminal, how long it will take."""
 

@@ -87,9 +87,10 @@ class Worker:
 
     def _wait(self):
         started, budget = time.monotonic(), None
+        step = min(max(self.seconds / 20, 0.2), 1)
         while True:
             try:
-                message = self.replies.get(timeout=0.2)
+                message = self.replies.get(timeout=step)
                 break
             except queue.Empty:
                 used, waited = self.cpu(), time.monotonic() - started

@@ -5,6 +5,7 @@ It reads nothing that a worker wrote: the pipes to a worker go to the judge.
 
 import contextlib
 import json
+import math
 import os
 import select
 import signal
@@ -12,7 +13,6 @@ import socket
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 from tito.grading import stage
 from tito.grading.job import Job
@@ -123,16 +123,23 @@ class Process:
     def __init__(self, outer: subprocess.Popen, sandbox: Sandbox):
         self.outer = outer
         self.limit = sandbox.limits.memory if "memory" not in sandbox.without else None
+        self.seconds = sandbox.limits.cpu if "limits" not in sandbox.without else math.inf
+        self.looks = 0
         self.why = ""
 
     def look(self) -> None:
-        """End it if it uses too much memory."""
-        if self.limit and not self.why and self.outer.poll() is None:
-            family = self._family()
-            # The pages of a process cost little to count; shared ones are divided only if that matters.
-            if sum(map(_resident, family)) > self.limit and sum(map(_shares, family)) > self.limit:
-                self.why = f"used more than {self.limit >> 20} MB of memory"
-                self.end()
+        """End it if it uses too much memory or CPU time."""
+        if self.why or self.outer.poll() is not None:
+            return
+        self.looks += 1
+        family = self._family()
+        # The pages of a process cost little to count; shared ones are divided only if that matters.
+        if self.limit and sum(map(_resident, family)) > self.limit < sum(map(_shares, family)):
+            self.why = f"used more than {self.limit >> 20} MB of memory"
+        elif self.looks % 10 == 0 and sum(map(_cpu, family)) > self.seconds:
+            self.why = f"used more than {self.seconds} s of CPU time"
+        if self.why:
+            self.end()
 
     def cpu(self) -> float:
         """CPU seconds of everything inside so far, with what has ended and was waited for."""
@@ -177,13 +184,21 @@ def _children(pid):
     with contextlib.suppress(OSError):
         for task in os.listdir(f"/proc/{pid}/task"):
             with contextlib.suppress(OSError):
-                found += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+                found += map(int, _read(f"/proc/{pid}/task/{task}/children").split())
     return found
+
+
+def _read(path):
+    number = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(number, 65536)
+    finally:
+        os.close(number)
 
 
 def _stat(pid):
     """What stands in /proc/PID/stat after the program's name."""
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
 
 
 def _parent(pid):
@@ -199,7 +214,7 @@ def _cpu(pid):
 
 def _resident(pid):
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE
+        return int(_read(f"/proc/{pid}/statm").split()[1]) * PAGE
     except OSError:
         return 0
 
@@ -207,8 +222,8 @@ def _resident(pid):
 def _shares(pid):
     """The memory of a process, with its share of what it has in common with others."""
     try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
+        for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
+            if line.startswith(b"Pss:"):
                 return int(line.split()[1]) * 1024
     except OSError:
         return _resident(pid)

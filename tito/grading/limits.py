@@ -21,7 +21,11 @@ CAPABILITIES, CAPABILITY_VERSION = 64, 0x20080522  # more than there are; of the
 
 @dataclass(frozen=True)
 class Limits:
-    """What one sandbox may use. Memory is summed over its processes; other sizes are a process's own."""
+    """What one sandbox may use. Memory and CPU time are summed over its processes; other sizes are each one's.
+
+    CPU time is not bounded by RLIMIT_CPU: where that is set, a process can read its own CPU clock only in
+    steps of the kernel's tick of 1 to 10 ms, and everything that measures takes many times as long.
+    """
 
     memory: int = 2048 * MB  # what the supervisor's watch allows; each process is held to `address`
     address: int = 4096 * MB
@@ -29,7 +33,7 @@ class Limits:
     files: int = 256  # open at once
     file: int = 64 * MB  # the largest file
     scratch: int = 64 * MB  # each of /tmp and /dev/shm
-    cpu: int = 3600  # seconds; the judge holds each call to far less
+    cpu: int = 3600  # seconds, watched like memory; the judge holds each call to far less
 
 
 def apply(limits: dict) -> None:
@@ -39,7 +43,6 @@ def apply(limits: dict) -> None:
         ("RLIMIT_NPROC", "processes"),
         ("RLIMIT_NOFILE", "files"),
         ("RLIMIT_FSIZE", "file"),
-        ("RLIMIT_CPU", "cpu"),
     ):
         resource.setrlimit(getattr(resource, name), (limits[key], limits[key]))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -6,11 +6,14 @@ import contextlib
 import functools
 import hashlib
 import os
+import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import platformdirs
@@ -23,6 +26,17 @@ LIBRARY, TOOL = Path(tinytorch.__file__).parent, Path(tito.__file__).parent
 WORKERS = ("__init__", "inside", "limits", "probe", "seccomp", "template", "wire", "worker")
 WEEK = 7 * 86400
 INSTALLED = ("site-packages", "dist-packages")
+# The cache simulator is the one instrument that compiles for long; kernels set how, so they come first.
+COMPILE = """
+from tinytorch.lab import compiling, memory
+import numpy as np
+
+log = memory.Log()
+array = log.watch("x", np.zeros(1))
+for _ in range(memory.WORTH_COMPILING + 1):
+    array[0]
+log.simulate()
+"""
 
 
 @dataclass(frozen=True)
@@ -52,30 +66,61 @@ def for_worker(earlier: tuple[str, ...] = (), course: str = "") -> Stage:
     ]
     for file in filter(Path.exists, (*packages, *sorted(LIBRARY.glob("lab/**/*.py")))):
         files[f"tinytorch/{file.relative_to(LIBRARY)}"] = file
-        for kept in sorted((file.parent / "__pycache__").glob(f"{file.stem}.*.nb[ic]")):
-            # Numba's own name for the folder that it keeps a file's code in.
-            key = f"{file.parent.name}_{hashlib.sha1(str(file.parent).encode()).hexdigest()}"
-            files[f"warm/{key}/{kept.name}"] = kept
+    files |= {f"warm/{name}": file for name, file in _compiled().items()}
     for name in ("__init__.py", *(f"grading/{name}.py" for name in WORKERS)):
         files[f"tito/{name}"] = TOOL / name
-    folder = _copies({place: file.read_bytes() for place, file in files.items()})
+    folder = _copies(files)
     shown = {str(LIBRARY): "tinytorch", str(TOOL): "tito", "/warm": "warm"}
     return Stage({place: str(folder / name) for place, name in shown.items()}, _hidden(course))
 
 
-def _copies(files: dict[str, bytes]) -> Path:
-    """A folder with these files, made once and kept for those who need the same."""
+def _compiled() -> dict[str, Path]:
+    """The machine code of the instruments, made here once by the course's own code, by its path for Numba.
+
+    Numba takes it for these files alone, by their place and their time.
+    """
+    digest = hashlib.sha256(f"{sys.version} {version('numba')} {_processor()}".encode())
+    for file in sorted(LIBRARY.glob("lab/**/*.py")):
+        digest.update(f"\0{file} {file.stat().st_mtime_ns}\0".encode() + file.read_bytes())
+    home = _home()
+    folder = home / f"compiled-{digest.hexdigest()[:24]}"
+    if not folder.exists():
+        fresh = Path(tempfile.mkdtemp(dir=home, prefix="new-"))
+        places = {"NUMBA_CACHE_DIR": str(fresh), "PYTHONPATH": str(LIBRARY.parent)}
+        command = [sys.executable, "-c", COMPILE]
+        subprocess.run(command, env=os.environ | places, capture_output=True, timeout=600)
+        with contextlib.suppress(OSError):  # another process was quicker
+            fresh.rename(folder)
+        shutil.rmtree(fresh, ignore_errors=True)
+    os.utime(folder)
+    return {str(file.relative_to(folder)): file for file in sorted(folder.glob("*/*.nb[ic]"))}
+
+
+def _processor():
+    """What machine code depends on, also where a home folder serves several machines."""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return sorted({line for line in lines if line.startswith(("flags", "Features", "model"))})
+    return platform.processor()
+
+
+def _copies(files: dict[str, Path]) -> Path:
+    """A folder with copies of these files, made once and kept for those who need the same."""
     digest = hashlib.sha256(f"{sys.version} {LIBRARY} {TOOL}".encode())
-    for place, data in files.items():
+    for place, file in files.items():
+        data = file.read_bytes()
         digest.update(f"\0{place}\0{len(data)}\0".encode() + data)
     home = _home()
     folder = home / digest.hexdigest()[:24]
     if not folder.exists():
         fresh = Path(tempfile.mkdtemp(dir=home, prefix="new-"))
-        for place, data in ({"warm/.made": b""} | files).items():
+        (fresh / "warm").mkdir()
+        (fresh / "warm" / ".made").touch()
+        for place, file in files.items():
             path = fresh / place
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
+            path.write_bytes(file.read_bytes())
+            os.utime(path, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns))
         for package, place in (("tinytorch", LIBRARY), ("tito", TOOL)):
             compileall.compile_dir(
                 fresh / package, quiet=2, stripdir=fresh, prependdir=place.parent

@@ -4,6 +4,7 @@ Each of them asks the worker; a test calls them as it calls the real ones in a n
 """
 
 import importlib
+import types
 
 import cloudpickle
 import numpy as np
@@ -171,7 +172,62 @@ def encode(encoder, value):
         return {"!": "name", "name": value.__name__}
     if kind is Proxy:
         return {"!": "handle", "id": value._id}
-    return {"!": "pickle", "buffer": encoder.buffer(cloudpickle.dumps(value))}
+    return {"!": "pickle", "buffer": encoder.buffer(_pickled(value))}
+
+
+def _pickled(value):
+    """The value pickled, once for a function that a test sends again and again unchanged."""
+    try:
+        state = _state(value, ())
+        found = _sent.get(state)
+    except (_Changeable, TypeError):  # TypeError: what cannot be hashed
+        return cloudpickle.dumps(value)
+    if found is None:
+        _sent[state] = found = cloudpickle.dumps(value)
+        if len(_sent) > 64:
+            del _sent[next(iter(_sent))]
+    return found
+
+
+_sent: dict = {}
+FIXED = (types.ModuleType, types.BuiltinFunctionType, type, np.ufunc, np.dtype)
+HERE = "__main__"  # where tests define things; what is imported from elsewhere stays what it is
+
+
+class _Changeable(Exception):
+    """A function holds something that may be another the next time."""
+
+
+def _state(value, above):
+    """All that a function's pickle depends on, if nothing of it can change in place."""
+    kind = type(value)
+    if value is None or kind in (bool, int, str, bytes):
+        return kind, value
+    if isinstance(value, FIXED) and getattr(value, "__module__", "") != HERE:
+        return kind, value
+    if kind is float:
+        return kind, value.hex()
+    if kind is StandIn:
+        return kind, value.__name__
+    if kind in (tuple, frozenset):
+        return kind, tuple(_state(each, above) for each in value)
+    if kind is not types.FunctionType or vars(value) or value.__annotations__:
+        raise _Changeable
+    if value in above:
+        return kind, above.index(value)
+    known, above = value.__globals__, (*above, value)
+    cells = [cell.cell_contents for cell in value.__closure__ or ()]
+    parts = (
+        (value.__defaults__, *(value.__kwdefaults__ or {}).items(), *cells),
+        tuple((name, known[name]) for name in sorted(_named(value.__code__)) if name in known),
+    )
+    return kind, value.__code__, value.__qualname__, value.__module__, _state(parts, above)
+
+
+def _named(code):
+    """The global names that a function's code, or one inside it, refers to."""
+    inner = [each for each in code.co_consts if isinstance(each, types.CodeType)]
+    return {*code.co_names}.union(*map(_named, inner))
 
 
 def decoder(worker):

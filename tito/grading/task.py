@@ -95,7 +95,7 @@ def walls(assignment: Assignment, unsafe: bool) -> Iterator:
         yield started
 
 
-def grade(assignment: Assignment, data: bytes, around) -> dict:
+def grade(assignment: Assignment, data: bytes, around, say=lambda verdict: None) -> dict:
     """Grade one hand-in.
 
     Parameters
@@ -105,6 +105,8 @@ def grade(assignment: Assignment, data: bytes, around) -> dict:
         A notebook or a percent file as the student sent it.
     around : Sandbox, Warm or None
         What `walls` gave.
+    say : callable
+        Told of each verdict as it falls.
 
     Returns
     -------
@@ -124,7 +126,10 @@ def grade(assignment: Assignment, data: bytes, around) -> dict:
         if around is None:  # compiled code of one student must not serve another
             folder = tempfile.TemporaryDirectory(prefix="tito-grade-", ignore_cleanup_errors=True)
             job = replace(job, scratch=opened.enter_context(folder))
-        verdicts = [_as_text(each) for each in supervisor.run(job, around)]
+        verdicts = []
+        for each in supervisor.run(job, around):
+            verdicts.append(_as_text(each))
+            say(verdicts[-1])
     return verdict.summary(job.module, None, verdicts) | {
         "submission": hashlib.sha256(data).hexdigest(),
         "assignment": assignment.version,

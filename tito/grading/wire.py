@@ -16,6 +16,7 @@ import numpy as np
 
 LIMIT = 64 * 2**20  # bytes of one message
 TREE_LIMIT = 8 * 2**20  # bytes of its JSON: parsing takes many times as much memory
+LARGE = 2**16  # bytes of an array that are not copied once more on the way
 DEPTH = 24  # levels of nesting
 KINDS = "biufcmMSU"  # dtype kinds that travel: no objects, no structures
 HEAD = struct.Struct(">II")  # bytes of JSON, bytes of buffers
@@ -72,14 +73,14 @@ def read(stream):
 
 
 def _exactly(stream, size):
-    parts, missing = [], size
-    while missing:
-        part = stream.read(min(missing, 2**20))
-        if not part:
+    data = bytearray(size)
+    left = memoryview(data)
+    while left:
+        count = stream.readinto(left)
+        if not count:
             return None
-        parts.append(part)
-        missing -= len(part)
-    return b"".join(parts)
+        left = left[count:]
+    return data
 
 
 class Encoder:
@@ -161,7 +162,10 @@ class Encoder:
                 node["offset"] = value.__array_interface__["data"][0] - low
                 node["buffer"] = self.buffer(ctypes.string_at(low, high - low))
                 return node
-        node["buffer"] = self.buffer(np.ascontiguousarray(value).tobytes())
+        value = np.ascontiguousarray(value)
+        large = value.nbytes >= LARGE
+        data = value.reshape(-1).view(np.uint8).data if large else value.tobytes()
+        node["buffer"] = self.buffer(data)
         return node
 
 
@@ -170,6 +174,7 @@ class Decoder:
 
     def __init__(self, buffers, other):
         self.buffers, self.other = buffers, other
+        self.taken: set[int] = set()
 
     def value(self, node, depth=0):
         try:
@@ -231,13 +236,24 @@ class Decoder:
         shape = tuple(node["shape"])
         if any(type(n) is not int or n < 0 for n in shape) or len(shape) > 32:
             raise WireError(f"an array of shape {shape}")
-        raw = np.frombuffer(bytearray(self.buffers[node["buffer"]]), np.uint8)
+        raw = self.memory(node["buffer"])
         if "strides" in node:
             array = np.ndarray(shape, dtype, raw, node["offset"], tuple(node["strides"]))
         else:
             array = np.ndarray(shape, dtype, raw)
         array.flags.writeable = bool(node["writeable"])
         return array
+
+    def memory(self, number):
+        """The bytes of an array, which nothing else holds; a large one stays where it was received."""
+        if type(number) is not int or number < 0:  # one buffer must not be known by two numbers
+            raise WireError(f"no buffer {number}")
+        data = self.buffers[number]
+        if len(data) < LARGE or data.readonly or number in self.taken:
+            return np.frombuffer(bytearray(data), np.uint8)
+        self.taken.add(number)
+        raw = np.frombuffer(data, np.uint8)
+        return raw if raw.ctypes.data % 16 == 0 else raw.copy()
 
     def record(self, node, depth):
         module, _, name = node["type"].partition(":")
