@@ -1,0 +1,63 @@
+"""Commands for authors."""
+
+import sys
+
+import rich_click as click
+
+from tito.commands.common import some, takes_modules
+from tito.course import BROKEN, FAILED, PASSED, TitoError
+
+
+@click.command()
+@takes_modules
+@click.option(
+    "--check", is_flag=True, help="Write nothing; fail when a package file is not current."
+)
+def export(course, modules, check):
+    """Write the package files that the sources make."""
+    from tito import package
+
+    stale = []
+    for module in some(modules):
+        path = module.package.relative_to(course.root)
+        if check:
+            if package.stale(module):
+                stale.append(str(path))
+        else:
+            click.echo(path if package.export(module) else f"{path} (current)")
+    if stale:
+        raise TitoError(f"not current: {', '.join(stale)}", "tito export --all", FAILED)
+
+
+@click.command()
+@takes_modules
+@click.option("--quick", is_flag=True, help="Leave out the known wrong and right solutions.")
+def check(course, modules, quick):
+    """Prove modules sound: the solution earns every point, the untouched release none."""
+    from tito import check as checking
+
+    course.refuse_copy()
+    found = 0
+    for module in modules or course.modules:
+        click.echo(f"{module.name}")
+        for line, good in checking.run(module, variants=not quick):
+            found += not good
+            click.echo(f"  {line}" if good else "  " + click.style(line, fg="red"))
+    if found:
+        raise TitoError(f"{found} findings", "each line above that is not ok names one", FAILED)
+
+
+@click.command()
+@click.pass_context
+def doctor(context):
+    """Check the environment; every finding has its fix."""
+    from tito import doctor
+
+    worst = PASSED
+    for finding in doctor.examine(context.obj()):
+        click.echo(f"{finding.level:8}{finding.text}")
+        if finding.fix:
+            click.echo(f"        fix: {finding.fix}")
+        if finding.level == "broken":
+            worst = BROKEN
+    sys.exit(worst)

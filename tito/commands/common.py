@@ -1,0 +1,121 @@
+"""What commands have in common: how modules and exercises are named, and where a server listens."""
+
+import contextlib
+import functools
+
+import rich_click as click
+
+from tito import course as courses
+from tito.course import TitoError
+
+
+def complete_module(context, parameter, incomplete):
+    """The modules whose names begin so, for the shell."""
+    with contextlib.suppress(Exception):
+        return [m.topic for m in courses.find().modules if m.topic.startswith(incomplete)]
+    return []
+
+
+def takes_modules(function):
+    """Modules as arguments or with --module, or all of them; the command gets a list."""
+
+    @click.argument("named", metavar="[MODULE]...", nargs=-1, shell_complete=complete_module)
+    @click.option(
+        "--module",
+        "-m",
+        "also",
+        multiple=True,
+        metavar="MODULE",
+        shell_complete=complete_module,
+        help="The same as the argument.",
+    )
+    @click.option("--all", "every", is_flag=True, help="Every module.")
+    @click.pass_context
+    @functools.wraps(function)
+    def command(context, named, also, every, **options):
+        course = context.obj()
+        wanted = [course.module(name) for name in (*named, *also)]
+        if every and wanted:
+            raise TitoError("both --all and a module", "leave one of them out", courses.USAGE)
+        modules = course.modules if every else list(dict.fromkeys(wanted))
+        return context.invoke(function, course, modules, **options)
+
+    return command
+
+
+def one(modules, command):
+    """The one module named, or a refusal."""
+    if len(modules) != 1:
+        raise TitoError(
+            f"{len(modules)} modules named",
+            f"name one, as in tito {command} kernels",
+            courses.USAGE,
+        )
+    return modules[0]
+
+
+def some(modules):
+    """The modules named, or a refusal."""
+    if not modules:
+        raise TitoError(
+            "no module named", "name one, as in tito test kernels, or say --all", courses.USAGE
+        )
+    return modules
+
+
+def complete_exercise(context, parameter, incomplete):
+    """A module as the first word, an exercise of it as the second."""
+    before = context.params.get("words") or ()
+    if not before:
+        return complete_module(context, parameter, incomplete)
+    with contextlib.suppress(Exception):
+        from tito import progress
+
+        found = progress.of(courses.find().module(before[0]))
+        return [each.name for each in found if each.name.lower().startswith(incomplete.lower())]
+    return []
+
+
+def takes_exercise(function):
+    """A module and, if one likes, an exercise of it."""
+
+    @click.argument(
+        "words", metavar="MODULE [EXERCISE]", nargs=-1, shell_complete=complete_exercise
+    )
+    @click.option(
+        "--module",
+        "-m",
+        "also",
+        metavar="MODULE",
+        shell_complete=complete_module,
+        help="The same as the argument.",
+    )
+    @click.pass_context
+    @functools.wraps(function)
+    def command(context, words, also, **options):
+        named = [also, *words] if also else list(words)
+        if not 1 <= len(named) <= 2:
+            name = context.info_name
+            raise TitoError(
+                f"{len(named)} names given",
+                f"name a module, and an exercise if you like, as in tito {name} tensor mean",
+                courses.USAGE,
+            )
+        module = context.obj().module(named[0])
+        return context.invoke(function, module, *(named[1:] or [None]), **options)
+
+    return command
+
+
+def serves(function):
+    """The options of a command that starts a server."""
+    no_browser = click.option(
+        "--no-browser", is_flag=True, help="Start the server and print its address."
+    )
+    port = click.option(
+        "--port",
+        type=click.IntRange(1, 65535),
+        metavar="N",
+        help="Listen there or not at all, when it is not to be any free port from 8888.",
+    )
+    return no_browser(port(function))

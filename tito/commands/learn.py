@@ -1,0 +1,172 @@
+"""Commands for students."""
+
+import functools
+import json
+import os
+import sys
+
+import rich_click as click
+
+from tito import course as courses
+from tito.commands.common import one, serves, some, takes_exercise, takes_modules
+from tito.course import FAILED, PASSED, UNDECIDED, TitoError
+
+
+@click.command()
+@takes_modules
+@click.option("--inline-only", is_flag=True, help="Only the tests in the notebook.")
+@click.option("--package-only", is_flag=True, help="Only the tests of the exported package.")
+@click.option(
+    "--junit", type=click.Path(dir_okay=False), metavar="FILE", help="Write a JUnit report too."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def test(course, modules, inline_only, package_only, junit, as_json):
+    """Export a module, then tell test by test what is right and what is wrong."""
+    from tito import records, report, seen, testing
+    from tito.grading import verdict as v
+
+    if inline_only and package_only:
+        raise TitoError(
+            "both --inline-only and --package-only", "leave one of them out", courses.USAGE
+        )
+    results = []
+    say = functools.partial(click.echo, err=as_json)
+    for module in some(modules):
+        testing.export(module)
+        say(report.heading(module.number, module.about["title"]))
+        verdicts, exercise = [], ""
+        for each in testing.inline(module) if not package_only else ():
+            if each.exercise != exercise:
+                exercise = each.exercise
+                say("  " + click.style(exercise, bold=True))
+            say(report.test_line(each))
+            verdicts.append(each)
+        if verdicts:
+            sources = {c.id: c.source for c in records.cells(module) if c.role == "solution"}
+            seen.note(module, verdicts, sources)
+        packaged, ran = ([], True) if inline_only else testing.package(module)
+        for line in report.package_lines(packaged, ran):
+            say(line)
+        result = v.summary(module.name, None, verdicts + packaged)
+        if not package_only:
+            say(report.score_line(result))
+        if not inline_only and not package_only:
+            records.keep(module, result=result)
+        results.append(result)
+    if junit:
+        courses.write(courses.Path(junit), testing.junit(results))
+    if as_json:
+        document = results[0] if len(results) == 1 else {"schema": 1, "results": results}
+        click.echo(json.dumps(document, indent=2))
+    elif not package_only:
+        click.echo(f"\npackage files in {os.path.relpath(course.library / 'core')}")
+    statuses = {test["status"] for result in results for test in result["tests"]}
+    sys.exit(
+        FAILED if statuses - set(v.HARMLESS) else UNDECIDED if v.UNDECIDED in statuses else PASSED
+    )
+
+
+@click.command()
+@takes_exercise
+def watch(module, exercise):
+    """Judge what each save touches, while you write; begins with EXERCISE or the first that does not pass.
+
+    Keys: n next exercise, h hint, l list, r rerun, q quit. In a pipe there are no keys, only verdicts.
+    """
+    from tito import report, watch
+
+    line = report.StatusLine()
+    line.say(report.heading(module.number, module.about["title"]))
+    watch.run(module, exercise, line.say, line.show)
+
+
+@click.command()
+@takes_exercise
+@click.option("--again", is_flag=True, help="The last hint once more.")
+@click.option("--all", "every", is_flag=True, help="All hints at once.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def hint(module, exercise, again, every, as_json):
+    """Give the next hint for an exercise, or for the first that does not pass.
+
+    Hints go from a question to nearly a program, a step each time, and answer the failure last seen.
+    """
+    from tito import hints, report
+
+    if again and every:
+        raise TitoError("both --again and --all", "leave one of them out", courses.USAGE)
+    given = hints.give(module, exercise, again=again, every=every)
+    if as_json:
+        click.echo(json.dumps(hints.document(module, given), indent=2))
+        return
+    for line in report.given_lines(given, module.topic):
+        click.echo(line)
+
+
+@click.command()
+@takes_modules
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def status(course, modules, every=False, as_json=False):
+    """Show the course as a map: the order, what is done, what builds on what, and where to go on.
+
+    Of a module that is named, its exercises too.
+    """
+    from tito import report, status
+
+    rows = status.of(course, modules or course.modules)
+    step = status.next_step(rows)
+    if as_json:
+        click.echo(json.dumps({"schema": 1, "modules": rows, "next": step}, indent=2))
+        return
+    for line in report.map_lines(rows, step, exercises=bool(modules)):
+        click.echo(line)
+
+
+@click.command()
+@takes_modules
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def bench(course, modules, as_json):
+    """Measure the kernels of a module on this machine, step by step."""
+    from tito import bench as benching
+    from tito import testing
+
+    module = one(modules, "bench")
+    if module.topic in benching.LADDERS:
+        testing.export(module)
+    document = benching.run(module, functools.partial(click.echo, err=True))
+    click.echo(json.dumps(document, indent=2) if as_json else benching.text(document))
+    sys.exit(benching.code(document))
+
+
+@click.command()
+@takes_modules
+@serves
+def notebook(course, modules, no_browser, port):
+    """Open a module in JupyterLab."""
+    from tito import server
+
+    module = one(modules, "notebook")
+    sys.exit(server.notebook(module, browser=not no_browser, port=port))
+
+
+@click.command()
+@takes_modules
+@click.option(
+    "--student", default="", metavar="ID", help="Put the file into a folder of this name."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def submit(course, modules, student, as_json):
+    """Judge your work as it will be graded, say what is missing, and pack the file to hand in."""
+    from dataclasses import asdict
+
+    from tito import report, submit
+
+    module = one(modules, "submit")
+    say = functools.partial(click.echo, err=as_json)
+    say(report.heading(module.number, module.about["title"]))
+    packed = submit.run(module, student, lambda verdict: say(report.test_line(verdict)))
+    for line in report.packed_lines(packed):
+        say(line)
+    if as_json:
+        files = {"file": str(packed.path), "before": packed.before and str(packed.before)}
+        click.echo(json.dumps(packed.result | asdict(packed.findings) | files, indent=2))
+    sys.exit(PASSED if packed.result["ok"] else FAILED)

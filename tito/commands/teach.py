@@ -1,0 +1,233 @@
+"""Commands for instructors."""
+
+import functools
+import json
+import os
+import sys
+
+import rich_click as click
+
+from tito import course as courses
+from tito.commands.common import complete_module, one, serves, some, takes_modules
+from tito.course import FAILED, TitoError
+
+
+@click.command()
+@takes_modules
+@click.option(
+    "--output",
+    metavar="DIR",
+    type=click.Path(path_type=courses.Path),
+    help="The folder to write, when it is not the one that settings.ini names.",
+)
+@click.option(
+    "--answers",
+    metavar="FOLDER",
+    type=click.Path(path_type=courses.Path),
+    help="For students: bring the answers of an earlier copy into this one.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def release(course, modules, output, answers, as_json):
+    """Write the folder that students are given: no answers, no hidden tests, ready to install."""
+    from tito import collect, release
+
+    if answers:
+        module = one(modules, "release")
+        taken = collect.bring_over(module, answers)
+        said = {"schema": 1, "module": module.name} | collect.summary(taken)
+        click.echo(
+            json.dumps(said, indent=2) if as_json else "\n".join(collect.brought_over(taken))
+        )
+        return
+    if output:
+        one(modules, "release")
+    results = []
+    for module in some(modules):
+        made = release.make(module, output)
+        results.append({"schema": 1, "module": module.name} | vars(made))
+        state = "" if made.new else " (unchanged)"
+        say = functools.partial(click.echo, err=as_json)
+        say(f"release {made.number}{state}: {made.points:g} points, {made.files} files")
+        if made.backup:
+            say(f"kept what was there: {os.path.relpath(made.backup)}")
+        say(os.path.relpath(made.path))
+    if as_json:
+        document = results[0] if len(results) == 1 else {"schema": 1, "results": results}
+        click.echo(json.dumps(document, indent=2, default=str))
+
+
+@click.command()
+@click.argument("words", metavar="[MODULE] PATH", nargs=-1, shell_complete=complete_module)
+@click.option("--module", "-m", "also", metavar="MODULE", help="The same as the argument.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def collect(context, words, also, as_json):
+    """Take in what students sent: a folder, a zip or a tar archive, as Canvas, Moodle or Gradescope name it.
+
+    PATH holds a folder for each student, or the names that a learning platform gives. What can be
+    repaired is repaired, and said; nothing that was sent is lost.
+    """
+    from tito import collect
+
+    named = [also, *words] if also else list(words)
+    if len(named) != 2:
+        raise TitoError(
+            "one module and one path are needed",
+            "as in tito collect kernels submissions.zip",
+            courses.USAGE,
+        )
+    module, path = context.obj().module(named[0]), courses.Path(named[1])
+    taken, stray = collect.collect(
+        module, path, lambda each: click.echo("\n".join(collect.sentences(each)), err=as_json)
+    )
+    failed = [each for each in taken if each.state == "refused"]
+    if as_json:
+        document = {"schema": 1, "module": module.name}
+        document["students"] = [collect.summary(each) for each in taken if each not in failed]
+        document["failed"] = [{"student": e.student, "error": e.error} for e in failed]
+        click.echo(json.dumps(document | {"stray": stray}, indent=2))
+    for line in stray:
+        click.echo(f"not taken in: {line}", err=as_json)
+    if failed or stray:
+        raise TitoError(
+            f"{len(failed)} of {len(taken)} students could not be taken in, {len(stray)} files "
+            "belong to nobody",
+            "the lines above name each; ask for them again and collect once more",
+            FAILED,
+        )
+
+
+@click.command()
+@takes_modules
+@click.option("--student", "students", multiple=True, metavar="S", help="Grade this one only.")
+@click.option(
+    "--jobs", type=click.IntRange(1), metavar="N", help="Students at a time; as many as cores."
+)
+@click.option("--scheduler", metavar="ADDRESS", help="Grade on the workers of a Dask cluster.")
+@click.option("--changed", is_flag=True, help="Leave those alone for whom nothing has changed.")
+@click.option("--unsafe", is_flag=True, help="Run students' code without walls around it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def grade(course, modules, students, jobs, scheduler, changed, unsafe, as_json):
+    """Grade what was handed in; a run that was interrupted goes on where it was."""
+    from tito import grade, report
+
+    course.refuse_copy()
+    module = one(modules, "grade")
+    told = report.Told(as_json)
+    graded = grade.run(
+        module,
+        students,
+        jobs=jobs,
+        scheduler=scheduler,
+        changed=changed,
+        unsafe=unsafe,
+        say=told.student,
+    )
+    told.end()
+    if as_json:
+        said = {"schema": 1, "module": module.name, "results": graded.records}
+        click.echo(json.dumps(said | {"failed": graded.failed}, indent=2))
+    click.echo(report.graded_line(graded), err=as_json)
+    if graded.failed:
+        raise TitoError(
+            f"{len(graded.failed)} of {len(graded.failed) + len(graded.records)} students could "
+            "not be graded",
+            "the lines above name each; mend or collect their work and grade once more",
+            FAILED,
+        )
+
+
+@click.command()
+@takes_modules
+@click.option(
+    "--student", "-s", "students", multiple=True, metavar="ID", help="Only this student's page."
+)
+@click.option(
+    "--output", type=click.Path(file_okay=False), metavar="DIR", help="Write the pages there."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def feedback(course, modules, students, output, as_json):
+    """Write a page for each student who was graded: what passed, what failed and why.
+
+    A page is one HTML file that needs nothing else, STUDENT/MODULE/NOTEBOOK.html in nbgrader's feedback folder,
+    where nbgrader release_feedback finds it.
+    """
+    from tito import feedback as pages
+    from tito import marks
+
+    course.refuse_copy()
+    module = one(modules, "feedback")
+    folder = courses.Path(output) if output else course.place("feedback")
+    found = marks.read_some(module)
+    written = []
+    for student, path in pages.write_pages(folder, found, students):
+        written.append({"student": student, "path": str(path)})
+        if not as_json:
+            click.echo(path if output else os.path.relpath(path))
+    if as_json:
+        failed = [{"student": who, "error": why} for who, why in found.failed]
+        document = {"schema": 1, "module": modules[0].name, "pages": written, "failed": failed}
+        click.echo(json.dumps(document, indent=2))
+    click.echo(found.source, err=True)
+    if found.failed:
+        raise marks.complaint(found.failed, "page")
+
+
+@click.command()
+@takes_modules
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "canvas", "moodle", "gradescope", "json"]),
+    default="csv",
+    help="Whose columns; csv and json are our own.",
+)
+@click.option(
+    "--roster",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="The file that Canvas, Moodle or Gradescope exported: its rows, with the marks filled in.",
+)
+@click.option("--tests", is_flag=True, help="How each test fared instead: failed, discrimination.")
+@click.option("--output", type=click.Path(dir_okay=False), metavar="FILE", help="Write it there.")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+def scores(course, modules, form, roster, tests, output, as_json):
+    """Print the marks: the gradebook's, with manual grades and late penalties, or else tito grade's.
+
+    With --tests, one row a test. Discrimination is the point-biserial correlation of the test with the
+    score in all other tests; a test near or below 0 does not tell who knows the rest.
+    """
+    from tito import marks
+    from tito import scores as tables
+
+    course.refuse_copy()
+    form = "json" if as_json else form
+    classes = [marks.read_some(modules[0])] if len(modules) == 1 else []
+    classes = classes or [marks.read(module) for module in modules or course.modules]
+    classes = [found for found in classes if found.marks or found.failed]
+    text, without = tables.made(form, classes, tests, roster and courses.Path(roster))
+    if output:
+        kept = tables.save(courses.Path(output), text)
+        click.echo(output if kept is None else f"{output} (the one before: {kept.name})", err=True)
+    else:
+        click.echo(text, nl=False)
+    for found in classes:
+        click.echo(found.source, err=True)
+    failed = [each for found in classes for each in found.failed]
+    if failed:
+        raise marks.complaint(failed, "marks")
+    if without:
+        raise marks.unmatched(without)
+
+
+@click.command()
+@serves
+@click.pass_context
+def formgrader(context, no_browser, port):
+    """Open nbgrader's pages on the course's gradebook: marks, and grading by hand.
+
+    Its Autograde button grades as tito grade does.
+    """
+    from tito import server
+
+    sys.exit(server.formgrader(context.obj(), browser=not no_browser, port=port))
