@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import dataclasses
+import hashlib
 import json
 import os
 import re
@@ -24,7 +25,7 @@ from conftest import ROOT, SOURCE
 from tito import notebook as nb
 from tito import testing
 from tito.course import Course, TitoError
-from tito.grading import job, probe, proof, seccomp, supervisor, warm
+from tito.grading import job, probe, proof, seccomp, stage, supervisor, warm
 from tito.grading import verdict as v
 from tito.grading.sandbox import Sandbox
 from tito.source import read_text
@@ -661,6 +662,17 @@ def test_the_instruments_are_found_compiled(tmp_path, walls, kind):
     """
     module = lesson(tmp_path, seconds=20)
     assert judge(module, does(trace), walls, kind)[0].status == v.PASSED
+
+
+def test_the_instruments_are_not_compiled_from_the_folder_one_is_in(tmp_path, monkeypatch):
+    shutil.copytree(stage.LIBRARY, tmp_path / "tinytorch")
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(stage, "_home", lambda: home)
+    (index,) = (path for path in stage._compiled() if path.endswith(".nbi"))
+    place = hashlib.sha1(str(stage.LIBRARY / "lab").encode()).hexdigest()
+    assert index.startswith(f"lab_{place}/")
 
 
 def test_clocks_keep_their_resolution(tmp_path, walls, kind):

@@ -87,7 +87,12 @@ def _compiled() -> dict[str, Path]:
     if not folder.exists():
         fresh = Path(tempfile.mkdtemp(dir=home, prefix="new-"))
         places = {"NUMBA_CACHE_DIR": str(fresh), "PYTHONPATH": str(LIBRARY.parent)}
-        command = [sys.executable, "-c", COMPILE]
+        command = [
+            sys.executable,
+            "-P",
+            "-c",
+            COMPILE,
+        ]  # never code of the folder one happens to be in
         subprocess.run(command, env=os.environ | places, capture_output=True, timeout=600)
         with contextlib.suppress(OSError):  # another process was quicker
             fresh.rename(folder)
