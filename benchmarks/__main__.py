@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shutil
 import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -34,6 +35,12 @@ def main(words=None):
         metavar="FILE",
         help="where the JSON goes, with the table and the picture beside it",
     )
+    parser.add_argument(
+        "--page",
+        type=Path,
+        metavar="FILE",
+        help="write the table there too, and the picture beside it",
+    )
     options = parser.parse_args(words)
     names = [n for n in ROWS if not options.only or any(map(n.startswith, options.only))]
     if not names:
@@ -47,6 +54,10 @@ def main(words=None):
     page = path.with_suffix(".md")
     page.write_text(report.markdown(document), encoding="utf-8")
     pictures = report.plot(document["curves"], path.with_name(f"{path.stem}_cost"))
+    if options.page:
+        options.page.write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
+        for picture in (each for each in pictures if each.suffix == ".svg"):
+            shutil.copy(picture, options.page.with_name(f"{options.page.stem}_cost.svg"))
     head, rest = report.summary(document["rows"] + document["curves"])
     print("\n" + head, *(f"  {each}" for each in rest), sep="\n")
     print(
