@@ -8,6 +8,7 @@ them.
 
 import atexit
 import contextlib
+import ctypes
 import io
 import mmap
 import os
@@ -28,6 +29,8 @@ import numpy as np
 
 ALIGNMENT = 64
 LENGTH = struct.Struct("<Q")
+# With glibc a worker keeps the pages of one item for the next: asking the system again costs more than many operations.
+KEEP = {"MALLOC_TRIM_THRESHOLD_": str(1 << 28), "MALLOC_MMAP_THRESHOLD_": str(1 << 25)}
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -172,7 +175,7 @@ class Worker:
             [sys.executable, "-c", start],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=dict.fromkeys(THREADS, "1") | os.environ,  # one core for each worker
+            env=KEEP | dict.fromkeys(THREADS, "1") | os.environ,  # one core for each worker
             pass_fds=[handle for handle in handles if isinstance(handle, int)],
             # An interrupt from the keyboard is for the caller, also while a worker is starting.
             process_group=0 if os.name == "posix" else None,
@@ -394,6 +397,8 @@ def serve(inbox, outbox):
         elif kind == "rest":
             operation = loaded = None
             inbox, outbox = Block(inbox.handle), Block(outbox.handle)
+            with contextlib.suppress(Exception):  # glibc has it
+                ctypes.CDLL(None).malloc_trim(0)
             _write(outgoing, ("rested",))
         else:
             printed = io.StringIO()
