@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tito.course import TitoError, umask
+from tito.course import TitoError, umask, write
 
 # What running and opening a copy leaves behind; nobody wrote it.
 LEFT_BEHIND = ("build", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".venv")
@@ -108,6 +108,19 @@ def copy_aside(path: Path) -> Path:
         raise TitoError(
             f"cannot write {kept}: {error.strerror}", "free space or mend the permissions"
         ) from None
+    return kept
+
+
+def save(path: Path, text: str, hint: str) -> Path | None:
+    """Write a file whole; one that said something else is kept beside it, and its path is returned."""
+    kept = None
+    try:
+        if path.is_file() and path.read_bytes() != text.encode():
+            kept = free(path.with_name(f"{path.name}.before"))
+            shutil.copy2(path, kept)
+    except OSError as error:
+        raise TitoError(f"cannot keep {path}: {error.strerror}", hint) from None
+    write(path, text)
     return kept
 
 

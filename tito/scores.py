@@ -3,11 +3,10 @@
 import csv
 import io
 import json
-import shutil
 from pathlib import Path
 
-from tito import folders, items, lms, plain
-from tito.course import USAGE, TitoError, write
+from tito import items, lms, plain
+from tito.course import USAGE, TitoError
 from tito.marks import Class, Mark
 
 CSV, JSON = "csv", "json"
@@ -41,21 +40,6 @@ def made(
         raise TitoError(f"--tests with --format {form}", "it goes with csv or json", USAGE)
     rows, without = lms.table(form, classes, roster)
     return text(rows), without
-
-
-def save(path: Path, text: str) -> Path | None:
-    """Write a file; one that said something else is kept beside it, and its path is returned."""
-    kept = None
-    try:
-        if path.is_file() and path.read_bytes() != text.encode():
-            kept = folders.free(path.with_name(f"{path.name}.before"))
-            shutil.copy2(path, kept)
-    except OSError as error:
-        raise TitoError(
-            f"cannot keep {path}: {error.strerror}", "name another file with --output"
-        ) from None
-    write(path, text)
-    return kept
 
 
 def text(rows: list[list]) -> str:

@@ -4,7 +4,6 @@ The grader's own path is taken: the answers are put into the released notebook b
 what is judged and packed. Only the hidden tests, which a student's copy does not hold, are left out.
 """
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import nbformat
 
 from tito import folders, naming, sheet
 from tito import notebook as nb
-from tito.course import USAGE, Module, TitoError, write
+from tito.course import USAGE, Module, TitoError
 from tito.grading import job, task
 from tito.grading.verdict import Verdict
 from tito.repair import Findings, repair
@@ -70,7 +69,8 @@ def run(
         job.make(module, cells, ""), [nbformat.writes(released)], task.library([])
     )
     result = task.grade(work, data, None, say)
-    path, before = _pack(course.root / FOLDER / owner, module.notebook.name, made)
+    path = course.root / FOLDER / owner / module.notebook.name
+    before = folders.save(path, nbformat.writes(made) + "\n", "free space or mend the permissions")
     shown = ("schema", "module", "student", "ok", "score", "max_score", "tests")
     return Packed(path, before, findings, {key: result[key] for key in shown})
 
@@ -92,18 +92,3 @@ def _read(path):
         raise TitoError(
             f"cannot read {path}: {error.strerror}", "start from the release again"
         ) from None
-
-
-def _pack(folder, name, notebook):
-    """Write the file whole; what stood there and is another is kept beside it."""
-    path, text, before = folder / name, nbformat.writes(notebook) + "\n", None
-    try:
-        if path.is_file() and path.read_bytes() != text.encode():
-            before = folders.free(path.with_name(f"{name}.before"))
-            shutil.copy2(path, before)
-    except OSError as error:
-        raise TitoError(
-            f"cannot keep {path}: {error.strerror}", "free space or mend the permissions"
-        ) from None
-    write(path, text)
-    return path, before

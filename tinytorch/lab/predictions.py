@@ -4,13 +4,12 @@ prediction["relu"] = 2.5            # in a cell of its own, before the clock has
 predictions.show(prediction, "times NumPy", relu=2.1, dot=5.7)
 """
 
-import html
 import math
 from dataclasses import dataclass
 
-# As in `roofline`: the paper is white whatever surrounds it, and shape tells what color does.
-INK, PAPER, FAINT = "#1A1A1A", "#FFFFFF", "#6B6B6B"
-MEASURED, PREDICTED = "#0072B2", "#D55E00"
+from tinytorch.lab.roofline import COLORS, FAINT, INK, PAPER
+
+MEASURED, PREDICTED = COLORS[:2]  # shape tells what color does
 
 
 @dataclass(frozen=True)
@@ -94,23 +93,6 @@ class Comparison:
             words += f", predicted {number(guess)}: {self.said(name)}"
         look = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
         axes.annotate(words, (1, row), (6, 0), va="center", color=INK, fontsize=8, **look)
-
-    def _repr_html_(self):
-        rows = [["", "predicted", "measured", self.unit]]
-        rows += [
-            [
-                name,
-                "-" if self.predicted[name] is None else number(self.predicted[name]),
-                number(value),
-                self.said(name),
-            ]
-            for name, value in self.measured.items()
-        ]
-        text = "".join(
-            "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row) + "</tr>"
-            for tag, row in zip(["th", *["td"] * len(self.measured)], rows, strict=True)
-        )
-        return f"<table>{text}</table>"
 
 
 def compare(prediction, unit, **measured) -> Comparison:

@@ -197,7 +197,7 @@ def scores(course, modules, form, roster, tests, output, as_json):
     With --tests, one row a test. Discrimination is the point-biserial correlation of the test with the
     score in all other tests; a test near or below 0 does not tell who knows the rest.
     """
-    from tito import marks
+    from tito import folders, marks
     from tito import scores as tables
 
     course.refuse_copy()
@@ -207,7 +207,7 @@ def scores(course, modules, form, roster, tests, output, as_json):
     classes = [found for found in classes if found.marks or found.failed]
     text, without = tables.made(form, classes, tests, roster and courses.Path(roster))
     if output:
-        kept = tables.save(courses.Path(output), text)
+        kept = folders.save(courses.Path(output), text, "name another file with --output")
         click.echo(output if kept is None else f"{output} (the one before: {kept.name})", err=True)
     else:
         click.echo(text, nl=False)
