@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 import psutil
 
-from tinytorch.lab import hardware
-
 SHORTEST = 1e-3  # seconds; the clocks' own steps of 50 to 300 ns vanish in it
 RESAMPLES = 2000
 PRESSURE = Path("/proc/pressure/cpu")
@@ -370,6 +368,8 @@ def machine_quality():
         Cores of this process, cores that others keep busy, the share of time in which some task
         waits for a core, thread limits in force, and what could not be read.
     """
+    from tinytorch.lab import hardware  # brings Numba, which no other measurement needs
+
     cores, total = hardware.cores(), os.cpu_count() or 1
     parts = [f"{cores} of {total} cores", f"others keep {_others(0.1):.1f} busy"]
     try:

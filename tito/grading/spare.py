@@ -30,6 +30,7 @@ class Spare:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env=os.environ | process.ONE_THREAD,
             start_new_session=os.name == "posix",  # an interrupt is for the one who holds it
         )
         start = {"folder": job.scratch, "imports": imports(job)}

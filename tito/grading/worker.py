@@ -62,7 +62,7 @@ class Session:
         self.chain.update(source.encode())
         source = plain_python(source)
         path, shift = self._home(name, source)
-        tree = ast.increment_lineno(ast.parse(source, str(path)), shift)
+        tree = ast.parse("\n" * shift + source, str(path))
         if definitions:
             tree.body = [node for node in tree.body if defines(node)]
         # CPython compiles a call on an imported module in a way of its own, so a cell is compiled with the

@@ -3032,9 +3032,14 @@ def sparse_strip(values, columns, starts, panel, sums):
         store(sums, row + 3 * n, c3)
 
 
+def strip_columns(dtype) -> int:
+    """Return how many numbers of a dtype fill the four vectors of a strip's row."""
+    return 4 * simd.width() // np.dtype(dtype).itemsize
+
+
 def sparse_loop(values, columns, starts, B, C) -> np.ndarray:
     """Add the product of compressed rows and B to C, both in memory order and of one working dtype, and return C."""
-    k, (m, n), width = B.shape[0], C.shape, 4 * simd.width() // C.itemsize
+    k, (m, n), width = B.shape[0], C.shape, strip_columns(C.dtype)
     room = aligned((k + m) * width, C.dtype).reshape(-1, width)
     room[:] = 0  # what lies beside the last strip
     panel, sums = room[:k], room[k:]
@@ -3110,7 +3115,7 @@ checks.equal(C, expected, "what C held, and two rows of B times 2 and 3")
 # %% nbgrader={"grade": true, "grade_id": "sparse_matmul_loads", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """A row of B is loaded for each value kept, and for no other."""
 ### BEGIN HIDDEN TESTS
-width = 4 * simd.width() // 4
+width = strip_columns(np.float32)
 panel, sums = numbers(50, width), np.zeros((3, width), np.float32)
 parts = np.ones(5, np.float32), np.array([0, 40, 2, 0, 49]), np.array([0, 2, 2, 5])
 loads, stores = checks.inside(accesses, sparse_strip, *parts, panel, sums)
