@@ -1906,6 +1906,26 @@ for n in (1, 16, 64, 100, 128):
 
 # %% [markdown]
 r"""
+And for large $n$? $B$ is packed once, $2kn$ numbers read and written. With blocks of $w$ columns and $d$ steps of $k$, $A$ is read $\lceil n/w \rceil$
+times, and each tile of $C$ is read and written $\lceil k/d \rceil$ times; once the matrices outgrow the caches, all that comes from memory. The cell
+prints what packing takes of the whole, and what those bytes would take at this machine's bandwidth if none of it hid behind the products.
+"""
+
+# %%
+for n in (768, 1536):
+    B, room = numbers(n, n), workspace(n * n, np.dtype(np.float32))
+    pack = cost(pack_panels, B.reshape(-1), 0, n, n, n, tile_columns(B.dtype), room)
+    pack /= cost(cache_friendly_matmul, B, B)
+    found = benchmark_operation(cache_friendly_matmul, B, B, baseline=np.matmul, repeats=5)
+    print(f"n = {n}: {found.ratio:.2f} of NumPy; packing takes {100 * pack:.1f} %")
+n = 4096
+rows, depth, width, size = block_sizes(n, n, n, np.dtype(np.float32))
+moved = 4 * n * n * (2 + -(-n // width) + 2 * -(-n // depth))
+share = moved / hardware.bandwidth() / (2 * n**3 / (1e9 * hardware.peak_gflops()))
+print(f"n = {n}: {moved / 1e6:,.0f} MB, {100 * share:.0f} % of the products' time at the peak")
+
+# %% [markdown]
+r"""
 ## 10. Threads
 
 Compiled code runs without Python's lock, so threads can each take a slice of the same arrays, and nothing is copied. To start a thread takes
