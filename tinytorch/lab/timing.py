@@ -360,7 +360,7 @@ def verdict(low, high):
 
 
 def machine_quality():
-    """Say in one line what may disturb a measurement made now. Takes a tenth of a second.
+    """Say in one line what may disturb a measurement made now. Takes a tenth of a second, once a second.
 
     Returns
     -------
@@ -371,7 +371,7 @@ def machine_quality():
     from tinytorch.lab import hardware  # brings Numba, which no other measurement needs
 
     cores, total = hardware.cores(), os.cpu_count() or 1
-    parts = [f"{cores} of {total} cores", f"others keep {_others(0.1):.1f} busy"]
+    parts = [f"{cores} of {total} cores", f"others keep {_others_lately():.1f} busy"]
     try:
         some = PRESSURE.read_text().split()
         parts.append(f"CPU pressure {float(some[1].partition('=')[2]):.0f} %")
@@ -397,6 +397,17 @@ def _step(clock):
     while (now := clock()) == start:
         pass
     return now - start
+
+
+def _others_lately():
+    """What `_others` finds now, or has found less than a second ago."""
+    global _found
+    if not _found or time.monotonic() - _found[1] > 1:
+        _found = _others(0.1), time.monotonic()
+    return _found[0]
+
+
+_found = None
 
 
 def _others(interval):

@@ -12,6 +12,7 @@ import hashlib
 import linecache
 import operator
 import os
+import re
 import sys
 import traceback
 import types
@@ -35,6 +36,7 @@ OPERATORS["asarray"] = np.asarray
 OPERATORS["isinstance"] = lambda value, name: name in {c.__name__ for c in type(value).__mro__}
 
 FUNCTIONS = (ast.FunctionDef, ast.ClassDef)
+MAGIC = re.compile(r"^\s*[%!]", re.MULTILINE)
 
 session: "Session"
 
@@ -172,6 +174,8 @@ def held(number: int):
 
 def plain_python(source: str) -> str:
     """The source without the magics that only a notebook understands."""
+    if not MAGIC.search(source):
+        return source
     try:
         ast.parse(source)
         return source
