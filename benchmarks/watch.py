@@ -37,6 +37,7 @@ def main(topic="tensor", *wanted):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watch:
             try:
                 _until(watch, f"(?!0 of){DONE}")
+                time.sleep(REST)
                 print(timing.machine_quality())
                 print(f"{'seconds to the verdict':28}{'median':>8}{'longest':>9}{'first save':>12}")
                 for name in wanted or names:

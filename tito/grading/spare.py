@@ -84,8 +84,8 @@ def worker() -> None:
     _import(json.loads(sys.argv.pop()))
     if (
         "numba" in sys.modules
-    ):  # its first function costs a third of a second, compiled before or not
-        sys.modules["numba"].njit(_nothing)(0)
+    ):  # its first function costs a third of a second, compiled before or not, its first array imports more
+        sys.modules["numba"].njit(_nothing)(worker.np.zeros(1))
     worker.main()
 
 
