@@ -1,7 +1,6 @@
 """How long after a save `tito watch` gives its verdict: python -m benchmarks.watch [MODULE] [EXERCISE]...
 
-Works in a copy of the course. Each save adds a comment to a solution, or takes it out again; from the second on,
-what Numba compiled for that text is found on disk, so that nothing compiles. The first save is shown by itself.
+Works in a copy of the course, and writes a page of Markdown to standard output: docs/measured/watch.md is one.
 """
 
 import math
@@ -14,16 +13,23 @@ import tempfile
 import time
 from pathlib import Path
 
-from tinytorch.lab import timing
+from tinytorch.lab import hardware, timing
 from tito import course, progress
 
 ROOT = Path(__file__).resolve().parent.parent
 SAVES, REST = 8, 3.0  # for each exercise; seconds between two saves, as a person needs
 DONE = r"\d+ of \d+ exercises pass"
+HEAD = """
+Each save adds a comment to a solution, or takes it out again. From the second save on, what Numba compiled for the
+text is found on disk, and nothing compiles: median and longest are of these {later} saves. The first save compiles what the
+comment stands in.
+
+| exercise | median s | longest s | first save s | functions compiled |
+| --- | --- | --- | --- | --- |"""
 
 
 def main(topic="tensor", *wanted):
-    """Print, for each exercise, the time from a save to its verdict."""
+    """Print the time from a save to the verdict of its exercise, for each exercise."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("modules", "tinytorch", "settings.ini", "pyproject.toml", "nbdev.yaml"):
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
@@ -38,19 +44,26 @@ def main(topic="tensor", *wanted):
             try:
                 _until(watch, f"(?!0 of){DONE}")
                 time.sleep(REST)
-                print(timing.machine_quality())
-                print(f"{'seconds to the verdict':28}{'median':>8}{'longest':>9}{'first save':>12}")
+                print(f"# From a save to its verdict: {topic}\n")
+                for line in (
+                    *hardware.describe().splitlines(),
+                    f"before: {timing.machine_quality()}",
+                ):
+                    print(f"- {line}")
+                print(HEAD.format(later=SAVES - 1), flush=True)
                 for name in wanted or names:
-                    print(_measure(watch, module, name), flush=True)
+                    print(_row(watch, module, name), flush=True)
+                time.sleep(REST)
+                print(f"\nAfter it: {timing.machine_quality()}.")
             finally:
                 watch.terminate()
 
 
-def _measure(watch, module, name):
+def _row(watch, module, name):
     (first, compiled), *later = [_save(watch, module, name) for _ in range(SAVES)]
     times = [taken for taken, new in later if not new] or [math.nan]
-    row = f"{name:28}{statistics.median(times):8.2f}{max(times):9.2f}{first:12.2f}"
-    return f"{row}  compiles {compiled} functions" if compiled else row
+    found = f"{statistics.median(times):.2f} | {max(times):.2f} | {first:.2f}"
+    return f"| {name} | {found} | {compiled or '-'} |"
 
 
 def _save(watch, module, name):
