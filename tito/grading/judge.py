@@ -5,20 +5,20 @@ No byte of student code runs here. A test passes when its last statement has run
 
 import ast
 import contextlib
+import functools
 import json
 import linecache
 import os
-import queue
 import re
 import socket
 import sys
-import threading
 import time
 import traceback
 
 from tinytorch.lab import checks
 from tinytorch.lab.checks import Mismatch
 from tito.grading import process, standins, verdict, wire
+from tito.grading.pipes import Pipes
 from tito.source import is_stub
 
 STARTS = 10  # workers that one student may use up
@@ -48,13 +48,11 @@ class Worker:
     def __init__(self, job, judge):
         self.seconds, self.output = job["seconds"], job["output"]
         self.process = judge.launch(job["scratch"])
-        self.cpu = self.process.cpu
         self.decode = standins.decoder(judge)
-        self.requests: queue.SimpleQueue = queue.SimpleQueue()
-        self.replies: queue.Queue = queue.Queue(maxsize=2)
         self.log, self.logged, self.asked = bytearray(), 0, 0
-        for target in (self._write_requests, self._read_replies, self._read_log):
-            threading.Thread(target=target, daemon=True).start()
+        self.started, self.budget = 0.0, None
+        step = min(max(self.seconds / 20, 0.2), 1)
+        self.pipes = Pipes(self.process, self._heard, self._idle, step)
         start = {"cells": job["scratch"], "hidden": job["hidden_modules"]}
         self._send(start | {"package": job["package"]})
 
@@ -62,7 +60,7 @@ class Worker:
         """Send a request, wait for the reply, and return it or raise what it reports."""
         self.asked += 1
         self._send(request)
-        reply = self._wait()
+        reply = self._receive()
         if reply.get("number") != self.asked:
             raise self._gone(verdict.KILLED, "answered what it was not asked")
         if reply.get("ok") is True:
@@ -72,77 +70,65 @@ class Worker:
     def end(self):
         """End the worker and everything it started."""
         self.process.end()
-        self.requests.put(None)
+        self.pipes.end()
+
+    def printed(self) -> int:
+        """How many bytes the student's code has printed."""
+        self.pipes.hear()
+        return self.logged
 
     def said_since(self, count) -> str:
         """The last lines that the student's code printed after `count` bytes of output."""
         time.sleep(0.02)  # what was printed last may still be on its way
-        new = min(self.logged - count, len(self.log))
+        new = min(self.printed() - count, len(self.log))
         text = bytes(self.log[-new:]).decode(errors="replace").strip() if new else ""
         return f"\nprinted: {' / '.join(text.splitlines()[-3:])[-300:]}" if text else ""
 
     def _send(self, request):
+        self.started, self.budget = time.monotonic(), None
         encoder = wire.Encoder(standins.encode, keep_strides=True)
-        self.requests.put(wire.pack(encoder.message(request)))
+        self.pipes.send(wire.pack(encoder.message(request)))
 
-    def _wait(self):
-        started, budget = time.monotonic(), None
-        step = min(max(self.seconds / 20, 0.2), 1)
-        while True:
-            try:
-                message = self.replies.get(timeout=step)
-                break
-            except queue.Empty:
-                used, waited = self.cpu(), time.monotonic() - started
-                budget = used if budget is None else budget
-                if self.logged > self.output:
-                    message = None
-                    break
-                if used - budget > self.seconds or waited > WALL * self.seconds:
-                    message = f"took more than {self.seconds:g} s of CPU time"
-                    if used - budget <= self.seconds:
-                        message = f"did not answer within {WALL * self.seconds:g} s"
-                    raise self._gone(verdict.TIMEOUT, message) from None
-        if self.logged > self.output:
-            raise self._gone(verdict.KILLED, f"printed more than {self.output >> 20} MB")
-        if isinstance(message, Exception):
-            raise self._gone(verdict.KILLED, f"sent an answer that cannot be read: {message}")
-        if message is None:
-            raise self._gone(verdict.KILLED, self.process.ending())
-        tree, buffers = message
+    def _receive(self):
         try:
-            reply = wire.Decoder(buffers, self.decode).value(tree)
-            if not isinstance(reply, dict):
-                raise wire.WireError("no reply")
-            return reply
-        except wire.WireError as error:
+            message = self.pipes.receive()
+            if message is not None:
+                tree, buffers = message
+                reply = wire.Decoder(buffers, self.decode).value(tree)
+                if not isinstance(reply, dict):
+                    raise wire.WireError("no reply")
+        except Exception as error:
+            self._quiet()
             raise self._gone(
                 verdict.KILLED, f"sent an answer that cannot be read: {error}"
             ) from None
+        self._quiet()
+        if message is None:
+            raise self._gone(verdict.KILLED, self.process.ending())
+        return reply
+
+    def _idle(self):
+        """Called while the worker does not answer: it may have used up its time."""
+        self._quiet()
+        used, waited = self.process.cpu(), time.monotonic() - self.started
+        self.budget = used if self.budget is None else self.budget
+        if used - self.budget > self.seconds:
+            raise self._gone(verdict.TIMEOUT, f"took more than {self.seconds:g} s of CPU time")
+        if waited > WALL * self.seconds:
+            raise self._gone(verdict.TIMEOUT, f"did not answer within {WALL * self.seconds:g} s")
+
+    def _quiet(self):
+        if self.logged > self.output:
+            raise self._gone(verdict.KILLED, f"printed more than {self.output >> 20} MB")
 
     def _gone(self, status, message):
         self.end()
         return WorkerGone(status, message)
 
-    def _write_requests(self):
-        """A worker that does not read must not hold up the judge, so a thread writes."""
-        with contextlib.suppress(OSError):  # _wait tells why the worker is gone
-            while message := self.requests.get():
-                wire.write(self.process.stdin, message)
-
-    def _read_replies(self):
-        try:
-            while (message := wire.read(self.process.stdout)) is not None:
-                self.replies.put(message)
-            self.replies.put(None)
-        except Exception as error:
-            self.replies.put(error)
-
-    def _read_log(self):
-        while part := self.process.stderr.read1(65536):
-            self.logged += len(part)
-            self.log += part
-            del self.log[:-LOG_KEPT]
+    def _heard(self, part):
+        self.logged += len(part)
+        self.log += part
+        del self.log[:-LOG_KEPT]
 
 
 class Judge:
@@ -184,7 +170,7 @@ class Judge:
         if cell["role"] == "locked":
             self._execute(cell)
         elif cell["role"] != "plain":
-            for node in _statements(cell):
+            for node in _statements(cell["id"], cell["source"]):
                 if isinstance(node, (ast.Import, ast.ImportFrom)):
                     self._execute(cell, [node])
                 names = _bound(node)
@@ -223,7 +209,8 @@ class Judge:
         started = time.perf_counter()
         if not cell["empty"]:
             self._start()
-        worker, printed = self.worker, self.worker.logged if self.worker else 0
+        worker = self.worker
+        printed = worker.printed() if worker else 0
         status, message = self._try(cell)
         if message and worker:
             message += worker.said_since(printed)
@@ -330,20 +317,40 @@ class Judge:
 
     def _execute(self, cell, nodes=None):
         """Run an instructor's cell, or some of its statements, in this process."""
-        tree = ast.Module(nodes, []) if nodes is not None else ast.parse(cell["source"])
+        name = f"<{cell['id']}>"
+        if nodes is None:
+            code = _code(cell["source"], name)
+        else:
+            code = compile(ast.Module(nodes, []), name, "exec")
         with contextlib.redirect_stdout(sys.stderr):
             try:
-                exec(compile(tree, f"<{cell['id']}>", "exec"), self.names)
+                exec(code, self.names)
             except ImportError:
                 if nodes is None:
                     raise
 
 
-def _statements(cell):
+def know(cells: list[dict]) -> None:
+    """Read the instructor's cells ahead of a job that holds them, in a process that judges are copied from."""
+    for cell in cells:
+        with contextlib.suppress(SyntaxError, ValueError):  # the judge will say so
+            if cell["role"] in ("test", "locked"):
+                _code(cell["source"], f"<{cell['id']}>")
+            else:
+                _statements(cell["id"], cell["source"])
+
+
+@functools.cache
+def _code(source, name):
+    return compile(source, name, "exec")
+
+
+@functools.cache
+def _statements(name, source):
     try:
-        return ast.parse(cell["source"]).body
+        return ast.parse(source).body
     except SyntaxError:
-        fallback = cell["id"] if cell["id"].isidentifier() else "_"
+        fallback = name if name.isidentifier() else "_"
         return ast.parse(f"def {fallback}(): pass").body
 
 
@@ -363,7 +370,7 @@ def _bound(node):
 def _run(source, name, names):
     linecache.cache[name] = (len(source), None, source.splitlines(True), name)
     with contextlib.redirect_stdout(sys.stderr):
-        exec(compile(source, name, "exec"), names)
+        exec(_code(source, name), names)
 
 
 def _rebuild(report):

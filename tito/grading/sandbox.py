@@ -67,10 +67,10 @@ class Sandbox:
             template = role == "template"
             words = self._walls(template) + self._places(stage)
             if self._has("syscalls") and not template:
-                fds = (*fds, opened.enter_context(_readable(seccomp.program())))
+                fds = (*fds, opened.enter_context(readable(seccomp.program())))
                 words += ["--seccomp", str(fds[-1])]
             # The sandbox's first process shows its command line and environment to all that are inside.
-            fds = (*fds, opened.enter_context(_readable("\0".join([*words, ""]).encode())))
+            fds = (*fds, opened.enter_context(readable("\0".join([*words, ""]).encode())))
             return subprocess.Popen(
                 [self.bwrap, "--args", str(fds[-1]), "--", *command],
                 pass_fds=fds,
@@ -197,7 +197,7 @@ def _version(bwrap):
 
 
 @contextlib.contextmanager
-def _readable(data: bytes):
+def readable(data: bytes):
     """A descriptor from which a child can read some bytes."""
     number = os.memfd_create("tito")
     try:

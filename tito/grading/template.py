@@ -24,10 +24,9 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def serve(line: int) -> None:
-    """Import what the first message names, then make a copy of this process for each one that follows."""
+    """Prepare for what standard input names, then make a copy of this process for each request on `line`."""
     requests = socket.socket(fileno=line)
-    first = json.loads(requests.recv(2**20))
-    prepare(first["role"], first["imports"])
+    prepare(**json.load(sys.stdin))
     problem = unsafe()
     requests.send(problem.encode() or b"ready")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits here for what has ended
@@ -44,14 +43,16 @@ def serve(line: int) -> None:
             os.close(number)
 
 
-def prepare(role: str, imports: list[str]) -> None:
-    """Import the part that copies will play, and what the instructor's cells import."""
+def prepare(role: str, imports: list[str], cells: list[dict]) -> None:
+    """Import the part that copies will play, and what the instructor's cells import; a judge reads them."""
     if role == "worker":
         import tito.grading.worker
 
         tito.grading.worker.instruments()
     elif role == "judge":
         import tito.grading.judge
+
+        tito.grading.judge.know(cells)
     for statement in imports:
         try:
             exec(statement, {})

@@ -39,7 +39,7 @@ def pack(message) -> list:
     total = sum(len(b) for b in buffers)
     if len(head) > TREE_LIMIT or len(head) + total > LIMIT:
         raise WireError(f"{len(head) + total} bytes are more than travel at once")
-    return [HEAD.pack(len(head), total), head, *buffers]
+    return [HEAD.pack(len(head), total) + head, *buffers]
 
 
 def write(stream, parts) -> None:
@@ -51,22 +51,23 @@ def write(stream, parts) -> None:
 
 def read(stream):
     """Receive one message: a tree and its buffers; None at the end of the stream."""
-    head = _exactly(stream, HEAD.size)
-    if head is None:
+    head = stream.read(HEAD.size)
+    if len(head) < HEAD.size:
         return None
     size, total = HEAD.unpack(head)
     if size > TREE_LIMIT or size + total > LIMIT:
         raise WireError(f"a message of {size + total} bytes")
-    text, raw = _exactly(stream, size), _exactly(stream, total)
-    if text is None or raw is None:
+    text, raw = stream.read(size), _exactly(stream, total)
+    if len(text) < size or raw is None:
         return None
     try:
-        body = json.loads(text)
+        body = json.loads(text.decode("ascii"))
         sizes = body["sizes"]
         if sum(sizes) != total or any(type(s) is not int or s < 0 for s in sizes):
             raise WireError("buffer sizes do not add up")
-        ends = np.cumsum([0, *sizes]).tolist()
-        view = memoryview(raw)
+        if not sizes:
+            return body["tree"], []
+        view, ends = memoryview(raw), itertools.accumulate(sizes, initial=0)
         return body["tree"], [view[a:b] for a, b in itertools.pairwise(ends)]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise WireError(f"a message that is not ours: {type(error).__name__}") from None
@@ -107,13 +108,17 @@ class Encoder:
             return value if abs(value) < 2**63 else {"!": "int", "value": hex(value)}
         if kind is float:
             return value
+        if kind is np.ndarray:
+            return self.array(value)
+        if kind is dict:
+            if "!" not in value and all(type(key) is str for key in value):
+                return {key: self.tree(item, depth + 1) for key, item in value.items()}
+            items = [[self.tree(k, depth + 1), self.tree(v, depth + 1)] for k, v in value.items()]
+            return {"!": "dict", "items": items}
         if kind is list:
             return [self.tree(item, depth + 1) for item in value]
         if kind in (tuple, set, frozenset):
             return {"!": kind.__name__, "items": [self.tree(item, depth + 1) for item in value]}
-        if kind is dict:
-            items = [[self.tree(k, depth + 1), self.tree(v, depth + 1)] for k, v in value.items()]
-            return {"!": "dict", "items": items}
         if kind is bytes:
             return {"!": "bytes", "buffer": self.buffer(value)}
         if kind is complex:
@@ -123,8 +128,6 @@ class Encoder:
             return {"!": kind.__name__, "parts": [self.tree(p, depth + 1) for p in parts]}
         if value is Ellipsis or value is NotImplemented:
             return {"!": "constant", "name": str(value)}
-        if kind is np.ndarray:
-            return self.array(value)
         if isinstance(value, np.generic) and type(value).__module__ == "numpy":
             if value.dtype.kind in KINDS:
                 return {"!": "scalar", "array": self.array(np.asarray(value))}
@@ -191,7 +194,11 @@ class Decoder:
             return node
         if type(node) is list:
             return [self._value(item, depth + 1) for item in node]
+        if "!" not in node:
+            return {key: self._value(item, depth + 1) for key, item in node.items()}
         tag = node["!"]
+        if tag == "array":
+            return self.array(node)
         if tag in ("tuple", "set", "frozenset"):
             items = [self._value(item, depth + 1) for item in node["items"]]
             return {"tuple": tuple, "set": set, "frozenset": frozenset}[tag](items)
@@ -211,8 +218,6 @@ class Decoder:
             )
         if tag == "constant":
             return {"Ellipsis": Ellipsis, "NotImplemented": NotImplemented}[node["name"]]
-        if tag == "array":
-            return self.array(node)
         if tag == "scalar":
             return self.array(node["array"])[()]
         if tag == "dtype":

@@ -103,11 +103,10 @@ class Session:
 
     def place(self, filename: str, line: int) -> tuple[str, int] | None:
         """The cell, and the line in it, that a line of code came from."""
-        path = Path(filename)
-        if self.cells in path.parents:
-            return path.stem, line
+        if filename.startswith(f"{self.cells}{os.sep}"):
+            return Path(filename).stem, line
         for name, first, last, shift in self.homes:
-            if path == self.home and first <= line <= last:
+            if filename == str(self.home) and first <= line <= last:
                 return name, line - shift
         return None
 
@@ -213,7 +212,8 @@ def instruments() -> str:
 
 def describe(error: BaseException) -> dict:
     """An exception as plain data: built-in classes it belongs to, text, and where in the student's cells."""
-    places = [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__)]
+    frames = traceback.walk_tb(error.__traceback__)
+    places = [(frame.f_code.co_filename, line) for frame, line in frames]
     if isinstance(error, SyntaxError):
         places.append((error.filename or "", error.lineno or 1))
     report = {}
