@@ -108,7 +108,9 @@ def equal(actual, expected, what="", *, signed_zero=False):
     Mismatch
     """
     actual, expected = _comparable(actual, expected, what)
-    wrong = ~((actual == expected) | _both_nan(actual, expected))
+    wrong = actual != expected
+    if wrong.any():
+        wrong &= ~_both_nan(actual, expected)
     if signed_zero:
         wrong |= (actual == 0) & (np.signbit(actual) != np.signbit(expected))
     _report(wrong, actual, expected, what)
@@ -131,8 +133,11 @@ def close(actual, expected, rtol=1e-5, atol=1e-6, what=""):
     actual, expected = _comparable(actual, expected, what)
     with np.errstate(invalid="ignore", over="ignore"):
         wide = np.result_type(actual.dtype, np.float64)
-        distance = np.abs(actual.astype(wide) - expected.astype(wide))
-        near = distance <= atol + rtol * np.abs(expected.astype(wide))
+        right = expected.astype(wide)
+        distance = np.abs(actual - right)
+        near = distance <= atol + rtol * np.abs(right)
+    if near.all() and np.isfinite(right).all():
+        return
     near = np.where(np.isfinite(expected), near, actual == expected)
     _report(~(near | _both_nan(actual, expected)), actual, expected, what)
 
@@ -208,7 +213,7 @@ def _both_nan(a, b):
 
 def _comparable(actual, expected, what):
     prefix = f"{what}: " if what else ""
-    actual, expected = np.array(actual, subok=False), np.array(expected, subok=False)
+    actual, expected = (np.array(each, copy=None, subok=False) for each in (actual, expected))
     if actual.shape != expected.shape:
         raise Mismatch(
             f"{prefix}expected shape {expected.shape}, got {actual.shape}",

@@ -20,6 +20,7 @@ from tito.grading.process import CLOSED, GRACE, describe
 from tito.grading.sandbox import Sandbox
 
 LOOK = 0.1  # seconds between two looks at what is used
+SELDOM = 5  # of so many looks one is at the judge too: it is one process and runs no student's code
 STARTS = 30  # workers that a judge may ask for; it asks for a third of them
 TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
@@ -62,13 +63,14 @@ class Keeper(threading.Thread):
         self.judges.close()
         self.started.set()
         try:
-            looked = 0.0
+            looked, looks = 0.0, 0
             while self.judge and self._serve():
                 if time.monotonic() - looked >= LOOK:
-                    looked = time.monotonic()
-                    for process in (self.judge, self.worker):
-                        if process:
-                            process.look()
+                    looked, looks = time.monotonic(), looks + 1
+                    if self.worker:
+                        self.worker.look()
+                    if looks % SELDOM == 0:
+                        self.judge.look()
         finally:
             for process in (self.worker, self.judge):
                 if process:

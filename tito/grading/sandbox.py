@@ -7,8 +7,9 @@ process, file or compiled code behind. Processes, open files, the address space 
 process, wall time and output are bounded. The judge, which decodes what a worker sends, stands behind the
 same walls and sees neither the gradebook nor other students.
 
-Not guaranteed: an exact bound on the memory of many processes together (it is summed every 0.1 s; between
-two looks each process can take what its address space allows); anything against an error in the kernel, or
+Not guaranteed: an exact bound on the memory of many processes together (it is summed every 0.1 s, that of
+the judge, which is one process, every 0.5 s; between two looks each process can take what its address space
+allows); anything against an error in the kernel, or
 against what one process can learn of another by timing a processor that both use; that inputs of hidden
 tests stay hidden, inside, from the code that works on them. Linux only.
 
