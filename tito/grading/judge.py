@@ -138,6 +138,7 @@ class Judge:
         self.job, self.report, self.launch = job, report, launch
         self.worker: Worker | None = None
         self.starts = 0
+        self.holds = False  # whether the worker keeps objects for the test
         self.loaded: list[dict] = []
         self.deadly: dict[str, str] = {}  # cells that ended or hung a worker while loading
         self.broken: dict[str, dict] = {}  # cells that raised while loading
@@ -246,9 +247,10 @@ class Judge:
             judged = isinstance(error, AssertionError) and not hasattr(error, "remote")
             return verdict.FAILED if judged else verdict.ERROR, self._explain(error, cell)
         finally:
-            if self.worker:
+            if self.worker and self.holds:
                 with contextlib.suppress(Exception, WorkerGone):
                     self.ask({"op": "forget"})
+            self.holds = False
 
     def _unstarted(self, error):
         """The exercise whose untouched cell is behind an error, if that is what it comes from."""
