@@ -8,6 +8,7 @@ import contextlib
 import functools
 import json
 import linecache
+import marshal
 import os
 import re
 import socket
@@ -87,7 +88,7 @@ class Worker:
     def _send(self, request):
         self.started, self.budget = time.monotonic(), None
         encoder = wire.Encoder(standins.encode, keep_strides=True)
-        self.pipes.send(wire.pack(encoder.message(request)))
+        self.pipes.send(wire.pack(encoder.message(request), marshal.dumps))
 
     def _receive(self):
         try:

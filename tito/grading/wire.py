@@ -32,10 +32,14 @@ class WireError(Exception):
     """A value cannot travel, or a message is not one of ours."""
 
 
-def pack(message) -> list:
-    """The bytes of a message, in parts; raises `WireError` if it is too large to travel."""
+def pack(message, dump=None) -> list:
+    """The bytes of a message, in parts; raises `WireError` if it is too large to travel.
+
+    What the judge sends may be written by `marshal.dumps`, which takes less time than JSON and is as safe as
+    who sends it; a worker's messages are JSON.
+    """
     tree, buffers = message
-    head = json.dumps({"tree": tree, "sizes": [len(b) for b in buffers]}).encode("ascii")
+    head = (dump or _json)({"tree": tree, "sizes": [len(b) for b in buffers]})
     total = sum(len(b) for b in buffers)
     if len(head) > TREE_LIMIT or len(head) + total > LIMIT:
         raise WireError(f"{len(head) + total} bytes are more than travel at once")
@@ -49,7 +53,11 @@ def write(stream, parts) -> None:
     stream.flush()
 
 
-def read(stream):
+def _json(value):
+    return json.dumps(value).encode("ascii")
+
+
+def read(stream, load=json.loads):
     """Receive one message: a tree and its buffers; None at the end of the stream."""
     head = stream.read(HEAD.size)
     if len(head) < HEAD.size:
@@ -61,7 +69,7 @@ def read(stream):
     if len(text) < size or raw is None:
         return None
     try:
-        body = json.loads(text.decode("ascii"))
+        body = load(text)
         sizes = body["sizes"]
         if sum(sizes) != total or any(type(s) is not int or s < 0 for s in sizes):
             raise WireError("buffer sizes do not add up")

@@ -270,12 +270,12 @@ def main() -> None:
     """Answer requests until the judge closes the pipe."""
     global session
     incoming, outgoing = _take_over_stdio()
-    hello, buffers = wire.read(incoming)
+    hello, buffers = wire.read(incoming, marshal.loads)
     start = wire.Decoder(buffers, None).value(hello)
     session = Session(Path(start["cells"]), start["hidden"], start["package"])
     sys.modules.setdefault("tito.grading.worker", sys.modules[__name__])
     number = 0
-    while (message := wire.read(incoming)) is not None:
+    while (message := wire.read(incoming, marshal.loads)) is not None:
         number += 1  # the judge counts as well, and takes no other answer
         tree, buffers = message
         try:
