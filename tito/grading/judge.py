@@ -23,6 +23,7 @@ from tito.grading.pipes import Pipes
 from tito.source import is_stub
 
 STARTS = 10  # workers that one student may use up
+TOGETHER = 2**20  # characters of cells that are loaded at once
 WALL = 8  # wall seconds allowed for each second of CPU time: other work may hold the machine
 LOG_KEPT = 256 * 1024  # bytes of output
 # What a student's exception may come back as. Those that steer Python itself would end a test's loop
@@ -59,8 +60,8 @@ class Worker:
 
     def ask(self, request):
         """Send a request, wait for the reply, and return it or raise what it reports."""
+        self._send(request)  # if it is too large, nothing is sent
         self.asked += 1
-        self._send(request)
         reply = self._receive()
         if reply.get("number") != self.asked:
             raise self._gone(verdict.KILLED, "answered what it was not asked")
@@ -141,6 +142,8 @@ class Judge:
         self.starts = 0
         self.holds = False  # whether the worker keeps objects for the test
         self.loaded: list[dict] = []
+        self.sent = 0  # of them the worker has been given
+        self.together = True  # many at once, until a worker ends in the middle
         self.deadly: dict[str, str] = {}  # cells that ended or hung a worker while loading
         self.broken: dict[str, dict] = {}  # cells that raised while loading
         self.binder: dict[str, str] = {}  # the cell that binds a name
@@ -167,8 +170,6 @@ class Judge:
     def take_in(self, cell):
         """Make a cell known on both sides."""
         self.loaded.append(cell)
-        if self.worker:
-            self._load(cell)
         if cell["role"] == "locked":
             self._execute(cell)
         elif cell["role"] != "plain":
@@ -190,8 +191,7 @@ class Judge:
 
     def ask(self, request):
         """Ask the worker, starting one if there is none; stand-ins and proxies call this."""
-        if self.worker is None:
-            self._start()
+        self._start()
         if self.worker is None:
             raise WorkerGone(
                 verdict.KILLED, f"not run: {STARTS} worker processes have ended already"
@@ -289,34 +289,58 @@ class Judge:
         return text
 
     def _start(self):
-        """Start a worker and load what stands above; a cell that ends it is left out of the next."""
-        while self.worker is None and self.starts < STARTS:
-            self.starts += 1
-            self.worker = Worker(self.job, self)
-            for cell in self.loaded:
-                if self.worker is not None:
-                    self._load(cell)
-
-    def _load(self, cell):
-        if cell["id"] in self.deadly:
+        """Have a worker that has loaded what stands above; a cell that ends it is left out of the next."""
+        if self.worker and self.sent == len(self.loaded):
             return
-        source = self.student.get(cell["id"], cell["source"])
-        request = {
-            "op": "load",
-            "id": cell["id"],
-            "source": source,
-            "definitions": cell["role"] == "plain",
-        }
+        while self.worker or self.starts < STARTS:
+            if self.worker is None:
+                self.starts += 1
+                self.worker, self.sent = Worker(self.job, self), 0
+            cells = [c for c in self.loaded[self.sent :] if c["id"] not in self.deadly]
+            self.sent = len(self.loaded)
+            size = sum(len(self._source(cell)) for cell in cells)
+            if self.together and len(cells) > 1 and size < TOGETHER:
+                try:
+                    self._load(cells)
+                except WorkerGone:  # to know which cell it was, another loads them one by one
+                    self.worker, self.together = None, False
+                    self.starts -= 1
+                    continue
+            else:
+                self._load_each(cells)
+            if self.worker:
+                break
+
+    def _source(self, cell):
+        return self.student.get(cell["id"], cell["source"])
+
+    def _load_each(self, cells):
+        for cell in cells:
+            try:
+                self._load([cell])
+            except WorkerGone as gone:
+                self.worker = None
+                self.deadly[cell["id"]] = str(gone)
+                self.broken[cell["id"]] = {"class": "the worker", "text": str(gone)}
+                break
+
+    def _load(self, cells):
+        parts = [
+            {
+                "id": cell["id"],
+                "source": self._source(cell),
+                "definitions": cell["role"] == "plain",
+            }
+            for cell in cells
+        ]
+        names = [cell["id"] for cell in cells]
         try:
-            self.worker.ask(request)
-        except WorkerGone as gone:
-            self.worker = None
-            self.deadly[cell["id"]] = str(gone)
-            self.broken[cell["id"]] = {"class": "the worker", "text": str(gone)}
-        except Exception as error:
-            self.broken[cell["id"]] = getattr(
-                error, "remote", {"class": type(error).__name__, "text": str(error)}
-            )
+            found = self.worker.ask({"op": "load", "cells": parts})["errors"]
+            reports = {name: _rebuild(found[name]).remote for name in names if name in found}
+        except Exception as error:  # too long a cell, or not what a worker of ours reports
+            report = {"class": type(error).__name__, "text": str(error)}
+            reports = dict.fromkeys(names, report)
+        self.broken |= reports
 
     def _execute(self, cell, nodes=None):
         """Run an instructor's cell, or some of its statements, in this process."""

@@ -116,8 +116,13 @@ class Session:
         """Do what a request asks for and return the parts of the reply."""
         what = request["op"]
         if what == "load":
-            self.load(request["id"], request["source"], request["definitions"])
-            return {}
+            errors = {}
+            for cell in request["cells"]:
+                try:
+                    self.load(cell["id"], cell["source"], cell["definitions"])
+                except (Exception, SystemExit, KeyboardInterrupt) as error:
+                    errors[cell["id"]] = describe(error)
+            return {"errors": errors}
         if what == "get":
             return {"value": getattr(request["target"], request["name"])}
         if what == "set":
