@@ -97,7 +97,7 @@ class Worker:
             if message is not None:
                 tree, buffers = message
                 reply = wire.Decoder(buffers, self.decode).value(tree)
-                if not isinstance(reply, dict):
+                if type(reply) is not dict:  # a proxy says of itself what the worker says
                     raise wire.WireError("no reply")
         except Exception as error:
             self._quiet()
@@ -336,6 +336,8 @@ class Judge:
         names = [cell["id"] for cell in cells]
         try:
             found = self.worker.ask({"op": "load", "cells": parts})["errors"]
+            if type(found) is not dict:
+                raise wire.WireError("no reports")
             reports = {name: _rebuild(found[name]).remote for name in names if name in found}
         except Exception as error:  # too long a cell, or not what a worker of ours reports
             report = {"class": type(error).__name__, "text": str(error)}
