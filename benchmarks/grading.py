@@ -2,6 +2,12 @@
 
 Every command runs in a control group of its own, so that CPU time counts all that it starts, and on one core
 unless it says otherwise.
+
+What grading takes above a student's own code is the CPU time of the whole group less that of the own code. Own
+code is what the worker does between having read a request and writing its answer, and what processes that it
+starts use: cells that are loaded, the module's given ones among them, and functions that are called, a test's
+helper around them too where a test runs one in the worker. All else counts as grading: the tests' own work in
+the judge, messages at both ends, processes, walls, the notebook that is read and written.
 """
 
 import argparse
@@ -92,17 +98,21 @@ def timed(session, request):
 
 
 def spent():
-    ended = os.times()
+    worker, ended = time.process_time(), os.times()
     running = [child.cpu_times() for child in psutil.Process().children(recursive=True)]
     children = ended.children_user + ended.children_system
     own = took + children + sum(each.user + each.system for each in running)
     memory = psutil.Process().memory_full_info()
-    return own, memory.uss, memory.rss
+    return own, worker - took, memory.uss, memory.rss
 
 
 worker.Session.answer = timed
 """
-SPENT = "import json\nraise AssertionError(json.dumps(spent()))"
+SPENT = """
+import json
+import time
+raise AssertionError(json.dumps([time.process_time(), *spent()]))
+"""
 ABOVE = 0.3  # seconds of CPU that grading a student's kernels may take beside the student's code
 
 
@@ -177,7 +187,8 @@ def page(found):
         "## One student, in seconds of CPU",
         "",
         "The student's own code is what its cells and functions take to run and to compile, their processes "
-        "included, measured in the worker. The floor is the same code with its tests, run bare in a fork.",
+        "included, measured in the worker; helpers that a test runs among them count too. The floor is the "
+        "same code with its tests, run bare in a fork.",
         "",
         "| module | graded | own code | above it | from, to | floor | MB a worker, its own | in all |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -189,6 +200,18 @@ def page(found):
             f"| {each['least']:.2f}, {each['most']:.2f} | {each['bare']:.2f} "
             f"| {each['private'] / 2**20:.0f} | {each['resident'] / 2**20:.0f} |"
         )
+    lines += [
+        "",
+        "What stands above the own code: the judge, where the tests compute what they expect; messages in "
+        "the worker; the process that reads and writes notebooks and watches; the rest is starting and "
+        "ending processes and walls.",
+        "",
+        "| module | judge | worker | grading process | processes and walls |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, each in parts:
+        shares = " | ".join(f"{each[k]:.2f}" for k in ("judge", "worker", "grader", "walls"))
+        lines.append(f"| {name} | {shares} |")
     if "kernels" in found:
         word = "reached" if found["kernels"]["above"] <= ABOVE else "not reached"
         lines += ["", f"At most {ABOVE} s above the own code of kernels is the aim: {word}."]
@@ -278,15 +301,18 @@ def alternate(root, topic, pairs, output):
         task.grade(work, data, around)
         for _ in range(int(pairs)):
             bare = floor(module, [student])
-            before = used_here()
+            before, own_before = used_here(), time.process_time()
             record = task.grade(work, data, around)
-            graded = used_here() - before
+            graded, grader = used_here() - before, time.process_time() - own_before
             *tests, last = record["tests"]
             if any(test["points"] < test["max_points"] for test in tests):
                 sys.exit(f"error: the solution lost points: {tests}")
-            own, private, resident = json.loads(last["message"].partition("\n")[0])
+            said = json.loads(last["message"].partition("\n")[0])
+            judge, own, worker, private, resident = said
+            parts = {"judge": judge, "worker": worker, "grader": grader}
+            parts["walls"] = graded - own - sum(parts.values())
             sizes = {"private": private, "resident": resident}
-            found.append({"graded": graded, "own": own, "bare": bare} | sizes)
+            found.append({"graded": graded, "own": own, "bare": bare} | parts | sizes)
     Path(output).write_text(json.dumps(found), encoding="utf-8")
 
 

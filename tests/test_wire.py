@@ -52,6 +52,11 @@ def same(a, b):
     return type(a) is type(b) and a == b
 
 
+def test_a_dictionary_may_hold_the_mark_of_a_tag_or_nothing():
+    for value in ({}, {"!": "array"}, {"": {"!": "tuple", "items": []}}, {1: {}, "!": None}):
+        assert same(travel(value), value)
+
+
 @given(PLAIN)
 def test_plain_values_arrive_unchanged(value):
     assert same(travel(value), value)
@@ -157,7 +162,7 @@ HOSTILE = [
     {"!": "set", "items": [[1]]},
     {"!": "nothing"},
     {"!": []},
-    {},
+    {"name": {"!": "nothing"}},
     {"!": "tuple", "items": 3},
 ]
 

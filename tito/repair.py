@@ -55,10 +55,11 @@ class _Repair:
         self.by_id: dict[str, list[int]] = {}
         self.by_text: dict[str, list[int]] = {}
         self.by_name: dict[str, list[int]] = {}
-        for number, cell in enumerate(sheet.cells):
+        self.plain = [_plain(cell.source) for cell in sheet.cells]
+        for number, (cell, text) in enumerate(zip(sheet.cells, self.plain, strict=True)):
             self.by_id.setdefault(cell.id, []).append(number)
-            self.by_text.setdefault(_plain(cell.source), []).append(number)
-            if cell.kind == "code" and _plain(cell.source) not in self.known:
+            self.by_text.setdefault(text, []).append(number)
+            if cell.kind == "code" and text not in self.known:
                 for name in DEFINED.findall(cell.source):
                     self.by_name.setdefault(name, []).append(number)
         self.by_id.pop("", None)
@@ -91,7 +92,7 @@ class _Repair:
     def _answer(self, cell):
         name, stubs = _id(cell), self.texts[_id(cell)]
         own = self.by_id.get(name, [])
-        edited = [n for n in own if _plain(self.sheet.cells[n].source) not in stubs]
+        edited = [n for n in own if self.plain[n] not in stubs]
         place = (edited or own or [None])[-1]
         if len(own) > 1:
             self._say("stood more than once; the last one that was worked on counts", name)
@@ -141,10 +142,10 @@ class _Repair:
 
     def _holds(self, place, functions, stubs):
         """Whether a cell is what its mark says: worked on, and with the functions that belong there."""
-        source = self.sheet.cells[place].source
         if not functions:
             return True
-        return _plain(source) not in stubs and set(functions) & set(DEFINED.findall(source))
+        defined = DEFINED.findall(self.sheet.cells[place].source)
+        return self.plain[place] not in stubs and set(functions) & set(defined)
 
     def _elsewhere(self, functions, name):
         """The last cell that defines what an exercise asks for, under another mark or none."""
@@ -156,7 +157,7 @@ class _Repair:
         name = _id(cell)
         own = self.by_id.get(name, [])
         kind = "test" if role == "test" else "locked"
-        same = [n for n in own if _plain(self.sheet.cells[n].source) in self.texts[name]]
+        same = [n for n in own if self.plain[n] in self.texts[name]]
         if len(own) > 1:
             self._say(f"{kind} cells stood more than once; the others are left out", name)
         self.copies |= set(own)
@@ -196,7 +197,7 @@ class _Repair:
         rank = -1
         for number, cell in enumerate(self.sheet.cells):
             rank = order.get(number, rank)
-            if number in used or _plain(cell.source) in self.known or not cell.source.strip():
+            if number in used or self.plain[number] in self.known or not cell.source.strip():
                 continue
             if number in self.copies:
                 after.setdefault(rank, []).append(nbformat.v4.new_raw_cell(cell.source))

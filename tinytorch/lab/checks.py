@@ -8,6 +8,8 @@ import inspect
 
 import numpy as np
 
+PART = 2**14  # numbers of a large array that are compared at once
+
 
 class Mismatch(AssertionError):
     """Two results differ: where first, what was expected, what came, and what to look at."""
@@ -108,10 +110,15 @@ def equal(actual, expected, what="", *, signed_zero=False):
     Mismatch
     """
     actual, expected = _comparable(actual, expected, what)
-    wrong = ~((actual == expected) | _both_nan(actual, expected))
-    if signed_zero:
-        wrong |= (actual == 0) & (np.signbit(actual) != np.signbit(expected))
-    _report(wrong, actual, expected, what)
+
+    def same(a, b):
+        found = a == b
+        if signed_zero:
+            found &= (a != 0) | (np.signbit(a) == np.signbit(b))
+        return found if found.all() else found | _both_nan(a, b)
+
+    if not _everywhere(same, actual, expected):
+        _report(~same(actual, expected), actual, expected, what)
 
 
 def close(actual, expected, rtol=1e-5, atol=1e-6, what=""):
@@ -129,12 +136,18 @@ def close(actual, expected, rtol=1e-5, atol=1e-6, what=""):
     Mismatch
     """
     actual, expected = _comparable(actual, expected, what)
+    wide = np.result_type(actual.dtype, np.float64)
+
+    def near(a, b):
+        right = b.astype(wide)
+        found = np.abs(a - right) <= atol + rtol * np.abs(right)
+        if found.all() and np.isfinite(b).all():
+            return found
+        return np.where(np.isfinite(b), found, a == b) | _both_nan(a, b)
+
     with np.errstate(invalid="ignore", over="ignore"):
-        wide = np.result_type(actual.dtype, np.float64)
-        distance = np.abs(actual.astype(wide) - expected.astype(wide))
-        near = distance <= atol + rtol * np.abs(expected.astype(wide))
-    near = np.where(np.isfinite(expected), near, actual == expected)
-    _report(~(near | _both_nan(actual, expected)), actual, expected, what)
+        if not _everywhere(near, actual, expected):
+            _report(~near(actual, expected), actual, expected, what)
 
 
 def refuses(error, function, *args, match=(), **kwargs):
@@ -201,6 +214,15 @@ def _same(a, b):
     return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
 
 
+def _everywhere(test, actual, expected):
+    """Whether a test holds for all values; of large arrays a part at a time, which stays in the cache."""
+    if actual.size <= PART or not (actual.flags.c_contiguous and expected.flags.c_contiguous):
+        return test(actual, expected).all()
+    actual, expected = actual.reshape(-1), expected.reshape(-1)
+    parts = (slice(first, first + PART) for first in range(0, actual.size, PART))
+    return all(test(actual[part], expected[part]).all() for part in parts)
+
+
 def _both_nan(a, b):
     with np.errstate(invalid="ignore"):
         return (a != a) & (b != b)
@@ -208,7 +230,7 @@ def _both_nan(a, b):
 
 def _comparable(actual, expected, what):
     prefix = f"{what}: " if what else ""
-    actual, expected = np.array(actual, subok=False), np.array(expected, subok=False)
+    actual, expected = (np.array(each, copy=None, subok=False) for each in (actual, expected))
     if actual.shape != expected.shape:
         raise Mismatch(
             f"{prefix}expected shape {expected.shape}, got {actual.shape}",

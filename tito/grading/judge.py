@@ -6,23 +6,25 @@ No byte of student code runs here. A test passes when its last statement has run
 import ast
 import contextlib
 import copy
+import functools
 import json
 import linecache
+import marshal
 import os
-import queue
 import re
 import socket
 import sys
-import threading
 import time
 import traceback
 
 from tinytorch.lab import checks
 from tinytorch.lab.checks import Mismatch
 from tito.grading import process, standins, verdict, wire
+from tito.grading.pipes import Pipes
 from tito.source import is_stub
 
 STARTS = 10  # workers that one student may use up
+TOGETHER = 2**20  # characters of cells that are loaded at once
 WALL = 8  # wall seconds allowed for each second of CPU time: other work may hold the machine
 LOG_KEPT = 256 * 1024  # bytes of output
 # What a student's exception may come back as. Those that steer Python itself would end a test's loop
@@ -49,21 +51,19 @@ class Worker:
     def __init__(self, job, judge):
         self.seconds, self.output = job["seconds"], job["output"]
         self.process = judge.launch(job["scratch"])
-        self.cpu = self.process.cpu
         self.decode = standins.decoder(judge)
-        self.requests: queue.SimpleQueue = queue.SimpleQueue()
-        self.replies: queue.Queue = queue.Queue(maxsize=2)
         self.log, self.logged, self.asked = bytearray(), 0, 0
-        for target in (self._write_requests, self._read_replies, self._read_log):
-            threading.Thread(target=target, daemon=True).start()
+        self.started, self.budget = 0.0, None
+        step = min(max(self.seconds / 20, 0.2), 1)
+        self.pipes = Pipes(self.process, self._heard, self._idle, step)
         start = {"cells": job["scratch"], "hidden": job["hidden_modules"]}
         self._send(start | {"package": job["package"]})
 
     def ask(self, request):
         """Send a request, wait for the reply, and return it or raise what it reports."""
+        self._send(request)  # if it is too large, nothing is sent
         self.asked += 1
-        self._send(request)
-        reply = self._wait()
+        reply = self._receive()
         if reply.get("number") != self.asked:
             raise self._gone(verdict.KILLED, "answered what it was not asked")
         if reply.get("ok") is True:
@@ -73,77 +73,65 @@ class Worker:
     def end(self):
         """End the worker and everything it started."""
         self.process.end()
-        self.requests.put(None)
+        self.pipes.end()
+
+    def printed(self) -> int:
+        """How many bytes the student's code has printed."""
+        self.pipes.hear()
+        return self.logged
 
     def said_since(self, count) -> str:
         """The last lines that the student's code printed after `count` bytes of output."""
         time.sleep(0.02)  # what was printed last may still be on its way
-        new = min(self.logged - count, len(self.log))
+        new = min(self.printed() - count, len(self.log))
         text = bytes(self.log[-new:]).decode(errors="replace").strip() if new else ""
         return f"\nprinted: {' / '.join(text.splitlines()[-3:])[-300:]}" if text else ""
 
     def _send(self, request):
+        self.started, self.budget = time.monotonic(), None
         encoder = wire.Encoder(standins.encode, keep_strides=True)
-        self.requests.put(wire.pack(encoder.message(request)))
+        self.pipes.send(wire.pack(encoder.message(request), marshal.dumps))
 
-    def _wait(self):
-        started, budget = time.monotonic(), None
-        step = min(max(self.seconds / 20, 0.2), 1)
-        while True:
-            try:
-                message = self.replies.get(timeout=step)
-                break
-            except queue.Empty:
-                used, waited = self.cpu(), time.monotonic() - started
-                budget = used if budget is None else budget
-                if self.logged > self.output:
-                    message = None
-                    break
-                if used - budget > self.seconds or waited > WALL * self.seconds:
-                    message = f"took more than {self.seconds:g} s of CPU time"
-                    if used - budget <= self.seconds:
-                        message = f"did not answer within {WALL * self.seconds:g} s"
-                    raise self._gone(verdict.TIMEOUT, message) from None
-        if self.logged > self.output:
-            raise self._gone(verdict.KILLED, f"printed more than {self.output >> 20} MB")
-        if isinstance(message, Exception):
-            raise self._gone(verdict.KILLED, f"sent an answer that cannot be read: {message}")
-        if message is None:
-            raise self._gone(verdict.KILLED, self.process.ending())
-        tree, buffers = message
+    def _receive(self):
         try:
-            reply = wire.Decoder(buffers, self.decode).value(tree)
-            if not isinstance(reply, dict):
-                raise wire.WireError("no reply")
-            return reply
-        except wire.WireError as error:
+            message = self.pipes.receive()
+            if message is not None:
+                tree, buffers = message
+                reply = wire.Decoder(buffers, self.decode).value(tree)
+                if type(reply) is not dict:  # a proxy says of itself what the worker says
+                    raise wire.WireError("no reply")
+        except Exception as error:
+            self._quiet()
             raise self._gone(
                 verdict.KILLED, f"sent an answer that cannot be read: {error}"
             ) from None
+        self._quiet()
+        if message is None:
+            raise self._gone(verdict.KILLED, self.process.ending())
+        return reply
+
+    def _idle(self):
+        """Called while the worker does not answer: it may have used up its time."""
+        self._quiet()
+        used, waited = self.process.cpu(), time.monotonic() - self.started
+        self.budget = used if self.budget is None else self.budget
+        if used - self.budget > self.seconds:
+            raise self._gone(verdict.TIMEOUT, f"took more than {self.seconds:g} s of CPU time")
+        if waited > WALL * self.seconds:
+            raise self._gone(verdict.TIMEOUT, f"did not answer within {WALL * self.seconds:g} s")
+
+    def _quiet(self):
+        if self.logged > self.output:
+            raise self._gone(verdict.KILLED, f"printed more than {self.output >> 20} MB")
 
     def _gone(self, status, message):
         self.end()
         return WorkerGone(status, message)
 
-    def _write_requests(self):
-        """A worker that does not read must not hold up the judge, so a thread writes."""
-        with contextlib.suppress(OSError):  # _wait tells why the worker is gone
-            while message := self.requests.get():
-                wire.write(self.process.stdin, message)
-
-    def _read_replies(self):
-        try:
-            while (message := wire.read(self.process.stdout)) is not None:
-                self.replies.put(message)
-            self.replies.put(None)
-        except Exception as error:
-            self.replies.put(error)
-
-    def _read_log(self):
-        while part := self.process.stderr.read1(65536):
-            self.logged += len(part)
-            self.log += part
-            del self.log[:-LOG_KEPT]
+    def _heard(self, part):
+        self.logged += len(part)
+        self.log += part
+        del self.log[:-LOG_KEPT]
 
 
 class Judge:
@@ -153,7 +141,10 @@ class Judge:
         self.job, self.report, self.launch = job, report, launch
         self.worker: Worker | None = None
         self.starts = 0
+        self.holds = False  # whether the worker keeps objects for the test
         self.loaded: list[dict] = []
+        self.sent = 0  # of them the worker has been given
+        self.together = True  # many at once, until a worker ends in the middle
         self.deadly: dict[str, str] = {}  # cells that ended or hung a worker while loading
         self.broken: dict[str, dict] = {}  # cells that raised while loading
         self.binder: dict[str, str] = {}  # the cell that binds a name
@@ -180,12 +171,10 @@ class Judge:
     def take_in(self, cell):
         """Make a cell known on both sides."""
         self.loaded.append(cell)
-        if self.worker:
-            self._load(cell)
         if cell["role"] == "locked":
             self._execute(cell)
         elif cell["role"] != "plain":
-            for node in _statements(cell):
+            for node in _statements(cell["id"], cell["source"]):
                 if isinstance(node, (ast.Import, ast.ImportFrom)):
                     self.names.promise(node)
                 names = _bound(node)
@@ -203,8 +192,7 @@ class Judge:
 
     def ask(self, request):
         """Ask the worker, starting one if there is none; stand-ins and proxies call this."""
-        if self.worker is None:
-            self._start()
+        self._start()
         if self.worker is None:
             raise WorkerGone(
                 verdict.KILLED, f"not run: {STARTS} worker processes have ended already"
@@ -224,7 +212,8 @@ class Judge:
         started = time.perf_counter()
         if not cell["empty"]:
             self._start()
-        worker, printed = self.worker, self.worker.logged if self.worker else 0
+        worker = self.worker
+        printed = worker.printed() if worker else 0
         status, message = self._try(cell)
         if message and worker:
             message += worker.said_since(printed)
@@ -260,9 +249,10 @@ class Judge:
             judged = isinstance(error, AssertionError) and not hasattr(error, "remote")
             return verdict.FAILED if judged else verdict.ERROR, self._explain(error, cell)
         finally:
-            if self.worker:
+            if self.worker and self.holds:
                 with contextlib.suppress(Exception, WorkerGone):
                     self.ask({"op": "forget"})
+            self.holds = False
 
     def _unstarted(self, error):
         """The exercise whose untouched cell is behind an error, if that is what it comes from."""
@@ -300,40 +290,70 @@ class Judge:
         return text
 
     def _start(self):
-        """Start a worker and load what stands above; a cell that ends it is left out of the next."""
-        while self.worker is None and self.starts < STARTS:
-            self.starts += 1
-            self.worker = Worker(self.job, self)
-            for cell in self.loaded:
-                if self.worker is not None:
-                    self._load(cell)
-
-    def _load(self, cell):
-        if cell["id"] in self.deadly:
+        """Have a worker that has loaded what stands above; a cell that ends it is left out of the next."""
+        if self.worker and self.sent == len(self.loaded):
             return
-        source = self.student.get(cell["id"], cell["source"])
-        request = {
-            "op": "load",
-            "id": cell["id"],
-            "source": source,
-            "definitions": cell["role"] == "plain",
-        }
+        while self.worker or self.starts < STARTS:
+            if self.worker is None:
+                self.starts += 1
+                self.worker, self.sent = Worker(self.job, self), 0
+            cells = [c for c in self.loaded[self.sent :] if c["id"] not in self.deadly]
+            self.sent = len(self.loaded)
+            size = sum(len(self._source(cell)) for cell in cells)
+            if self.together and len(cells) > 1 and size < TOGETHER:
+                try:
+                    self._load(cells)
+                except WorkerGone:  # to know which cell it was, another loads them one by one
+                    self.worker, self.together = None, False
+                    self.starts -= 1
+                    continue
+            else:
+                self._load_each(cells)
+            if self.worker:
+                break
+
+    def _source(self, cell):
+        return self.student.get(cell["id"], cell["source"])
+
+    def _load_each(self, cells):
+        for cell in cells:
+            try:
+                self._load([cell])
+            except WorkerGone as gone:
+                self.worker = None
+                self.deadly[cell["id"]] = str(gone)
+                self.broken[cell["id"]] = {"class": "the worker", "text": str(gone)}
+                break
+
+    def _load(self, cells):
+        parts = [
+            {
+                "id": cell["id"],
+                "source": self._source(cell),
+                "definitions": cell["role"] == "plain",
+            }
+            for cell in cells
+        ]
+        names = [cell["id"] for cell in cells]
         try:
-            self.worker.ask(request)
-        except WorkerGone as gone:
-            self.worker = None
-            self.deadly[cell["id"]] = str(gone)
-            self.broken[cell["id"]] = {"class": "the worker", "text": str(gone)}
-        except Exception as error:
-            self.broken[cell["id"]] = getattr(
-                error, "remote", {"class": type(error).__name__, "text": str(error)}
-            )
+            found = self.worker.ask({"op": "load", "cells": parts})["errors"]
+            if type(found) is not dict:
+                raise wire.WireError("no reports")
+            reports = {name: _rebuild(found[name]).remote for name in names if name in found}
+        except Exception as error:  # too long a cell, or not what a worker of ours reports
+            report = {"class": type(error).__name__, "text": str(error)}
+            reports = dict.fromkeys(names, report)
+        self.broken |= reports
 
     def _execute(self, cell, nodes=None):
         """Run an instructor's cell, or some of its statements, in this process."""
-        tree = ast.Module(nodes, []) if nodes is not None else ast.parse(cell["source"])
+        name = f"<{cell['id']}>"
+        if nodes is None:
+            code = _code(cell["source"], name)
+        else:
+            code = compile(ast.Module(nodes, []), name, "exec")
         with contextlib.redirect_stdout(sys.stderr):
-            exec(compile(tree, f"<{cell['id']}>", "exec"), self.names)
+            exec(code, self.names)
 
 
 class Names(dict):
@@ -376,11 +396,27 @@ def _imported(statements):
     return names
 
 
-def _statements(cell):
+def know(cells: list[dict]) -> None:
+    """Read the instructor's cells ahead of a job that holds them, in a process that judges are copied from."""
+    for cell in cells:
+        with contextlib.suppress(SyntaxError, ValueError):  # the judge will say so
+            if cell["role"] in ("test", "locked"):
+                _code(cell["source"], f"<{cell['id']}>")
+            else:
+                _statements(cell["id"], cell["source"])
+
+
+@functools.cache
+def _code(source, name):
+    return compile(source, name, "exec")
+
+
+@functools.cache
+def _statements(name, source):
     try:
-        return ast.parse(cell["source"]).body
+        return ast.parse(source).body
     except SyntaxError:
-        fallback = cell["id"] if cell["id"].isidentifier() else "_"
+        fallback = name if name.isidentifier() else "_"
         return ast.parse(f"def {fallback}(): pass").body
 
 
@@ -400,7 +436,7 @@ def _bound(node):
 def _run(source, name, names):
     linecache.cache[name] = (len(source), None, source.splitlines(True), name)
     with contextlib.redirect_stdout(sys.stderr):
-        exec(compile(source, name, "exec"), names)
+        exec(_code(source, name), names)
 
 
 def _rebuild(report):

@@ -7,8 +7,9 @@ process, file or compiled code behind. Processes, open files, the address space 
 process, wall time and output are bounded. The judge, which decodes what a worker sends, stands behind the
 same walls and sees neither the gradebook nor other students.
 
-Not guaranteed: an exact bound on the memory of many processes together (it is summed every 0.1 s; between
-two looks each process can take what its address space allows); anything against an error in the kernel, or
+Not guaranteed: an exact bound on the memory of many processes together (it is summed every 0.1 s, that of
+the judge, which is one process, every 0.5 s; between two looks each process can take what its address space
+allows); anything against an error in the kernel, or
 against what one process can learn of another by timing a processor that both use; that inputs of hidden
 tests stay hidden, inside, from the code that works on them. Linux only.
 
@@ -67,10 +68,10 @@ class Sandbox:
             template = role == "template"
             words = self._walls(template) + self._places(stage)
             if self._has("syscalls") and not template:
-                fds = (*fds, opened.enter_context(_readable(seccomp.program())))
+                fds = (*fds, opened.enter_context(readable(seccomp.program())))
                 words += ["--seccomp", str(fds[-1])]
             # The sandbox's first process shows its command line and environment to all that are inside.
-            fds = (*fds, opened.enter_context(_readable("\0".join([*words, ""]).encode())))
+            fds = (*fds, opened.enter_context(readable("\0".join([*words, ""]).encode())))
             return subprocess.Popen(
                 [self.bwrap, "--args", str(fds[-1]), "--", *command],
                 pass_fds=fds,
@@ -197,7 +198,7 @@ def _version(bwrap):
 
 
 @contextlib.contextmanager
-def _readable(data: bytes):
+def readable(data: bytes):
     """A descriptor from which a child can read some bytes."""
     number = os.memfd_create("tito")
     try:

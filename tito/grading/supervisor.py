@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from tito.course import BUG, TitoError
 from tito.grading import process
@@ -91,7 +91,7 @@ def _verdicts(job, judge, tests):
     deadline.daemon = True
     deadline.start()
     try:
-        judge.stdin.write(json.dumps(asdict(job)).encode())
+        judge.stdin.write(json.dumps(vars(job)).encode())
         judge.stdin.close()
         while line := judge.stdout.readline(LINE):
             yield _verdict(line, tests)

@@ -20,14 +20,14 @@ from tito.grading.inside import FAILED, settle
 NEW_MOUNTS, NEW_NAMES, NEW_IPC, NEW_USERS = 0x00020000, 0x04000000, 0x08000000, 0x10000000
 NEW_PROCESSES, NEW_NETWORK = 0x20000000, 0x40000000
 NO_SETUID, NO_DEVICES, NO_PROGRAMS, BIND, RECURSIVE, PRIVATE = 2, 4, 8, 0x1000, 0x4000, 0x40000
+TRIM, LARGE = -1, -3  # of mallopt(3)
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def serve(line: int) -> None:
-    """Import what the first message names, then make a copy of this process for each one that follows."""
+    """Prepare for what standard input names, then make a copy of this process for each request on `line`."""
     requests = socket.socket(fileno=line)
-    first = json.loads(requests.recv(2**20))
-    prepare(first["role"], first["imports"])
+    prepare(**json.load(sys.stdin))
     problem = unsafe()
     requests.send(problem.encode() or b"ready")
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits here for what has ended
@@ -44,19 +44,36 @@ def serve(line: int) -> None:
             os.close(number)
 
 
-def prepare(role: str, imports: list[str]) -> None:
-    """Import the part that copies will play, and what the instructor's cells import."""
+def prepare(role: str, imports: list[str], cells: list[dict]) -> None:
+    """Import the part that copies will play, and what the instructor's cells import; a judge reads them."""
     if role == "worker":
         import tito.grading.worker
 
         tito.grading.worker.instruments()
     elif role == "judge":
         import tito.grading.judge
+
+        tito.grading.judge.know(cells)
+        for option, size in ((TRIM, 2**28), (LARGE, 2**25)):
+            LIBC.mallopt(option, size)
     for statement in imports:
         try:
             exec(statement, {})
         except ImportError:  # what is being built cannot be imported yet
             continue
+    first_calls()
+
+
+def first_calls() -> None:
+    """Do what the compiler and the instruments do once in a process, where they have been imported."""
+    if "tinytorch.lab.simd" in sys.modules:
+        sys.modules["tinytorch.lab.simd"].width()
+    if "tito.grading.worker" in sys.modules and "numba" in sys.modules:
+        sys.modules["numba"].njit(_nothing)(0)
+
+
+def _nothing(x):
+    return x
 
 
 def unsafe() -> str:

@@ -1,6 +1,6 @@
 """The verdict on one test, in the shape that reports and gradebooks read."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 PASSED, FAILED, ERROR, NOT_STARTED = "passed", "failed", "error", "not_started"
 TIMEOUT, KILLED, UNDECIDED, SKIPPED = "timeout", "killed", "undecided", "skipped"
@@ -35,5 +35,5 @@ def summary(
         "ok": all(verdict.status in HARMLESS for verdict in verdicts),
         "score": float(sum(verdict.points for verdict in verdicts)),
         "max_score": float(sum(verdict.max_points for verdict in verdicts)),
-        "tests": [asdict(verdict) for verdict in verdicts],
+        "tests": [dict(vars(verdict)) for verdict in verdicts],
     }

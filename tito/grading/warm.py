@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from tito.grading import proof, stage
 from tito.grading.job import Job
 from tito.grading.limits import Limits
-from tito.grading.sandbox import Sandbox, own_user
+from tito.grading.sandbox import Sandbox, own_user, readable
 
 PEER = struct.Struct("=iii")  # process, user and group of who sent a message
 READY = 60  # seconds in which a template must have imported everything
@@ -53,10 +53,12 @@ def templates(sandbox: Sandbox, job: Job) -> Iterator[Warm | Sandbox]:
         "judge": stage.for_judge(job.course),
         "worker": stage.for_worker(tuple(job.earlier), job.course),
     }
+    cells = {"judge": job.cells, "worker": []}  # workers must not know the tests
     with contextlib.ExitStack() as opened:
         lines = {
-            role: opened.enter_context(_template(sandbox, role, place, imports(job)))
+            role: opened.enter_context(_template(sandbox, place, first))
             for role, place in places.items()
+            for first in [{"role": role, "imports": imports(job), "cells": cells[role]}]
         }
         warm = Warm(sandbox, sandbox.limits, lines, places)
         yield warm if all(lines.values()) and not proof.prove(warm, places["worker"]) else sandbox
@@ -75,15 +77,15 @@ def imports(job: Job) -> list[str]:
 
 
 @contextlib.contextmanager
-def _template(sandbox, role, place, statements):
+def _template(sandbox, place, first):
     """A template's socket; None if it must not be copied."""
     mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with mine, theirs:
-        null = subprocess.DEVNULL
-        process = sandbox.start("template", place, (theirs.fileno(),), stdin=null, stdout=null)
+        with readable(json.dumps(first).encode()) as given:
+            pipes = {"stdin": given, "stdout": subprocess.DEVNULL}
+            process = sandbox.start("template", place, (theirs.fileno(),), **pipes)
         theirs.close()
         try:
-            mine.send(json.dumps({"role": role, "imports": statements}).encode())
             mine.settimeout(READY)
             said = b""
             with contextlib.suppress(OSError):
