@@ -388,12 +388,19 @@ assert p.cpu_time < 0.002 and p.cpu_efficiency < 0.5, f"a sleeping process compu
 
 # %% nbgrader={"grade": true, "grade_id": "profile_operation_warm_up", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """What only the first call pays for is not in the samples."""
+
+
 ### BEGIN HIDDEN TESTS
-calls = []
-p = profile_operation(
-    lambda: calls.append(0) if calls else time.sleep(0.1) or calls.append(0), repeats=3
+def longest_after_a_slow_first_call():
+    calls = []
+    return profile_operation(
+        lambda: calls.append(0) if calls else time.sleep(0.1) or calls.append(0), repeats=3
+    ).max_time
+
+
+assert any(longest_after_a_slow_first_call() < 0.05 for _ in range(3)), (
+    "the first call sleeps 0.1 s and must not be timed"
 )
-assert p.max_time < 0.05, f"the first call sleeps 0.1 s and must not be timed: {p}"
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "profile_operation_memory_and_rates", "locked": true, "points": 2, "schema_version": 3, "solution": false}
