@@ -7,7 +7,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export UV_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-all bench bench-grading docs fuzz lint clean
+.PHONY: help demo test test-all bench bench-grading bench-watch docs fuzz lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -39,6 +39,9 @@ bench: $(READY)  ## measure the kernels beside NumPy, torch and onnxruntime (ARG
 
 bench-grading: $(READY)  ## measure grading beside nbgrader (ARGS='--students 60 --class 1000')
 	$(BIN)/python -m benchmarks.grading $(ARGS)
+
+bench-watch: $(READY)  ## measure how soon tito watch answers a save (ARGS='kernels gpu_relu')
+	@$(BIN)/python -m benchmarks.watch $(or $(ARGS),kernels)
 
 docs: .venv/docs  ## build the documentation site, build/docs
 	$(BIN)/python -m sphinx -q -W --keep-going -j auto -d build/docs-trees docs build/docs

@@ -302,6 +302,20 @@ def test_constants_of_given_cells_are_the_instructors(tiny):
     assert statuses(tiny, answer, source=source) == [v.PASSED]
 
 
+def test_the_judge_imports_what_a_test_looks_at_and_nothing_else(tiny):
+    text = read_text(tiny.source)
+    wanted = "import numpy as np\nimport wave, this as zen\n"
+    tiny.source.write_text(text.replace("import numpy as np\n", wanted, 1), encoding="utf-8")
+    body = """
+        import sys
+        assert "wave" in globals() and "wave" not in sys.modules
+        assert callable(wave.open) and "this" not in sys.modules
+        assert (lambda f: double(f()))(lambda: np.float32(3)) == 6
+    """
+    found = judge(tiny, source=with_test(tiny, body))
+    assert found["double_own"].status == v.PASSED, found["double_own"].message
+
+
 def test_objects_of_the_students_classes_work_through_proxies(tiny):
     body = """
     one = double(2)

@@ -720,7 +720,7 @@ def test_the_simulator_works_where_nothing_can_be_kept_on_disk(monkeypatch):
             raise RuntimeError("cannot cache function: no locator available")
         return njit(*args, **options)
 
-    monkeypatch.setattr(memory.numba, "njit", no_locator)
+    monkeypatch.setattr(numba, "njit", no_locator)
     assert memory._compiled.__wrapped__().py_func is memory._simulate
 
 

@@ -189,6 +189,14 @@ def test_an_error_ends_the_calls_that_still_run():
     assert time.monotonic() - start < 10
 
 
+def test_a_worker_without_a_call_outlives_an_error_of_the_pool():
+    processes.stop_idle()
+    [before] = apply(lambda _: os.getpid(), [0])
+    with pytest.raises(KeyError):
+        apply(lambda _: {}["missing"], [0], workers=1)
+    assert apply(lambda _: os.getpid(), [0]) == [before]
+
+
 def test_what_the_operation_prints_is_printed_here(capsys):
     apply(lambda x: print("item", x), [1])
     assert capsys.readouterr().out == "item 1\n"

@@ -1,6 +1,7 @@
 """The statistics of timing, on made-up samples: no test here depends on how long something takes."""
 
 import gc
+import time
 import tracemalloc
 
 import numpy as np
@@ -254,6 +255,19 @@ def test_machine_quality_is_one_line_that_names_the_limits_in_force(monkeypatch)
     line = timing.machine_quality()
     assert "\n" not in line
     assert "cores" in line and "busy" in line and "OMP_NUM_THREADS=3" in line
+
+
+def test_machine_quality_looks_at_others_once_a_second(monkeypatch):
+    looks = []
+    monkeypatch.setattr(timing, "_others", lambda interval: looks.append(interval) or 0.25)
+    monkeypatch.setattr(timing, "_found", None)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    lines = {timing.machine_quality() for _ in range(3)}
+    assert len(looks) == 1 and all("others keep 0.2 busy" in line for line in lines)
+    now += 2
+    timing.machine_quality()
+    assert len(looks) == 2
 
 
 def test_machine_quality_says_what_it_could_not_read(monkeypatch, tmp_path):

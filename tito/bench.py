@@ -17,12 +17,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from tito.course import FAILED, PASSED, UNDECIDED, USAGE, Module, TitoError, one_line
+from tito.grading.process import ONE_THREAD
 
 SECONDS = 60  # that one step may take, compiling included
 BUDGET = 1.5  # seconds for the pairs of one comparison
-ONE_THREAD = dict.fromkeys(
-    ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
-)
 MEASURED, NOT_STARTED, WRONG, ERROR = "measured", "not_started", "wrong", "error"
 
 

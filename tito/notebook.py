@@ -1,5 +1,7 @@
 """A module's notebook: read from its percent source, cells with ids of their own and a role."""
 
+import copy
+import functools
 import hashlib
 import re
 from typing import TYPE_CHECKING
@@ -20,16 +22,7 @@ def read(module: Module) -> "nbformat.NotebookNode":
 def parse(text: str, path) -> "nbformat.NotebookNode":
     """Make a notebook of the text of a percent source or of an .ipynb file."""
     try:
-        if path.suffix == ".ipynb":
-            import nbformat
-
-            notebook = nbformat.reads(text, as_version=4)
-        else:
-            import jupytext
-            from jupytext.config import load_jupytext_config
-
-            config = load_jupytext_config(str(path))
-            notebook = jupytext.reads(text, fmt="py:percent", config=config)
+        notebook = copy.deepcopy(_parsed(text, path))
     except Exception as error:  # whatever a parser raises on a file that a person wrote
         raise TitoError(
             f"cannot read {path} as a notebook: {one_line(error)}", "restore it from git"
@@ -37,6 +30,18 @@ def parse(text: str, path) -> "nbformat.NotebookNode":
     notebook.nbformat, notebook.nbformat_minor = 4, max(5, notebook.get("nbformat_minor", 5))
     name_cells(notebook)
     return notebook
+
+
+@functools.lru_cache(maxsize=1)  # a command parses one source several times over
+def _parsed(text, path):
+    if path.suffix == ".ipynb":
+        import nbformat
+
+        return nbformat.reads(text, as_version=4)
+    import jupytext
+    from jupytext.config import load_jupytext_config
+
+    return jupytext.reads(text, fmt="py:percent", config=load_jupytext_config(str(path)))
 
 
 def name_cells(notebook) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tito import records
 from tito.course import Module, TitoError
-from tito.grading import job, supervisor
+from tito.grading import job, process, supervisor
 from tito.grading import verdict as v
 from tito.grading.sandbox import Sandbox
 from tito.source import refuse_conflict
@@ -81,9 +81,13 @@ def _run_pytest(module: Module) -> list[v.Verdict]:
             "-q",
             "-p",
             "no:cacheprovider",
+            "-p",
+            "no:xdist",
+            "-p",
+            "no:anyio",
             f"--junitxml={report}",
         ]
-        environment = os.environ | {"HYPOTHESIS_PROFILE": "quick"}
+        environment = os.environ | process.ONE_THREAD | {"HYPOTHESIS_PROFILE": "quick"}
         run = subprocess.run(
             [*command, "-m", "not slow and not thorough", str(module.tests)],
             cwd=module.course.root,

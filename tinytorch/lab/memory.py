@@ -1,4 +1,7 @@
-"""A cache simulator: run a kernel's own Python code on recording arrays and count hits and misses."""
+"""A cache simulator: run a kernel's own Python code on recording arrays and count hits and misses.
+
+Numba is imported where it is needed, for whoever reads a trace that another process made needs none.
+"""
 
 import html
 import sys
@@ -18,15 +21,9 @@ from types import (
     SimpleNamespace,
 )
 
-import numba
 import numpy as np
-from numba.core.dispatcher import Dispatcher
-from numba.core.extending import _Intrinsic
-from numba.extending import register_jitable
 from numpy import ndarray
 from numpy.lib.array_utils import byte_bounds
-
-from tinytorch.lab import lanes
 
 PAGE = 4096
 ADDRESS_BITS = 40  # an entry of the log is: number of the array, address, and 1 bit for a store
@@ -525,6 +522,9 @@ class _Translation:
                 self.done[id(make)] = partial(self._make, make, name in ("ones", "full"))
 
     def __call__(self, value):
+        from numba.core.dispatcher import Dispatcher
+        from numba.core.extending import _Intrinsic
+
         if id(value) in self.done:
             return self.done[id(value)]
         if isinstance(value, Dispatcher):
@@ -599,6 +599,8 @@ def _readable(module):
 
 def _machine_code(value):
     """A vector operation of `simd` in Python; other machine code cannot be followed."""
+    from tinytorch.lab import lanes
+
     if value._defn.__module__ == "tinytorch.lab.simd" and hasattr(lanes, value._name):
         return getattr(lanes, value._name)
 
@@ -616,6 +618,11 @@ WORTH_COMPILING = 50_000  # accesses: up to there Python is done sooner than Num
 @cache
 def _compiled():
     """Compile the simulator, and keep it on disk where that is possible."""
+    import numba
+    from numba.extending import register_jitable
+
+    for part in (_set, _touch, _write_back):
+        register_jitable(part)
     options = {"error_model": "numpy", "no_cfunc_wrapper": True}  # nobody calls it from C
     try:
         return numba.njit(cache=True, **options)(_simulate)
@@ -623,12 +630,10 @@ def _compiled():
         return numba.njit(**options)(_simulate)
 
 
-@register_jitable
 def _set(line, sets):
     return line & sets - 1 if sets & sets - 1 == 0 else line % sets
 
 
-@register_jitable
 def _touch(slots, first, ways, line, store):
     """Bring a line to the front of its set. Returns whether it was there, and the changed line that left or -1."""
     way = 0
@@ -643,7 +648,6 @@ def _touch(slots, first, ways, line, store):
     return found, (old >> 1 if old & 1 and not found else -1)
 
 
-@register_jitable
 def _write_back(slots, starts, sets, ways, line, level, written):
     """Carry a changed line from a level to the next one, and what has to leave there to the one after."""
     while line >= 0:

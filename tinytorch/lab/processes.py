@@ -64,6 +64,7 @@ class Pool:
         self._workers = []
         self._sent = 0
         self._closed = threading.Event()
+        self._lock = threading.Lock()  # held where a call begins, and where calls are ended
 
     def send(self, item):
         """Hand over the next item; items are numbered from 0.
@@ -98,9 +99,12 @@ class Pool:
             raise
 
     def _end_calls(self):
-        self._closed.set()
-        for worker in list(self._workers):
-            worker.kill()
+        """End the calls that run, and let no other begin; a worker without one stays for the next pool."""
+        with self._lock:
+            self._closed.set()
+            for worker in list(self._workers):
+                if not worker.free:
+                    worker.kill()
 
     def _wait(self):
         self._jobs.put(None)
@@ -125,7 +129,7 @@ class Pool:
                 continue
             try:
                 worker = worker or self._hire()
-                value = worker.call(item)
+                value = self._call(worker, item)
             except _Died as died:
                 message = f"the worker process died on item {number} of the batch: {died}"
                 future.set_exception(RuntimeError(message))
@@ -137,10 +141,21 @@ class Pool:
                 future.set_result(value)
         self._jobs.put(None)  # for the next thread
         if worker is not None:
-            self._dismiss(worker, keep=not self._closed.is_set())
+            self._dismiss(worker, keep=True)
+
+    def _call(self, worker, item):
+        with self._lock:
+            if self._closed.is_set():
+                raise _Died("the pool has ended")
+            worker.free = False
+        try:
+            return worker.call(item)
+        finally:
+            worker.free = True
 
     def _hire(self):
         worker = _idle_worker() or Worker()
+        worker.free = False
         self._workers.append(worker)
         if self._closed.is_set():
             worker.kill()
@@ -164,6 +179,7 @@ class Worker:
     """One process, the pipes to it, and the two blocks of memory that it shares with us."""
 
     def __init__(self):
+        self.free = True  # of calls
         self._inbox, self._outbox = Block(), Block()
         path = [entry for entry in sys.path if isinstance(entry, str)]
         start = (

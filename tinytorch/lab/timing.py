@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 import psutil
 
-from tinytorch.lab import hardware
-
 SHORTEST = 1e-3  # seconds; the clocks' own steps of 50 to 300 ns vanish in it
 RESAMPLES = 2000
 PRESSURE = Path("/proc/pressure/cpu")
@@ -362,7 +360,7 @@ def verdict(low, high):
 
 
 def machine_quality():
-    """Say in one line what may disturb a measurement made now. Takes a tenth of a second.
+    """Say in one line what may disturb a measurement made now. Takes a tenth of a second, once a second.
 
     Returns
     -------
@@ -370,8 +368,10 @@ def machine_quality():
         Cores of this process, cores that others keep busy, the share of time in which some task
         waits for a core, thread limits in force, and what could not be read.
     """
+    from tinytorch.lab import hardware  # brings Numba, which no other measurement needs
+
     cores, total = hardware.cores(), os.cpu_count() or 1
-    parts = [f"{cores} of {total} cores", f"others keep {_others(0.1):.1f} busy"]
+    parts = [f"{cores} of {total} cores", f"others keep {_others_lately():.1f} busy"]
     try:
         some = PRESSURE.read_text().split()
         parts.append(f"CPU pressure {float(some[1].partition('=')[2]):.0f} %")
@@ -397,6 +397,17 @@ def _step(clock):
     while (now := clock()) == start:
         pass
     return now - start
+
+
+def _others_lately():
+    """What `_others` finds now, or has found less than a second ago."""
+    global _found
+    if not _found or time.monotonic() - _found[1] > 1:
+        _found = _others(0.1), time.monotonic()
+    return _found[0]
+
+
+_found = None
 
 
 def _others(interval):

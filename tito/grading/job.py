@@ -1,6 +1,6 @@
 """What is to be judged: the instructor's cells, and a student's text for the solution cells."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from tito.course import Module
 from tito.lesson import Cell
@@ -27,15 +27,14 @@ def make(
     module: Module, cells: list[Cell], scratch, answers=None, only=None, in_place=False
 ) -> Job:
     """Make the job of judging `answers`; without them the module's own cells are judged."""
+    cells = [each for each in cells if each.role != "text"]
+    if only is not None:
+        cells = [each for each in cells if each.role != "test" or each.exercise in only]
     modules = module.course.modules
     later = [each.import_name for each in modules if each.number >= module.number]
     return Job(
         module=module.name,
-        cells=[
-            asdict(cell) | {"title": cell.title, "hidden": cell.hidden, "empty": cell.empty}
-            for cell in cells
-            if cell.role != "text"
-        ],
+        cells=[_plain(cell) for cell in cells],
         answers=answers or {},
         only=only,
         hidden_modules=later,
@@ -45,3 +44,9 @@ def make(
         course=str(module.course.root),
         earlier=[each.import_name for each in modules if each.number < module.number],
     )
+
+
+def _plain(cell: Cell) -> dict:
+    """A cell as the judge is sent it; only of a test it reads more."""
+    read = ("title", "hidden", "empty") if cell.role == "test" else ()
+    return vars(cell) | {name: getattr(cell, name) for name in read}

@@ -5,6 +5,7 @@ No byte of student code runs here. A test passes when its last statement has run
 
 import ast
 import contextlib
+import copy
 import functools
 import json
 import linecache
@@ -147,7 +148,7 @@ class Judge:
         self.deadly: dict[str, str] = {}  # cells that ended or hung a worker while loading
         self.broken: dict[str, dict] = {}  # cells that raised while loading
         self.binder: dict[str, str] = {}  # the cell that binds a name
-        self.names = {"__name__": "__main__", "__builtins__": __builtins__}
+        self.names = Names({"__name__": "__main__", "__builtins__": __builtins__}, {})
         checks.elsewhere = self.call
         self.student = {
             cell["id"]: job["answers"].get(cell["id"], cell["source"])
@@ -175,7 +176,7 @@ class Judge:
         elif cell["role"] != "plain":
             for node in _statements(cell["id"], cell["source"]):
                 if isinstance(node, (ast.Import, ast.ImportFrom)):
-                    self._execute(cell, [node])
+                    self.names.promise(node)
                 names = _bound(node)
                 for name in names:
                     self.binder[name] = cell["id"]
@@ -233,7 +234,7 @@ class Judge:
             return verdict.SKIPPED, "hidden: it runs when the work is graded"
         try:
             # What an earlier test bound is gone: every test starts from the same names.
-            _run(cell["source"], f"<{cell['id']}>", dict(self.names))
+            _run(cell["source"], f"<{cell['id']}>", self.names.copy())
             return verdict.PASSED, ""
         except WorkerGone as gone:
             return gone.status, f"{cell['exercise']} {gone}"
@@ -352,11 +353,47 @@ class Judge:
         else:
             code = compile(ast.Module(nodes, []), name, "exec")
         with contextlib.redirect_stdout(sys.stderr):
-            try:
-                exec(code, self.names)
-            except ImportError:
-                if nodes is None:
-                    raise
+            exec(code, self.names)
+
+
+class Names(dict):
+    """What a test sees; a module is imported when the first of its names is looked up.
+
+    A lesson imports far more than its tests do.
+    """
+
+    def __init__(self, known, imports):
+        super().__init__(known)
+        self.imports = imports  # lists of statements, by the name that they bind
+
+    def promise(self, node):
+        """Bind what an import statement binds, without running it before a name of it is looked up."""
+        for alias in node.names:
+            name = alias.asname or alias.name.partition(".")[0]
+            one = copy.copy(node)
+            one.names = [alias]
+            self.pop(name, None)
+            self.imports.setdefault(name, []).append(one)
+            if name == "*":
+                self.update(_imported([one]))
+
+    def copy(self):
+        return Names(self, self.imports)
+
+    def __contains__(self, name):
+        return super().__contains__(name) or name in self.imports
+
+    def __missing__(self, name):
+        self[name] = value = _imported(self.imports[name])[name]
+        return value
+
+
+def _imported(statements):
+    """What import statements bind; nothing where there is no such module."""
+    names = {}
+    with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(ImportError):
+        exec(compile(ast.Module(statements, []), "<imports>", "exec"), names)
+    return names
 
 
 def know(cells: list[dict]) -> None:

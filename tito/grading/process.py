@@ -10,6 +10,11 @@ import sys
 
 import psutil
 
+# One thread against one, also where NumPy is imported before the lesson's first cell; and BLAS threads that
+# wait for work would add their CPU time to that of the tests.
+ONE_THREAD = dict.fromkeys(
+    ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+)
 START = [sys.executable, "-I", "-c", "from tito.grading.worker import main; main()"]
 GRACE = 2  # seconds in which a worker that has closed its pipes must end by itself
 

@@ -30,6 +30,7 @@ class Spare:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env=os.environ | process.ONE_THREAD,
             start_new_session=os.name == "posix",  # an interrupt is for the one who holds it
         )
         start = {"folder": job.scratch, "imports": imports(job)}
@@ -83,8 +84,8 @@ def worker() -> None:
     _import(json.loads(sys.argv.pop()))
     if (
         "numba" in sys.modules
-    ):  # its first function costs a third of a second, compiled before or not
-        sys.modules["numba"].njit(_nothing)(0)
+    ):  # its first function costs a third of a second, compiled before or not, its first array imports more
+        sys.modules["numba"].njit(_nothing)(worker.np.zeros(1))
     worker.main()
 
 

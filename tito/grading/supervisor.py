@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -63,7 +64,11 @@ def run(job: Job, walls: Sandbox | None = None, judge=None) -> Iterator[Verdict]
 @contextlib.contextmanager
 def _own_judge():
     judge = subprocess.Popen(
-        START, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        START,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | process.ONE_THREAD,
     )
     try:
         yield judge

@@ -14,6 +14,7 @@ import linecache
 import marshal
 import operator
 import os
+import re
 import sys
 import traceback
 import types
@@ -37,6 +38,7 @@ OPERATORS["asarray"] = np.asarray
 OPERATORS["isinstance"] = lambda value, name: name in {c.__name__ for c in type(value).__mro__}
 
 FUNCTIONS = (ast.FunctionDef, ast.ClassDef)
+MAGIC = re.compile(r"^\s*[%!]", re.MULTILINE)
 
 session: "Session"
 
@@ -64,7 +66,7 @@ class Session:
         self.chain.update(source.encode())
         source = plain_python(source)
         path, shift = self._home(name, source)
-        tree = ast.increment_lineno(ast.parse(source, str(path)), shift)
+        tree = ast.parse("\n" * shift + source, str(path))
         if definitions:
             tree.body = [node for node in tree.body if defines(node)]
         # CPython compiles a call on an imported module in a way of its own, so a cell is compiled with the
@@ -204,6 +206,8 @@ def held(number: int):
 
 def plain_python(source: str) -> str:
     """The source without the magics that only a notebook understands."""
+    if not MAGIC.search(source):
+        return source
     try:
         ast.parse(source)
         return source

@@ -1,0 +1,134 @@
+"""Where a product spends its time: ``python -m benchmarks.parts [N]...``.
+
+Each part of the work is timed by itself on memory that is near, in turns with the whole and with NumPy, one thread,
+CPU time. What is left of the whole is the way of A and C through the caches, and the loops.
+"""
+
+import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is imported
+
+import statistics
+import sys
+import time
+
+import numpy as np
+
+from tinytorch.core import kernels as K
+from tinytorch.lab import amx, compiling
+
+FLOAT32 = np.dtype(np.float32)
+SECONDS = 4.0  # for one product
+ROUNDS = 5  # at least
+
+
+@compiling.kernel
+def float_tiles(times, a, lda, panel, depth, c, ldc, columns, spare):
+    """Multiply one tile again and again."""
+    for _ in range(times):
+        K_tile(a, 0, lda, panel, 0, depth, c, 0, ldc, 6, columns, spare)
+
+
+@compiling.kernel
+def byte_tiles(layout, times, a, depth, panel, sums):
+    """The same with four tiles of bytes."""
+    amx.configure(layout)
+    for _ in range(times):
+        K_four(a, 0, depth, panel, 0, sums)
+    amx.release()
+
+
+@compiling.kernel
+def rescaled(times, sums, scales, bias, floor, c):
+    """Scale one block of sums again and again."""
+    for _ in range(times):
+        K_rescale(sums, 32, 32, scales, bias, 0, floor, c, 0, 32)
+
+
+K_tile, K_four, K_rescale = K.multiply_tile, K.four_tiles, K.rescale
+
+
+def floats(n):
+    """The parts of `multiply_into` at n x n."""
+    rng = np.random.default_rng(0)
+    A, B = (rng.standard_normal((n, n), FLOAT32) for _ in "AB")
+    C = np.zeros((n, n), FLOAT32)
+    rows, depth, width, size = K.block_sizes(n, n, n, FLOAT32)
+    tile, room = K.tile_columns(FLOAT32), K.aligned(size, FLOAT32)
+    spare, panels, b = room[: 6 * tile], room[6 * tile :], B.reshape(-1)
+    times = -(-n // 6) * -(-n // tile) * -(-n // depth)
+    near = K.aligned(6 * tile, FLOAT32)
+
+    def pack():
+        for j in range(0, n, width):
+            for p in range(0, n, depth):
+                steps, columns = min(depth, n - p), min(width, n - j)
+                K.pack_panels(b, p * n + j, n, steps, columns, tile, panels)
+
+    steps = -(-n // -(-n // depth))
+    return {
+        "NumPy": lambda: np.matmul(A, B, out=C),
+        "whole": lambda: K.multiply_blocks(A, B, C, 0, n, rows, depth, width, room),
+        "tiles": lambda: float_tiles(
+            times, A.reshape(-1), n, panels, steps, near, tile, tile, spare
+        ),
+        "packing B": pack,
+    }
+
+
+def tiles_of_bytes(n):
+    """The parts of `quantized_matmul` in AMX tiles at n x n, weights packed once; n a multiple of 64."""
+    rng = np.random.default_rng(0)
+    A, B = (rng.integers(-127, 128, (n, n), np.int8) for _ in "AB")
+    X, Y = A.astype(np.float32), B.astype(np.float32)
+    packed = K.pack_weights(B)
+    rows = np.empty((n, n), np.uint8)
+    sums, near = (K.aligned(32 * 32, dtype) for dtype in (np.dtype(np.int32), FLOAT32))
+    scales, floor = np.ones(32, np.float32), np.float32(-np.inf)
+    times, a, panel = (n // 32) ** 2, A.view(np.uint8), packed.packed
+    return {
+        "NumPy": lambda: X @ Y,
+        "whole": lambda: K.quantized_matmul(A, packed),
+        "tiles": lambda: byte_tiles(amx.LAYOUT, times, a, n, panel, sums),
+        "scaling sums": lambda: rescaled(times, sums, scales, scales, floor, near),
+        "copy of A": lambda: np.copyto(rows, a),
+        "pages of a new result": lambda: K.aligned(n * n, FLOAT32).fill(0),
+    }
+
+
+def timed(calls):
+    """The median CPU time of each call, in turns."""
+    found, end = {name: [] for name in calls}, time.perf_counter() + SECONDS
+    for call in calls.values():
+        call()
+    while time.perf_counter() < end or len(found["whole"]) < ROUNDS:
+        for name, call in calls.items():
+            start = time.process_time()
+            call()
+            found[name].append(time.process_time() - start)
+    return {name: statistics.median(each) for name, each in found.items()}
+
+
+def table(title, sizes, parts):
+    """Print milliseconds and, in percent of the whole, each part."""
+    print(f"{title}\n")
+    for at, n in enumerate(sizes):
+        found = timed(parts(n))
+        if not at:
+            print(f"| n | {' | '.join(found)} | the rest |\n|{' --- |' * (len(found) + 2)}")
+        whole = found["whole"]
+        cells = [f"{1e3 * found.pop(name):,.3g} ms" for name in ("NumPy", "whole")]
+        shares = [*(each / whole for each in found.values())]
+        cells += [f"{100 * share:.0f} %" for share in (*shares, 1 - sum(shares))]
+        print(f"| {n:,} | {' | '.join(cells)} |", flush=True)
+    print()
+
+
+def main(sizes=(512, 768, 1024, 2048, 4096)):
+    table("float32, `cache_friendly_matmul`", sizes, floats)
+    if amx.available():
+        table("int8 in tiles, `quantized_matmul`", [n for n in sizes if n <= 2048], tiles_of_bytes)
+
+
+if __name__ == "__main__":
+    main(*([int(n) for n in sys.argv[1:]],) if sys.argv[1:] else ())
