@@ -1682,9 +1682,7 @@ def block_sizes(m, k, n, dtype, block_size=None) -> tuple:
     tile = tile_columns(dtype)
     if block_size is None:
         first, second = hardware.cache_size(1), min(hardware.cache_size(2), 2**21)
-        most = max(
-            1, first // 2 // (TILE_ROWS * dtype.itemsize)
-        )  # six rows in half of the first cache
+        most = max(1, first // 2 // (TILE_ROWS * dtype.itemsize))  # six rows fill half of it
         depth = -(-k // max(1, -(-k // most)))  # blocks of equal depth
         width = second * 3 // 4 // (most * dtype.itemsize) // tile * tile  # of B, in the second
         rows = second // 8 // (most * dtype.itemsize)
