@@ -36,6 +36,7 @@ bench: $(READY)  ## measure the kernels beside NumPy, torch and onnxruntime (ARG
 	    || { $(BIN)/python -m pip install -q --config-settings editable_mode=compat -e '.[bench]' && touch .venv/bench; } \
 	    || echo "torch and onnxruntime could not be installed: their rows say so"
 	$(BIN)/python -m benchmarks $(ARGS)
+	$(BIN)/python -m benchmarks.parts | tee build/bench/parts.md
 
 bench-grading: $(READY)  ## measure grading beside nbgrader (ARGS='--students 60 --class 1000')
 	$(BIN)/python -m benchmarks.grading $(ARGS)

@@ -1,13 +1,15 @@
 """Where a product spends its time: ``python -m benchmarks.parts [N]...``.
 
 Each part of the work is timed by itself on memory that is near, in turns with the whole and with NumPy, one thread,
-CPU time. What is left of the whole is the way of A and C through the caches, and the loops.
+CPU time. What is left of the whole is the way of A and C through the caches, and the loops; it is negative where
+parts that wait for different things overlap.
 """
 
 import os
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is imported
 
+import functools
 import statistics
 import sys
 import time
@@ -15,7 +17,7 @@ import time
 import numpy as np
 
 from tinytorch.core import kernels as K
-from tinytorch.lab import amx, compiling
+from tinytorch.lab import amx, compiling, hardware, simd, timing
 
 FLOAT32 = np.dtype(np.float32)
 SECONDS = 4.0  # for one product
@@ -39,13 +41,20 @@ def byte_tiles(layout, times, a, depth, panel, sums):
 
 
 @compiling.kernel
-def rescaled(times, sums, scales, bias, floor, c):
+def byte_vectors(times, a, depth, panel, starts, sums):
+    """The same with vectors of bytes."""
+    for _ in range(times):
+        K_dot(a, 0, depth, panel, 0, starts, 0, sums)
+
+
+@compiling.kernel
+def rescaled(times, sums, rows, width, scales, bias, floor, c):
     """Scale one block of sums again and again."""
     for _ in range(times):
-        K_rescale(sums, 32, 32, scales, bias, 0, floor, c, 0, 32)
+        K_rescale(sums, rows, width, scales, bias, 0, floor, c, 0, width)
 
 
-K_tile, K_four, K_rescale = K.multiply_tile, K.four_tiles, K.rescale
+K_tile, K_four, K_dot, K_rescale = K.multiply_tile, K.four_tiles, K.dot_tile, K.rescale
 
 
 def floats(n):
@@ -76,22 +85,30 @@ def floats(n):
     }
 
 
-def tiles_of_bytes(n):
-    """The parts of `quantized_matmul` in AMX tiles at n x n, weights packed once; n a multiple of 64."""
+def in_bytes(n, kind):
+    """The parts of `quantized_matmul` at n x n, n a multiple of 64, weights packed once for one kind of kernel."""
     rng = np.random.default_rng(0)
     A, B = (rng.integers(-127, 128, (n, n), np.int8) for _ in "AB")
     X, Y = A.astype(np.float32), B.astype(np.float32)
-    packed = K.pack_weights(B)
-    rows = np.empty((n, n), np.uint8)
-    sums, near = (K.aligned(32 * 32, dtype) for dtype in (np.dtype(np.int32), FLOAT32))
-    scales, floor = np.ones(32, np.float32), np.float32(-np.inf)
-    times, a, panel = (n // 32) ** 2, A.view(np.uint8), packed.packed
+    packed = K.PackedWeights(B, 1.0, kind)
+    rows, width, panel = packed.rows, packed.columns, packed.packed
+    copy, a = np.empty((n, n), np.uint8), A.view(np.uint8)
+    sums, near = (K.aligned(rows * width, dtype) for dtype in (np.dtype(np.int32), FLOAT32))
+    scales, floor = np.ones(width, np.float32), np.float32(-np.inf)
+    times = -(-n // rows) * -(-n // width)
+    if kind == "tiles":
+        tiles = functools.partial(byte_tiles, amx.LAYOUT, times, a, n, panel, sums)
+        prepare = functools.partial(np.copyto, copy, a)
+    else:
+        starts = packed.starts
+        tiles = functools.partial(byte_vectors, times, a.reshape(-1), n, panel, starts, sums)
+        prepare = functools.partial(np.bitwise_xor, a, 128, out=copy)
     return {
         "NumPy": lambda: X @ Y,
         "whole": lambda: K.quantized_matmul(A, packed),
-        "tiles": lambda: byte_tiles(amx.LAYOUT, times, a, n, panel, sums),
-        "scaling sums": lambda: rescaled(times, sums, scales, scales, floor, near),
-        "copy of A": lambda: np.copyto(rows, a),
+        "tiles": tiles,
+        "scaling sums": lambda: rescaled(times, sums, rows, width, scales, scales, floor, near),
+        "copy of A": prepare,
         "pages of a new result": lambda: K.aligned(n * n, FLOAT32).fill(0),
     }
 
@@ -111,24 +128,34 @@ def timed(calls):
 
 def table(title, sizes, parts):
     """Print milliseconds and, in percent of the whole, each part."""
-    print(f"{title}\n")
+    print(f"\n## {title}\n")
     for at, n in enumerate(sizes):
         found = timed(parts(n))
         if not at:
             print(f"| n | {' | '.join(found)} | the rest |\n|{' --- |' * (len(found) + 2)}")
         whole = found["whole"]
         cells = [f"{1e3 * found.pop(name):,.3g} ms" for name in ("NumPy", "whole")]
-        shares = [*(each / whole for each in found.values())]
+        shares = [each / whole for each in found.values()]
         cells += [f"{100 * share:.0f} %" for share in (*shares, 1 - sum(shares))]
         print(f"| {n:,} | {' | '.join(cells)} |", flush=True)
-    print()
 
 
-def main(sizes=(512, 768, 1024, 2048, 4096)):
+def main(*sizes):
+    """Print a page."""
+    sizes = sizes or (512, 768, 1024, 2048, 4096)
+    print("# Where a product spends its time\n")
+    print(f"{' '.join(__doc__.partition('``.')[2].split())}\n")
+    print(*(f"- {line}" for line in [*hardware.describe().splitlines()]), sep="\n")
+    print(f"- {timing.machine_quality()}")
     table("float32, `cache_friendly_matmul`", sizes, floats)
-    if amx.available():
-        table("int8 in tiles, `quantized_matmul`", [n for n in sizes if n <= 2048], tiles_of_bytes)
+    some = [n for n in sizes if n <= 2048]
+    for kind, able in (("tiles", amx.available()), ("dots", simd.has_dot())):
+        if able:
+            name = {"tiles": "AMX tiles", "dots": "vectors (VNNI)"}[kind]
+            table(
+                f"int8 in {name}, `quantized_matmul`", some, functools.partial(in_bytes, kind=kind)
+            )
 
 
 if __name__ == "__main__":
-    main(*([int(n) for n in sys.argv[1:]],) if sys.argv[1:] else ())
+    main(*map(int, sys.argv[1:]))
