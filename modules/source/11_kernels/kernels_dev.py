@@ -1895,9 +1895,7 @@ sizes = 32, 64, 128, 256, 512
 lines = {"NumPy": np.matmul, "tile": multiply_into, "blocks": in_blocks, "rows": rows_outer}
 found = {name: [rate(kernel, n) for n in sizes] for name, kernel in lines.items()}
 found["three loops"] = [rate(matmul_loops, n) for n in sizes[:4]] + [None]
-pictures.speeds(sizes, found, hardware.peak_gflops())
-
-# %%
+display(pictures.speeds(sizes, found, hardware.peak_gflops()))
 points = []
 for name, line in found.items():
     n, each = (256, line[3]) if name == "three loops" else (512, line[4])
