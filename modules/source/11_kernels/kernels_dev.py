@@ -1904,7 +1904,7 @@ roofline.plot(points)
 
 # %% [markdown]
 r"""
-Where does NumPy stay ahead? Below $n = 128$ a call of `cache_friendly_matmul` is short, and what comes before the first product weighs: the
+Where does NumPy stay ahead? For small $n$ a call of `cache_friendly_matmul` is short, and what comes before the first product weighs: the
 arguments' checks, a Tensor, the way into compiled code; the cell shows it at $n = 1$. And a tile is computed whole: with 64 columns in a tile, 100
 columns cost what 128 cost, a share of $100/128$.
 """
