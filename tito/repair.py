@@ -68,7 +68,8 @@ class _Repair:
         self.copies: set[int] = set()
 
     def run(self):
-        made = copy.deepcopy(self.released)
+        made = copy.copy(self.released)
+        made.cells = [copy.copy(cell) for cell in self.released.cells]
         for cell in made.cells:
             role = nb.role_of(cell)
             if role == "solution" or cell.metadata.get("nbgrader", {}).get("solution"):

@@ -397,13 +397,22 @@ def _imported(statements):
 
 
 def know(cells: list[dict]) -> None:
-    """Read the instructor's cells ahead of a job that holds them, in a process that judges are copied from."""
+    """Read the instructor's cells ahead of a job that holds them, in a process that judges are copied from.
+
+    What its tests refer to is imported.
+    """
+    names, used = Names({}, {}), set()
     for cell in cells:
         with contextlib.suppress(SyntaxError, ValueError):  # the judge will say so
             if cell["role"] in ("test", "locked"):
-                _code(cell["source"], f"<{cell['id']}>")
-            else:
-                _statements(cell["id"], cell["source"])
+                used |= standins.named(_code(cell["source"], f"<{cell['id']}>"))
+            if cell["role"] != "test":
+                for node in _statements(cell["id"], cell["source"]):
+                    if isinstance(node, (ast.Import, ast.ImportFrom)):
+                        names.promise(node)
+    for name in used & set(names.imports):
+        with contextlib.suppress(KeyError):  # what is being built cannot be imported yet
+            names[name]
 
 
 @functools.cache

@@ -179,7 +179,7 @@ def _graded(made, job, verdicts):
             cell.outputs = [
                 nbformat.v4.new_output("error", ename=status, evalue=message, traceback=[text])
             ]
-    return json.dumps(made, indent=1, sort_keys=True) + "\n"
+    return json.dumps(made, sort_keys=True) + "\n"
 
 
 def _as_text(found):

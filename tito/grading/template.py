@@ -45,7 +45,7 @@ def serve(line: int) -> None:
 
 
 def prepare(role: str, imports: list[str], cells: list[dict]) -> None:
-    """Import the part that copies will play, and what the instructor's cells import; a judge reads them."""
+    """Import the part that copies will play; a worker's has the imports, a judge's has read the cells."""
     if role == "worker":
         import tito.grading.worker
 

@@ -53,12 +53,14 @@ def templates(sandbox: Sandbox, job: Job) -> Iterator[Warm | Sandbox]:
         "judge": stage.for_judge(job.course),
         "worker": stage.for_worker(tuple(job.earlier), job.course),
     }
-    cells = {"judge": job.cells, "worker": []}  # workers must not know the tests
+    known = {
+        "judge": {"imports": [], "cells": job.cells},
+        "worker": {"imports": imports(job), "cells": []},  # workers must not know the tests
+    }
     with contextlib.ExitStack() as opened:
         lines = {
-            role: opened.enter_context(_template(sandbox, place, first))
+            role: opened.enter_context(_template(sandbox, place, {"role": role} | known[role]))
             for role, place in places.items()
-            for first in [{"role": role, "imports": imports(job), "cells": cells[role]}]
         }
         warm = Warm(sandbox, sandbox.limits, lines, places)
         yield warm if all(lines.values()) and not proof.prove(warm, places["worker"]) else sandbox
