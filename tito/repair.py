@@ -32,7 +32,8 @@ def repair(versions: list, sheet: Sheet) -> tuple[nbformat.NotebookNode, Finding
     """Put the answers of a sheet into the latest of the released notebooks `versions`.
 
     Text of earlier versions is known as released text: a stub of one is no answer, a test of one no change.
-    Other cells that the student wrote are kept where they stood, without marks.
+    Other cells that the student wrote are kept where they stood, without marks. Released cells without
+    marks are not copied.
     """
     return _Repair(versions, sheet).run()
 
@@ -69,7 +70,9 @@ class _Repair:
 
     def run(self):
         made = copy.copy(self.released)
-        made.cells = [copy.copy(cell) for cell in self.released.cells]
+        made.cells = [
+            copy.copy(cell) if "nbgrader" in cell.metadata else cell for cell in made.cells
+        ]
         for cell in made.cells:
             role = nb.role_of(cell)
             if role == "solution" or cell.metadata.get("nbgrader", {}).get("solution"):
@@ -222,4 +225,4 @@ def _id(cell):
 
 
 def _plain(source):
-    return "\n".join(line.rstrip() for line in source.strip().split("\n"))
+    return "\n".join(map(str.rstrip, source.strip().split("\n")))

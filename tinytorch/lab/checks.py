@@ -42,7 +42,41 @@ def call(function, *args, **kwargs):
         If an array argument was changed or shares memory with the result.
     """
     watch = getattr(function, "observe", None) or (lambda *a, **k: observe(function, a, k))
-    result, changed, shared = watch(*args, **kwargs)
+    return _unharmed(function, *watch(*args, **kwargs))
+
+
+def calls(function, cases):
+    """Call a kernel with each of several lists of arguments, as `call` does, where the kernels run.
+
+    In the judge that is one question for all of them.
+
+    Parameters
+    ----------
+    function : callable
+    cases : sequence of sequence
+        The arguments of each call.
+
+    Returns
+    -------
+    list
+        What `function` returned for each.
+
+    Raises
+    ------
+    Mismatch
+        As `call`.
+    """
+    cases = list(cases)
+    found = inside(_observe_each, function, cases)
+    return [_unharmed(function, *each) for _, each in zip(cases, found, strict=True)]
+
+
+def _observe_each(function, cases):
+    return [observe(function, case, {}) for case in cases]
+
+
+def _unharmed(function, result, changed, shared):
+    """The result of a call that neither changed an argument nor shares memory with one."""
     name = getattr(function, "__name__", repr(function))
     if changed:
         raise Mismatch(f"{name} changed its input {changed[0]}", "write to an array of your own")

@@ -5,6 +5,7 @@ denies fails with EPERM, as if a wall stood there; a system call of another arch
 """
 
 import errno
+import functools
 import platform
 import struct
 
@@ -103,6 +104,7 @@ TYPING = (
 )  # TIOCSTI, TIOCLINUX: put words in the mouth of whoever holds the terminal
 
 
+@functools.cache
 def program(machine: str | None = None) -> bytes:
     """The filter for a machine as `uname -m` names it, this one by default.
 

@@ -168,14 +168,14 @@ Proxy.__setitem__ = lambda self, key, value: _operate(self, "setitem", self, key
 
 
 def encode(encoder, value):
-    """Send what is no plain data: a reference, or a function pickled by value (never the other way)."""
+    """Send what is no plain data: a reference, or a test's function by value (never the other way)."""
     kind = type(value)
     if kind is StandIn:
         return {"!": "name", "name": value.__name__}
     if kind is Proxy:
         return {"!": "handle", "id": value._id}
     try:
-        if kind is types.FunctionType:
+        if kind is types.FunctionType and value.__module__ == HERE:
             return {"!": "function", "buffer": encoder.buffer(_described(value))}
     except (_Changeable, TypeError, ValueError):  # it cannot be hashed, or described
         pass

@@ -172,7 +172,8 @@ def _graded(made, job, verdicts):
     found = {each.id: each for each in verdicts}
     for cell in made.cells:
         name = cell.metadata.get("nbgrader", {}).get("grade_id")
-        cell.source = sources.get(name, cell.source)
+        if name in sources:
+            cell.source = sources[name]
         if name in found and found[name].status != verdict.PASSED:
             status, message = found[name].status, found[name].message
             text = f"{status}: {message}".removesuffix(": ")

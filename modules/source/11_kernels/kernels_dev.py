@@ -164,19 +164,31 @@ def numbers(*shape, dtype=np.float32, seed=0):
 
 def check_matmul(kernel, A, B, what="", **options):
     """Compare a matrix product with NumPy's in float64, and watch the arguments."""
+    name = what or f"{A.shape} by {B.shape} of {A.dtype} and {B.dtype}, {options}"
+    check_product(checks.call(kernel, A, B, **options), A, B, name)
+
+
+def check_matmuls(kernel, cases):
+    """The same for many cases, each of A, B and what else the kernel is given."""
+    cases = list(cases)
+    for (A, B, *options), C in zip(cases, checks.calls(kernel, cases), strict=True):
+        name = f"{A.shape} by {B.shape} of {A.dtype} and {B.dtype}, {options}"
+        check_product(C, A, B, name)
+
+
+def check_product(C, A, B, name):
+    """Compare C with NumPy's product of A and B in float64."""
     dtype = np.result_type(A, B)
     wide = np.float64 if dtype.kind == "f" else dtype
     with np.errstate(invalid="ignore", over="ignore"):
         expected = (A.astype(wide) @ B.astype(wide)).astype(dtype)
         terms = np.abs(A.astype(np.float64)) @ np.abs(B.astype(np.float64))
     slack = 1e-2 if dtype == np.float16 else 1e-5 if dtype == np.float32 else 1e-12
-    name = what or f"{A.shape} by {B.shape} of {A.dtype} and {B.dtype}, {options}"
-    result = checks.call(kernel, A, B, **options)
     if dtype.kind == "f":
         most = float(terms.max(initial=0, where=np.isfinite(terms)))
-        checks.close(result, expected, slack, slack * most, name)
+        checks.close(C, expected, slack, slack * most, name)
     else:
-        checks.equal(result, expected, name)
+        checks.equal(C, expected, name)
 
 
 def recorded(kernel, *args):
@@ -226,8 +238,8 @@ def columns_of_tile(dtype):
     return tile_columns(dtype)
 
 
-def check_tile(depth, rows=6, columns=None, dtype=np.float32):
-    """Compare one tile, inside larger matrices, with NumPy; what it must not use is NaN."""
+def tile_case(depth, rows=6, columns=None, dtype=np.float32):
+    """Return the arguments of one tile, inside larger matrices, and C as it must become; what is not used is NaN."""
     width = columns_of_tile(dtype)
     columns = width if columns is None else columns
     A, C = (
@@ -243,10 +255,20 @@ def check_tile(depth, rows=6, columns=None, dtype=np.float32):
     right = panels.reshape(-1), width, depth
     out = C.reshape(-1), columns + 4 + 3, columns + 4
     spare = np.full(TILE_ROWS * width, np.nan, dtype)
-    result = checks.inside(multiply_tile, *left, *right, *out, rows, columns, spare)
+    return (*left, *right, *out, rows, columns, spare), expected
+
+
+def tiles(cases):
+    return [multiply_tile(*args) for args in cases]
+
+
+def check_tiles(*sizes, dtype=np.float32):
+    """Compare tiles with NumPy, each of some steps, rows and columns; by default those of a whole tile."""
+    cases, expected = zip(*(tile_case(*size, dtype=dtype) for size in sizes), strict=True)
     slack = 1e-4 if dtype == np.float32 else 1e-11
-    name = f"{depth} steps, {rows} rows, {columns} columns of {np.dtype(dtype)}"
-    checks.close(result.reshape(C.shape), expected, slack, slack, name)
+    for size, C, true in zip(sizes, checks.inside(tiles, cases), expected, strict=True):
+        name = f"steps, rows, columns {size} of {np.dtype(dtype)}"
+        checks.close(C.reshape(true.shape), true, slack, slack, name)
 
 
 def check_layer(x, weights, bias):
@@ -667,8 +689,8 @@ check_matmul(matmul_baseline, numbers(3, 4, dtype=np.int32), numbers(4, 3, dtype
 # %% nbgrader={"grade": true, "grade_id": "matmul_baseline_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """Empty matrices give empty or zero results, NaN and inf stay in their rows and columns, shapes are named."""
 ### BEGIN HIDDEN TESTS
-for m, k, n in [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1)]:
-    check_matmul(matmul_baseline, numbers(m, k), numbers(k, n))
+empty = [(0, 3, 2), (3, 0, 2), (3, 2, 0), (1, 1, 1)]
+check_matmuls(matmul_baseline, [(numbers(m, k), numbers(k, n)) for m, k, n in empty])
 A = numbers(4, 5)
 A[1, 2], A[2, 0] = np.nan, np.inf
 check_matmul(matmul_baseline, A, np.abs(numbers(5, 3)) + 1, "NaN and inf")
@@ -1147,12 +1169,9 @@ left, given = checks.inside(lambda x, out: (vectorized_relu(x, out=out), out), x
 checks.equal(given, np.maximum(x[:99], 0), "a given output")
 checks.equal(left, given, "what is returned besides")
 x = numbers(6, 48)
-for view in (x.T, x[::-2, 1::3], np.asfortranarray(x), x[:0], numbers(9, dtype=np.int8), x[0, 0]):
-    checks.equal(
-        checks.call(vectorized_relu, view),
-        np.maximum(view, 0),
-        f"strides {np.asarray(view).strides}",
-    )
+views = x.T, x[::-2, 1::3], np.asfortranarray(x), x[:0], numbers(9, dtype=np.int8), x[0, 0]
+for view, result in zip(views, checks.calls(vectorized_relu, zip(views)), strict=True):
+    checks.equal(result, np.maximum(view, 0), f"strides {np.asarray(view).strides}")
 ### END HIDDEN TESTS
 
 
@@ -1588,23 +1607,18 @@ def multiply_tile(A, i, lda, panels, j, depth, C, c, ldc, rows, columns, spare):
 
 # %% nbgrader={"grade": true, "grade_id": "multiply_tile_product", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """Six rows by eight steps by a whole panel are the product, added to what was in C before."""
-check_tile(8)
+check_tiles((8,))
 
 # %% nbgrader={"grade": true, "grade_id": "multiply_tile_sizes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """One step and many, or none; fewer rows and columns than a tile has: nothing beyond them is used or changed."""
 ### BEGIN HIDDEN TESTS
-for depth in (0, 1, 2, 100):
-    check_tile(depth)
-for rows, columns in [(1, 1), (2, 3), (3, tile_columns(np.float32)), (5, 2), (6, 7)]:
-    check_tile(5, rows, columns)
+check_tiles((0,), (1,), (2,), (100,), (5, 1, 1), (5, 2, 3), (5, 3), (5, 5, 2), (5, 6, 7))
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "multiply_tile_float64", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """Float64, of which a vector holds half as many, with its own precision."""
 ### BEGIN HIDDEN TESTS
-for depth, rows in [(20, 6), (7, 4)]:
-    check_tile(depth, rows, dtype=np.float64)
-check_tile(20, 6, 3, np.float64)
+check_tiles((20, 6), (7, 4), (20, 6, 3), dtype=np.float64)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "multiply_tile_loads", "locked": true, "points": 1, "schema_version": 3, "solution": false}
@@ -1844,13 +1858,12 @@ check_matmul(cache_friendly_matmul, numbers(50, 60), numbers(60, 70))
 # %% nbgrader={"grade": true, "grade_id": "cache_friendly_matmul_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """Several blocks in every direction, blocks larger than the matrix, blocks of one, and empty matrices."""
 ### BEGIN HIDDEN TESTS
-check_matmul(cache_friendly_matmul, numbers(40, 31), numbers(31, 1100), block_size=16)
 check_matmul(cache_friendly_matmul, numbers(7, 2500), numbers(2500, 3))
-check_matmul(cache_friendly_matmul, numbers(7, 200), numbers(200, 150), block_size=130)
-check_matmul(cache_friendly_matmul, numbers(3, 5), numbers(5, 2), block_size=1000)
-check_matmul(cache_friendly_matmul, numbers(7, 5), numbers(5, 6), block_size=1)
-for m, k, n in [(0, 4, 3), (4, 0, 3), (4, 3, 0), (1, 1, 1), (2, 1, 530)]:
-    check_matmul(cache_friendly_matmul, numbers(m, k), numbers(k, n), block_size=2)
+sizes = [(40, 31, 1100, 16), (7, 200, 150, 130), (3, 5, 2, 1000), (7, 5, 6, 1)]
+sizes += [(0, 4, 3, 2), (4, 0, 3, 2), (4, 3, 0, 2), (1, 1, 1, 2), (2, 1, 530, 2)]
+check_matmuls(
+    cache_friendly_matmul, [(numbers(m, k), numbers(k, n), block) for m, k, n, block in sizes]
+)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "cache_friendly_matmul_neighbors", "locked": true, "points": 1, "schema_version": 3, "solution": false}
@@ -2597,16 +2610,13 @@ def panel_sums(A, B, starts):
     return np.hstack([each.reshape(6, width) for each in sums])
 
 
-def check_dots(A, B, what=""):
-    """Compare the tile for six rows of bytes A and all columns of B with NumPy, panel by panel."""
-    k, n = B.shape
-    starts = numbers(n, dtype=np.int32)
-    expected = A.astype(np.int64) @ B.astype(np.int64) + starts
-    checks.equal(
-        checks.inside(panel_sums, A, B, starts),
-        expected.astype(np.int32),
-        what or f"{k} steps of k",
-    )
+def check_dots(*pairs):
+    """Compare the tile for six rows of bytes A and all columns of B with NumPy, for pairs of A and B."""
+    cases = [(A, B, numbers(B.shape[1], dtype=np.int32)) for A, B in pairs]
+    for (A, B, starts), sums in zip(cases, checks.calls(panel_sums, cases), strict=True):
+        expected = A.astype(np.int64) @ B.astype(np.int64) + starts
+        name = f"{len(B)} steps of k, {B.shape[1]} columns, bytes up to {A.max()} and {B.max()}"
+        checks.equal(sums, expected.astype(np.int32), name)
 
 
 def dots(A, B, scale_A=None, scale_B=None):
@@ -2617,21 +2627,24 @@ def dots(A, B, scale_A=None, scale_B=None):
 # %% nbgrader={"grade": true, "grade_id": "dot_tile_product", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """Six rows of bytes times one panel, and times two, are the product, added to the starts."""
 A = numbers(6, 20, dtype=np.uint8)
-check_dots(A, numbers(20, dot_columns(), dtype=np.int8, seed=1))
-check_dots(A, numbers(20, 2 * dot_columns(), dtype=np.int8, seed=2), "two panels")
+check_dots(
+    (A, numbers(20, dot_columns(), dtype=np.int8, seed=1)),
+    (A, numbers(20, 2 * dot_columns(), dtype=np.int8, seed=2)),
+)
 
 # %% nbgrader={"grade": true, "grade_id": "dot_tile_extremes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """One step of four and many, the largest bytes of both kinds, and rows that differ from each other."""
 ### BEGIN HIDDEN TESTS
-width = dot_columns()
-for k in (4, 8, 252, 1028):
-    rng = np.random.default_rng(k)
-    A, B = rng.integers(0, 256, (6, k), np.uint8), rng.integers(-128, 128, (k, width), np.int8)
-    check_dots(A, B)
+width, rng = dot_columns(), np.random.default_rng(0)
+pairs = [
+    (rng.integers(0, 256, (6, k), np.uint8), rng.integers(-128, 128, (k, width), np.int8))
+    for k in (4, 8, 252, 1028)
+]
 for left, right in [(255, -128), (255, 127), (128, -1)]:
-    A, B = np.full((6, 400), left, np.uint8), np.full((400, width), right, np.int8)
+    A = np.full((6, 400), left, np.uint8)
     A[:, 7] = np.arange(6)
-    check_dots(A, B, f"{left} times {right}")
+    pairs.append((A, np.full((400, width), right, np.int8)))
+check_dots(*pairs)
 ### END HIDDEN TESTS
 
 # %%
@@ -2892,20 +2905,16 @@ def quantized_matmul(A, B, scale_A=None, scale_B=None) -> Tensor:
 # %% nbgrader={"grade": true, "grade_id": "dot_tile_matrices", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """Whole matrices of any size are multiplied exactly, and each scale counts once."""
 ### BEGIN HIDDEN TESTS
-for m, k, n in [
-    (5, 9, 4),
-    (13, 70, 150),
-    (1, 1, 1),
-    (0, 3, 2),
-    (2, 0, 3),
-    (2, 3, 0),
-    (200, 1030, 7),
-]:
-    rng = np.random.default_rng(k)
-    A, B = rng.integers(-128, 128, (m, k), np.int8), rng.integers(-128, 128, (k, n), np.int8)
-    expected = A.astype(np.int64) @ B.astype(np.int64)
-    for kernel in (dots, quantized_matmul):
-        checks.equal(checks.inside(kernel, A, B), expected.astype(np.float32), f"{m} by {k} by {n}")
+sizes = [(5, 9, 4), (13, 70, 150), (1, 1, 1), (0, 3, 2), (2, 0, 3), (2, 3, 0), (200, 1030, 7)]
+rng = np.random.default_rng(0)
+cases = [
+    (rng.integers(-128, 128, (m, k), np.int8), rng.integers(-128, 128, (k, n), np.int8))
+    for m, k, n in sizes
+]
+for kernel in (dots, quantized_matmul):
+    for (A, B), C in zip(cases, checks.calls(kernel, cases), strict=True):
+        expected = A.astype(np.int64) @ B.astype(np.int64)
+        checks.equal(C, expected.astype(np.float32), f"{A.shape} by {B.shape}")
 scales = np.array([1.0, 2.0, 0.5, 4.0])
 A, B = numbers(5, 9, dtype=np.int8), numbers(9, 4, dtype=np.int8, seed=1)
 expected = A.astype(np.int64) @ B.astype(np.int64)
@@ -3161,19 +3170,18 @@ check_matmul(sparse_matmul, A.astype(np.float32), numbers(40, 25))
 # %% nbgrader={"grade": true, "grade_id": "sparse_matmul_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """Nothing kept, everything kept, empty shapes, views, NaN and inf: all as in a dense product."""
 ### BEGIN HIDDEN TESTS
-check_matmul(sparse_matmul, np.zeros((4, 5), np.float32), numbers(5, 3))
-check_matmul(sparse_matmul, numbers(7, 5, dtype=np.float64), numbers(5, 9, dtype=np.float64))
-for m, k, n in [(0, 3, 2), (2, 0, 3), (2, 3, 0)]:
-    check_matmul(sparse_matmul, numbers(m, k), numbers(k, n))
+cases = [(numbers(m, k), numbers(k, n)) for m, k, n in [(0, 3, 2), (2, 0, 3), (2, 3, 0)]]
+cases += [(np.zeros((4, 5), np.float32), numbers(5, 3))]
+cases += [(numbers(7, 5, dtype=np.float64), numbers(5, 9, dtype=np.float64))]
 x = numbers(8, 6) * (numbers(8, 6, seed=1) > 0)
-check_matmul(sparse_matmul, x.astype(np.float32).T[::-1], x.astype(np.float32)[:, ::2])
+cases += [(x.astype(np.float32).T[::-1], x.astype(np.float32)[:, ::2])]
 B = numbers(6, 4)
 B[2, 1], B[4, 3] = np.inf, np.nan
 check_matmul(sparse_matmul, x.astype(np.float32), B, "zeros against NaN and inf")
 x = numbers(9, 100) * (numbers(9, 100, seed=1) > 1)
 for n in (1, 15, 64, 65, 200):
-    check_matmul(sparse_matmul, x.astype(np.float32), numbers(100, n))
-    check_matmul(sparse_matmul, x, numbers(100, n, dtype=np.float64))
+    cases += [(x.astype(np.float32), numbers(100, n)), (x, numbers(100, n, dtype=np.float64))]
+check_matmuls(sparse_matmul, cases)
 parts = np.array([2.0, 3.0]), np.array([3, 0]), np.array([0, 1, 1, 2])
 B = np.full((5, 70), np.nan)
 B[0], B[3] = 1, np.arange(70)
@@ -3450,10 +3458,10 @@ def fused_dense_relu(x, weights, bias) -> Tensor:
 
 
 check_layer(numbers(5, 7), numbers(7, 4, seed=1), numbers(4, seed=2))
-x, weights, bias = numbers(5, 3), numbers(3, 900, seed=1), numbers(900, seed=2)
+x, weights, bias = numbers(11, 3), numbers(3, 900, seed=1), numbers(900, seed=2)
 expected = np.maximum(x @ weights + bias, 0)
-for each in checks.inside(repeated, fused_dense_relu, x, 300, weights=weights, bias=bias):
-    checks.close(each, expected, 1e-4, 1e-4, "1500 rows, always the same five")
+for each in checks.inside(repeated, fused_dense_relu, x, 137, weights=weights, bias=bias):
+    checks.close(each, expected, 1e-4, 1e-4, "1507 rows, eleven over and over")
 
 # %% nbgrader={"grade": true, "grade_id": "fused_dense_relu_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """Other dtypes, views and empty shapes; NaN stays in its row; a bias that does not fit is refused."""
@@ -3891,9 +3899,9 @@ expected = np.array([np.nan, 0, np.inf, 0, 0, 0, 2], np.float32)
 checks.equal(relu(x), expected, "NaN, infinities and zeros", signed_zero=True)
 x = numbers(6, 50, dtype=np.float64)
 whole = numbers(300, dtype=np.int32)
-for case in (x, x.T, x[::-2, 1::3], x[:0], x[0, :1], whole, numbers(5, 3, 4), np.float32(-2)):
-    case = np.asarray(case)
-    checks.equal(relu(case), np.maximum(case, 0), f"{case.dtype} of shape {case.shape}")
+cases = x, x.T, x[::-2, 1::3], x[:0], x[0, :1], whole, numbers(5, 3, 4), np.array(-2, np.float32)
+for case, result in zip(cases, checks.calls(relu, zip(cases)), strict=True):
+    checks.equal(result, np.maximum(case, 0), f"{case.dtype} of shape {case.shape}")
 ### END HIDDEN TESTS
 
 # %%
@@ -4099,10 +4107,9 @@ matmul = on_simulator(gpu_matmul)
 check_matmul(matmul, numbers(9, 12, dtype=np.float64), numbers(12, 5, dtype=np.float64))
 check_matmul(matmul, numbers(9, 12, dtype=np.int32), numbers(12, 5, dtype=np.int32), tile=4)
 check_matmul(matmul, numbers(12, 20).T, numbers(24, 7)[::2], tile=8)
-for m, k, n in [(0, 3, 4), (3, 0, 4), (3, 4, 0)]:
-    check_matmul(matmul, numbers(m, k), numbers(k, n))
+cases = [(numbers(m, k), numbers(k, n)) for m, k, n in [(0, 3, 4), (3, 0, 4), (3, 4, 0)]]
 A = np.array([[np.nan, 1], [np.inf, 2]], np.float32)
-check_matmul(matmul, A, numbers(2, 3))
+check_matmuls(matmul, [*cases, (A, numbers(2, 3))])
 checks.refuses(ValueError, gpu_matmul, numbers(2, 2), numbers(2, 2), tile=33, match="33")
 ### END HIDDEN TESTS
 
