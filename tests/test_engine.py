@@ -1,6 +1,8 @@
 """The judge and the worker: every ending has its verdict, and one failure costs no other test."""
 
 import json
+import subprocess
+import sys
 import textwrap
 import time
 
@@ -316,6 +318,23 @@ def test_the_judge_imports_what_a_test_looks_at_and_nothing_else(tiny):
     assert found["double_own"].status == v.PASSED, found["double_own"].message
 
 
+def test_what_a_template_imports_ahead_is_what_tests_refer_to():
+    cells = [
+        {"id": "given", "role": "given", "source": "import wave, this as zen, no_such, chunk"},
+        {"id": "helper", "role": "locked", "source": "import tabnanny\ndef f(): return wave.open"},
+        {"id": "test", "role": "test", "source": "assert f() and no_such.x"},
+        {"id": "broken", "role": "given", "source": "import ("},
+    ]
+    code = f"""
+import sys
+from tito.grading import judge
+judge.know({cells})
+print(*(name in sys.modules for name in ("wave", "tabnanny", "this", "chunk")))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "True True False False\n"
+
+
 def test_objects_of_the_students_classes_work_through_proxies(tiny):
     body = """
     one = double(2)
@@ -385,6 +404,25 @@ def test_sharing_memory_with_an_input_is_seen(tiny):
     source = with_test(tiny, "from tinytorch.lab import checks\nchecks.call(double, np.ones(3))")
     found = judge(tiny, "#| export\ndef double(x):\n    return x[:2]\n", source)
     assert "shares memory with its input x" in found["double_own"].message
+
+
+def test_many_calls_are_one_question_and_each_is_watched(tiny):
+    body = """
+    from tinytorch.lab import checks
+    cases = [(np.full(n, 3.0),) for n in (2, 0, 1)]
+    double(np.ones(5))
+    asked = double._worker.worker.asked
+    for (x,), y in zip(cases, checks.calls(double, cases), strict=True):
+        checks.equal(y, 2 * x)
+    assert double._worker.worker.asked == asked + 1
+    """
+    source = with_test(tiny, body)
+    code = "#| export\ndef double(x):\n    {}return 2 * x\n"
+    assert statuses(tiny, code.format(""), source=source) == [v.PASSED]
+    shares = judge(tiny, code.format("if x.size == 1: return x\n    "), source)["double_own"]
+    assert "shares memory with its input x" in shares.message
+    changes = judge(tiny, code.format("x[1:] = 0\n    "), source)["double_own"]
+    assert "changed its input x" in changes.message
 
 
 def test_a_stub_that_another_exercise_needs_is_named(tiny):
