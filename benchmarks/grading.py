@@ -13,10 +13,13 @@ the judge, messages at both ends, processes, walls, the notebook that is read an
 import argparse
 import contextlib
 import datetime
+import importlib.util
 import itertools
 import json
 import os
 import shutil
+import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -159,7 +162,8 @@ def page(found):
     lines += [f"- {each}" for each in found["machine"]]
     lines += [
         f"- {students} submissions of {topic}: the solution, and known wrong and right ways of single exercises",
-        "- CPU time counts all that a command starts (its control group); one core unless it says otherwise",
+        "- CPU time counts all that a command starts (its control group), so no Dask workers; one core unless it "
+        "says otherwise",
         "",
         "| command | s a student | s of CPU a student | students a minute | peak MB |",
         "| --- | --- | --- | --- | --- |",
@@ -170,6 +174,10 @@ def page(found):
     ]
     sides += [
         (f"tito grade, {jobs} at a time, all cores", [cost]) for jobs, cost in found["jobs"].items()
+    ]
+    sides += [
+        (f"tito grade --scheduler, Dask workers: {count}", [cost])
+        for count, cost in found["dask"].items()
     ]
     for name, costs in sides:
         wall, cpu, memory = (
@@ -260,7 +268,45 @@ def beside(folder, options):
         "wall_ratio": statistics.median(ratios),
         "cpu_ratio": statistics.median(cpu),
         "jobs": {jobs: vars(each) for jobs, each in wide.items()},
+        "dask": {count: vars(each) for count, each in on_dask(folder, module, options).items()},
     }
+
+
+def on_dask(folder, module, options):
+    """The class on a Dask cluster of one worker, and of one for each core; nothing where Dask is missing."""
+    if importlib.util.find_spec("distributed") is None:
+        return {}
+    from distributed import Client
+
+    found = {}
+    for count in sorted({1, len(os.sched_getaffinity(0))}):
+        with dask(folder, count) as address:
+            with Client(address) as client:
+                client.wait_for_workers(count, timeout=60)
+            words = ["-m", "tito", "grade", module.topic, "--scheduler", address]
+            found[count] = measure(
+                [sys.executable, *words], folder / "ours", os.sched_getaffinity(0)
+            )
+            say(f"tito, Dask workers: {count}: {line(found[count], options.students)}")
+    return found
+
+
+@contextlib.contextmanager
+def dask(folder, count):
+    """The address of a scheduler on loopback with some workers."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    few = ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", folder]
+    commands = [["scheduler", "--host", address, "--no-dashboard"]]
+    commands += [["worker", address, *few]] * count
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with contextlib.ExitStack() as running:
+        for name, *words in commands:
+            command = [sys.executable, "-m", f"distributed.cli.dask_{name}", *words]
+            process = subprocess.Popen(command, cwd=ROOT, start_new_session=True, **quiet)
+            running.callback(process.wait)
+            running.callback(os.killpg, process.pid, signal.SIGKILL)
+        yield address
 
 
 def one(folder, topic, pairs):
