@@ -7,7 +7,8 @@ What grading takes above a student's own code is the CPU time of the whole group
 code is what the worker does between having read a request and writing its answer, and what processes that it
 starts use: cells that are loaded, the module's given ones among them, and functions that are called, a test's
 helper around them too where a test runs one in the worker. All else counts as grading: the tests' own work in
-the judge, messages at both ends, processes, walls, the notebook that is read and written.
+the judge, messages at both ends, processes, walls, the notebook that is read and written. What the measuring
+itself takes is left out.
 """
 
 import argparse
@@ -82,34 +83,54 @@ print((used.ru_utime + used.ru_stime) / len(jobs))
 
 
 METER = """
-import os
-import time
-
-import psutil
-from tito.grading import worker
-
-took, answer = 0.0, worker.Session.answer
+import psutil  # for the template to do it ahead
 
 
-def timed(session, request):
-    global took
+def measured():
+    import time
+
     began = time.process_time()
-    try:
-        return answer(session, request)
-    finally:
-        took += time.process_time() - began
+    import os
+
+    from tito.grading import worker
+
+    took, load, answer = 0.0, worker.Session.load, worker.Session.answer
+
+    def timed(function, *args):
+        nonlocal took
+        before = time.process_time()
+        try:
+            return function(*args)
+        finally:
+            took += time.process_time() - before
+
+    def answered(session, request):
+        if request["op"] == "load":
+            return answer(session, request)
+        return timed(answer, session, request)
+
+    def spent():
+        used, ended = time.process_time(), os.times()
+        running = [child.cpu_times() for child in psutil.Process().children(recursive=True)]
+        children = ended.children_user + ended.children_system
+        own = took + children + sum(each.user + each.system for each in running)
+        memory = psutil.Process().memory_full_info()
+        measuring = start + time.process_time() - used
+        return own, used - took - start, measuring, memory.uss, memory.rss
+
+    worker.Session.load = lambda *args: timed(load, *args)
+    worker.Session.answer = answered
+    worker.spent = spent
+    start = time.process_time() - began
+
+
+measured()
 
 
 def spent():
-    worker, ended = time.process_time(), os.times()
-    running = [child.cpu_times() for child in psutil.Process().children(recursive=True)]
-    children = ended.children_user + ended.children_system
-    own = took + children + sum(each.user + each.system for each in running)
-    memory = psutil.Process().memory_full_info()
-    return own, worker - took, memory.uss, memory.rss
+    from tito.grading import worker
 
-
-worker.Session.answer = timed
+    return worker.spent()
 """
 SPENT = """
 import json
@@ -354,7 +375,8 @@ def alternate(root, topic, pairs, output):
             if any(test["points"] < test["max_points"] for test in tests):
                 sys.exit(f"error: the solution lost points: {tests}")
             said = json.loads(last["message"].partition("\n")[0])
-            judge, own, worker, private, resident = said
+            judge, own, worker, measuring, private, resident = said
+            graded -= measuring
             parts = {"judge": judge, "worker": worker, "grader": grader}
             parts["walls"] = graded - own - sum(parts.values())
             sizes = {"private": private, "resident": resident}
