@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import marshal
 import os
 import subprocess
 import sys
@@ -91,7 +92,7 @@ def _verdicts(job, judge, tests):
     deadline.daemon = True
     deadline.start()
     try:
-        judge.stdin.write(json.dumps(vars(job)).encode())
+        judge.stdin.write(marshal.dumps(vars(job)))
         judge.stdin.close()
         while line := judge.stdout.readline(LINE):
             yield _verdict(line, tests)

@@ -271,16 +271,13 @@ def check_tiles(*sizes, dtype=np.float32):
         checks.close(C.reshape(true.shape), true, slack, slack, name)
 
 
-def check_layer(x, weights, bias):
-    wide = x.astype(np.float64) @ weights.astype(np.float64) + bias
-    expected = np.maximum(wide, 0).astype(np.result_type(x, weights, bias))
-    checks.close(
-        checks.call(fused_dense_relu, x, weights, bias),
-        expected,
-        1e-4,
-        1e-4,
-        f"{x.shape} by {weights.shape}",
-    )
+def check_layers(*cases):
+    """Compare layers with NumPy in float64, each of x, weights and bias."""
+    for case, result in zip(cases, checks.calls(fused_dense_relu, cases), strict=True):
+        x, weights, bias = case
+        wide = x.astype(np.float64) @ weights.astype(np.float64) + bias
+        expected = np.maximum(wide, 0).astype(np.result_type(*case))
+        checks.close(result, expected, 1e-4, 1e-4, f"{x.shape} by {weights.shape}")
 
 
 def small_model(seed=0):
@@ -679,11 +676,14 @@ check_matmul(matmul_baseline, numbers(17, 5), numbers(5, 2))
 """Transposes, steps and negative steps are multiplied like other arrays; dtypes combine as in NumPy."""
 ### BEGIN HIDDEN TESTS
 x = numbers(8, 12)
-check_matmul(matmul_baseline, x.T, x[::-1, ::3], "a transpose by a strided view")
-check_matmul(
-    matmul_baseline, np.asfortranarray(x), x.T[:, 1:7:2], "Fortran order by a strided view"
+check_matmuls(
+    matmul_baseline,
+    [
+        (x.T, x[::-1, ::3]),
+        (np.asfortranarray(x), x.T[:, 1:7:2]),
+        (numbers(3, 4, dtype=np.int32), numbers(4, 3, dtype=np.float64)),
+    ],
 )
-check_matmul(matmul_baseline, numbers(3, 4, dtype=np.int32), numbers(4, 3, dtype=np.float64))
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "matmul_baseline_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
@@ -1153,14 +1153,13 @@ assert loads["1"] == 0, f"the result was read {loads['1']} times"
 assert 400 <= stores["1"] <= most, f"400 numbers, {stores['1']} stores"
 bounds = [(0, 70), (1, 2), (3, 20), (5, 69), (6, 137), (2, 202), (0, 300), (9, 342)]
 places = [(low, high, shift) for low, high in bounds for shift in (0, 1, 2, 23)]
-for dtype in (np.float32, np.float64, np.int8):
-    values = numbers(400, dtype=dtype)
-    results = checks.inside(parts, values, places)
+cases = [(numbers(400, dtype=dtype), places) for dtype in (np.float32, np.float64, np.int8)]
+for (values, _), results in zip(cases, checks.calls(parts, cases), strict=True):
     for (low, high, shift), rows in zip(places, results, strict=True):
         expected = np.array([np.full_like(values, 7), values])
         y, z = expected
         y[low + shift : high + shift] = z[low:high] = np.maximum(values[low:high], 0)
-        name = f"places {low} to {high} of {np.dtype(dtype)}, written {shift} on and in place"
+        name = f"places {low} to {high} of {values.dtype}, written {shift} on and in place"
         checks.equal(rows, expected, name)
 x = numbers(1013)
 for each in checks.inside(repeated, vectorized_relu, x, PAST_CACHES // x.nbytes + 1):
@@ -1851,9 +1850,14 @@ def cache_friendly_matmul(A, B, block_size=None, num_workers=1) -> Tensor:
 
 # %% nbgrader={"grade": true, "grade_id": "cache_friendly_matmul_sizes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """Sizes that the blocks divide, and sizes that they do not."""
-check_matmul(cache_friendly_matmul, numbers(12, 8), numbers(8, 16), block_size=4)
-check_matmul(cache_friendly_matmul, numbers(13, 7), numbers(7, 19), block_size=5)
-check_matmul(cache_friendly_matmul, numbers(50, 60), numbers(60, 70))
+check_matmuls(
+    cache_friendly_matmul,
+    [
+        (numbers(12, 8), numbers(8, 16), 4),
+        (numbers(13, 7), numbers(7, 19), 5),
+        (numbers(50, 60), numbers(60, 70)),
+    ],
+)
 
 # %% nbgrader={"grade": true, "grade_id": "cache_friendly_matmul_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """Several blocks in every direction, blocks larger than the matrix, blocks of one, and empty matrices."""
@@ -2079,13 +2083,13 @@ def plus_one(a, b):
     b += a + 1
 
 
-for size, workers in [(10, 2), (11, 3), (7, 4), (2, 5), (1, 1), (0, 3)]:
-    x = np.arange(float(size))
-    checks.equal(
-        checks.inside(over_slices, plus_one, x, np.zeros(size), workers),
-        x + 1,
-        f"{size} numbers, {workers} workers",
-    )
+def one_more(size, workers):
+    return over_slices(plus_one, np.arange(float(size)), np.zeros(size), workers)
+
+
+cases = [(10, 2), (11, 3), (7, 4), (2, 5), (1, 1), (0, 3)]
+for (size, workers), result in zip(cases, checks.calls(one_more, cases), strict=True):
+    checks.equal(result, np.arange(size) + 1.0, f"{size} numbers, {workers} workers")
 
 # %% nbgrader={"grade": true, "grade_id": "parallel_relu_at_once", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """The parts run at the same time: three threads meet at a gate that opens for three."""
@@ -3026,15 +3030,15 @@ checks.equal(checks.call(quantized_relu, x[::-1, ::2], 0.5), np.maximum(x, 0)[::
 # %% nbgrader={"grade": true, "grade_id": "quantized_relu_floats", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """Floats come back in their dtype and within half a step of max(0, x), with the scale that was given."""
 ### BEGIN HIDDEN TESTS
-for dtype in (np.float32, np.float64):
-    x = numbers(6, 11, dtype=dtype)
-    step = np.abs(x).max() / 127
-    checks.close(checks.call(quantized_relu, x), np.maximum(x, 0), 0, 0.501 * step)
-checks.equal(
-    quantized_relu([-3.0, 0.6, 1.4, 100.0], 0.5), np.array([0, 0.5, 1.5, 63.5], np.float32)
-)
-checks.equal(quantized_relu(np.zeros((0, 2), np.float32)), np.zeros((0, 2), np.float32))
-checks.equal(quantized_relu(np.array([-4, 127])), np.array([0.0, 127.0]))
+single, double = numbers(6, 11), numbers(6, 11, dtype=np.float64)
+empty = np.zeros((0, 2), np.float32)
+cases = [(single,), (double,), ([-3.0, 0.6, 1.4, 100.0], 0.5), (empty,), (np.array([-4, 127]),)]
+*rounded, scaled, nothing, whole = checks.calls(quantized_relu, cases)
+for x, result in zip((single, double), rounded, strict=True):
+    checks.close(result, np.maximum(x, 0), 0, 0.501 * np.abs(x).max() / 127)
+checks.equal(scaled, np.array([0, 0.5, 1.5, 63.5], np.float32))
+checks.equal(nothing, empty)
+checks.equal(whole, np.array([0.0, 127.0]))
 checks.refuses(ValueError, quantized_relu, [1.0, np.nan])
 checks.refuses(ValueError, quantized_relu, np.ones(2, np.int8), -1.0, match="-1.0")
 checks.equal(quantized_relu(np.array([[-5], [5]], np.int8)), np.array([[0], [5]], np.int8))
@@ -3457,7 +3461,7 @@ def fused_dense_relu(x, weights, bias) -> Tensor:
 """The result is that of the three steps, for few rows and for many."""
 
 
-check_layer(numbers(5, 7), numbers(7, 4, seed=1), numbers(4, seed=2))
+check_layers((numbers(5, 7), numbers(7, 4, seed=1), numbers(4, seed=2)))
 x, weights, bias = numbers(11, 3), numbers(3, 900, seed=1), numbers(900, seed=2)
 expected = np.maximum(x @ weights + bias, 0)
 for each in checks.inside(repeated, fused_dense_relu, x, 137, weights=weights, bias=bias):
@@ -3467,10 +3471,12 @@ for each in checks.inside(repeated, fused_dense_relu, x, 137, weights=weights, b
 """Other dtypes, views and empty shapes; NaN stays in its row; a bias that does not fit is refused."""
 ### BEGIN HIDDEN TESTS
 x, weights, bias = numbers(9, 6), numbers(6, 5, seed=1), numbers(5, seed=2)
-check_layer(x[::-2], weights.astype(np.float64), bias)
-check_layer(x.T, numbers(3, 9, seed=3).T, np.ones(6, np.float32)[::2])
-check_layer(numbers(0, 3), numbers(3, 2), numbers(2))
-check_layer(numbers(2, 0), numbers(0, 3), numbers(3))
+check_layers(
+    (x[::-2], weights.astype(np.float64), bias),
+    (x.T, numbers(3, 9, seed=3).T, np.ones(6, np.float32)[::2]),
+    (numbers(0, 3), numbers(3, 2), numbers(2)),
+    (numbers(2, 0), numbers(0, 3), numbers(3)),
+)
 x[4, 2] = np.nan
 result = np.asarray(fused_dense_relu(x, weights, bias))
 assert np.isnan(result[4]).all() and np.isfinite(np.delete(result, 4, 0)).all(), (
