@@ -479,14 +479,14 @@ def _failing_line(error, cell):
 
 
 def main(keeper=None, launch=process.Own):
-    """Read a job, in marshal's form, on standard input; write one line of JSON for each verdict on standard output.
+    """Read a job on standard input, write one line of JSON for each verdict on standard output.
 
     Behind walls `keeper` is the descriptor of a socket on which the supervisor starts workers; without, `launch`
     starts one.
     """
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    job = marshal.load(sys.stdin.buffer)
+    job = json.load(sys.stdin)
 
     def report(result):
         try:

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import marshal
 import os
 import subprocess
 import sys
@@ -92,7 +91,7 @@ def _verdicts(job, judge, tests):
     deadline.daemon = True
     deadline.start()
     try:
-        judge.stdin.write(marshal.dumps(vars(job)))
+        judge.stdin.write(json.dumps(vars(job)).encode())
         judge.stdin.close()
         while line := judge.stdout.readline(LINE):
             yield _verdict(line, tests)
