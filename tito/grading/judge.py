@@ -399,7 +399,7 @@ def _imported(statements):
 def know(cells: list[dict]) -> None:
     """Read the instructor's cells ahead of a job that holds them, in a process that judges are copied from.
 
-    What its tests refer to, and the constants of given cells, is imported.
+    What its tests refer to is imported.
     """
     names, used = Names({}, {}), set()
     for cell in cells:
@@ -410,8 +410,6 @@ def know(cells: list[dict]) -> None:
                 for node in _statements(cell["id"], cell["source"]):
                     if isinstance(node, (ast.Import, ast.ImportFrom)):
                         names.promise(node)
-                    elif cell["role"] == "given" and isinstance(node, (ast.Assign, ast.AnnAssign)):
-                        used |= {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
     for name in used & set(names.imports):
         with contextlib.suppress(KeyError):  # what is being built cannot be imported yet
             names[name]
