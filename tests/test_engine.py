@@ -322,7 +322,7 @@ def test_what_a_template_imports_ahead_is_what_tests_refer_to():
     cells = [
         {"id": "given", "role": "given", "source": "import wave, this as zen, no_such, chunk"},
         {"id": "helper", "role": "locked", "source": "import tabnanny\ndef f(): return wave.open"},
-        {"id": "test", "role": "test", "source": "assert f() and no_such.x"},
+        {"id": "test", "role": "test", "source": "assert f() and no_such.zen"},
         {"id": "broken", "role": "given", "source": "import ("},
     ]
     code = f"""

@@ -405,7 +405,9 @@ def know(cells: list[dict]) -> None:
     for cell in cells:
         with contextlib.suppress(SyntaxError, ValueError):  # the judge will say so
             if cell["role"] in ("test", "locked"):
-                used |= standins.named(_code(cell["source"], f"<{cell['id']}>"))
+                _code(cell["source"], f"<{cell['id']}>")
+                tree = ast.parse(cell["source"])
+                used |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
             if cell["role"] != "test":
                 for node in _statements(cell["id"], cell["source"]):
                     if isinstance(node, (ast.Import, ast.ImportFrom)):

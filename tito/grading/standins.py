@@ -213,7 +213,7 @@ def _description(value, spaces):
     space = next((n for n, each in enumerate(spaces) if each is known), len(spaces))
     if space == len(spaces):
         spaces.append(known)
-    names = sorted(name for name in named(value.__code__) if name in known)
+    names = sorted(name for name in _named(value.__code__) if name in known)
     cells = value.__closure__
     return (
         "function",
@@ -258,15 +258,15 @@ def _state(value, above):
     cells = [cell.cell_contents for cell in value.__closure__ or ()]
     parts = (
         (value.__defaults__, *(value.__kwdefaults__ or {}).items(), *cells),
-        tuple((name, known[name]) for name in sorted(named(value.__code__)) if name in known),
+        tuple((name, known[name]) for name in sorted(_named(value.__code__)) if name in known),
     )
     return kind, value.__code__, value.__qualname__, value.__module__, _state(parts, above)
 
 
-def named(code):
+def _named(code):
     """The global names that a function's code, or one inside it, refers to."""
     inner = [each for each in code.co_consts if isinstance(each, types.CodeType)]
-    return {*code.co_names}.union(*map(named, inner))
+    return {*code.co_names}.union(*map(_named, inner))
 
 
 def decoder(worker):
