@@ -408,6 +408,7 @@ def know(cells: list[dict]) -> None:
                 _code(cell["source"], f"<{cell['id']}>")
                 tree = ast.parse(cell["source"])
                 used |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+                used |= {node.name for node in ast.walk(tree) if isinstance(node, ast.alias)}
             if cell["role"] != "test":
                 for node in _statements(cell["id"], cell["source"]):
                     if isinstance(node, (ast.Import, ast.ImportFrom)):
