@@ -198,6 +198,7 @@ class Single:
 
     def __init__(self, first: int, second: int):
         self.number, self.files = str(second).encode(), []
+        self.names, self.threads = [], []  # the process's threads, and their lists of children
         with contextlib.suppress(OSError):
             for name in (f"{first}/task/{first}/children", f"{second}/task", f"{second}/statm"):
                 self.files.append(os.open(f"/proc/{name}", os.O_RDONLY))
@@ -206,8 +207,11 @@ class Single:
         """The bytes it holds; infinite when it is gone, or not the only one."""
         try:
             children, threads, memory = self.files
+            names = os.listdir(threads)
+            if names != self.names:
+                self._open(names, threads)
             alone = os.pread(children, 64, 0).split() == [self.number]
-            if alone and not any(_read(f"{n}/children", threads) for n in os.listdir(threads)):
+            if alone and not any(os.pread(each, 1, 0) for each in self.threads):
                 return int(os.pread(memory, 64, 0).split()[1]) * PAGE
         except (OSError, ValueError):
             pass
@@ -215,8 +219,16 @@ class Single:
 
     def close(self) -> None:
         """Close the files."""
-        for number in self.files:
+        for number in (*self.files, *self.threads):
             os.close(number)
+
+    def _open(self, names, folder):
+        while self.threads:
+            os.close(self.threads.pop())
+        self.names = []
+        for name in names:
+            self.threads.append(os.open(f"{name}/children", os.O_RDONLY, dir_fd=folder))
+        self.names = names
 
 
 def _children(pid):
@@ -229,8 +241,8 @@ def _children(pid):
     return found
 
 
-def _read(path, folder=None):
-    number = os.open(path, os.O_RDONLY, dir_fd=folder)
+def _read(path):
+    number = os.open(path, os.O_RDONLY)
     try:
         return os.read(number, 65536)
     finally:
