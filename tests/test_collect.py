@@ -26,7 +26,7 @@ from tests.test_cli import refused, snapshot, tito
 from tito import archive, collect, naming, release, sheet
 from tito import notebook as nb
 from tito.course import Course, TitoError
-from tito.repair import repair
+from tito.repair import Released, repair
 from tito.source import read_text
 
 STUB = "    # YOUR CODE HERE\n    raise NotImplementedError()"
@@ -990,7 +990,7 @@ def test_any_bytes_are_a_sheet_or_the_named_error(content):
 def test_any_json_is_a_sheet_or_the_named_error_and_a_repair_is_whole(released, found):
     versions = release.history(Course(released).module("tiny"))
     try:
-        made, findings = repair(versions, sheet.read(json.dumps(found).encode()))
+        made, findings = repair(Released(versions), sheet.read(json.dumps(found).encode()))
     except sheet.Unreadable:
         return
     whole(versions, made, findings)
@@ -1001,9 +1001,8 @@ def test_released_cells_among_any_others_are_put_right(released, loose, shuffle)
     versions = release.history(Course(released).module("tiny"))
     cells = json.loads(nbformat.writes(versions[0]))["cells"] + loose
     shuffle.shuffle(cells)
-    made, findings = repair(
-        versions, sheet.read(json.dumps({"nbformat": 4, "cells": cells}).encode())
-    )
+    text = json.dumps({"nbformat": 4, "cells": cells})
+    made, findings = repair(Released(versions), sheet.read(text.encode()))
     whole(versions, made, findings)
     assert findings.missing == []
 

@@ -17,7 +17,7 @@ import nbformat
 from tito import archive, folders, naming, release, sheet
 from tito import notebook as nb
 from tito.course import USAGE, Module, TitoError, one_line, write
-from tito.repair import Findings, repair
+from tito.repair import Findings, Released, repair
 from tito.source import read_text
 
 CANDIDATES = 20  # files of one student that are looked at
@@ -72,7 +72,7 @@ def collect(
         If the path cannot be read, the archive is refused, or there is nothing of this module in it.
     """
     module.course.refuse_copy()
-    versions = release.history(module)
+    released = Released(release.history(module))
     with archive.entries(path) as found, folders.lock(_kept(module) / ".lock"):
         stem = "" if path.is_dir() else path.name.partition(".")[0]
         hand_ins, stray = naming.sort(found, stem)
@@ -86,24 +86,24 @@ def collect(
             )
         taken = []
         for student in sorted(students):
-            taken.append(_student(module, versions, student, students[student]))
+            taken.append(_student(module, released, student, students[student]))
             say(taken[-1])
         return taken, stray
 
 
-def best(files: list[tuple[str, bytes, float]], versions: list) -> _Read | None:
+def best(files: list[tuple[str, bytes, float]], released: Released) -> _Read | None:
     """The file that a student worked in, of those in a copy of a release."""
     entries = [archive.Entry(name, len(b), when, lambda b=b: b) for name, b, when in files]
     taken = Taken("", "")
-    read = _read_all([naming.HandIn("", "", e) for e in entries], versions, taken, "")
+    read = _read_all([naming.HandIn("", "", e) for e in entries], released, taken, "")
     return max(read, key=lambda each: each.rank, default=None)
 
 
-def _student(module, versions, student, hand_ins):
+def _student(module, released, student, hand_ins):
     taken = Taken(student, hand_ins[0].name, late=any(each.late for each in hand_ins))
     notebooks = [each for each in hand_ins if naming.is_notebook(each.entry.name)]
     try:
-        read = _read_all(notebooks, versions, taken, module.topic)
+        read = _read_all(notebooks, released, taken, module.topic)
         if not read:
             names = ", ".join(each.entry.name.rpartition("/")[2] for each in hand_ins[:3])
             taken.state = "refused"
@@ -120,7 +120,7 @@ def _student(module, versions, student, hand_ins):
     return taken
 
 
-def _read_all(hand_ins, versions, taken, topic):
+def _read_all(hand_ins, released, taken, topic):
     """The files of a student that are notebooks of this module; the first fault of another goes to `taken`."""
     read = []
     names = {each: each.entry.name.rpartition("/")[2] for each in hand_ins}
@@ -130,7 +130,7 @@ def _read_all(hand_ins, versions, taken, topic):
     for each in likely[:CANDIDATES]:
         try:
             data = each.entry.read()
-            notebook, findings = repair(versions, sheet.read(data))
+            notebook, findings = repair(released, sheet.read(data))
             if not findings.answered and not findings.not_started:
                 raise sheet.Unreadable("it holds no exercise of this module")
             read.append(_Read(each, data, notebook, findings))
@@ -290,7 +290,7 @@ def bring_over(module: Module, path: Path) -> Taken:
     places = [path / f"{stem}{suffix}" for suffix in own] if path.is_dir() else [path]
     files = [(p.name, _load(p), p.stat().st_mtime) for p in places if p.is_file()]
     released = nb.parse(read_text(own[".ipynb"]), own[".ipynb"])
-    chosen = best(files, [released])
+    chosen = best(files, Released([released]))
     if chosen is None or not chosen.findings.answered:
         raise TitoError(f"no answers in {path}", f"name the folder with your {stem}.ipynb")
     is_notebook = chosen.hand_in.entry.name.endswith(".ipynb")

@@ -28,35 +28,46 @@ class Findings:
     repaired: list[str] = field(default_factory=list)
 
 
-def repair(versions: list, sheet: Sheet) -> tuple[nbformat.NotebookNode, Findings]:
-    """Put the answers of a sheet into the latest of the released notebooks `versions`.
+class Released:
+    """The released notebooks `versions`, the latest first, read once for all who hand in.
 
     Text of earlier versions is known as released text: a stub of one is no answer, a test of one no change.
-    Other cells that the student wrote are kept where they stood, without marks. Released cells without
-    marks are not copied.
     """
-    return _Repair(versions, sheet).run()
 
-
-class _Repair:
-    def __init__(self, versions, sheet):
-        self.released = versions[0]
-        self.sheet = sheet
-        self.findings = Findings(repaired=list(sheet.notes))
+    def __init__(self, versions: list):
+        self.latest = versions[0]
+        self.plain: dict[str, str] = {}  # of each source
         self.texts: dict[str, set[str]] = {}
         for cell in (cell for version in versions for cell in version.cells):
-            self.texts.setdefault(_id(cell), set()).add(_plain(cell.source))
+            self.plain[cell.source] = _plain(cell.source)
+            self.texts.setdefault(_id(cell), set()).add(self.plain[cell.source])
+        self.known = set().union(*self.texts.values())
         self.functions = {
             name
-            for cell in self.released.cells
+            for cell in self.latest.cells
             if cell.metadata.get("nbgrader", {}).get("solution")
             for name in DEFINED.findall(cell.source)
         }
-        self.known = set().union(*self.texts.values())
+
+
+def repair(released: Released, sheet: Sheet) -> tuple[nbformat.NotebookNode, Findings]:
+    """Put the answers of a sheet into the latest of the released notebooks.
+
+    Other cells that the student wrote are kept where they stood, without marks. Released cells without
+    marks are not copied.
+    """
+    return _Repair(released, sheet).run()
+
+
+class _Repair:
+    def __init__(self, released, sheet):
+        self.released, self.texts, self.known = released, released.texts, released.known
+        self.sheet = sheet
+        self.findings = Findings(repaired=list(sheet.notes))
         self.by_id: dict[str, list[int]] = {}
         self.by_text: dict[str, list[int]] = {}
         self.by_name: dict[str, list[int]] = {}
-        self.plain = [_plain(cell.source) for cell in sheet.cells]
+        self.plain = [released.plain.get(c.source) or _plain(c.source) for c in sheet.cells]
         for number, (cell, text) in enumerate(zip(sheet.cells, self.plain, strict=True)):
             self.by_id.setdefault(cell.id, []).append(number)
             self.by_text.setdefault(text, []).append(number)
@@ -69,7 +80,7 @@ class _Repair:
         self.copies: set[int] = set()
 
     def run(self):
-        made = copy.copy(self.released)
+        made = copy.copy(self.released.latest)
         made.cells = [
             copy.copy(cell) if "nbgrader" in cell.metadata else cell for cell in made.cells
         ]
@@ -132,7 +143,7 @@ class _Repair:
         if (
             not functions
             or functions[0] not in names
-            or not names & (self.functions - {*functions})
+            or not names & (self.released.functions - {*functions})
         ):
             return found
         begin = rf"^(?:async[ \t]+)?(?:def|class)[ \t]+{re.escape(functions[0])}\b"
@@ -179,7 +190,7 @@ class _Repair:
         return None
 
     def _plain_cell(self, cell, role):
-        found = self.by_text.get(_plain(cell.source))
+        found = self.by_text.get(self.released.plain[cell.source])
         if not found and role == "given" and cell.source.strip():
             functions = DEFINED.findall(cell.source)
             self._say(

@@ -15,7 +15,7 @@ from tito import notebook as nb
 from tito.course import USAGE, Module, TitoError
 from tito.grading import job, task
 from tito.grading.verdict import Verdict
-from tito.repair import Findings, repair
+from tito.repair import Findings, Released, repair
 from tito.source import read_text, refuse_conflict
 
 FOLDER = "hand-in"
@@ -58,7 +58,7 @@ def run(
     refuse_conflict(module)
     data = _read(module.source)
     released = _released(module)
-    made, findings = repair([released], sheet.read(data))
+    made, findings = repair(Released([released]), sheet.read(data))
     if not findings.answered and not findings.not_started:
         raise TitoError(
             f"{module.source.name} holds no exercise of {module.name}",

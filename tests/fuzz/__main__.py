@@ -24,6 +24,7 @@ from tito import assignment, release
 from tito import notebook as nb
 
 RELEASED = assignment.student_version(nb.parse(SOURCE, Path("tiny_dev.py")))
+KNOWN = repair.Released([RELEASED])
 
 
 def reader(data):
@@ -33,7 +34,7 @@ def reader(data):
     except sheet.Unreadable as error:
         assert "\n" not in str(error)
         return
-    made, findings = repair.repair([RELEASED], found)
+    made, findings = repair.repair(KNOWN, found)
     nbformat.validate(made)
     nbformat.writes(made).encode()
     assert [*findings.answered, *findings.not_started, *findings.missing] == ["double"]

@@ -21,7 +21,7 @@ from tito.grading import proof, stage, supervisor, verdict, warm
 from tito.grading.job import Job
 from tito.grading.sandbox import Sandbox
 from tito.lesson import Cell
-from tito.repair import repair
+from tito.repair import Released, repair
 
 STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
 READERS = ("course", "lesson", "notebook", "repair", "sheet", "source")
@@ -118,9 +118,9 @@ def grade(assignment: Assignment, data: bytes, around, say=lambda verdict: None)
     TitoError
         If the hand-in cannot be read.
     """
-    versions = _released(tuple(assignment.released))
-    made, findings = repair(versions, sheet.read(data))
-    given = {cell.source for cell in versions[0].cells}
+    released = _released(tuple(assignment.released))
+    made, findings = repair(released, sheet.read(data))
+    given = {cell.source for cell in released.latest.cells}
     with contextlib.ExitStack() as opened:
         job = _fill(assignment.job, made, given)
         if around is None:  # compiled code of one student must not serve another
@@ -142,7 +142,7 @@ def grade(assignment: Assignment, data: bytes, around, say=lambda verdict: None)
 
 @functools.lru_cache(2)
 def _released(texts):
-    return [nbformat.reads(text, as_version=4) for text in texts]
+    return Released([nbformat.reads(text, as_version=4) for text in texts])
 
 
 def _fill(job, made, given):
