@@ -1,10 +1,12 @@
 """The judge and the worker: every ending has its verdict, and one failure costs no other test."""
 
+import contextlib
 import json
 import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -333,6 +335,30 @@ print(*(name in sys.modules for name in ("wave", "tabnanny", "this", "chunk")))
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "True True False False\n"
+
+
+def test_a_job_names_cells_that_the_judges_template_has_read_by_their_place(tiny):
+    text = read_text(tiny.source)
+    cells = nb.cells(nb.parse(text, tiny.source), text)
+    made = job.make(tiny, cells, testing.scratch(tiny))
+    own = made.cells[0] | {"id": "own", "role": "plain", "source": "import math"}
+    filled = replace(made, cells=[own, *made.cells])
+    code = f"""
+from tito.grading import judge
+judge.know({made.cells})
+judge.main()
+"""
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+
+    @contextlib.contextmanager
+    def ahead():
+        with subprocess.Popen([sys.executable, "-c", code], **pipes) as process:
+            process.known = made.cells
+            assert supervisor._told(filled, process) == [own, *range(len(made.cells))]
+            yield process
+
+    found = list(supervisor.run(filled, judge=ahead()))
+    assert [each.status for each in found] == [v.PASSED] * len(found) != []
 
 
 def test_objects_of_the_students_classes_work_through_proxies(tiny):

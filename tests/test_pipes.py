@@ -1,6 +1,8 @@
 """Whatever a worker does with its pipes, the judge goes on; and a test's function arrives as it was made."""
 
+import functools
 import marshal
+import math
 import subprocess
 import sys
 import time
@@ -109,8 +111,22 @@ def test_a_function_arrives_with_all_that_it_uses():
 
 def test_a_function_of_a_test_is_described_unless_it_holds_what_may_change():
     held = []
-    functions = [lambda: held, lambda: 1, checks.observe]
-    for each in functions[:2]:
+    functions = [lambda: held, lambda: 1]
+    for each in functions:
         each.__module__ = "__main__"
     message = wire.Encoder(standins.encode).message
-    assert [message(each)[0]["!"] for each in functions] == ["pickle", "function", "pickle"]
+    assert [message(each)[0]["!"] for each in functions] == ["pickle", "function"]
+
+
+def test_what_can_be_imported_is_sent_by_its_place():
+    message = wire.Encoder(standins.encode).message
+    for value in (checks.observe, np.sqrt, np.sum, sorted, math.gcd):
+        node, _ = message(value)
+        assert node["!"] == "imported"
+        assert worker.Session.find(None, None, node) is value
+
+    def local():
+        pass
+
+    for value in (local, checks.Mismatch("text"), functools.partial(np.sum, axis=0)):
+        assert message(value)[0]["!"] == "pickle"

@@ -172,23 +172,18 @@ class Judge:
         """Make a cell known on both sides."""
         self.loaded.append(cell)
         if cell["role"] == "locked":
-            self._execute(cell)
+            self._execute(_code(cell["source"], f"<{cell['id']}>"))
         elif cell["role"] != "plain":
-            for node in _statements(cell["id"], cell["source"]):
+            for node, names, constant in _bindings(cell["id"], cell["source"]):
                 if isinstance(node, (ast.Import, ast.ImportFrom)):
                     self.names.promise(node)
-                names = _bound(node)
                 for name in names:
                     self.binder[name] = cell["id"]
                     self.names[name] = standins.StandIn(self, name)
-                if (
-                    names
-                    and cell["role"] == "given"
-                    and isinstance(node, (ast.Assign, ast.AnnAssign))
-                ):
+                if constant and cell["role"] == "given":
                     # A constant of the instructor's; one made of the student's functions stays a stand-in.
                     with contextlib.suppress(Exception):
-                        self._execute(cell, [node])
+                        self._execute(constant)
 
     def ask(self, request):
         """Ask the worker, starting one if there is none; stand-ins and proxies call this."""
@@ -345,13 +340,8 @@ class Judge:
             reports = dict.fromkeys(names, report)
         self.broken |= reports
 
-    def _execute(self, cell, nodes=None):
-        """Run an instructor's cell, or some of its statements, in this process."""
-        name = f"<{cell['id']}>"
-        if nodes is None:
-            code = _code(cell["source"], name)
-        else:
-            code = compile(ast.Module(nodes, []), name, "exec")
+    def _execute(self, code):
+        """Run an instructor's cell, or a statement of one, in this process."""
         with contextlib.redirect_stdout(sys.stderr):
             exec(code, self.names)
 
@@ -401,6 +391,7 @@ def know(cells: list[dict]) -> None:
 
     What its tests refer to is imported.
     """
+    _known[:] = cells
     names, used = Names({}, {}), set()
     for cell in cells:
         with contextlib.suppress(SyntaxError, ValueError):  # the judge will say so
@@ -410,12 +401,15 @@ def know(cells: list[dict]) -> None:
                 used |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
                 used |= {node.name for node in ast.walk(tree) if isinstance(node, ast.alias)}
             if cell["role"] != "test":
-                for node in _statements(cell["id"], cell["source"]):
+                for node, *_ in _bindings(cell["id"], cell["source"]):
                     if isinstance(node, (ast.Import, ast.ImportFrom)):
                         names.promise(node)
     for name in used & set(names.imports):
         with contextlib.suppress(KeyError):  # what is being built cannot be imported yet
             names[name]
+
+
+_known: list[dict] = []  # cells that a job names by their place in this list
 
 
 @functools.cache
@@ -424,12 +418,21 @@ def _code(source, name):
 
 
 @functools.cache
-def _statements(name, source):
+def _bindings(name, source):
+    """A cell's statements: each with the names that it binds and, where it is an assignment, its code."""
     try:
-        return ast.parse(source).body
+        body = ast.parse(source).body
     except SyntaxError:
         fallback = name if name.isidentifier() else "_"
-        return ast.parse(f"def {fallback}(): pass").body
+        body = ast.parse(f"def {fallback}(): pass").body
+    found = []
+    for node in body:
+        names, code = _bound(node), None
+        if names and isinstance(node, (ast.Assign, ast.AnnAssign)):
+            with contextlib.suppress(SyntaxError, ValueError):
+                code = compile(ast.Module([node], []), f"<{name}>", "exec")
+        found.append((node, names, code))
+    return found
 
 
 def _bound(node):
@@ -484,12 +487,13 @@ def _failing_line(error, cell):
 def main(keeper=None, launch=process.Own):
     """Read a job on standard input, write one line of JSON for each verdict on standard output.
 
-    Behind walls `keeper` is the descriptor of a socket on which the supervisor starts workers; without, `launch`
+    A cell may be a number: its place among those that `know` was given. Behind walls `keeper` is the descriptor of a socket on which the supervisor starts workers; without, `launch`
     starts one.
     """
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     job = json.load(sys.stdin)
+    job["cells"] = [_known[cell] if type(cell) is int else cell for cell in job["cells"]]
 
     def report(result):
         try:

@@ -3,6 +3,7 @@
 Each of them asks the worker; a test calls them as it calls the real ones in a notebook.
 """
 
+import contextlib
 import importlib
 import marshal
 import sys
@@ -174,12 +175,22 @@ def encode(encoder, value):
         return {"!": "name", "name": value.__name__}
     if kind is Proxy:
         return {"!": "handle", "id": value._id}
-    try:
-        if kind is types.FunctionType and value.__module__ == HERE:
+    if kind is types.FunctionType and value.__module__ == HERE:
+        with contextlib.suppress(_Changeable, TypeError, ValueError):  # not hashed, or described
             return {"!": "function", "buffer": encoder.buffer(_described(value))}
-    except (_Changeable, TypeError, ValueError):  # it cannot be hashed, or described
-        pass
+    place = _imported(value)
+    if place:
+        return {"!": "imported", "place": place}
     return {"!": "pickle", "buffer": encoder.buffer(cloudpickle.dumps(value))}
+
+
+def _imported(value):
+    """The module and the name by which a function can be imported; None if it cannot."""
+    module, name = getattr(value, "__module__", None), getattr(value, "__name__", None)
+    if type(module) is not str or type(name) is not str or module == HERE:
+        return None
+    found = getattr(sys.modules.get(module), name, None)
+    return [module, name] if found is value else None
 
 
 def _described(value) -> bytes:
@@ -207,6 +218,9 @@ def _description(value, spaces):
         return "module", value.__name__
     if kind in (tuple, frozenset):
         return kind.__name__, tuple(_description(each, spaces) for each in value)
+    place = _imported(value)
+    if place:
+        return "imported", *place
     if kind is not types.FunctionType:
         return "pickle", cloudpickle.dumps(value)
     known = value.__globals__
@@ -242,7 +256,7 @@ def _state(value, above):
     kind = type(value)
     if value is None or kind in (bool, int, str, bytes):
         return kind, value
-    if isinstance(value, FIXED) and getattr(value, "__module__", "") != HERE:
+    if (isinstance(value, FIXED) and getattr(value, "__module__", "") != HERE) or _imported(value):
         return kind, value
     if kind is float:
         return kind, value.hex()

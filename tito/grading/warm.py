@@ -30,6 +30,7 @@ class Warm:
     limits: Limits
     lines: dict  # role to the socket of its template
     stages: dict
+    cells: list[dict]  # that the template of judges has read
     without: frozenset = frozenset()
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -40,7 +41,8 @@ class Warm:
             return self.sandbox.start(role, place, fds, **pipes)
         user = own_user(role) if os.geteuid() == 0 else None
         request = {"role": role, "uid": user, "limits": asdict(self.limits)}
-        return Copy(self.lines[part], self.lock, request, fds, pipes)
+        known = self.cells if role == "judge" else []
+        return Copy(self.lines[part], self.lock, request, fds, pipes, known)
 
 
 @contextlib.contextmanager
@@ -62,7 +64,7 @@ def templates(sandbox: Sandbox, job: Job) -> Iterator[Warm | Sandbox]:
             role: opened.enter_context(_template(sandbox, place, {"role": role} | known[role]))
             for role, place in places.items()
         }
-        warm = Warm(sandbox, sandbox.limits, lines, places)
+        warm = Warm(sandbox, sandbox.limits, lines, places, job.cells)
         yield warm if all(lines.values()) and not proof.prove(warm, places["worker"]) else sandbox
 
 
@@ -100,10 +102,11 @@ def _template(sandbox, place, first):
 
 
 class Copy:
-    """A copy of a template, with what `subprocess.Popen` has of a process."""
+    """A copy of a template, with what `subprocess.Popen` has of a process; `known` are cells it has read."""
 
-    def __init__(self, line, lock, request, fds, pipes):
+    def __init__(self, line, lock, request, fds, pipes, known):
         self.returncode = self._over = None
+        self.known = known
         self._lock = threading.Lock()
         self.stdin = self.stdout = self.stderr = None
         self._status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -19,6 +19,7 @@ TREE_LIMIT = 8 * 2**20  # bytes of its JSON: parsing takes many times as much me
 LARGE = 2**16  # bytes of an array that are not copied once more on the way
 DEPTH = 24  # levels of nesting
 KINDS = "biufcmMSU"  # dtype kinds that travel: no objects, no structures
+AS_IT_IS = {type(None), bool, float, str}
 HEAD = struct.Struct(">II")  # bytes of JSON, bytes of buffers
 PLAIN_TYPES = {
     name: value
@@ -57,7 +58,11 @@ def _json(value):
     return json.dumps(value).encode("ascii")
 
 
-def read(stream, load=json.loads):
+def _parsed(text):
+    return json.loads(text.decode("ascii"))
+
+
+def read(stream, load=_parsed):
     """Receive one message: a tree and its buffers; None at the end of the stream."""
     head = stream.read(HEAD.size)
     if len(head) < HEAD.size:
@@ -65,7 +70,7 @@ def read(stream, load=json.loads):
     size, total = HEAD.unpack(head)
     if size > TREE_LIMIT or size + total > LIMIT:
         raise WireError(f"a message of {size + total} bytes")
-    text, raw = stream.read(size), _exactly(stream, total)
+    text, raw = stream.read(size), _exactly(stream, total) if total else b""
     if len(text) < size or raw is None:
         return None
     try:
@@ -107,19 +112,17 @@ class Encoder:
         return len(self.buffers) - 1
 
     def tree(self, value, depth=0):
-        if depth > DEPTH:
-            raise WireError(f"a value nested deeper than {DEPTH} levels")
         kind = type(value)
-        if value is None or kind in (bool, str):
+        if kind in AS_IT_IS:
             return value
         if kind is int:
             return value if abs(value) < 2**63 else {"!": "int", "value": hex(value)}
-        if kind is float:
-            return value
         if kind is np.ndarray:
             return self.array(value)
+        if depth > DEPTH:
+            raise WireError(f"a value nested deeper than {DEPTH} levels")
         if kind is dict:
-            if "!" not in value and all(type(key) is str for key in value):
+            if "!" not in value and {str}.issuperset(map(type, value)):
                 return {key: self.tree(item, depth + 1) for key, item in value.items()}
             items = [[self.tree(k, depth + 1), self.tree(v, depth + 1)] for k, v in value.items()]
             return {"!": "dict", "items": items}
@@ -196,11 +199,12 @@ class Decoder:
             raise WireError(f"a value that is not ours: {type(error).__name__}: {error}") from None
 
     def _value(self, node, depth):
+        kind = type(node)
+        if kind is int or kind in AS_IT_IS:
+            return node
         if depth > DEPTH:
             raise WireError("too deep")
-        if node is None or type(node) in (bool, int, float, str):
-            return node
-        if type(node) is list:
+        if kind is list:
             return [self._value(item, depth + 1) for item in node]
         if "!" not in node:
             return {key: self._value(item, depth + 1) for key, item in node.items()}

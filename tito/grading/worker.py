@@ -162,6 +162,8 @@ class Session:
             return held(node["id"])
         if node["!"] == "function":
             return made(marshal.loads(decoder.buffers[node["buffer"]]), {})
+        if node["!"] == "imported":
+            return imported(*node["place"])
         if node["!"] == "pickle":
             return cloudpickle.loads(bytes(decoder.buffers[node["buffer"]]))
         raise wire.WireError(f"no tag {node['!']}")
@@ -175,6 +177,11 @@ def lookup(name: str):
         raise NameError(f"{name} is not defined") from None
 
 
+def imported(module: str, name: str):
+    """What a module has by that name."""
+    return getattr(importlib.import_module(module), name)
+
+
 def made(description, spaces):
     """A function of a test, from what `standins` says of it; functions of one space share their global names."""
     kind, what, *rest = description
@@ -184,6 +191,8 @@ def made(description, spaces):
         return lookup(what)
     if kind == "module":
         return importlib.import_module(what)
+    if kind == "imported":
+        return imported(what, *rest)
     if kind in ("tuple", "frozenset"):
         return {"tuple": tuple, "frozenset": frozenset}[kind](made(each, spaces) for each in what)
     if kind == "pickle":
