@@ -31,8 +31,12 @@ def main() -> None:
         settle(role, settings["fds"], settings["uid"], settings["limits"], settings["lifetime"])
 
 
-def settle(role: str, fds: list[int], uid: int | None, bounds: dict | None, lifetime=True) -> None:
+def settle(
+    role: str, fds: list[int], uid: int | None, bounds: dict | None, lifetime=True, report=None
+) -> None:
     """Start a process for `role` that has no rights, and wait until it ends; never returns.
+
+    The exit code is also sent on `report`, where there is such a socket.
 
     Under root only that process becomes another user: the one that stays must be a user whom bubblewrap,
     having no rights either, can end.
@@ -46,6 +50,8 @@ def settle(role: str, fds: list[int], uid: int | None, bounds: dict | None, life
         limits.prctl(limits.PR_SET_DUMPABLE, 0)
         child = os.fork()
         if child == 0:
+            if report:
+                report.close()
             _play(role, fds, uid)
         if uid is not None:
             limits.drop_capabilities()
@@ -58,6 +64,9 @@ def settle(role: str, fds: list[int], uid: int | None, bounds: dict | None, life
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
+        with contextlib.suppress(OSError):
+            if report:
+                report.send(json.dumps(code).encode())
         os._exit(code)
 
 

@@ -36,7 +36,7 @@ class Keeper(threading.Thread):
         self.judge: Process | None = None
         self.worker: Process | None = None
         self.error: Exception | None = None
-        self.started = threading.Event()
+        self.started, self.left = threading.Event(), threading.Event()
         self.starts = 0
         self.mine, self.judges = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
@@ -48,6 +48,7 @@ class Keeper(threading.Thread):
         return self.judge.outer
 
     def __exit__(self, *_):
+        self.left.set()
         with contextlib.suppress(OSError):
             self.mine.shutdown(socket.SHUT_RDWR)
         self.join()
@@ -73,9 +74,13 @@ class Keeper(threading.Thread):
                     if looks % SELDOM == 0:
                         self.judge.look()
         finally:
-            for process in (self.worker, self.judge):
-                if process:
-                    process.end()
+            if self.worker:
+                self.worker.end()
+            if self.judge:
+                if not self.left.is_set():  # it has hung up, and its exit code tells why
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        self.judge.outer.wait(GRACE)
+                self.judge.end()
             self.mine.close()
 
     def _serve(self):
@@ -128,7 +133,7 @@ class Process:
     """A sandbox that runs, and how it ended."""
 
     def __init__(self, outer: subprocess.Popen, sandbox: Sandbox):
-        self.outer = outer
+        self.outer, self.is_first = outer, getattr(outer, "first", False)
         self.limit = sandbox.limits.memory if "memory" not in sandbox.without else None
         self.seconds = sandbox.limits.cpu if "limits" not in sandbox.without else math.inf
         self.single: Single | None = None
@@ -160,12 +165,15 @@ class Process:
     def end(self) -> None:
         """End everything inside and wait until it is gone."""
         # The first process inside is the last to go, when the kernel has ended all others.
-        for pid in _children(self.outer.pid) if self.outer.poll() is None else ():
-            with contextlib.suppress(OSError):
-                number = os.pidfd_open(pid)
-                if _parent(pid) == self.outer.pid:
-                    signal.pidfd_send_signal(number, signal.SIGKILL)
-                os.close(number)
+        if self.is_first:
+            self.outer.kill()
+        elif self.outer.poll() is None:
+            for pid in self._first():
+                with contextlib.suppress(OSError):
+                    number = os.pidfd_open(pid)
+                    if _parent(pid) == self.outer.pid:
+                        signal.pidfd_send_signal(number, signal.SIGKILL)
+                    os.close(number)
         try:
             self.outer.wait(GRACE)
         except subprocess.TimeoutExpired:
@@ -185,8 +193,12 @@ class Process:
             time.sleep(0.01)
         return self.why or describe(128 - code if code > 128 else code)
 
+    def _first(self):
+        """The first process inside: of bubblewrap, its child; a list, which may be empty."""
+        return [self.outer.pid] if self.is_first else _children(self.outer.pid)
+
     def _family(self):
-        found, fresh = [], _children(self.outer.pid)
+        found, fresh = [], self._first()
         while fresh:
             found += fresh
             fresh = [child for pid in fresh for child in _children(pid)]

@@ -10,6 +10,7 @@ import gc
 import importlib
 import json
 import os
+import platform
 import signal
 import socket
 import sys
@@ -18,11 +19,13 @@ from pathlib import Path
 from tito.grading import limits, seccomp
 from tito.grading.inside import FAILED, settle
 
-NEW_MOUNTS, NEW_NAMES, NEW_IPC, NEW_USERS = 0x00020000, 0x04000000, 0x08000000, 0x10000000
-NEW_PROCESSES, NEW_NETWORK = 0x20000000, 0x40000000
+NEW_USERS = 0x10000000
+# mounts, names, IPC, processes, network
+NEW = 0x00020000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000
 NO_SETUID, NO_DEVICES, NO_PROGRAMS, BIND, RECURSIVE, PRIVATE = 2, 4, 8, 0x1000, 0x4000, 0x40000
 TRIM, LARGE = -1, -3  # of mallopt(3)
 LIBC = ctypes.CDLL(None, use_errno=True)
+HELD = ctypes.PyDLL(None, use_errno=True)  # holds the interpreter's lock in a call
 
 
 def serve(line: int) -> None:
@@ -38,9 +41,14 @@ def serve(line: int) -> None:
         text, fds, _, _ = socket.recv_fds(requests, 65536, 8)
         if not text:
             return
-        if os.fork() == 0:
-            requests.close()
-            _attend(json.loads(text), fds)
+        request = json.loads(text)
+        owner = (os.getuid(), os.getgid()) if request["uid"] is None else None
+        try:
+            if _forked(NEW | (NEW_USERS if owner else 0)) == 0:
+                requests.close()
+                _begin(request, fds, owner)
+        except OSError:  # who asked sees that there is no copy
+            sys.excepthook(*sys.exc_info())
         for number in fds:
             os.close(number)
 
@@ -89,67 +97,62 @@ def unsafe() -> str:
     return f"an import has shared memory: {shared[0].strip()}" if shared else ""
 
 
-def _attend(request, fds):
-    """Make the copy's namespaces, start its first process, and say how it ended."""
-    *given, report = fds
-    status = socket.socket(fileno=report)
-    code = FAILED
+def _forked(flags) -> int:
+    """Copy this process into new namespaces: os.fork with clone(2), which alone makes the copy the first in them."""
+    _, column = seccomp.MACHINES[platform.machine()]
+    words = seccomp.CLONE[column], flags | signal.SIGCHLD, 0, 0, 0, 0
+    ctypes.pythonapi.PyOS_BeforeFork()
+    number = HELD.syscall(*map(ctypes.c_long, words))
+    if number == 0:
+        ctypes.pythonapi.PyOS_AfterFork_Child()
+    else:
+        ctypes.pythonapi.PyOS_AfterFork_Parent()
+    _check(number < 0, "clone")
+    return number
+
+
+def _begin(request, fds, owner):
+    """Put up a copy's walls around its first process, and let it begin; never returns."""
+    *fds, last = fds
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        _separate(request["uid"])
-        status.send(b"started")  # the kernel adds this process's number as the receiver sees it
-        first = os.fork()
-        if first == 0:
-            status.close()
-            _enclose(request, given)
-        for number in given:
-            os.close(number)
-        code = os.waitstatus_to_exitcode(os.waitpid(first, 0)[1])
-    except BrokenPipeError:  # who asked is gone
-        os._exit(0)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
-    try:
-        status.send(json.dumps(code).encode())
-    finally:
-        os._exit(0)
-
-
-def _separate(uid):
-    """Leave the template's namespaces; a plain user does so as the owner of a new user namespace."""
-    flags = NEW_MOUNTS | NEW_NAMES | NEW_IPC | NEW_PROCESSES | NEW_NETWORK
-    me, group = os.getuid(), os.getgid()
-    _check(LIBC.unshare(flags | (0 if uid is not None else NEW_USERS)), "unshare")
-    limits.prctl(limits.PR_SET_DUMPABLE, 1)
-    if uid is None:
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"{me} {me} 1")
-        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
-    limits.prctl(limits.PR_SET_PDEATHSIG, signal.SIGKILL)
-    _mount(None, "/", None, RECURSIVE | PRIVATE)
-
-
-def _enclose(request, fds):
-    """Put up the copy's walls around its first process, and let it begin; never returns."""
-    try:
+        _own(owner)
+        report = socket.socket(fileno=last)
+        report.send(b"started")  # the kernel adds this process's number as the receiver sees it
         size = f"mode=1777,size={request['limits']['scratch']}"
         _mount("proc", "/proc", "proc", NO_SETUID | NO_DEVICES | NO_PROGRAMS)
         for folder in ("/tmp", "/dev/shm"):
             _empty(folder, size)
         os.chdir("/tmp")
-        for target, number in enumerate(_above(fds)):
+        for target, number in enumerate(_above([*fds, report.detach()])):
             os.dup2(number, target)
-        os.closerange(len(fds), os.sysconf("SC_OPEN_MAX"))
+        os.closerange(len(fds) + 1, os.sysconf("SC_OPEN_MAX"))
+        report = socket.socket(fileno=len(fds))
         if request["uid"] is None:
             limits.drop_capabilities()
         _filter_calls()
         if "numpy" in sys.modules:
             sys.modules["numpy"].random.seed()
-        settle(request["role"], list(range(3, len(fds))), request["uid"], request["limits"])
+        given = list(range(3, len(fds)))
+        settle(request["role"], given, request["uid"], request["limits"], report=report)
+    except BrokenPipeError:  # who asked is gone
+        pass
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
         os._exit(FAILED)
+
+
+def _own(owner):
+    """Separate the first process from the template's mounts; a plain user owns a user namespace from now on."""
+    limits.prctl(limits.PR_SET_DUMPABLE, 1)
+    if owner:
+        user, group = owner
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+    limits.prctl(limits.PR_SET_PDEATHSIG, signal.SIGKILL)
+    _mount(None, "/", None, RECURSIVE | PRIVATE)
 
 
 def _empty(folder, size):

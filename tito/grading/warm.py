@@ -102,7 +102,12 @@ def _template(sandbox, place, first):
 
 
 class Copy:
-    """A copy of a template, with what `subprocess.Popen` has of a process; `known` are cells it has read."""
+    """A copy of a template, with what `subprocess.Popen` has of a process: the first one inside.
+
+    `known` are the cells that it has read.
+    """
+
+    first = True
 
     def __init__(self, line, lock, request, fds, pipes, known):
         self.returncode = self._over = None
@@ -133,7 +138,7 @@ class Copy:
         _, ancillary, _, _ = self._status.recvmsg(64, socket.CMSG_SPACE(PEER.size))
         self._status.settimeout(None)
         if not ancillary:
-            raise OSError("the template has ended")
+            raise OSError("the template makes no copy")
         self.pid = PEER.unpack(ancillary[0][2])[0]
         self._over = os.pidfd_open(self.pid)  # can be read when it has ended
 
