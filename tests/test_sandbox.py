@@ -791,6 +791,19 @@ def test_nothing_of_one_student_reaches_the_next(tmp_path, walls, kind):
         assert [f.status for f in supervisor.run(second, started)] == [v.PASSED, v.PASSED]
 
 
+def test_a_copy_of_a_template_tells_how_it_ended(tmp_path, walls):
+    made = task(lesson(tmp_path), does("return 2 * x"))
+    names = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    place = stage.for_worker(tuple(made.earlier), made.course)
+    with warm.templates(walls, made) as started:
+        done, killed = (started.start("worker", place, **names) for _ in range(2))
+        assert isinstance(done, warm.Copy) and done.poll() is None
+        done.stdin.close()
+        assert done.wait(20) == 1 and b"Error" in done.stderr.read()
+        killed.kill()
+        assert killed.wait(20) == -9 and killed.stderr.read() == b""
+
+
 @pytest.mark.slow
 def test_honest_work_is_judged_alike_before_and_after_hostile_work(tmp_path, walls):
     module, honest = lesson(tmp_path, seconds=0.5), "print(x); return 2 * x"
