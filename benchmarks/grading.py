@@ -243,7 +243,12 @@ def page(found):
         lines.append(f"| {name} | {shares} |")
     if "kernels" in found:
         word = "reached" if found["kernels"]["above"] <= ABOVE else "not reached"
-        lines += ["", f"At most {ABOVE} s above the own code of kernels is the aim: {word}."]
+        share = 100 * found["kernels"]["above"] / found["kernels"]["own"]
+        lines += [
+            "",
+            f"At most {ABOVE} s above the own code of kernels is the aim: {word}. It is {share:.1f} % of that "
+            "code, and moves with the speed of the machine as that does.",
+        ]
     if "many" in found:
         cost, pace = found["many"], found["many"]["pace"]
         lines += [
