@@ -26,6 +26,7 @@ from tito.source import is_stub
 STARTS = 10  # workers that one student may use up
 TOGETHER = 2**20  # characters of cells that are loaded at once
 WALL = 8  # wall seconds allowed for each second of CPU time: other work may hold the machine
+TEXT = 4000  # characters of what an exception says
 LOG_KEPT = 256 * 1024  # bytes of output
 # What a student's exception may come back as. Those that steer Python itself would end a test's loop
 # as if it had run to its end, and are not among them.
@@ -68,7 +69,7 @@ class Worker:
             raise self._gone(verdict.KILLED, "answered what it was not asked")
         if reply.get("ok") is True:
             return reply
-        raise _rebuild(reply["error"])
+        raise _rebuild(reply.get("error"))
 
     def end(self):
         """End the worker and everything it started."""
@@ -251,13 +252,11 @@ class Judge:
 
     def _unstarted(self, error):
         """The exercise whose untouched cell is behind an error, if that is what it comes from."""
-        report = getattr(error, "remote", None) or {
-            "class": type(error).__name__,
-            "text": str(error),
-        }
+        said = {"class": type(error).__name__, "text": str(error)}
+        report = getattr(error, "remote", None) or _report(said)
         for _ in range(len(self.loaded)):
             if report["class"] == "NotImplementedError":
-                source = self.student.get(report.get("cell"), "")
+                source = self.student.get(report["cell"], "")
                 return report["cell"] if is_stub(source) else None
             missing = re.search(r"(\w+)'? is not defined", report["text"])
             binder = missing and self.binder.get(missing[1])
@@ -270,11 +269,11 @@ class Judge:
         """What went wrong, and the line to look at: in the student's cell if it was reached."""
         broken = self.broken.get(cell["exercise"])
         if broken:
-            return f"the cell of {cell['exercise']} does not run: {_sentence(broken)}"
+            return f"the cell of {cell['exercise']} does not run: {self._sentence(broken)}"
         remote = getattr(error, "remote", None)
         if remote:
-            return _sentence(remote)
-        text = str(error)
+            return self._sentence(remote)
+        text = str(error)[:TEXT]
         if not isinstance(error, AssertionError):
             text = f"{type(error).__name__}: {text}"
         elif not text:
@@ -282,6 +281,17 @@ class Judge:
         if not isinstance(error, Mismatch):
             code = _failing_line(error, cell)
             text += f"\nlook at: {code}" if code else ""
+        return text
+
+    def _sentence(self, report):
+        text = f"{report['class']}: {report['text']}" if report["text"] else report["class"]
+        if report["look"]:
+            text = f"{report['text']}\nlook at: {report['look']}"
+        name, number = report["cell"], report["line"]
+        source = next((self._source(cell) for cell in self.loaded if cell["id"] == name), "")
+        line = source.split("\n")[number - 1 : number] if number > 0 else []
+        if line and line[0].strip():
+            text += f"\nlook at: {name}, line {number}: {line[0].strip()[:200]}"
         return text
 
     def _start(self):
@@ -317,7 +327,7 @@ class Judge:
             except WorkerGone as gone:
                 self.worker = None
                 self.deadly[cell["id"]] = str(gone)
-                self.broken[cell["id"]] = {"class": "the worker", "text": str(gone)}
+                self.broken[cell["id"]] = _report({"class": "the worker", "text": str(gone)})
                 break
 
     def _load(self, cells):
@@ -336,7 +346,7 @@ class Judge:
                 raise wire.WireError("no reports")
             reports = {name: _rebuild(found[name]).remote for name in names if name in found}
         except Exception as error:  # too long a cell, or not what a worker of ours reports
-            report = {"class": type(error).__name__, "text": str(error)}
+            report = _report({"class": type(error).__name__, "text": str(error)})
             reports = dict.fromkeys(names, report)
         self.broken |= reports
 
@@ -454,26 +464,34 @@ def _run(source, name, names):
         exec(_code(source, name), names)
 
 
-def _rebuild(report):
+def _rebuild(said):
     """The worker's exception as the same built-in class, or the nearest that is safe to raise."""
-    kinds = [ERRORS[name] for name in report.get("builtin", ()) if name in ERRORS]
+    report = _report(said)
+    kinds = [ERRORS[name] for name in report["builtin"] if name in ERRORS]
     try:
         error = kinds[0](report["text"]) if kinds else RuntimeError(report["text"])
     except TypeError:
         error = RuntimeError(report["text"])
-    for note in report.get("notes", ()):
-        error.add_note(str(note))
+    for note in report["notes"]:
+        error.add_note(note)
     error.remote = report
     return error
 
 
-def _sentence(report):
-    text = f"{report['class']}: {report['text']}" if report["text"] else report["class"]
-    if report.get("look"):
-        text = f"{report['text']}\nlook at: {report['look']}"
-    if report.get("code"):
-        text += f"\nlook at: {report['cell']}, line {report['line']}: {report['code']}"
-    return text
+def _report(said):
+    """What a worker says of an exception, each part of the type that it has to be; parts of others are left out."""
+    said = said if type(said) is dict else {}
+    report = {"class": "Exception", "text": "", "look": "", "cell": "", "line": 0}
+    for name, usual in report.items():
+        part = said.get(name)
+        report[name] = part if type(part) is type(usual) else usual
+    report["class"], report["look"] = report["class"][:200], report["look"][:TEXT]
+    report["text"] = report["text"][:TEXT]
+    for name in ("builtin", "notes"):
+        parts = said.get(name)
+        parts = parts if type(parts) is list else []
+        report[name] = [each[:TEXT] for each in parts[:8] if type(each) is str]
+    return report
 
 
 def _failing_line(error, cell):

@@ -10,7 +10,6 @@ import contextlib
 import functools
 import hashlib
 import importlib
-import linecache
 import marshal
 import operator
 import os
@@ -266,8 +265,7 @@ def describe(error: BaseException) -> dict:
     for filename, line in places:
         found = session.place(filename, line)
         if found:
-            code = linecache.getline(filename, line).strip()[:200]
-            report = {"cell": found[0], "line": found[1], "code": code}
+            report = {"cell": found[0], "line": found[1]}
     try:
         text = str(error)[:4000]
     except Exception:
