@@ -3730,18 +3730,18 @@ assert len(fast.layers) == 2, f"Dense, ReLU, Dense become two layers, got {len(f
 def on_kernels(cases):
     """The predictions of accelerated models, and how many layers each of their layers has itself."""
     models = [accelerate(model, *how) for model, _, *how in cases]
-    predictions = [np.asarray(model(x)) for model, (_, x, *_) in zip(models, cases, strict=True)]
+    outputs = [np.asarray(model(x)) for model, (_, x, *_) in zip(models, cases, strict=True)]
     inner = [[len(getattr(layer, "layers", ())) for layer in model.layers] for model in models]
-    return predictions, inner
+    return outputs, inner
 
 
 model, x = small_model(), numbers(7, 12)
 nested = Sequential([ReLU(), small_model(1), ReLU(), ReLU()])
 flat = Sequential([Dense(12, 3, use_bias=False, seed=2)])
 cases = [(nested, x), (model, x, "pruned"), (flat, x[0]), (model, x, "int8"), (flat, x, "int8")]
-predictions, inner = checks.inside(on_kernels, cases)
+outputs, inner = checks.inside(on_kernels, cases)
 names = "a nested model", "a pruned one", "one x", "int8", "int8 without a bias"
-for (model, x, *how), actual, name in zip(cases, predictions, names, strict=True):
+for (model, x, *how), actual, name in zip(cases, outputs, names, strict=True):
     expected = np.asarray(model(x))
     if "int8" not in how:
         checks.close(actual, expected, 1e-5, 1e-5, name)
