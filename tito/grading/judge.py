@@ -505,8 +505,8 @@ def _failing_line(error, cell):
 def main(keeper=None, launch=process.Own):
     """Read a job on standard input, write one line of JSON for each verdict on standard output.
 
-    A cell may be a number: its place among those that `know` was given. Behind walls `keeper` is the descriptor of a socket on which the supervisor starts workers; without, `launch`
-    starts one.
+    A cell may be a number: its place among those that `know` was given. Behind walls `keeper` is the descriptor of
+    a socket on which the supervisor starts workers; without, `launch` starts one.
     """
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
