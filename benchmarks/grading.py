@@ -33,12 +33,12 @@ import nbformat
 
 from tinytorch.lab import hardware, timing
 from tito import grade, hand_ins, release, variants
-from tito import notebook as nb
 from tito.course import Course
 from tito.grading import task
 from tito.journal import Journal
-from tito.lesson import Cell
-from tito.source import read_text
+from tito.notebooks import notebook as nb
+from tito.notebooks.cells import Cell
+from tito.notebooks.text import read_text
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ("settings.ini", "pyproject.toml", "nbdev.yaml", "nbgrader_config.py")

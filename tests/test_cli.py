@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tito.source import read_text
+from tito.notebooks.text import read_text
 
 TITO = [sys.executable, "-m", "tito"]
 

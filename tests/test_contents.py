@@ -10,10 +10,11 @@ import nbformat
 import pytest
 
 from tests.conftest import ROOT
-from tito import package, release, server
+from tito import release, server
 from tito.contents import Contents
 from tito.course import Course
-from tito.source import read_text
+from tito.export import package
+from tito.notebooks.text import read_text
 
 MODULES = [module.name for module in Course(ROOT).modules]
 KERNEL = {"name": "python", "version": "3.11.7", "file_extension": ".py", "pygments_lexer": "x"}

@@ -9,10 +9,11 @@ import nbformat
 import pytest
 
 from tests.conftest import ROOT
-from tito import collect, grade, notebook, release
+from tito import collect, grade, release
 from tito.course import Course
 from tito.grading import proof
-from tito.source import read_text
+from tito.notebooks import notebook
+from tito.notebooks.text import read_text
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ import pytest
 from conftest import ROOT
 
 from tito import grade, hand_ins, release, variants
-from tito import notebook as nb
 from tito.course import Course
 from tito.grading import proof
 from tito.journal import Journal
-from tito.source import read_text
+from tito.notebooks import notebook as nb
+from tito.notebooks.text import read_text
 
 pytestmark = [
     pytest.mark.slow,

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from test_cli import refused, tito
 
-from tito import assignment, check, hints, progress, release, seen
-from tito import notebook as nb
+from tito import check, hints, progress, release, seen
 from tito.course import USAGE, Course, Module, TitoError
 from tito.grading.verdict import FAILED, NOT_STARTED, PASSED, Verdict
-from tito.source import read_text
+from tito.notebooks import notebook as nb
+from tito.notebooks import student_version
+from tito.notebooks.text import read_text
 
 HINTS = """
 double:
@@ -159,8 +160,8 @@ def test_hints_that_are_none_are_one_error(module, text):
 def faults(module):
     notebook = nb.read(module)
     cells = nb.cells(notebook)
-    secret = assignment.secrets(notebook)
-    return list(hints.faults(module, cells, lambda text: assignment.shown(text, secret, True)))
+    secret = student_version.secrets(notebook)
+    return list(hints.faults(module, cells, lambda text: student_version.shown(text, secret, True)))
 
 
 def test_a_check_finds_what_is_wrong_with_hints(module):
@@ -212,6 +213,8 @@ def test_the_hints_of_the_course_are_sound(module: Module):
     notebook = nb.read(module)
     cells = nb.cells(notebook)
     known = [each.source for each in variants.load(module, cells)]
-    secret = assignment.secrets(notebook, known)
-    assert not list(hints.faults(module, cells, lambda text: assignment.shown(text, secret, True)))
+    secret = student_version.secrets(notebook, known)
+    assert not list(
+        hints.faults(module, cells, lambda text: student_version.shown(text, secret, True))
+    )
     assert all(len(hint.text) <= 420 for steps in hints.load(module).values() for hint in steps)

@@ -15,7 +15,7 @@ from packaging.specifiers import SpecifierSet
 from tito import grade, release
 from tito.course import Course
 from tito.grading import proof
-from tito.source import read_text
+from tito.notebooks.text import read_text
 
 LESSON = ("cloudpickle", "llvmlite", "numba", "numpy", "psutil", "pyyaml", "threadpoolctl")
 IMPORTED = {"pyyaml": "yaml"}

@@ -11,7 +11,7 @@ import pytest
 from tests.e2e import lab
 from tito import server
 from tito.course import USAGE, Course, TitoError
-from tito.source import read_text
+from tito.notebooks.text import read_text
 
 
 def test_the_notebook_is_made_from_the_source_with_ids(tiny):

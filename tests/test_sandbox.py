@@ -23,13 +23,13 @@ import psutil
 import pytest
 from conftest import ROOT, SOURCE
 
-from tito import notebook as nb
 from tito import testing
 from tito.course import Course, TitoError
 from tito.grading import job, keeper, probe, proof, seccomp, stage, supervisor, warm
 from tito.grading import verdict as v
 from tito.grading.sandbox import Sandbox
-from tito.source import read_text
+from tito.notebooks import notebook as nb
+from tito.notebooks.text import read_text
 
 USER = "as root" if hasattr(os, "geteuid") and os.geteuid() == 0 else "as a plain user"
 

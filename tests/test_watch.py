@@ -11,9 +11,11 @@ from dataclasses import replace
 import pytest
 from terminal import PATIENCE, Session, assert_gone
 
-from tito import draft, notebook, records, saves
+from tito import draft, saves
 from tito.course import Course
-from tito.source import read_text
+from tito.export import cache
+from tito.notebooks import notebook
+from tito.notebooks.text import read_text
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs a system with terminals")
 
@@ -351,7 +353,7 @@ def test_a_failure_in_the_watch_is_what_a_hint_answers(module, watch):
 
 def test_cells_are_read_as_the_notebook_reads_them(root):
     for module in Course(root).modules:
-        assert draft.read(module)[1] == records.cells(module)
+        assert draft.read(module)[1] == cache.cells(module)
 
 
 def cells(module, *pairs):

@@ -8,11 +8,12 @@ from nbgrader import preprocessors
 from traitlets import Bool
 
 from tito import course as courses
-from tito import grade, hand_ins, release, sheet
+from tito import grade, hand_ins, release
 from tito.course import Module
 from tito.grading.hand import Hand
 from tito.journal import Journal
-from tito.repair import Released, repair
+from tito.notebooks import untrusted
+from tito.notebooks.repair import Released, repair
 
 _hands: dict[tuple, Hand] = {}  # by assignment version and walls; the latest alone
 
@@ -23,7 +24,7 @@ class Repair(preprocessors.NbGraderPreprocessor):
     def preprocess(self, nb, resources):
         module = _module(resources)
         data = hand_ins.read(module, resources["nbgrader"]["student"])
-        made, _ = repair(Released(release.history(module)), sheet.read(data))
+        made, _ = repair(Released(release.history(module)), untrusted.read(data))
         return made, resources
 
 

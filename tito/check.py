@@ -7,12 +7,14 @@ import shlex
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from tito import assignment, claims, hints, lint, package, testing, variants
-from tito import notebook as nb
+from tito import claims, hints, testing, variants
 from tito.course import Module, TitoError
+from tito.export import lint, package
 from tito.grading import job, supervisor
 from tito.grading import verdict as v
-from tito.source import read_text
+from tito.notebooks import notebook as nb
+from tito.notebooks import student_version
+from tito.notebooks.text import read_text
 
 CODE_SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 FENCE = re.compile(r"^```(?:bash|sh|console)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -78,8 +80,8 @@ def _release(module, notebook, cells, known):
         yield f"the solution does not pass {each.id}: {each.status}: {each.message}", False
     if not lost:
         yield "the solution earns every point", True
-    released = assignment.student_version(notebook)
-    leaks = assignment.leaks(notebook, released, known)
+    released = student_version.student_version(notebook)
+    leaks = student_version.leaks(notebook, released, known)
     for line in leaks:
         yield f"the release shows: {line}", False
     if not leaks:
@@ -97,8 +99,10 @@ def _release(module, notebook, cells, known):
 
 
 def _hints(module, notebook, cells, known):
-    secret = assignment.secrets(notebook, known)
-    found = list(hints.faults(module, cells, lambda text: assignment.shown(text, secret, True)))
+    secret = student_version.secrets(notebook, known)
+    found = list(
+        hints.faults(module, cells, lambda text: student_version.shown(text, secret, True))
+    )
     for fault in found:
         yield fault, False
     if not found:

@@ -71,7 +71,7 @@ def find(cells, outputs=None) -> list[Claim]:
 
 def in_text(text: str) -> list[Claim]:
     """The same for a page that has no cells."""
-    from tito.lesson import Cell
+    from tito.notebooks.cells import Cell
 
     return find([Cell("page", "text", text)])
 

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import nbformat
 
-from tito import archive, folders, naming, release, sheet
-from tito import notebook as nb
+from tito import archive, folders, naming, release
 from tito.course import USAGE, Module, TitoError, one_line, write
-from tito.repair import Findings, Released, repair
-from tito.source import read_text
+from tito.notebooks import notebook as nb
+from tito.notebooks import untrusted
+from tito.notebooks.repair import Findings, Released, repair
+from tito.notebooks.text import read_text
 
 CANDIDATES = 20  # files of one student that are looked at
 
@@ -130,9 +131,9 @@ def _read_all(hand_ins, released, taken, topic):
     for each in likely[:CANDIDATES]:
         try:
             data = each.entry.read()
-            notebook, findings = repair(released, sheet.read(data))
+            notebook, findings = repair(released, untrusted.read(data))
             if not findings.answered and not findings.not_started:
-                raise sheet.Unreadable("it holds no exercise of this module")
+                raise untrusted.Unreadable("it holds no exercise of this module")
             read.append(_Read(each, data, notebook, findings))
         except TitoError as error:
             said = str(error) if names[each] in str(error) else f"{names[each]}: {error}"
@@ -307,7 +308,7 @@ def bring_over(module: Module, path: Path) -> Taken:
 def _load(path):
     try:
         with path.open("rb") as file:
-            return file.read(sheet.BYTES + 1)
+            return file.read(untrusted.BYTES + 1)
     except OSError as error:
         raise TitoError(f"cannot read {path}: {error.strerror}", "mend the permissions") from None
 

@@ -5,11 +5,11 @@ import functools
 from dataclasses import dataclass
 from types import SimpleNamespace
 
-from tito import notebook as nb
-from tito import sheet
 from tito.course import Module, TitoError
 from tito.grading.worker import defines, plain_python
-from tito.lesson import Cell
+from tito.notebooks import notebook as nb
+from tito.notebooks import untrusted
+from tito.notebooks.cells import Cell
 
 BINDING = (
     ast.FunctionDef,
@@ -47,14 +47,14 @@ def read(module: Module) -> tuple[str, list[Cell]]:
     text = data.decode("utf-8-sig", "replace").replace("\r\n", "\n")
     try:
         return text, cells(data, text)
-    except sheet.Unreadable as error:
+    except untrusted.Unreadable as error:
         raise TitoError(f"{source.name}: {error}", "save it again") from None
 
 
 def cells(data: bytes, text: str = "") -> list[Cell]:
     """The cells of a percent source or a notebook; `text` is the source, for line numbers."""
     nodes = []
-    for cell in sheet.read(data).cells:
+    for cell in untrusted.read(data).cells:
         metadata = {"nbgrader": cell.mark} if cell.mark else {}
         nodes.append(SimpleNamespace(cell_type=cell.kind, source=cell.source, metadata=metadata))
     notebook = SimpleNamespace(cells=nodes)

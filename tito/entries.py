@@ -26,10 +26,11 @@ from nbgrader.preprocessors import AssignLatePenalties
 from sqlalchemy import bindparam, insert, select, update
 from traitlets.config.loader import Config, PyFileConfigLoader
 
-from tito import assignment, folders, gradebook, hand_ins
-from tito import notebook as nb
+from tito import folders, gradebook, hand_ins
 from tito.course import Module
 from tito.journal import Journal
+from tito.notebooks import notebook as nb
+from tito.notebooks import student_version
 
 WAIT = 60  # seconds for others who write to the database
 PART = 400  # names in one question to the database
@@ -59,7 +60,7 @@ def address(module: Module) -> str:
 def _know_cells(module, url):
     """Enter the assignment's cells, if they are not those that are graded now."""
     cells = []
-    assignment.student_version(nb.read(module), cells.append)
+    student_version.student_version(nb.read(module), cells.append)
     marks = [
         (cell, cell.metadata["nbgrader"]) for cell in cells[0].cells if "nbgrader" in cell.metadata
     ]
@@ -240,7 +241,7 @@ def _penalties(module, url, late):
     config = loader.load_config() if late and path.exists() else Config()
     for name in late:
         place = {"notebook": module.notebook.stem, "assignment": module.name, "db_url": url}
-        AssignLatePenalties(config=config, log=assignment.QUIET).preprocess(
+        AssignLatePenalties(config=config, log=student_version.QUIET).preprocess(
             nbformat.v4.new_notebook(), {"nbgrader": place | {"student": name}}
         )
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from tito import marks, plain, prose, records
+from tito import marks, plain, prose
 from tito.course import USAGE, Module, TitoError, write
+from tito.export import cache as records
 from tito.grading import verdict as v
 
 WORDS = {

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 import nbformat
 
 from tito import hand_ins, release
-from tito import notebook as nb
 from tito.course import USAGE, Module, TitoError, write
 from tito.grading import job, pool, task
 from tito.journal import KEY, Journal
 from tito.ledger import Ledger
-from tito.source import read_text
+from tito.notebooks import notebook as nb
+from tito.notebooks.text import read_text
 
 BATCH = 200  # records that are entered in the gradebook together
 

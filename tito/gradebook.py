@@ -6,8 +6,8 @@ import warnings
 from pathlib import Path
 
 from tito import folders
-from tito.assignment import QUIET
 from tito.course import Module, TitoError, one_line
+from tito.notebooks.student_version import QUIET
 
 
 def keep(module: Module, notebook) -> None:

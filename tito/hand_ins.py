@@ -5,8 +5,8 @@ import os
 import stat
 from pathlib import Path
 
-from tito import sheet
 from tito.course import Module, TitoError
+from tito.notebooks import untrusted
 
 NAME = 128  # bytes of a student's name, which the gradebook and file names can hold
 TIMESTAMP = "timestamp.txt"
@@ -39,7 +39,7 @@ def read(module: Module, student: str) -> bytes:
     folder, stem = place(module, student), module.notebook.stem
     for name in (f"{stem}.ipynb", f"{stem}.py"):
         if os.path.lexists(folder / name):
-            return _bytes(folder / name, sheet.BYTES + 1)
+            return _bytes(folder / name, untrusted.BYTES + 1)
     raise TitoError(f"there is no {stem}.ipynb in it", "tito collect")
 
 

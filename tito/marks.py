@@ -157,9 +157,9 @@ def _students(count):
 
 
 def _cells(module):
-    from tito import records
+    from tito.export import cache
 
-    return records.cells(module)
+    return cache.cells(module)
 
 
 def _merge(mark: Mark, book: "books.Entry", cells) -> Mark:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from tito import seen
 from tito.course import Module
 from tito.grading import verdict as v
-from tito.notebook import exercise_of
-from tito.source import is_stub, parts, read_text
+from tito.notebooks.notebook import exercise_of
+from tito.notebooks.text import is_stub, parts, read_text
 
 NOT_STARTED, NOT_TESTED, FAILING, PASSING = "not started", "not tested", "failing", "passing"
 ID = re.compile(r'"grade_id": ?"([^"]+)"')

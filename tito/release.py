@@ -18,10 +18,12 @@ import yaml
 
 import tinytorch
 import tito
-from tito import assignment, folders, gradebook, lint, package, variants
-from tito import notebook as nb
+from tito import folders, gradebook, variants
 from tito.course import RELEASE, USAGE, Course, Module, TitoError, digest, read_yaml, write
-from tito.source import digest_line, read_text, refuse_conflict
+from tito.export import lint, package
+from tito.notebooks import notebook as nb
+from tito.notebooks import student_version
+from tito.notebooks.text import digest_line, read_text, refuse_conflict
 
 SETTINGS = "[DEFAULT]\nlib_name = {0}\nlib_path = {0}\nnbs_path = .\ndoc_path = _docs\n"
 PROJECT_TABLES = (
@@ -81,7 +83,7 @@ def make(module: Module, output: Path | None = None) -> Release:
     cells = nb.cells(notebook, text)
     known = [variant.source for variant in variants.load(module, cells)]
     recorded = []
-    released = assignment.student_version(notebook, recorded.append)
+    released = student_version.student_version(notebook, recorded.append)
     with folders.lock(_history(module) / ".lock"):
         folders.recover(target)
         given = _given(module, released)
@@ -115,7 +117,7 @@ def history(module: Module) -> list[nbformat.NotebookNode]:
     paths = sorted(_history(module).glob("*.ipynb"), reverse=True)
     if not paths:
         notebook = nb.read(module)
-        return [assignment.student_version(notebook)]
+        return [student_version.student_version(notebook)]
     return [nb.parse(read_text(path), path) for path in paths]
 
 
@@ -171,7 +173,7 @@ def _given(module, released):
                 f"{earlier.package.name} is not current", f"tito export {earlier.topic}"
             )
         text = read_text(earlier.package)
-        texts[f"tinytorch/core/{earlier.topic}.py"] = assignment.without_markers(text)
+        texts[f"tinytorch/core/{earlier.topic}.py"] = student_version.without_markers(text)
     texts["pyproject.toml"] = _project(
         read_text(course.root / "pyproject.toml"), "LICENSE" in texts
     )
@@ -282,8 +284,8 @@ def _write_tree(folder, files):
 
 
 def _refuse_leaks(module, notebook, released, known, files):
-    secret = assignment.secrets(notebook, known)
-    whole = [*assignment.answers(notebook), *known]
+    secret = student_version.secrets(notebook, known)
+    whole = [*student_version.answers(notebook), *known]
     own = {n: t for n, t in files.items() if "/" not in n or n.endswith(f"core/{module.topic}.py")}
     own[f"{module.notebook.stem}.ipynb"] = "\n".join(
         _strings(json.loads(nbformat.writes(released)))
@@ -293,12 +295,14 @@ def _refuse_leaks(module, notebook, released, known, files):
     for name, text in files.items():
         if name in own:
             prose = not name.endswith((".py", ".ipynb"))
-            found = assignment.shown(own[name], secret, prose)
-            found += assignment.copied(own[name], whole)
+            found = student_version.shown(own[name], secret, prose)
+            found += student_version.copied(own[name], whole)
         else:
-            found = [mark for mark in assignment.MARKERS if re.search(rf"^\s*{mark}", text, re.M)]
+            found = [
+                mark for mark in student_version.MARKERS if re.search(rf"^\s*{mark}", text, re.M)
+            ]
             if "/core/" not in name:  # earlier modules are given solved
-                found += assignment.copied(text, whole)
+                found += student_version.copied(text, whole)
         if found:
             raise TitoError(
                 f"the release would show in {name}: {found[0]}"

@@ -9,9 +9,9 @@ from urllib.parse import quote
 import nbformat
 
 from tito import folders
-from tito import notebook as nb
 from tito.course import Course, Module, TitoError, write
-from tito.source import read_text, refuse_conflict
+from tito.notebooks import notebook as nb
+from tito.notebooks.text import read_text, refuse_conflict
 
 # What is new in JupyterLab is asked of the network and told on every first start; whoever wants it says so there.
 DEFAULTS = {

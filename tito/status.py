@@ -1,9 +1,10 @@
 """The course as a map, told from files alone: nothing is imported, parsed or run."""
 
-from tito import progress, records
+from tito import progress
 from tito.course import Course, Module, TitoError
+from tito.export import cache
 from tito.grading.verdict import NOT_STARTED
-from tito.source import digest_line, read_text
+from tito.notebooks.text import digest_line, read_text
 
 UNREADY = ("missing", "not started", "in progress")
 
@@ -54,7 +55,7 @@ def _state(module: Module) -> dict:
     row["export"] = _export(module)
     states = [each.state for each in exercises]
     tested = [s for s in states if s in (progress.PASSING, progress.FAILING)]
-    result = records.result(module)
+    result = cache.result(module)
     if states and set(states) == {progress.NOT_STARTED}:
         row["state"] = "not started"
     elif result is not None:

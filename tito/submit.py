@@ -10,13 +10,14 @@ from pathlib import Path
 
 import nbformat
 
-from tito import folders, naming, sheet
-from tito import notebook as nb
+from tito import folders, naming
 from tito.course import USAGE, Module, TitoError
 from tito.grading import job, task
 from tito.grading.verdict import Verdict
-from tito.repair import Findings, Released, repair
-from tito.source import read_text, refuse_conflict
+from tito.notebooks import notebook as nb
+from tito.notebooks import untrusted
+from tito.notebooks.repair import Findings, Released, repair
+from tito.notebooks.text import read_text, refuse_conflict
 
 FOLDER = "hand-in"
 
@@ -58,7 +59,7 @@ def run(
     refuse_conflict(module)
     data = _read(module.source)
     released = _released(module)
-    made, findings = repair(Released([released]), sheet.read(data))
+    made, findings = repair(Released([released]), untrusted.read(data))
     if not findings.answered and not findings.not_started:
         raise TitoError(
             f"{module.source.name} holds no exercise of {module.name}",
@@ -87,7 +88,7 @@ def _released(module):
 def _read(path):
     try:
         with path.open("rb") as file:
-            return file.read(sheet.BYTES + 1)
+            return file.read(untrusted.BYTES + 1)
     except OSError as error:
         raise TitoError(
             f"cannot read {path}: {error.strerror}", "start from the release again"

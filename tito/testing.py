@@ -10,12 +10,12 @@ import xml.etree.ElementTree as xml
 from collections.abc import Iterator
 from pathlib import Path
 
-from tito import records
 from tito.course import Module, TitoError
+from tito.export import cache
 from tito.grading import job, process, supervisor
 from tito.grading import verdict as v
 from tito.grading.sandbox import Sandbox
-from tito.source import refuse_conflict
+from tito.notebooks.text import refuse_conflict
 
 KEPT = 400  # folders of cells kept for their compiled code
 
@@ -23,8 +23,8 @@ KEPT = 400  # folders of cells kept for their compiled code
 def export(module: Module) -> None:
     """Bring the package file up to date, at no cost if it is."""
     refuse_conflict(module)
-    if not records.is_exported(module):
-        from tito import package
+    if not cache.is_exported(module):
+        from tito.export import package
 
         package.export(module)
 
@@ -35,7 +35,7 @@ def inline(module: Module, walls: Sandbox | None = None) -> Iterator[v.Verdict]:
     Without walls unless they are asked for: it is one's own code on one's own machine, and behind walls
     nothing that was compiled before is found again, so that kernels take several times as long.
     """
-    made = job.make(module, records.cells(module), scratch(module), in_place=True)
+    made = job.make(module, cache.cells(module), scratch(module), in_place=True)
     yield from supervisor.run(made, walls)
 
 
@@ -62,12 +62,12 @@ def package(module: Module) -> tuple[list[v.Verdict], bool]:
     """
     if not module.tests.exists():
         return [], True
-    known = records.package_tests(module)
+    known = cache.package_tests(module)
     if known is not None:
         return [v.Verdict(**verdict) for verdict in known], False
     found = _run_pytest(module)
     if all(verdict.status in v.HARMLESS for verdict in found):
-        records.keep_package_tests(module, [vars(verdict) for verdict in found])
+        cache.keep_package_tests(module, [vars(verdict) for verdict in found])
     return found, True
 
 

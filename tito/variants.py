@@ -3,8 +3,8 @@
 import textwrap
 from dataclasses import dataclass
 
-from tito import assignment
 from tito.course import Module, TitoError, read_yaml
+from tito.notebooks import student_version
 
 WRONG, RIGHT = "wrong", "right"
 
@@ -46,7 +46,7 @@ def _variant(module, exercise, kind, entry, solution) -> Variant:
         if "cell" in entry:
             text = entry["cell"]
         elif "solution" in entry:
-            region = assignment.solution_region(solution)
+            region = student_version.solution_region(solution)
             body = textwrap.indent(textwrap.dedent(entry["solution"]), region["indent"])
             text = (
                 solution[: region.start("body")]

@@ -12,7 +12,7 @@ from tito.course import Module, TitoError
 from tito.grading import job, supervisor
 from tito.grading import verdict as v
 from tito.grading.spare import Spare
-from tito.source import refuse_conflict
+from tito.notebooks.text import refuse_conflict
 
 KEYS = "n next  h hint  l list  r rerun  q quit"
 PATIENCE = 0.5  # seconds that a file which cannot be read is given

@@ -11,11 +11,13 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.e2e import lab
-from tito import collect, folders, notebook, package, release
-from tito.assignment import without_markers
+from tito import collect, folders, release
 from tito.course import Course
+from tito.export import package
 from tito.grading import proof
-from tito.source import read_text
+from tito.notebooks import notebook
+from tito.notebooks.student_version import without_markers
+from tito.notebooks.text import read_text
 
 pytest.importorskip(
     "playwright", reason="playwright is not installed: .venv/bin/pip install -e '.[browser]'"

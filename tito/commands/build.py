@@ -15,7 +15,7 @@ from tito.course import BROKEN, FAILED, PASSED, TitoError
 )
 def export(course, modules, check):
     """Write the package files that the sources make."""
-    from tito import package
+    from tito.export import package
 
     stale = []
     for module in some(modules):

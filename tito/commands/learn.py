@@ -22,7 +22,8 @@ from tito.course import FAILED, PASSED, UNDECIDED, TitoError
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def test(course, modules, inline_only, package_only, junit, as_json):
     """Export a module, then tell test by test what is right and what is wrong."""
-    from tito import records, report, seen, testing
+    from tito import report, seen, testing
+    from tito.export import cache
     from tito.grading import verdict as v
 
     if inline_only and package_only:
@@ -42,7 +43,7 @@ def test(course, modules, inline_only, package_only, junit, as_json):
             say(report.test_line(each))
             verdicts.append(each)
         if verdicts:
-            sources = {c.id: c.source for c in records.cells(module) if c.role == "solution"}
+            sources = {c.id: c.source for c in cache.cells(module) if c.role == "solution"}
             seen.note(module, verdicts, sources)
         packaged, ran = ([], True) if inline_only else testing.package(module)
         for line in report.package_lines(packaged, ran):
@@ -51,7 +52,7 @@ def test(course, modules, inline_only, package_only, junit, as_json):
         if not package_only:
             say(report.score_line(result))
         if not inline_only and not package_only:
-            records.keep(module, result=result)
+            cache.keep(module, result=result)
         results.append(result)
     if junit:
         courses.write(courses.Path(junit), testing.junit(results))

@@ -21,7 +21,7 @@ from tinytorch.lab import checks
 from tinytorch.lab.checks import Mismatch
 from tito.grading import process, standins, verdict, wire
 from tito.grading.pipes import Pipes
-from tito.source import is_stub
+from tito.notebooks.text import is_stub
 
 STARTS = 10  # workers that one student may use up
 TOGETHER = 2**20  # characters of cells that are loaded at once

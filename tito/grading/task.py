@@ -15,16 +15,15 @@ from importlib.metadata import version
 
 import nbformat
 
-from tito import sheet
 from tito.course import TitoError, one_line
 from tito.grading import proof, stage, supervisor, verdict, warm
 from tito.grading.job import Job
 from tito.grading.sandbox import Sandbox
-from tito.lesson import Cell
-from tito.repair import Released, repair
+from tito.notebooks import untrusted
+from tito.notebooks.cells import Cell
+from tito.notebooks.repair import Released, repair
 
 STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
-READERS = ("course", "lesson", "notebook", "repair", "sheet", "source")
 SAME = "install the same version of the course on every machine that grades"
 LOCKED = ("test", "locked")
 SANDBOXED, UNSANDBOXED = "sandboxed", "unsandboxed"
@@ -53,7 +52,7 @@ def from_plain(document: dict) -> Assignment:
 def grader() -> str:
     """The version of the grader: a digest of its sources, the instruments, and what both run on."""
     files = sorted([*(stage.TOOL / "grading").glob("*.py"), *(stage.LIBRARY / "lab").rglob("*.py")])
-    files += [stage.TOOL / f"{name}.py" for name in READERS]
+    files += [*sorted(stage.TOOL.glob("notebooks/*.py")), stage.TOOL / "course.py"]
     texts = [path.read_bytes() for path in files]
     versions = (platform.python_version(), version("numpy"), version("numba"))
     return _digest(*texts, *(each.encode() for each in versions))
@@ -119,7 +118,7 @@ def grade(assignment: Assignment, data: bytes, around, say=lambda verdict: None)
         If the hand-in cannot be read.
     """
     released = _released(tuple(assignment.released))
-    made, findings = repair(released, sheet.read(data))
+    made, findings = repair(released, untrusted.read(data))
     given = {cell.source for cell in released.latest.cells}
     with contextlib.ExitStack() as opened:
         job = _fill(assignment.job, made, given)

@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING
 
 from tito.course import Module, TitoError, one_line
-from tito.lesson import Cell
-from tito.source import is_exported, read_text
+from tito.notebooks.cells import Cell
+from tito.notebooks.text import is_exported, read_text
 
 if TYPE_CHECKING:
     import nbformat

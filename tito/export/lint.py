@@ -8,10 +8,10 @@ import ast
 import re
 from dataclasses import dataclass
 
-from tito import lesson
-from tito import notebook as nb
 from tito.course import Module, TitoError
-from tito.source import is_exported
+from tito.notebooks import cells as lesson
+from tito.notebooks import notebook as nb
+from tito.notebooks.text import is_exported
 
 MAGIC = re.compile(r"^\s*[%!]", re.MULTILINE)
 LOOKS_LIKE_EXPORT = re.compile(r"^\s*#\s*\|?\s*export(s|i|d)?\s*:?\s*$")

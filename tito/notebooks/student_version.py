@@ -6,18 +6,18 @@ import re
 
 from nbformat import NotebookNode
 
-from tito import lesson
 from tito.course import TitoError, one_line
+from tito.notebooks import cells
 
 # Shorter lines (a return, an else) stand in any program and prove nothing, and so do fewer of them.
 TELLING, WHOLE = 16, 4
 MARKERS = (
-    lesson.BEGIN_SOLUTION,
-    lesson.END_SOLUTION,
-    lesson.BEGIN_HIDDEN,
-    lesson.END_HIDDEN,
-    lesson.BEGIN_MARKS,
-    lesson.END_MARKS,
+    cells.BEGIN_SOLUTION,
+    cells.END_SOLUTION,
+    cells.BEGIN_HIDDEN,
+    cells.END_HIDDEN,
+    cells.BEGIN_MARKS,
+    cells.END_MARKS,
 )
 
 QUIET = logging.Logger("nbgrader", logging.CRITICAL + 1)  # what it says is said here, on one line
@@ -154,7 +154,7 @@ def _visible(source):
 def solution_region(source: str) -> re.Match:
     """The one place between the markers of a solution cell: groups indent and body."""
     pattern = (
-        rf"^(?P<indent>[ \t]*){lesson.BEGIN_SOLUTION}\n(?P<body>.*?)^[ \t]*{lesson.END_SOLUTION}"
+        rf"^(?P<indent>[ \t]*){cells.BEGIN_SOLUTION}\n(?P<body>.*?)^[ \t]*{cells.END_SOLUTION}"
     )
     found = list(re.finditer(pattern, source, flags=re.MULTILINE | re.DOTALL))
     if len(found) != 1:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 
 import nbformat
 
-from tito import notebook as nb
-from tito.sheet import Sheet
-from tito.source import is_stub
+from tito.notebooks import notebook as nb
+from tito.notebooks.text import is_stub
+from tito.notebooks.untrusted import Sheet
 
 DEFINED = re.compile(r"^(?:async[ \t]+)?(?:def|class)[ \t]+(\w+)", re.MULTILINE)
 FLAGS = ("grade", "solution", "locked", "points")

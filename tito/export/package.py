@@ -12,10 +12,10 @@ import nbformat
 from nbdev.export import nb_export
 from nbdev.maker import ModuleMaker
 
-from tito import lint, records
-from tito import notebook as nb
 from tito.course import Module, TitoError, one_line, write
-from tito.source import digest_line, read_text, refuse_conflict
+from tito.export import cache, lint
+from tito.notebooks import notebook as nb
+from tito.notebooks.text import digest_line, read_text, refuse_conflict
 
 
 def export(module: Module) -> bool:
@@ -24,7 +24,7 @@ def export(module: Module) -> bool:
     changed = _on_disk(module) != text
     if changed:
         write(module.package, text)
-    records.keep_export(module)
+    cache.keep_export(module)
     return changed
 
 

@@ -37,7 +37,7 @@ def refuse_conflict(module: Module) -> None:
         return
     if notebook.stat().st_mtime <= source.stat().st_mtime + 2:
         return
-    from tito import notebook as nb
+    from tito.notebooks import notebook as nb
 
     ours, theirs = (nb.inputs(nb.parse(read_text(path), path)) for path in (source, notebook))
     if ours != theirs:

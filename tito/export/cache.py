@@ -8,10 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tito.course import Module, write
-from tito.lesson import Cell
+from tito.notebooks.cells import Cell
 
-# The package file also depends on these.
-MAKERS = [Path(__file__).with_name(name) for name in ("notebook.py", "lint.py", "package.py")]
+# The package file depends on every file that reads a notebook or exports one, besides its own source.
+TOOL = Path(__file__).parents[1]
+MAKERS = sorted([*TOOL.glob("notebooks/*.py"), *TOOL.glob("export/*.py"), TOOL / "course.py"])
 
 
 def result(module: Module) -> dict | None:
@@ -23,8 +24,8 @@ def cells(module: Module) -> list[Cell]:
     """The lesson's cells; reads the notebook if the source changed."""
     known = _known(module).get("cells")
     if known is None:
-        from tito import notebook
-        from tito.source import read_text
+        from tito.notebooks import notebook
+        from tito.notebooks.text import read_text
 
         text = read_text(module.source)
         found = notebook.cells(notebook.parse(text, module.source), text)
