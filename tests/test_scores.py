@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tito import items, lms, marks, plain, scores
+from tito import items, lms, marks, sanitize, scores
 from tito.course import TitoError
 
 FORMULAS = [
@@ -144,7 +144,7 @@ def test_no_cell_is_a_formula_whatever_the_delimiter(tiny, bad):
 
 @given(st.text(alphabet=st.one_of(st.sampled_from("=+-@;,\"' \t\r\n\x00\uff1d"), st.characters())))
 def test_no_text_makes_a_formula(words):
-    cell = plain.cell(words)
+    cell = sanitize.cell(words)
     assert cell == "-" or not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d"))
     assert rows(scores.text([["first", words, 1], ["x", "y", 2]])) == [
         ["first", cell, "1"],
@@ -166,7 +166,7 @@ def test_a_hostile_id_is_refused_or_disarmed(tiny, bad):
     found = marks.read(tiny)
     assert len(found.marks) + len(found.failed) == 2
     for who in column(rows(scores.made("csv", [found], False, None)[0]), "student"):
-        assert who == "ada" or who == plain.cell(name)
+        assert who == "ada" or who == sanitize.cell(name)
     for student, _ in found.failed:
         assert "\n" not in str(marks.complaint([(student, "why")], "marks"))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from tito import plain
+from tito import sanitize
 from tito.course import Module, TitoError, one_line
 
 STUDENTS = """
@@ -98,14 +98,14 @@ def read(module: Module) -> dict[str, Entry]:
     for row in grades:
         found[row[0]].grades[row[1]] = _grade(*row[2:])
     for student, name, comment in comments:
-        found[student].comments[name] = plain.text(comment, 4000, 100)
+        found[student].comments[name] = sanitize.text(comment, 4000, 100)
     return found
 
 
 def _entry(row) -> Entry:
     _, timestamp, first, last, email, penalty = row
     stamp = f"{timestamp}".partition(".")[0] + " UTC" if timestamp else ""
-    names = (plain.line(each or "") for each in (first, last, email))
+    names = (sanitize.line(each or "") for each in (first, last, email))
     return Entry(stamp, *names, _number(penalty))
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import nbformat
 
-from tito import archive, folders, naming, release
+from tito import archive, naming, release
+from tito import files as folders
 from tito.course import USAGE, Module, TitoError, one_line, write
 from tito.notebooks import notebook as nb
 from tito.notebooks import untrusted

@@ -7,7 +7,7 @@ from ipykernel.ipkernel import IPythonKernel
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 from jupytext.async_contentsmanager import build_async_jupytext_contents_manager_class
 
-from tito import folders
+from tito import files
 
 
 class Files(AsyncLargeFileManager):
@@ -28,7 +28,7 @@ class Files(AsyncLargeFileManager):
         if "chunk" in model:  # an upload in parts
             return await super().save(model, path)
         if self._digest(path) not in (None, self._known.get(path.strip("/"))):
-            kept = folders.copy_aside(Path(self._get_os_path(path)))
+            kept = files.copy_aside(Path(self._get_os_path(path)))
             self.log.warning("%s was changed elsewhere; that version is kept: %s", path, kept.name)
         saved = await super().save(model, path)
         self._known[path.strip("/")] = self._digest(path)

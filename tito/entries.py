@@ -26,7 +26,7 @@ from nbgrader.preprocessors import AssignLatePenalties
 from sqlalchemy import bindparam, insert, select, update
 from traitlets.config.loader import Config, PyFileConfigLoader
 
-from tito import folders, gradebook, hand_ins
+from tito import files, gradebook, hand_ins
 from tito.course import Module
 from tito.journal import Journal
 from tito.notebooks import notebook as nb
@@ -43,7 +43,7 @@ def enter(module: Module, students: list[str]) -> None:
     records = {name: record for name, record in records.items() if record}
     url = address(module)
     _know_cells(module, url)
-    with folders.lock(course.build / "gradebook.lock"), Gradebook(url, course.course_id) as book:
+    with files.lock(course.build / "gradebook.lock"), Gradebook(url, course.course_id) as book:
         with book.engine.begin() as connection:
             late = _Batch(connection, module, records).write()
         _penalties(module, url, late)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from tito import marks, plain, prose
+from tito import marks, prose, sanitize
 from tito.course import USAGE, Module, TitoError, write
 from tito.export import cache as records
 from tito.grading import verdict as v
@@ -64,7 +64,7 @@ def exercises(module: Module) -> dict[str, Asked]:
             section = headings[-1] if headings else section
         elif cell.role == "solution":
             body = re.sub(r"^#{1,6} .+\n?", "", told, flags=re.MULTILINE)
-            found[cell.id] = Asked(cell.id, plain.line(section), Markup(prose.render(body)))
+            found[cell.id] = Asked(cell.id, sanitize.line(section), Markup(prose.render(body)))
             told = ""
     return found
 
@@ -85,7 +85,7 @@ def page(module: Module, mark: marks.Mark, asked: dict[str, Asked]) -> str:
     digest = hashlib.sha256(style.encode()).digest()
     sections = _sections(mark, asked)
     return _template().render(
-        title=plain.line(module.about["title"]),
+        title=sanitize.line(module.about["title"]),
         number=module.number,
         mark=mark,
         sections=sections,
@@ -126,7 +126,7 @@ def _among(found: marks.Class, wanted: tuple[str, ...]) -> list[marks.Mark]:
         if name not in known and name not in failed:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else "tito scores lists those who have"
-            raise TitoError(f"{plain.line(name, 60)} has no marks here", hint, USAGE)
+            raise TitoError(f"{sanitize.line(name, 60)} has no marks here", hint, USAGE)
     if not wanted:
         return found.marks
     found.failed = [(name, why) for name, why in found.failed if name in wanted]
@@ -197,5 +197,5 @@ def _template():
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["number"] = plain.number
+    environment.filters["number"] = sanitize.number
     return environment.get_template("feedback.html")

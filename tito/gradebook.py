@@ -5,7 +5,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from tito import folders
+from tito import files
 from tito.course import Module, TitoError, one_line
 from tito.notebooks.student_version import QUIET
 
@@ -26,7 +26,7 @@ def keep(module: Module, notebook) -> None:
         warnings.simplefilter("ignore")  # SQLAlchemy's, about nbgrader's own tables
         try:
             prepare(module)
-            with folders.lock(course.build / "gradebook.lock"):
+            with files.lock(course.build / "gradebook.lock"):
                 _find_alembic()
                 with Gradebook(course.gradebook, course.course_id) as book:
                     book.update_or_create_assignment(module.name)
@@ -52,7 +52,7 @@ def prepare(module: Module) -> None:
 
     course = module.course
     file = Path(course.gradebook.removeprefix("sqlite:///"))
-    with folders.lock(course.build / "gradebook.lock"):
+    with files.lock(course.build / "gradebook.lock"):
         if not course.gradebook.startswith("sqlite:///") or file.exists():
             return
         _find_alembic()

@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from tito import plain
+from tito import sanitize
 from tito.course import USAGE, TitoError
 from tito.marks import Class
 
@@ -62,7 +62,7 @@ def table(form: str, classes: list[Class], roster: Path | None) -> tuple[list[li
 
 
 def title(found: Class) -> str:
-    return plain.line(found.module.about["title"])
+    return sanitize.line(found.module.about["title"])
 
 
 def _most(found):
@@ -112,7 +112,7 @@ def _gradescope(classes):
         ]
         rows.append(person + work + ["", "", ""] + _points(mark, exercises))
     heads = [
-        f"{n}: {name} ({plain.number(most)} pts)"
+        f"{n}: {name} ({sanitize.number(most)} pts)"
         for n, (name, most) in enumerate(exercises.items(), 1)
     ]
     return [GRADESCOPE_COLUMNS + heads, *rows]
@@ -151,7 +151,7 @@ def _read(path: Path) -> list[list[str]]:
             raise ValueError("it is empty")
     except (OSError, ValueError, csv.Error) as error:
         raise TitoError(
-            f"cannot read {path}: {plain.line(error)}", "name a CSV file in UTF-8"
+            f"cannot read {path}: {sanitize.line(error)}", "name a CSV file in UTF-8"
         ) from None
     width = len(rows[0])
     return [[Theirs(cell) for cell in (row + [""] * width)[:width]] for row in rows]
@@ -203,9 +203,9 @@ def _same_maximum(form, found, stated: str):
     except ValueError:
         return
     if abs(theirs - _most(found)) > 0.005:
-        ours = plain.number(_most(found))
+        ours = sanitize.number(_most(found))
         raise TitoError(
-            f"{form} has {plain.number(theirs)} points for {title(found)}, the module {ours}",
+            f"{form} has {sanitize.number(theirs)} points for {title(found)}, the module {ours}",
             f"set the assignment's points to {ours} there, and export the file again",
         )
 
@@ -264,7 +264,7 @@ def _fill_moodle(classes, rows):
             _same_maximum("Moodle", classes[0], stated)
             score = taken[number].score
             if "," in stated and "." not in stated:  # a site that writes decimal commas
-                score = plain.number(score).replace(".", ",")
+                score = sanitize.number(score).replace(".", ",")
             row = [*row[:grade], score, *row[grade + 1 :]]
         made.append([row[place] for place in kept])
     return made, without

@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tito import books, plain
+from tito import books, sanitize
 from tito.course import BROKEN, FAILED, Module, TitoError
 from tito.grading import verdict as v
 
@@ -133,7 +133,7 @@ def beside(module: Module, student: str, name: str) -> str | None:
 
 def complaint(failed: list[tuple[str, str]], what: str) -> TitoError:
     """One error for all that went wrong with single students."""
-    shown = "; ".join(f"{plain.line(who, 60)}: {plain.line(why)}" for who, why in failed[:3])
+    shown = "; ".join(f"{sanitize.line(who, 60)}: {sanitize.line(why)}" for who, why in failed[:3])
     more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
     return TitoError(
         f"no {what} for {_students(len(failed))}: {shown}{more}",
@@ -174,7 +174,7 @@ def _merge(mark: Mark, book: "books.Entry", cells) -> Mark:
         passed = v.PASSED if grade.points >= grade.max_points else v.FAILED
         blank = Test(
             id=name,
-            title=plain.line(cell.title if cell else name),
+            title=sanitize.line(cell.title if cell else name),
             exercise=cell.exercise if cell else "",
             points=grade.points,
             max_points=grade.max_points,
@@ -234,43 +234,43 @@ def _journal(module, path: Path, cells) -> Mark:
             source=JOURNAL,
             tests=tests,
             # The journal's own time is that of grading, which is no matter of the student's.
-            timestamp=plain.line(beside(module, student, "timestamp.txt") or "", 40),
-            repairs=tuple(plain.line(each) for each in repairs[:50]),
-            walls=plain.line(found.get("walls") or "", 20),
+            timestamp=sanitize.line(beside(module, student, "timestamp.txt") or "", 40),
+            repairs=tuple(sanitize.line(each) for each in repairs[:50]),
+            walls=sanitize.line(found.get("walls") or "", 20),
         )
     except KeyError as error:
-        raise ValueError(f"its journal has no {plain.line(error, 40)}") from None
+        raise ValueError(f"its journal has no {sanitize.line(error, 40)}") from None
     except (TypeError, AttributeError, RecursionError, OSError) as error:
-        raise ValueError(f"its journal cannot be read: {plain.line(error)}") from None
+        raise ValueError(f"its journal cannot be read: {sanitize.line(error)}") from None
     except json.JSONDecodeError as error:
-        raise ValueError(f"its journal is not JSON: {plain.line(error)}") from None
+        raise ValueError(f"its journal is not JSON: {sanitize.line(error)}") from None
     except UnicodeDecodeError:
         raise ValueError("its journal is not UTF-8") from None
 
 
 def _test(found, cells) -> Test:
-    name = plain.line(found["id"])
+    name = sanitize.line(found["id"])
     points, most = _finite(found["points"]), _finite(found["max_points"])
     if found["status"] not in v.STATUSES:
-        raise ValueError(f"its journal has a test that is {plain.line(found['status'], 20)}")
+        raise ValueError(f"its journal has a test that is {sanitize.line(found['status'], 20)}")
     cell = cells.get(name)
     # The lesson may have hidden a test since; what was ever hidden stays so.
     hidden = found["hidden"] is not False or (cell is not None and cell.hidden)
     return Test(
         id=name,
-        title=plain.line(found["title"]),
-        exercise=plain.line(found["exercise"]),
+        title=sanitize.line(found["title"]),
+        exercise=sanitize.line(found["exercise"]),
         points=points,
         max_points=most,
         hidden=hidden,
         status=found["status"],
-        message="" if hidden else plain.text(found["message"] or ""),
+        message="" if hidden else sanitize.text(found["message"] or ""),
     )
 
 
 def _finite(value) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f"its journal has points of {plain.line(value, 20)}")
+        raise ValueError(f"its journal has points of {sanitize.line(value, 20)}")
     return float(value)
 
 
@@ -278,6 +278,6 @@ def _student(name: str) -> str:
     """A student's id, if it can be a folder's name and be shown."""
     if not 0 < len(name) <= 128 or name.startswith(".") or "/" in name or "\\" in name:
         raise ValueError("this cannot be a student's id")
-    if plain.line(name) != name:
+    if sanitize.line(name) != name:
         raise ValueError("a student's id holds no control, direction or doubled blank characters")
     return name

@@ -18,7 +18,8 @@ import yaml
 
 import tinytorch
 import tito
-from tito import folders, gradebook, variants
+from tito import files as folders
+from tito import gradebook, variants
 from tito.course import RELEASE, USAGE, Course, Module, TitoError, digest, read_yaml, write
 from tito.export import lint, package
 from tito.notebooks import notebook as nb

@@ -5,7 +5,7 @@ import io
 import json
 from pathlib import Path
 
-from tito import items, lms, plain
+from tito import items, lms, sanitize
 from tito.course import USAGE, TitoError
 from tito.marks import Class, Mark
 
@@ -85,7 +85,9 @@ def document(classes: list[Class]) -> dict:
                 "module": found.module.name,
                 "students": [_student(mark) for mark in found.marks],
                 "tests": items.statistics(found),
-                "failed": [{"student": plain.line(who), "error": why} for who, why in found.failed],
+                "failed": [
+                    {"student": sanitize.line(who), "error": why} for who, why in found.failed
+                ],
             }
             for found in classes
         ],
@@ -117,4 +119,4 @@ def _cell(value):
     if isinstance(value, (int, float)):
         number = round(float(value), 4) + 0.0
         return int(number) if number.is_integer() else number
-    return plain.disarm(value) if isinstance(value, lms.Theirs) else plain.cell(value)
+    return sanitize.disarm(value) if isinstance(value, lms.Theirs) else sanitize.cell(value)

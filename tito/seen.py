@@ -8,7 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 
-from tito import folders
+from tito import files
 from tito.course import Module, write
 from tito.grading.verdict import Verdict
 
@@ -62,7 +62,7 @@ def digest(source: str) -> str:
 @contextlib.contextmanager
 def _change(module: Module) -> Iterator[dict]:
     """What is known, to be changed: one at a time, and written whole."""
-    with folders.lock(module.seen.with_suffix(".lock")):
+    with files.lock(module.seen.with_suffix(".lock")):
         known = read(module)
         yield known
         write(module.seen, json.dumps(known))

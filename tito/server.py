@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import nbformat
 
-from tito import folders
+from tito import files
 from tito.course import Course, Module, TitoError, write
 from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text, refuse_conflict
@@ -52,7 +52,7 @@ def prepare(module: Module) -> None:
         old = nb.parse(read_text(module.notebook), module.notebook)
         if nb.inputs(old) == nb.inputs(fresh):
             return
-        folders.copy_aside(module.notebook)
+        files.copy_aside(module.notebook)
         _keep_outputs(old, fresh)
     write(module.notebook, nbformat.writes(fresh))
 

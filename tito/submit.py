@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 
-from tito import folders, naming
+from tito import files, naming
 from tito.course import USAGE, Module, TitoError
 from tito.grading import job, task
 from tito.grading.verdict import Verdict
@@ -71,7 +71,7 @@ def run(
     )
     result = task.grade(work, data, None, say)
     path = course.root / FOLDER / owner / module.notebook.name
-    before = folders.save(path, nbformat.writes(made) + "\n", "free space or mend the permissions")
+    before = files.save(path, nbformat.writes(made) + "\n", "free space or mend the permissions")
     shown = ("schema", "module", "student", "ok", "score", "max_score", "tests")
     return Packed(path, before, findings, {key: result[key] for key in shown})
 

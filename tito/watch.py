@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from tito import draft, hints, keys, progress, report, saves, seen, testing
+from tito import draft, hints, keys, progress, saves, seen, terminal, testing
 from tito.course import Module, TitoError
 from tito.grading import job, supervisor
 from tito.grading import verdict as v
@@ -105,19 +105,19 @@ class Watch:
         self.now = exercise.name
         self.say(f"  {'still' if alone else 'now'}: {exercise}")
         if exercise.failure and exercise.state == progress.FAILING:
-            for line in report.failure_lines(exercise.failure):
+            for line in terminal.failure_lines(exercise.failure):
                 self.say(line)
 
     def _hint(self):
         try:
-            for line in report.hint_lines(hints.give(self.module, self.now or None), ""):
+            for line in terminal.hint_lines(hints.give(self.module, self.now or None), ""):
                 self.say(line)
         except TitoError as error:
             self.say(f"  {error}")
 
     def _list(self):
         for each in self.exercises:
-            yield report.exercise_line(each, now=each.name == self.now)
+            yield terminal.exercise_line(each, now=each.name == self.now)
 
     def _saved(self):
         """Read what was saved; judge what differs from what was read last."""
@@ -174,7 +174,7 @@ class Watch:
             self.waiting.insert(0, undone)
         self.status("")
         if line[9:] != self.complaint[9:]:
-            self.say(report.trouble(line))
+            self.say(terminal.trouble(line))
         self.complaint = line
 
     def _queue(self, first, rest):
@@ -233,7 +233,7 @@ class Watch:
         seen.note(self.module, found, sources)
         self._look()
         self.status("")
-        for line in report.exercise_lines(verdict.exercise, found):
+        for line in terminal.exercise_lines(verdict.exercise, found):
             self.say(line)
         if run.expected:
             self.status(f"  judging {', '.join(run.expected)}")
@@ -243,9 +243,9 @@ class Watch:
             return
         self.run_ = None
         for name in run.expected:
-            self.say(report.trouble(f"{name} has no tests"))
+            self.say(terminal.trouble(f"{name} has no tests"))
         if error:
-            self.say(report.trouble(f"error: {error}"))
+            self.say(terminal.trouble(f"error: {error}"))
         self._start_ahead()
         if self.waiting:
             self._begin()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.e2e import lab
-from tito import collect, folders, release
+from tito import collect, files, release
 from tito.course import Course
 from tito.export import package
 from tito.grading import proof
@@ -49,7 +49,7 @@ def course(tmp_path):
 def page():
     """A browser, one at a time on this machine."""
     with (
-        folders.lock(Path(tempfile.gettempdir()) / "tinytorch-browser.lock"),
+        files.lock(Path(tempfile.gettempdir()) / "tinytorch-browser.lock"),
         lab.browser() as page,
     ):
         yield page

@@ -109,11 +109,11 @@ def collect(context, words, also, as_json):
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def grade(course, modules, students, jobs, scheduler, changed, unsafe, as_json):
     """Grade what was handed in; a run that was interrupted goes on where it was."""
-    from tito import grade, report
+    from tito import grade, terminal
 
     course.refuse_copy()
     module = one(modules, "grade")
-    told = report.Told(as_json)
+    told = terminal.Told(as_json)
     graded = grade.run(
         module,
         students,
@@ -127,7 +127,7 @@ def grade(course, modules, students, jobs, scheduler, changed, unsafe, as_json):
     if as_json:
         said = {"schema": 1, "module": module.name, "results": graded.records}
         click.echo(json.dumps(said | {"failed": graded.failed}, indent=2))
-    click.echo(report.graded_line(graded), err=as_json)
+    click.echo(terminal.graded_line(graded), err=as_json)
     if graded.failed:
         raise TitoError(
             f"{len(graded.failed)} of {len(graded.failed) + len(graded.records)} students could "
@@ -197,7 +197,7 @@ def scores(course, modules, form, roster, tests, output, as_json):
     With --tests, one row a test. Discrimination is the point-biserial correlation of the test with the
     score in all other tests; a test near or below 0 does not tell who knows the rest.
     """
-    from tito import folders, marks
+    from tito import files, marks
     from tito import scores as tables
 
     course.refuse_copy()
@@ -207,7 +207,7 @@ def scores(course, modules, form, roster, tests, output, as_json):
     classes = [found for found in classes if found.marks or found.failed]
     text, without = tables.made(form, classes, tests, roster and courses.Path(roster))
     if output:
-        kept = folders.save(courses.Path(output), text, "name another file with --output")
+        kept = files.save(courses.Path(output), text, "name another file with --output")
         click.echo(output if kept is None else f"{output} (the one before: {kept.name})", err=True)
     else:
         click.echo(text, nl=False)
