@@ -34,7 +34,7 @@ import nbformat
 from tinytorch.lab import hardware, timing
 from tito import grade, hand_ins, release, variants
 from tito.course import Course
-from tito.grading import task
+from tito.grading import grade_one
 from tito.journal import Journal
 from tito.notebooks import notebook as nb
 from tito.notebooks.cells import Cell
@@ -369,12 +369,12 @@ def alternate(root, topic, pairs, output):
     cells = [meter("meter", "given", METER), *work.job.cells, meter("spent", "test", SPENT)]
     work = replace(work, job=replace(work.job, cells=cells))
     found = []
-    with task.walls(work, unsafe=False) as around:
-        task.grade(work, data, around)
+    with grade_one.walls(work, unsafe=False) as around:
+        grade_one.grade(work, data, around)
         for _ in range(int(pairs)):
             bare = floor(module, [student])
             before, own_before = used_here(), time.process_time()
-            record = task.grade(work, data, around)
+            record = grade_one.grade(work, data, around)
             graded, grader = used_here() - before, time.process_time() - own_before
             *tests, last = record["tests"]
             if any(test["points"] < test["max_points"] for test in tests):

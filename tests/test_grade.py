@@ -16,10 +16,11 @@ from conftest import ROOT
 
 from tito import grade, hand_ins
 from tito.course import TitoError
-from tito.grading import proof, task
+from tito.grading import grade_one
+from tito.grading.sandbox import selftest
 from tito.journal import Journal
 
-needs_walls = pytest.mark.skipif(proof.examine()[0] is None, reason=f"{proof.examine()[1]}")
+needs_walls = pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
 
 RIGHT = "    return 2 * np.asarray(x)\n"
 ANSWERS = {
@@ -113,7 +114,7 @@ def test_each_student_has_the_record_that_the_work_earns(course, hand_in):
     work = grade.assignment(course).version
     data = hand_ins.read(course, "partly")
     assert record["submission"] == hashlib.sha256(data).hexdigest()
-    assert (record["assignment"], record["grader"]) == (work, task.grader())
+    assert (record["assignment"], record["grader"]) == (work, grade_one.grader())
     assert record["walls"] == "sandboxed"
     assert in_gradebook(course) == {name: points for name, (_, points) in ANSWERS.items()}
 
@@ -232,7 +233,16 @@ def test_a_full_disk_loses_nothing(course, hand_in, full):
         hand_in(f"s{number}", RIGHT)
     before = plain(grade.run(course).records)
     place = course.course.build / full
-    small = [proof.find().bwrap, "--dev-bind", "/", "/", "--size", str(5 * 4096), "--tmpfs", place]
+    small = [
+        selftest.find().bwrap,
+        "--dev-bind",
+        "/",
+        "/",
+        "--size",
+        str(5 * 4096),
+        "--tmpfs",
+        place,
+    ]
     words = [sys.executable, "-m", "tito", "--course", course.course.root, "grade", "tiny"]
     run = subprocess.run([*small, "--", *words], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 3, run.stderr
@@ -296,7 +306,7 @@ def test_who_is_late_pays_what_nbgrader_says(course, hand_in):
 def test_without_walls_nothing_runs_unless_it_is_asked_for(course, hand_in, tmp_path):
     proof_of_run = tmp_path / "ran"
     hand_in("a", f"    open({str(proof_of_run)!r}, 'w').close()\n{RIGHT}")
-    code = "from tito.grading import proof; proof.programs = lambda: iter(()); "
+    code = "from tito.grading.sandbox import selftest; selftest.programs = lambda: iter(()); "
     code += "from tito.cli import main; main()"
     words = [sys.executable, "-c", code, "--course", str(course.course.root), "grade", "tiny"]
     run = subprocess.run(words, capture_output=True, text=True)

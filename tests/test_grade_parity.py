@@ -14,7 +14,7 @@ from conftest import ROOT
 
 from tito import grade, hand_ins, release, variants
 from tito.course import Course
-from tito.grading import proof
+from tito.grading.sandbox import selftest
 from tito.journal import Journal
 from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text
@@ -22,7 +22,7 @@ from tito.notebooks.text import read_text
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(1800),
-    pytest.mark.skipif(proof.examine()[0] is None, reason=f"{proof.examine()[1]}"),
+    pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}"),
 ]
 
 STOCK = """

@@ -10,7 +10,7 @@ import pytest
 from tests.test_cli import refused, snapshot, tito
 from tito import collect, grade, hand_ins, release
 from tito.course import Course
-from tito.grading import proof
+from tito.grading.sandbox import selftest
 
 GOOD, BAD = "return 2 * np.asarray(x)", "return 3 * np.asarray(x)"
 FILES = pytest.mark.parametrize("name", ["tiny_dev.ipynb", "tiny_dev.py"])
@@ -110,7 +110,7 @@ def test_wrong_usage_and_no_room_are_refused(copy, course):
     assert (copy / "hand-in").read_text() == "in the way"
 
 
-@pytest.mark.skipif(proof.examine()[0] is None, reason=f"{proof.examine()[1]}")
+@pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
 @FILES
 def test_the_way_there_and_back_again(course, copy, tmp_path, name):
     answer(copy, name, GOOD)

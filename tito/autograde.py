@@ -10,7 +10,7 @@ from traitlets import Bool
 from tito import course as courses
 from tito import grade, hand_ins, release
 from tito.course import Module
-from tito.grading.hand import Hand
+from tito.grading.grader_process import Hand
 from tito.journal import Journal
 from tito.notebooks import untrusted
 from tito.notebooks.repair import Released, repair

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from tito.course import FAILED, PASSED, UNDECIDED, USAGE, Module, TitoError, one_line
-from tito.grading.process import ONE_THREAD
+from tito.grading.judge.process import ONE_THREAD
 
 SECONDS = 60  # that one step may take, compiling included
 BUDGET = 1.5  # seconds for the pairs of one comparison

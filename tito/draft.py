@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 from tito.course import Module, TitoError
-from tito.grading.worker import defines, plain_python
+from tito.grading.inside.worker import defines, plain_python
 from tito.notebooks import notebook as nb
 from tito.notebooks import untrusted
 from tito.notebooks.cells import Cell

@@ -16,7 +16,7 @@ import nbformat
 
 from tito import hand_ins, release
 from tito.course import USAGE, Module, TitoError, write
-from tito.grading import job, pool, task
+from tito.grading import grade_one, job, pool
 from tito.journal import KEY, Journal
 from tito.ledger import Ledger
 from tito.notebooks import notebook as nb
@@ -51,13 +51,13 @@ class Graded:
     kept: int
 
 
-def assignment(module: Module) -> task.Assignment:
+def assignment(module: Module) -> grade_one.Assignment:
     """What a class is graded by, from the module's own source and what was released of it."""
     text = read_text(module.source)
     cells = nb.cells(nb.parse(text, module.source), text)
     made = job.make(module, cells, "")
     released = [nbformat.writes(each) for each in release.history(module)]
-    return task.Assignment(made, released, task.library(made.earlier))
+    return grade_one.Assignment(made, released, grade_one.library(made.earlier))
 
 
 def run(
@@ -94,7 +94,7 @@ def run(
         If there is no working sandbox, nothing was handed in, or somebody else is grading the module.
     """
     if not unsafe and not scheduler:
-        task.sandbox()
+        grade_one.sandbox()
     everybody = hand_ins.students(module)
     wanted = _wanted(module, everybody, students)
     work = assignment(module)
@@ -148,8 +148,8 @@ def _is_known(journal, work, since, changed, unsafe, module, student):
         data = hand_ins.read(module, student)
     except TitoError:
         return False
-    walls = task.UNSANDBOXED if unsafe else task.SANDBOXED
-    key = (hashlib.sha256(data).hexdigest(), work.version, task.grader(), walls)
+    walls = grade_one.UNSANDBOXED if unsafe else grade_one.SANDBOXED
+    key = (hashlib.sha256(data).hexdigest(), work.version, grade_one.grader(), walls)
     return tuple(record.get(name) for name in KEY) == key
 
 

@@ -12,7 +12,7 @@ import nbformat
 
 from tito import files, naming
 from tito.course import USAGE, Module, TitoError
-from tito.grading import job, task
+from tito.grading import grade_one, job
 from tito.grading.verdict import Verdict
 from tito.notebooks import notebook as nb
 from tito.notebooks import untrusted
@@ -66,10 +66,10 @@ def run(
             f"bring your work into a fresh copy: tito release {module.topic} --answers FOLDER",
         )
     cells = nb.cells(released, nbformat.writes(released))
-    work = task.Assignment(
-        job.make(module, cells, ""), [nbformat.writes(released)], task.library([])
+    work = grade_one.Assignment(
+        job.make(module, cells, ""), [nbformat.writes(released)], grade_one.library([])
     )
-    result = task.grade(work, data, None, say)
+    result = grade_one.grade(work, data, None, say)
     path = course.root / FOLDER / owner / module.notebook.name
     before = files.save(path, nbformat.writes(made) + "\n", "free space or mend the permissions")
     shown = ("schema", "module", "student", "ok", "score", "max_score", "tests")

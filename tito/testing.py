@@ -12,9 +12,10 @@ from pathlib import Path
 
 from tito.course import Module, TitoError
 from tito.export import cache
-from tito.grading import job, process, supervisor
+from tito.grading import job, supervisor
 from tito.grading import verdict as v
-from tito.grading.sandbox import Sandbox
+from tito.grading.judge import process
+from tito.grading.sandbox.bubblewrap import Sandbox
 from tito.notebooks.text import refuse_conflict
 
 KEPT = 400  # folders of cells kept for their compiled code

@@ -11,7 +11,7 @@ from tito import draft, hints, keys, progress, saves, seen, terminal, testing
 from tito.course import Module, TitoError
 from tito.grading import job, supervisor
 from tito.grading import verdict as v
-from tito.grading.spare import Spare
+from tito.grading.prestart import Spare
 from tito.notebooks.text import refuse_conflict
 
 KEYS = "n next  h hint  l list  r rerun  q quit"

@@ -14,7 +14,7 @@ from tests.e2e import lab
 from tito import collect, files, release
 from tito.course import Course
 from tito.export import package
-from tito.grading import proof
+from tito.grading.sandbox import selftest
 from tito.notebooks import notebook
 from tito.notebooks.student_version import without_markers
 from tito.notebooks.text import read_text
@@ -143,7 +143,7 @@ def test_an_author_runs_everything_edits_and_keeps_both_sides_of_a_conflict(cour
     assert "  # mine" in read_text(module.source)
 
 
-@pytest.mark.skipif(proof.examine()[0] is None, reason=f"{proof.examine()[1]}")
+@pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
 def test_an_instructor_grades_by_button_and_by_hand(course, tmp_path, page):
     module = course.module("activations")
     release.make(module)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["tito.notebooks", "tito.grading.wire"]):
-    from tito.grading import wire
+with atheris.instrument_imports(include=["tito.notebooks", "tito.grading.inside.wire"]):
+    from tito.grading.inside import wire
     from tito.notebooks import repair, untrusted
 
 import nbformat

@@ -13,7 +13,7 @@ import cloudpickle
 import numpy as np
 
 from tinytorch.lab.checks import Mismatch
-from tito.grading import wire
+from tito.grading.inside import wire
 
 
 class StandIn:
@@ -51,7 +51,7 @@ class StandIn:
         return isinstance(value, Proxy) and value._is_a(self.__name__)
 
     def __reduce__(self):
-        from tito.grading.worker import lookup
+        from tito.grading.inside.worker import lookup
 
         return lookup, (self.__name__,)
 
@@ -105,7 +105,7 @@ class Proxy:
         return found if dtype is None else found.astype(dtype)
 
     def __reduce__(self):
-        from tito.grading.worker import held
+        from tito.grading.inside.worker import held
 
         return held, (self._id,)
 

@@ -13,10 +13,10 @@ import traceback
 from dataclasses import asdict
 
 from tito.course import BUG, TitoError, one_line
-from tito.grading import limits
-from tito.grading.task import Assignment, from_plain, grade, walls
+from tito.grading.grade_one import Assignment, from_plain, grade, walls
+from tito.grading.inside import limits
 
-START = [sys.executable, "-I", "-c", "from tito.grading.hand import main; main()"]
+START = [sys.executable, "-I", "-c", "from tito.grading.grader_process import main; main()"]
 TRIES = 2  # for a submission during which the process itself ended
 
 

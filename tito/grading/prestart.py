@@ -12,12 +12,12 @@ import sys
 from pathlib import Path
 
 import tinytorch
-from tito.grading import process
 from tito.grading.job import Job
-from tito.grading.warm import imports
+from tito.grading.judge import process
+from tito.grading.sandbox.zygotes import imports
 
-JUDGE = [sys.executable, "-I", "-c", "from tito.grading.spare import judge; judge()"]
-WORKER = [sys.executable, "-I", "-c", "from tito.grading.spare import worker; worker()"]
+JUDGE = [sys.executable, "-I", "-c", "from tito.grading.prestart import judge; judge()"]
+WORKER = [sys.executable, "-I", "-c", "from tito.grading.prestart import worker; worker()"]
 
 
 class Spare:
@@ -56,7 +56,7 @@ class Spare:
 
 def judge() -> None:
     """Import what the first line of standard input names, start a worker, and judge the job that follows."""
-    from tito.grading import judge
+    from tito.grading.judge import judge
 
     start = sys.stdin.readline()
     if not start:
@@ -78,7 +78,7 @@ def judge() -> None:
 
 def worker() -> None:
     """Import what the argument names, then be a worker."""
-    from tito.grading import worker
+    from tito.grading.inside import worker
 
     worker.instruments()
     _import(json.loads(sys.argv.pop()))

@@ -16,9 +16,10 @@ from importlib.metadata import version
 import nbformat
 
 from tito.course import TitoError, one_line
-from tito.grading import proof, stage, supervisor, verdict, warm
+from tito.grading import supervisor, verdict
 from tito.grading.job import Job
-from tito.grading.sandbox import Sandbox
+from tito.grading.sandbox import selftest, shown_files, zygotes
+from tito.grading.sandbox.bubblewrap import Sandbox
 from tito.notebooks import untrusted
 from tito.notebooks.cells import Cell
 from tito.notebooks.repair import Released, repair
@@ -51,8 +52,13 @@ def from_plain(document: dict) -> Assignment:
 @functools.cache
 def grader() -> str:
     """The version of the grader: a digest of its sources, the instruments, and what both run on."""
-    files = sorted([*(stage.TOOL / "grading").glob("*.py"), *(stage.LIBRARY / "lab").rglob("*.py")])
-    files += [*sorted(stage.TOOL.glob("notebooks/*.py")), stage.TOOL / "course.py"]
+    files = sorted(
+        [
+            *(shown_files.TOOL / "grading").rglob("*.py"),
+            *(shown_files.LIBRARY / "lab").rglob("*.py"),
+        ]
+    )
+    files += [*sorted(shown_files.TOOL.glob("notebooks/*.py")), shown_files.TOOL / "course.py"]
     texts = [path.read_bytes() for path in files]
     versions = (platform.python_version(), version("numpy"), version("numba"))
     return _digest(*texts, *(each.encode() for each in versions))
@@ -61,14 +67,14 @@ def grader() -> str:
 def library(earlier: list[str]) -> str:
     """A digest of the package files of earlier modules."""
     names = [name.rpartition(".")[2] for name in earlier]
-    files = [stage.LIBRARY / "core" / f"{name}.py" for name in names]
+    files = [shown_files.LIBRARY / "core" / f"{name}.py" for name in names]
     return _digest(*(path.read_bytes() for path in files if path.exists()))
 
 
 def sandbox() -> Sandbox:
     """A sandbox that works here; raises TitoError if there is none, or no space to try one."""
     try:
-        return proof.find()
+        return selftest.find()
     except OSError as error:
         raise TitoError(f"cannot try a sandbox: {one_line(error)}", "free space in /tmp") from None
 
@@ -90,7 +96,7 @@ def walls(assignment: Assignment, unsafe: bool) -> Iterator:
     if unsafe:
         yield None
         return
-    with warm.templates(sandbox(), assignment.job) as started:
+    with zygotes.templates(sandbox(), assignment.job) as started:
         yield started
 
 

@@ -15,7 +15,7 @@ import psutil
 ONE_THREAD = dict.fromkeys(
     ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
-START = [sys.executable, "-I", "-c", "from tito.grading.worker import main; main()"]
+START = [sys.executable, "-I", "-c", "from tito.grading.inside.worker import main; main()"]
 GRACE = 2  # seconds in which a worker that has closed its pipes must end by itself
 
 

@@ -16,8 +16,8 @@ import socket
 import sys
 from pathlib import Path
 
-from tito.grading import limits, seccomp
-from tito.grading.inside import FAILED, settle
+from tito.grading.inside import limits, seccomp
+from tito.grading.inside.drop_rights import FAILED, settle
 
 NEW_USERS = 0x10000000
 # mounts, names, IPC, processes, network
@@ -56,13 +56,13 @@ def serve(line: int) -> None:
 def prepare(role: str, imports: list[str], cells: list[dict]) -> None:
     """Import the part that copies will play; a worker's has the imports, a judge's has read the cells."""
     if role == "worker":
-        import tito.grading.worker
+        import tito.grading.inside.worker
 
-        tito.grading.worker.instruments()
+        tito.grading.inside.worker.instruments()
     elif role == "judge":
-        import tito.grading.judge
+        import tito.grading.judge.judge
 
-        tito.grading.judge.know(cells)
+        tito.grading.judge.judge.know(cells)
         for option, size in ((TRIM, 2**28), (LARGE, 2**25)):
             LIBC.mallopt(option, size)
     for statement in imports:
@@ -80,7 +80,7 @@ def first_calls() -> None:
         importlib.import_module("numpy.random")  # NumPy does it on first use
     if "tinytorch.lab.simd" in sys.modules:
         sys.modules["tinytorch.lab.simd"].width()
-    if "tito.grading.worker" in sys.modules and "numba" in sys.modules:
+    if "tito.grading.inside.worker" in sys.modules and "numba" in sys.modules:
         sys.modules["numba"].njit(_nothing)(0)
 
 

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from tito.grading import wire
+from tito.grading.inside import wire
 
 PART = 65536  # bytes that are read or written at once
 

@@ -14,10 +14,10 @@ import subprocess
 import threading
 import time
 
-from tito.grading import stage
 from tito.grading.job import Job
-from tito.grading.process import CLOSED, GRACE, describe
-from tito.grading.sandbox import Sandbox
+from tito.grading.judge.process import CLOSED, GRACE, describe
+from tito.grading.sandbox import shown_files
+from tito.grading.sandbox.bubblewrap import Sandbox
 
 LOOK = 0.1  # seconds between two looks at what is used
 SELDOM = 5  # of so many looks one is at the judge too: it is one process and runs no student's code
@@ -55,7 +55,7 @@ class Keeper(threading.Thread):
 
     def run(self):
         try:
-            place = stage.for_judge(self.job.course)
+            place = shown_files.for_judge(self.job.course)
             pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
             fds = (self.judges.fileno(),)
             started = self.sandbox.start("judge", place, fds, **pipes)
@@ -117,7 +117,7 @@ class Keeper(threading.Thread):
             theirs.append(writing if index else reading)
             ours.append(reading if index else writing)
         try:
-            place = stage.for_worker(tuple(self.job.earlier), self.job.course)
+            place = shown_files.for_worker(tuple(self.job.earlier), self.job.course)
             names = ("stdin", "stdout", "stderr")
             started = self.sandbox.start("worker", place, **dict(zip(names, theirs, strict=True)))
             self.worker = Process(started, self.sandbox)

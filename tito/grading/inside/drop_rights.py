@@ -1,34 +1,27 @@
-"""The first code to run in a sandbox: it gives up rights, then starts the judge, a worker or the probe.
+"""Give up all rights, then run the judge, a worker or the probe.
 
 The sandbox's first process stays behind to clear up after the others. It is held to the same limits and to
 the same filter, and cannot be looked into, so that nothing is gained by taking it over.
 """
 
 import contextlib
+import importlib
 import json
 import os
 import signal
 import sys
 from pathlib import Path
 
-from tito.grading import limits
+from tito.grading.inside import limits
 
 WARM = Path("/warm")  # compiled code of the course's own files, made before any student's code ran
 CACHE = Path("/tmp/numba")
+ROLES = {
+    "judge": "tito.grading.judge.judge",
+    "probe": "tito.grading.inside.probe",
+    "worker": "tito.grading.inside.worker",
+}
 FAILED = 120  # the exit code of a sandbox that could not be put up
-
-
-def main() -> None:
-    """Become what the command line says, with the limits it says."""
-    role, settings = sys.argv[1], json.loads(sys.argv[2])
-    del sys.argv[1:]
-    if role == "template":
-        from tito.grading.template import serve
-
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # who asked is gone
-            serve(*settings["fds"])
-    else:
-        settle(role, settings["fds"], settings["uid"], settings["limits"], settings["lifetime"])
 
 
 def settle(
@@ -80,13 +73,7 @@ def _play(role, fds, uid):
         limits.prctl(limits.PR_SET_DUMPABLE, 1)
         os.setsid()
         link_compiled(CACHE)
-        if role == "worker":
-            from tito.grading.worker import main
-        elif role == "judge":
-            from tito.grading.judge import main
-        else:
-            from tito.grading.probe import main
-        main(*fds)
+        importlib.import_module(ROLES[role]).main(*fds)
         code = 0
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1

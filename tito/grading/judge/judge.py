@@ -19,8 +19,10 @@ import traceback
 
 from tinytorch.lab import checks
 from tinytorch.lab.checks import Mismatch
-from tito.grading import process, standins, verdict, wire
-from tito.grading.pipes import Pipes
+from tito.grading import verdict
+from tito.grading.inside import wire
+from tito.grading.judge import process, proxies
+from tito.grading.judge.pipes import Pipes
 from tito.notebooks.text import is_stub
 
 STARTS = 10  # workers that one student may use up
@@ -52,7 +54,7 @@ class Worker:
     def __init__(self, job, judge):
         self.seconds, self.output = job["seconds"], job["output"]
         self.process = judge.launch(job["scratch"])
-        self.decode = standins.decoder(judge)
+        self.decode = proxies.decoder(judge)
         self.log, self.logged, self.asked = bytearray(), 0, 0
         self.started, self.budget = 0.0, None
         step = min(max(self.seconds / 20, 0.2), 1)
@@ -90,7 +92,7 @@ class Worker:
 
     def _send(self, request):
         self.started, self.budget = time.monotonic(), None
-        encoder = wire.Encoder(standins.encode, keep_strides=True)
+        encoder = wire.Encoder(proxies.encode, keep_strides=True)
         self.pipes.send(wire.pack(encoder.message(request), marshal.dumps))
 
     def _receive(self):
@@ -180,7 +182,7 @@ class Judge:
                     self.names.promise(node)
                 for name in names:
                     self.binder[name] = cell["id"]
-                    self.names[name] = standins.StandIn(self, name)
+                    self.names[name] = proxies.StandIn(self, name)
                 if constant and cell["role"] == "given":
                     # A constant of the instructor's; one made of the student's functions stays a stand-in.
                     with contextlib.suppress(Exception):
