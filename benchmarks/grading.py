@@ -32,10 +32,11 @@ from pathlib import Path
 import nbformat
 
 from tinytorch.lab import hardware, timing
-from tito import grade, hand_ins, release, variants
+from tito import grade, release, variants
 from tito.course import Course
+from tito.gradebook import submitted
+from tito.gradebook.records import Journal
 from tito.grading import grade_one
-from tito.journal import Journal
 from tito.notebooks import notebook as nb
 from tito.notebooks.cells import Cell
 from tito.notebooks.text import read_text
@@ -364,8 +365,8 @@ def one(folder, topic, pairs):
 def alternate(root, topic, pairs, output):
     """In a control group: run the work of one student bare and graded in turn, and write what each took."""
     module = Course(Path(root)).module(topic)
-    student = hand_ins.students(module)[0]
-    work, data = grade.assignment(module), hand_ins.read(module, student)
+    student = submitted.students(module)[0]
+    work, data = grade.assignment(module), submitted.read(module, student)
     cells = [meter("meter", "given", METER), *work.job.cells, meter("spent", "test", SPENT)]
     work = replace(work, job=replace(work.job, cells=cells))
     found = []
@@ -402,7 +403,7 @@ def many(folder, topic, count):
     jobs = len(os.sched_getaffinity(0))
     cost = measure([sys.executable, "-m", "tito", "grade", topic], folder, os.sched_getaffinity(0))
     journal = Journal(module)
-    times = sorted(journal.read(name)["timestamp"] for name in hand_ins.students(module))
+    times = sorted(journal.read(name)["timestamp"] for name in submitted.students(module))
     ends = [datetime.datetime.fromisoformat(each).timestamp() for each in times]
     tenth = max(2, count // 10)
     pace = [
@@ -440,7 +441,7 @@ def given(module, count):
         for cell in notebook.cells:
             key = cell.metadata.get("nbgrader", {}).get("grade_id")
             cell.source = answers.get(key, cell.source)
-        path = hand_ins.place(module, name) / module.notebook.name
+        path = submitted.place(module, name) / module.notebook.name
         path.parent.mkdir(parents=True)
         path.write_text(nbformat.writes(notebook), encoding="utf-8")
     return names
@@ -452,7 +453,7 @@ def floor(module, students):
     jobs = []
     with tempfile.TemporaryDirectory(prefix="tito-floor-") as folder:
         for name in students:
-            path = hand_ins.place(module, name) / module.notebook.name
+            path = submitted.place(module, name) / module.notebook.name
             cells = nbformat.read(path, as_version=4).cells
             answers = {
                 c.metadata["nbgrader"]["grade_id"]: c.source

@@ -14,11 +14,12 @@ import time
 import pytest
 from conftest import ROOT
 
-from tito import grade, hand_ins
+from tito import grade
 from tito.course import TitoError
+from tito.gradebook import submitted
+from tito.gradebook.records import Journal
 from tito.grading import grade_one
 from tito.grading.sandbox import selftest
-from tito.journal import Journal
 
 needs_walls = pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
 
@@ -112,7 +113,7 @@ def test_each_student_has_the_record_that_the_work_earns(course, hand_in):
     record = json.loads((course.course.build / "grades/01_tiny/partly.json").read_text())
     assert record in graded.records
     work = grade.assignment(course).version
-    data = hand_ins.read(course, "partly")
+    data = submitted.read(course, "partly")
     assert record["submission"] == hashlib.sha256(data).hexdigest()
     assert (record["assignment"], record["grader"]) == (work, grade_one.grader())
     assert record["walls"] == "sandboxed"
@@ -129,7 +130,7 @@ def test_honest_records_are_the_same_with_attackers_in_the_class(course, hand_in
     for name, (body, _) in HOSTILE.items():
         hand_in(name, body)
     for name, make in TREES.items():
-        make(hand_ins.place(course, name) / course.notebook.name)
+        make(submitted.place(course, name) / course.notebook.name)
     graded = grade.run(course)
     together = plain(graded.records)
     assert {name: together[name] for name in honest} == alone
@@ -286,7 +287,7 @@ def test_who_is_late_pays_what_nbgrader_says(course, hand_in):
     from nbgrader.api import Gradebook
 
     for name, day in (("late", 3), ("early", 1)):
-        stamp = hand_in(name, RIGHT).with_name(hand_ins.TIMESTAMP)
+        stamp = hand_in(name, RIGHT).with_name(submitted.TIMESTAMP)
         stamp.write_text(f"2026-01-0{day} 12:00:00 UTC\n")
     with (course.course.root / "nbgrader_config.py").open("a") as file:
         file.write('c.LateSubmissionPlugin.penalty_method = "zero"\n')
@@ -299,7 +300,7 @@ def test_who_is_late_pays_what_nbgrader_says(course, hand_in):
             for each in book.assignment_submissions(course.name)
         }
     assert penalties == {"late": 5, "early": 0}
-    copied = _autograded(course, "late").with_name(hand_ins.TIMESTAMP)
+    copied = _autograded(course, "late").with_name(submitted.TIMESTAMP)
     assert copied.read_text() == "2026-01-03 12:00:00 UTC\n"
 
 

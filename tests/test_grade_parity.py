@@ -12,10 +12,11 @@ import nbformat
 import pytest
 from conftest import ROOT
 
-from tito import grade, hand_ins, release, variants
+from tito import grade, release, variants
 from tito.course import Course
+from tito.gradebook import submitted
+from tito.gradebook.records import Journal
 from tito.grading.sandbox import selftest
-from tito.journal import Journal
 from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text
 
@@ -94,7 +95,7 @@ def hand_in(module, given, student, answers):
     for cell in notebook.cells:
         if cell.metadata.get("nbgrader", {}).get("grade_id") in answers:
             cell.source = answers[cell.metadata["nbgrader"]["grade_id"]]
-    path = hand_ins.place(module, student) / module.notebook.name
+    path = submitted.place(module, student) / module.notebook.name
     path.parent.mkdir(parents=True)
     path.write_text(nbformat.writes(notebook), encoding="utf-8")
 

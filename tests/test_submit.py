@@ -8,8 +8,9 @@ import nbformat
 import pytest
 
 from tests.test_cli import refused, snapshot, tito
-from tito import collect, grade, hand_ins, release
+from tito import collect, grade, release
 from tito.course import Course
+from tito.gradebook import submitted
 from tito.grading.sandbox import selftest
 
 GOOD, BAD = "return 2 * np.asarray(x)", "return 3 * np.asarray(x)"
@@ -126,7 +127,7 @@ def test_the_way_there_and_back_again(course, copy, tmp_path, name):
     assert not any(each.repaired for each in taken)
     graded = grade.run(Course(course.course.root).module("tiny"))
     assert {r["student"]: r["score"] for r in graded.records} == {"alice": 5, "77": 5}
-    assert hand_ins.students(course) == ["77", "alice"]
+    assert submitted.students(course) == ["77", "alice"]
 
 
 def test_a_copy_may_be_made_into_an_archive_whole(course, copy, tmp_path):

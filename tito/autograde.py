@@ -8,10 +8,11 @@ from nbgrader import preprocessors
 from traitlets import Bool
 
 from tito import course as courses
-from tito import grade, hand_ins, release
+from tito import grade, release
 from tito.course import Module
+from tito.gradebook import submitted
+from tito.gradebook.records import Journal
 from tito.grading.grader_process import Hand
-from tito.journal import Journal
 from tito.notebooks import untrusted
 from tito.notebooks.repair import Released, repair
 
@@ -23,7 +24,7 @@ class Repair(preprocessors.NbGraderPreprocessor):
 
     def preprocess(self, nb, resources):
         module = _module(resources)
-        data = hand_ins.read(module, resources["nbgrader"]["student"])
+        data = submitted.read(module, resources["nbgrader"]["student"])
         made, _ = repair(Released(release.history(module)), untrusted.read(data))
         return made, resources
 
@@ -37,7 +38,7 @@ class Execute(preprocessors.Execute):
         module, student = _module(resources), resources["nbgrader"]["student"]
         work, journal = grade.assignment(module), Journal(module)
         with journal.hold():
-            outcome = _hand(work, self.unsafe).grade(hand_ins.read(module, student))
+            outcome = _hand(work, self.unsafe).grade(submitted.read(module, student))
             if "error" in outcome:
                 raise RuntimeError(outcome["error"])
             graded = nbformat.reads(outcome.pop("notebook"), as_version=4)

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 
 import nbformat
 
-from tito import hand_ins, release
+from tito import release
 from tito.course import USAGE, Module, TitoError, write
+from tito.gradebook import submitted
+from tito.gradebook.records import KEY, Journal
+from tito.gradebook.writer import Ledger
 from tito.grading import grade_one, job, pool
-from tito.journal import KEY, Journal
-from tito.ledger import Ledger
 from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text
 
@@ -95,7 +96,7 @@ def run(
     """
     if not unsafe and not scheduler:
         grade_one.sandbox()
-    everybody = hand_ins.students(module)
+    everybody = submitted.students(module)
     wanted = _wanted(module, everybody, students)
     work = assignment(module)
     journal = Journal(module)
@@ -107,7 +108,7 @@ def run(
         todo = [name for name in wanted if not known(module, name)]
         progress = Progress(len(todo), len(wanted) - len(todo))
         failed = {}
-        reads = [(name, functools.partial(hand_ins.read, module, name)) for name in todo]
+        reads = [(name, functools.partial(submitted.read, module, name)) for name in todo]
         with Ledger(module) as ledger:
             for student, outcome in _outcomes(work, unsafe, reads, jobs, scheduler):
                 if "error" in outcome:
@@ -145,7 +146,7 @@ def _is_known(journal, work, since, changed, unsafe, module, student):
     if record is None or not (changed or record["timestamp"] >= since):
         return False
     try:
-        data = hand_ins.read(module, student)
+        data = submitted.read(module, student)
     except TitoError:
         return False
     walls = grade_one.UNSANDBOXED if unsafe else grade_one.SANDBOXED
@@ -178,9 +179,9 @@ def _keep(module, journal, student, outcome):
     """Write the graded notebook for formgrader, then the record: a record says that both are there."""
     target = module.course.place("autograded") / student / module.name
     write(target / module.notebook.name, outcome.pop("notebook"))
-    stamp = hand_ins.timestamp(module, student)
+    stamp = submitted.timestamp(module, student)
     if stamp:
-        write(target / hand_ins.TIMESTAMP, stamp)
+        write(target / submitted.TIMESTAMP, stamp)
     else:
-        (target / hand_ins.TIMESTAMP).unlink(missing_ok=True)
+        (target / submitted.TIMESTAMP).unlink(missing_ok=True)
     return journal.write(student, outcome)

@@ -5,8 +5,9 @@ import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tito import books, sanitize
+from tito import sanitize
 from tito.course import BROKEN, FAILED, Module, TitoError
+from tito.gradebook import reader
 from tito.grading import verdict as v
 
 JOURNAL_BYTES, MOST_TESTS = 64 << 20, 2000
@@ -86,7 +87,7 @@ class Class:
 def read(module: Module) -> Class:
     """The marks of everybody who was graded; a journal that cannot be read stops nobody else's."""
     found = Class(module)
-    known = books.read(module)
+    known = reader.read(module)
     cells = {cell.id: cell for cell in _cells(module) if cell.role == "test"}
     for path in sorted((module.course.build / "grades" / module.name).glob("*.json")):
         if path.name.startswith("."):

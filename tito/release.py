@@ -19,9 +19,10 @@ import yaml
 import tinytorch
 import tito
 from tito import files as folders
-from tito import gradebook, variants
+from tito import variants
 from tito.course import RELEASE, USAGE, Course, Module, TitoError, digest, read_yaml, write
 from tito.export import lint, package
+from tito.gradebook import setup
 from tito.notebooks import notebook as nb
 from tito.notebooks import student_version
 from tito.notebooks.text import digest_line, read_text, refuse_conflict
@@ -103,7 +104,7 @@ def make(module: Module, output: Path | None = None) -> Release:
             _write_tree(scratch, made)
             files |= made
             _refuse_leaks(module, notebook, released, known, files)
-            gradebook.keep(module, recorded[0])
+            setup.keep(module, recorded[0])
             _keep(module, number, content, released)
             changed = _is_changed(target)
             backup = folders.replace(scratch, target, keep=changed)

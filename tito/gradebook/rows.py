@@ -26,9 +26,10 @@ from nbgrader.preprocessors import AssignLatePenalties
 from sqlalchemy import bindparam, insert, select, update
 from traitlets.config.loader import Config, PyFileConfigLoader
 
-from tito import files, gradebook, hand_ins
+from tito import files
 from tito.course import Module
-from tito.journal import Journal
+from tito.gradebook import setup, submitted
+from tito.gradebook.records import Journal
 from tito.notebooks import notebook as nb
 from tito.notebooks import student_version
 
@@ -66,7 +67,7 @@ def _know_cells(module, url):
     ]
     wanted = {mark["grade_id"]: cell.source for cell, mark in marks}
     points = {mark["grade_id"]: mark["points"] for _, mark in marks if mark.get("grade")}
-    gradebook.prepare(module)
+    setup.prepare(module)
     with Gradebook(url, module.course.course_id) as book, book.engine.connect() as connection:
         named = Assignment.name == module.name
         joined = select(SourceCell.name, SourceCell.source).join(Notebook).join(Assignment)
@@ -74,7 +75,7 @@ def _know_cells(module, url):
         graded = select(GradeCell.name, GradeCell.max_score).join(Notebook).join(Assignment)
         known_points = dict(connection.execute(graded.where(named)).all())
     if known != wanted or known_points != points:
-        gradebook.keep(module, cells[0])
+        setup.keep(module, cells[0])
 
 
 class _Batch:
@@ -133,7 +134,7 @@ class _Batch:
         known = {row.student_id: row for row in self.ask(columns, table.student_id, self.records)}
         added, changed = [], []
         for name in self.records:
-            time = _time(hand_ins.timestamp(self.module, name))
+            time = _time(submitted.timestamp(self.module, name))
             if name not in known:
                 row = {"id": _new(), "assignment_id": self.assignment, "student_id": name}
                 added.append(row | {"timestamp": time})

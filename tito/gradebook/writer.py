@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tito.course import BROKEN, BUG, Course, Module, TitoError, one_line
 
-START = [sys.executable, "-I", "-c", "from tito.ledger import main; main()"]
+START = [sys.executable, "-I", "-c", "from tito.gradebook.writer import main; main()"]
 BATCH = 200
 
 
@@ -79,12 +79,12 @@ def main() -> None:
     warnings.simplefilter("ignore")  # SQLAlchemy's, about nbgrader's own tables
     from sqlalchemy.exc import SQLAlchemyError
 
-    from tito import entries
+    from tito.gradebook import rows
 
     for line in sys.stdin:
         said = {}
         try:
-            entries.enter(module, json.loads(line))
+            rows.enter(module, json.loads(line))
         except TitoError as error:
             said = {"error": str(error), "hint": error.hint, "code": error.code}
         except (SQLAlchemyError, OSError) as error:
