@@ -96,7 +96,7 @@ def given(tmp_path_factory):
     (folder / "tiny_dev.py").write_text(SOURCE, encoding="utf-8")
     (folder / "module.yaml").write_text("title: Tiny\nsummary: One function.\nseconds: 2\n")
     (folder / "hints.yaml").write_text("double: [What is twice three?, Multiply by two.]\n")
-    from tito import release
+    from tito.classroom import release
 
     module = Course(root).module("tiny")
     release.make(module)

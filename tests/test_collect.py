@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import SOURCE
 from tests.test_cli import refused, snapshot, tito
-from tito import archive, collect, naming, release
+from tito.classroom import archive, collect, platform_names, release
 from tito.course import Course, TitoError
 from tito.notebooks import notebook as nb
 from tito.notebooks import untrusted
@@ -740,18 +740,18 @@ def test_nbgraders_own_time_stamp_is_kept(module):
 )
 def test_a_hostile_student_id_is_refused(name):
     with pytest.raises(TitoError, match="cannot be a student's id") as raised:
-        naming.student_id(name)
+        platform_names.student_id(name)
     assert str(raised.value).isprintable()
 
 
 @given(st.text(max_size=80))
 def test_a_student_id_is_refused_or_a_plain_folder_name(name):
     try:
-        safe = naming.student_id(name)
+        safe = platform_names.student_id(name)
     except TitoError:
         return
     assert "/" not in safe and "\\" not in safe and safe[0] not in "=+-@." and safe.isprintable()
-    assert naming.student_id(safe) == safe and Path(safe).name == safe
+    assert platform_names.student_id(safe) == safe and Path(safe).name == safe
 
 
 def test_ids_that_are_one_here_are_refused(module):

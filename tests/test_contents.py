@@ -10,7 +10,8 @@ import nbformat
 import pytest
 
 from tests.conftest import ROOT
-from tito import release, server
+from tito import server
+from tito.classroom import release
 from tito.contents import Contents
 from tito.course import Course
 from tito.export import package

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from tests.conftest import ROOT
-from tito import collect, grade, release
+from tito.classroom import collect, grade, release
 from tito.course import Course
 from tito.grading.sandbox import selftest
 from tito.notebooks import notebook

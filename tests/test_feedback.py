@@ -17,7 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tito import feedback, marks, prose, sanitize
+from tito import sanitize
+from tito.classroom import feedback, markdown, marks
 
 ELEMENTS = {
     "html", "head", "meta", "title", "style", "body", "header", "main", "nav", "section", "footer", "div",
@@ -560,11 +561,11 @@ def _luminance(colour):
     ],
 )
 def test_formulas_read_without_a_typesetter(tex, shown):
-    assert prose.formula(tex) == shown
+    assert markdown.formula(tex) == shown
 
 
 def test_a_lesson_can_bring_no_script_image_or_inline_style():
-    made = prose.render(
+    made = markdown.render(
         "<script>x</script>\n\n[a](javascript:alert(1)) ![b](http://c/d.png) `$x$`\n\n"
         "| a | b |\n| :-- | --: |\n| <i> | 2 |\n\n$$<b>$$\n"
     )

@@ -14,7 +14,7 @@ import time
 import pytest
 from conftest import ROOT
 
-from tito import grade
+from tito.classroom import grade
 from tito.course import TitoError
 from tito.gradebook import submitted
 from tito.gradebook.records import Journal

@@ -12,7 +12,8 @@ import nbformat
 import pytest
 from conftest import ROOT
 
-from tito import grade, release, variants
+from tito import variants
+from tito.classroom import grade, release
 from tito.course import Course
 from tito.gradebook import submitted
 from tito.gradebook.records import Journal

@@ -13,7 +13,7 @@ import pytest
 from conftest import ROOT
 from test_grade_parity import class_of, copy_of_course, hand_in
 
-from tito import release
+from tito.classroom import release
 from tito.course import Course
 from tito.grading.sandbox import selftest
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from test_cli import refused, tito
 
-from tito import check, hints, progress, release, seen
+from tito import check, hints, progress, seen
+from tito.classroom import release
 from tito.course import USAGE, Course, Module, TitoError
 from tito.grading.verdict import FAILED, NOT_STARTED, PASSED, Verdict
 from tito.notebooks import notebook as nb

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from tito import grade, release
+from tito.classroom import grade, release
 from tito.course import Course
 from tito.grading.sandbox import selftest
 from tito.notebooks.text import read_text

@@ -16,8 +16,8 @@ import nbformat
 import pytest
 
 from tests.test_cli import refused, snapshot, tito
-from tito import collect, release
 from tito import files as folders
+from tito.classroom import collect, release
 from tito.course import Course, TitoError, digest, find
 from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text

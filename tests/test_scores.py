@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tito import items, lms, marks, sanitize, scores
+from tito import sanitize
+from tito.classroom import item_analysis, lms, marks, scores
 from tito.course import TitoError
 
 FORMULAS = [
@@ -216,7 +217,7 @@ def test_statistics_of_a_test(graded):
     ],
 )
 def test_discrimination_tells_strong_work_from_weak(points, rest, expected):
-    found = items.discrimination(points, rest)
+    found = item_analysis.discrimination(points, rest)
     assert found is None if expected is None else abs(found - expected) < 1e-4
 
 
@@ -227,7 +228,7 @@ def test_discrimination_equals_numpys_correlation():
     points = rng.integers(0, 2, 200).astype(float)
     rest = points + rng.normal(size=200)
     expected = np.corrcoef(points, rest)[0, 1]
-    assert abs(items.discrimination(list(points), list(rest)) - expected) < 1e-12
+    assert abs(item_analysis.discrimination(list(points), list(rest)) - expected) < 1e-12
 
 
 def test_a_new_canvas_file_has_the_columns_that_canvas_reads(graded):

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 
 from tests.test_cli import refused, snapshot, tito
-from tito import collect, grade, release
+from tito.classroom import collect, grade, release
 from tito.course import Course
 from tito.gradebook import submitted
 from tito.grading.sandbox import selftest

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import nbformat
 
-from tito import files, naming
+from tito import files
+from tito.classroom import platform_names
 from tito.course import USAGE, Module, TitoError
 from tito.grading import grade_one, job
 from tito.grading.verdict import Verdict
@@ -55,7 +56,7 @@ def run(
         raise TitoError(
             "tito submit is for a student's copy", f"tito release {module.topic} makes one", USAGE
         )
-    owner = naming.student_id(student) if student else ""
+    owner = platform_names.student_id(student) if student else ""
     refuse_conflict(module)
     data = _read(module.source)
     released = _released(module)

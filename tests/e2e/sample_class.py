@@ -12,7 +12,8 @@ from pathlib import Path
 
 import nbformat
 
-from tito import release, variants
+from tito import variants
+from tito.classroom import release
 from tito.course import Course
 from tito.notebooks import notebook
 from tito.notebooks.text import read_text

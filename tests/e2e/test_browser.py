@@ -11,7 +11,8 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.e2e import lab
-from tito import collect, files, release
+from tito import files
+from tito.classroom import collect, release
 from tito.course import Course
 from tito.export import package
 from tito.grading.sandbox import selftest

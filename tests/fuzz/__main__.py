@@ -20,7 +20,7 @@ import nbformat
 import numpy as np
 
 from tests.conftest import SOURCE
-from tito import release
+from tito.classroom import release
 from tito.notebooks import notebook as nb
 from tito.notebooks import student_version
 

@@ -5,9 +5,10 @@ import io
 import json
 from pathlib import Path
 
-from tito import items, lms, sanitize
+from tito import sanitize
+from tito.classroom import item_analysis, lms
+from tito.classroom.marks import Class, Mark
 from tito.course import USAGE, TitoError
-from tito.marks import Class, Mark
 
 CSV, JSON = "csv", "json"
 FORMATS = (CSV, lms.CANVAS, lms.MOODLE, lms.GRADESCOPE, JSON)
@@ -70,7 +71,7 @@ def tests_table(classes: list[Class]) -> list[list]:
     rows = [
         [found.module.name, *(row[column] for column in TEST_COLUMNS[1:])]
         for found in classes
-        for row in items.statistics(found)
+        for row in item_analysis.statistics(found)
     ]
     return [TEST_COLUMNS, *rows]
 
@@ -79,12 +80,12 @@ def document(classes: list[Class]) -> dict:
     """Everything as one JSON document."""
     return {
         "schema": 1,
-        "discrimination": items.METHOD,
+        "discrimination": item_analysis.METHOD,
         "modules": [
             {
                 "module": found.module.name,
                 "students": [_student(mark) for mark in found.marks],
-                "tests": items.statistics(found),
+                "tests": item_analysis.statistics(found),
                 "failed": [
                     {"student": sanitize.line(who), "error": why} for who, why in found.failed
                 ],

@@ -163,7 +163,7 @@ def _cells(module):
     return cache.cells(module)
 
 
-def _merge(mark: Mark, book: "books.Entry", cells) -> Mark:
+def _merge(mark: Mark, book: "reader.Entry", cells) -> Mark:
     """A mark with the gradebook's points and comments, which may be a person's."""
     tests, left, comments = [], dict(book.grades), dict(book.comments)
     for test in mark.tests:

@@ -8,7 +8,7 @@ from nbgrader import preprocessors
 from traitlets import Bool
 
 from tito import course as courses
-from tito import grade, release
+from tito.classroom import grade, release
 from tito.course import Module
 from tito.gradebook import submitted
 from tito.gradebook.records import Journal

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import nbformat
 
-from tito import release
+from tito.classroom import release
 from tito.course import USAGE, Module, TitoError, write
 from tito.gradebook import submitted
 from tito.gradebook.records import KEY, Journal

@@ -12,8 +12,8 @@ from collections import defaultdict
 from pathlib import Path
 
 from tito import sanitize
+from tito.classroom.marks import Class
 from tito.course import USAGE, TitoError
-from tito.marks import Class
 
 CANVAS, MOODLE, GRADESCOPE = "canvas", "moodle", "gradescope"
 ROSTER_BYTES = 64 << 20

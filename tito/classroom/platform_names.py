@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tito.archive import Entry
+from tito.classroom.archive import Entry
 from tito.course import MODULE_NAME, TitoError, one_line
 
 # Canvas: surname and name in one word, LATE, the user's number, the attachment's number, the file's name.

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from tito import marks, prose, sanitize
+from tito import sanitize
+from tito.classroom import markdown, marks
 from tito.course import USAGE, Module, TitoError, write
 from tito.export import cache as records
 from tito.grading import verdict as v
@@ -64,7 +65,7 @@ def exercises(module: Module) -> dict[str, Asked]:
             section = headings[-1] if headings else section
         elif cell.role == "solution":
             body = re.sub(r"^#{1,6} .+\n?", "", told, flags=re.MULTILINE)
-            found[cell.id] = Asked(cell.id, sanitize.line(section), Markup(prose.render(body)))
+            found[cell.id] = Asked(cell.id, sanitize.line(section), Markup(markdown.render(body)))
             told = ""
     return found
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import nbformat
 
-from tito import archive, naming, release
 from tito import files as folders
+from tito.classroom import archive, platform_names, release
 from tito.course import USAGE, Module, TitoError, one_line, write
 from tito.notebooks import notebook as nb
 from tito.notebooks import untrusted
@@ -45,7 +45,7 @@ class Taken:
 
 @dataclass(frozen=True)
 class _Read:
-    hand_in: naming.HandIn
+    hand_in: platform_names.HandIn
     data: bytes
     notebook: nbformat.NotebookNode
     findings: Findings
@@ -77,11 +77,11 @@ def collect(
     released = Released(release.history(module))
     with archive.entries(path) as found, folders.lock(_kept(module) / ".lock"):
         stem = "" if path.is_dir() else path.name.partition(".")[0]
-        hand_ins, stray = naming.sort(found, stem)
-        students: dict[str, list[naming.HandIn]] = {}
+        hand_ins, stray = platform_names.sort(found, stem)
+        students: dict[str, list[platform_names.HandIn]] = {}
         for each in hand_ins:
             students.setdefault(each.student, []).append(each)
-        if not any(naming.is_notebook(entry.name) for entry in found):
+        if not any(platform_names.is_notebook(entry.name) for entry in found):
             raise TitoError(
                 f"no notebook in {path}",
                 f"{module.notebook.name} of each student, in a folder named like the student",
@@ -97,13 +97,13 @@ def best(files: list[tuple[str, bytes, float]], released: Released) -> _Read | N
     """The file that a student worked in, of those in a copy of a release."""
     entries = [archive.Entry(name, len(b), when, lambda b=b: b) for name, b, when in files]
     taken = Taken("", "")
-    read = _read_all([naming.HandIn("", "", e) for e in entries], released, taken, "")
+    read = _read_all([platform_names.HandIn("", "", e) for e in entries], released, taken, "")
     return max(read, key=lambda each: each.rank, default=None)
 
 
 def _student(module, released, student, hand_ins):
     taken = Taken(student, hand_ins[0].name, late=any(each.late for each in hand_ins))
-    notebooks = [each for each in hand_ins if naming.is_notebook(each.entry.name)]
+    notebooks = [each for each in hand_ins if platform_names.is_notebook(each.entry.name)]
     try:
         read = _read_all(notebooks, released, taken, module.topic)
         if not read:
