@@ -11,11 +11,11 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from tito import testing
 from tito.grading import job, supervisor
 from tito.grading import verdict as v
 from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text
+from tito.student import testing
 
 PLAIN = "#| export\ndef double(x):\n    return 2 * np.asarray(x)\n"
 STUB = "#| export\ndef double(x):\n    # YOUR CODE HERE\n    raise NotImplementedError()\n"

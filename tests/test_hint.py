@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from test_cli import refused, tito
 
-from tito import check, hints, progress, seen
+from tito import check
 from tito.classroom import release
 from tito.course import USAGE, Course, Module, TitoError
 from tito.grading.verdict import FAILED, NOT_STARTED, PASSED, Verdict
 from tito.notebooks import notebook as nb
 from tito.notebooks import student_version
 from tito.notebooks.text import read_text
+from tito.student import hints, last_results, progress
 
 HINTS = """
 double:
@@ -38,7 +39,7 @@ def saw(module, status, message="", test="double_of_an_array"):
     source = next(c.source for c in nb.cells(nb.read(module)) if c.id == "double")
     points = 2.0 if status == PASSED else 0.0
     verdict = Verdict(test, "Title.", "double", points, 2.0, False, status, 0.0, message)
-    seen.note(module, [verdict], {"double": source})
+    last_results.note(module, [verdict], {"double": source})
 
 
 def texts(given):
@@ -103,7 +104,7 @@ def test_two_at_once_lose_nothing(module):
 
     def work(number):
         saw(module, FAILED, f"hand {number}", test=f"double_{number}")
-        seen.give(module, f"exercise{number}", [f"{number}"])
+        last_results.give(module, f"exercise{number}", [f"{number}"])
 
     hands = [threading.Thread(target=work, args=(number,)) for number in range(20)]
     for hand in hands:

@@ -23,7 +23,6 @@ import psutil
 import pytest
 from conftest import ROOT, SOURCE
 
-from tito import testing
 from tito.course import Course, TitoError
 from tito.grading import job, supervisor
 from tito.grading import verdict as v
@@ -32,6 +31,7 @@ from tito.grading.sandbox import monitor, selftest, shown_files, zygotes
 from tito.grading.sandbox.bubblewrap import Sandbox
 from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text
+from tito.student import testing
 
 USER = "as root" if hasattr(os, "geteuid") and os.geteuid() == 0 else "as a plain user"
 

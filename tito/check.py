@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from tito import claims, hints, testing, variants
+from tito import claims, variants
 from tito.course import Module, TitoError
 from tito.export import lint, package
 from tito.grading import job, supervisor
@@ -15,6 +15,7 @@ from tito.grading import verdict as v
 from tito.notebooks import notebook as nb
 from tito.notebooks import student_version
 from tito.notebooks.text import read_text
+from tito.student import hints, testing
 
 CODE_SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 FENCE = re.compile(r"^```(?:bash|sh|console)?\n(.*?)^```", re.MULTILINE | re.DOTALL)

@@ -22,9 +22,10 @@ from tito.course import FAILED, PASSED, UNDECIDED, TitoError
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def test(course, modules, inline_only, package_only, junit, as_json):
     """Export a module, then tell test by test what is right and what is wrong."""
-    from tito import seen, terminal, testing
+    from tito import terminal
     from tito.export import cache
     from tito.grading import verdict as v
+    from tito.student import last_results, testing
 
     if inline_only and package_only:
         raise TitoError(
@@ -44,7 +45,7 @@ def test(course, modules, inline_only, package_only, junit, as_json):
             verdicts.append(each)
         if verdicts:
             sources = {c.id: c.source for c in cache.cells(module) if c.role == "solution"}
-            seen.note(module, verdicts, sources)
+            last_results.note(module, verdicts, sources)
         packaged, ran = ([], True) if inline_only else testing.package(module)
         for line in terminal.package_lines(packaged, ran):
             say(line)
@@ -74,7 +75,8 @@ def watch(module, exercise):
 
     Keys: n next exercise, h hint, l list, r rerun, q quit. In a pipe there are no keys, only verdicts.
     """
-    from tito import terminal, watch
+    from tito import terminal
+    from tito.student import watch
 
     line = terminal.StatusLine()
     line.say(terminal.heading(module.number, module.about["title"]))
@@ -91,7 +93,8 @@ def hint(module, exercise, again, every, as_json):
 
     Hints go from a question to nearly a program, a step each time, and answer the failure last seen.
     """
-    from tito import hints, terminal
+    from tito import terminal
+    from tito.student import hints
 
     if again and every:
         raise TitoError("both --again and --all", "leave one of them out", courses.USAGE)
@@ -111,7 +114,8 @@ def status(course, modules, every=False, as_json=False):
 
     Of a module that is named, its exercises too.
     """
-    from tito import status, terminal
+    from tito import terminal
+    from tito.student import status
 
     rows = status.of(course, modules or course.modules)
     step = status.next_step(rows)
@@ -127,8 +131,8 @@ def status(course, modules, every=False, as_json=False):
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def bench(course, modules, as_json):
     """Measure the kernels of a module on this machine, step by step."""
-    from tito import bench as benching
-    from tito import testing
+    from tito.student import bench as benching
+    from tito.student import testing
 
     module = one(modules, "bench")
     if module.topic in benching.LADDERS:
@@ -143,10 +147,10 @@ def bench(course, modules, as_json):
 @serves
 def notebook(course, modules, no_browser, port):
     """Open a module in JupyterLab."""
-    from tito import server
+    from tito.student import jupyter
 
     module = one(modules, "notebook")
-    sys.exit(server.notebook(module, browser=not no_browser, port=port))
+    sys.exit(jupyter.notebook(module, browser=not no_browser, port=port))
 
 
 @click.command()
@@ -159,7 +163,8 @@ def submit(course, modules, student, as_json):
     """Judge your work as it will be graded, say what is missing, and pack the file to hand in."""
     from dataclasses import asdict
 
-    from tito import submit, terminal
+    from tito import terminal
+    from tito.student import submit
 
     module = one(modules, "submit")
     say = functools.partial(click.echo, err=as_json)

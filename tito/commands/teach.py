@@ -230,6 +230,6 @@ def formgrader(context, no_browser, port):
 
     Its Autograde button grades as tito grade does.
     """
-    from tito import server
+    from tito.student import jupyter
 
-    sys.exit(server.formgrader(context.obj(), browser=not no_browser, port=port))
+    sys.exit(jupyter.formgrader(context.obj(), browser=not no_browser, port=port))

@@ -1,10 +1,10 @@
 """The course as a map, told from files alone: nothing is imported, parsed or run."""
 
-from tito import progress
 from tito.course import Course, Module, TitoError
 from tito.export import cache
 from tito.grading.verdict import NOT_STARTED
 from tito.notebooks.text import digest_line, read_text
+from tito.student import progress
 
 UNREADY = ("missing", "not started", "in progress")
 

@@ -3,11 +3,11 @@
 import re
 from dataclasses import dataclass
 
-from tito import seen
 from tito.course import Module
 from tito.grading import verdict as v
 from tito.notebooks.notebook import exercise_of
 from tito.notebooks.text import is_stub, parts, read_text
+from tito.student import last_results
 
 NOT_STARTED, NOT_TESTED, FAILING, PASSING = "not started", "not tested", "failing", "passing"
 ID = re.compile(r'"grade_id": ?"([^"]+)"')
@@ -42,7 +42,7 @@ def of(module: Module, text: str | None = None) -> list[Exercise]:
             points.append((name[1], sum(map(float, POINTS.findall(head)))))
         elif SOLUTION.search(head):
             found[name[1]] = body
-    known = seen.read(module)
+    known = last_results.read(module)
     most = dict.fromkeys(found, 0.0)
     for name, worth in points:
         exercise = exercise_of(name, list(found))
@@ -69,7 +69,7 @@ def _exercise(name, body, known, most) -> Exercise:
     failure = next((test for test in bad if test.get("status") != v.NOT_STARTED), None)
     if is_stub(body):
         return Exercise(name, NOT_STARTED, 0.0, most)
-    if not own or known["cells"].get(name) != seen.digest(body):
+    if not own or known["cells"].get(name) != last_results.digest(body):
         return Exercise(name, NOT_TESTED, 0.0, most, failure)
     score = min(sum(float(test.get("points", 0)) for test in own), most)
     return Exercise(name, FAILING if bad else PASSING, score, most, failure)

@@ -1,6 +1,6 @@
 """Measure a module's kernels on this machine, step by step, beside what each has to beat.
 
-The module's code runs in a process of its own (``python -m tito.bench``), which is told the steps on its
+The module's code runs in a process of its own (``python -m tito.student.bench``), which is told the steps on its
 standard input and answers with one JSON line a step. The table `LADDERS` says which steps a module has.
 """
 
@@ -61,7 +61,7 @@ def run(
     ladder, found = LADDERS[module.topic], []
     tasks = [[module.import_name, module.topic, number, budget] for number in range(len(ladder))]
     environment = os.environ | ONE_THREAD | {"PYTHONPATH": _path(module)}
-    command = [sys.executable, "-m", "tito.bench"]
+    command = [sys.executable, "-m", "tito.student.bench"]
     say(_progress(ladder, 0))
     for _, answer in in_child(command, tasks, seconds, module.course.root, environment):
         step = ladder[len(found)]

@@ -8,9 +8,9 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tito import progress, seen
 from tito.course import USAGE, Module, TitoError, read_yaml
-from tito.progress import Exercise
+from tito.student import last_results, progress
+from tito.student.progress import Exercise
 
 KEYS = {"hint", "test", "says"}
 LEAST = 2  # hints for everybody that an exercise must have; module.yaml may ask for more
@@ -105,7 +105,9 @@ def give(
     if not steps:
         raise TitoError(f"no hints for {exercise.name}", f"tito test {module.topic}")
     keys = [step.key for step in steps]
-    before = [key for key in seen.read(module)["hints"].get(exercise.name, []) if key in keys]
+    before = [
+        key for key in last_results.read(module)["hints"].get(exercise.name, []) if key in keys
+    ]
     fresh = [key for key in keys if key not in before]
     if every:
         chosen = keys
@@ -113,7 +115,7 @@ def give(
         chosen = before[-1:]
     else:
         chosen = fresh[:1]
-    seen.give(module, exercise.name, chosen)
+    last_results.give(module, exercise.name, chosen)
     left = len([key for key in fresh if key not in chosen])
     shown = [(keys.index(key) + 1, steps[keys.index(key)].text) for key in chosen]
     return Given(exercise, exercise.failure, shown, len(steps), left)

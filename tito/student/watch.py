@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from tito import draft, hints, keys, progress, saves, seen, terminal, testing
+from tito import terminal
 from tito.course import Module, TitoError
 from tito.grading import job, supervisor
 from tito.grading import verdict as v
 from tito.grading.prestart import Spare
 from tito.notebooks.text import refuse_conflict
+from tito.student import changes, file_events, hints, keyboard, last_results, progress, testing
 
 KEYS = "n next  h hint  l list  r rerun  q quit"
 PATIENCE = 0.5  # seconds that a file which cannot be read is given
@@ -24,7 +25,7 @@ class Watch:
 
     def __init__(self, module: Module, wanted: str | None, events, say: Callable, status: Callable):
         self.module, self.events, self.say, self.status = module, events, say, status
-        self.text, self.cells = draft.read(module)
+        self.text, self.cells = changes.read(module)
         self.exercises: list[progress.Exercise] = []
         self._look()
         if wanted:
@@ -41,7 +42,7 @@ class Watch:
         """Watch until somebody quits. Everything that was started has ended when this returns."""
         self._start_ahead()
         self.say(self._overview())
-        fault = draft.fault(self.module, self.cells)
+        fault = changes.fault(self.module, self.cells)
         if fault:
             self._complain(fault)
         else:
@@ -130,11 +131,11 @@ class Watch:
         if text == self.text and not self.complaint:
             return
         clock = time.strftime("%H:%M:%S")
-        fault = draft.fault(self.module, cells)
+        fault = changes.fault(self.module, cells)
         if fault:
             self._complain(f"{clock} {fault}")
             return
-        found = draft.touched(self.cells, cells)
+        found = changes.touched(self.cells, cells)
         had, self.complaint = self.complaint, ""
         self.text, self.cells = text, cells
         self._look()
@@ -161,7 +162,7 @@ class Watch:
         until = time.monotonic() + PATIENCE
         while True:
             try:
-                return draft.read(self.module)
+                return changes.read(self.module)
             except TitoError:
                 if time.monotonic() > until:
                     raise
@@ -230,7 +231,7 @@ class Watch:
         if found is None:
             return
         sources = {c.id: c.source for c in self.cells if c.role == "solution"}
-        seen.note(self.module, found, sources)
+        last_results.note(self.module, found, sources)
         self._look()
         self.status("")
         for line in terminal.exercise_lines(verdict.exercise, found):
@@ -325,12 +326,12 @@ def run(module: Module, wanted: str | None, say: Callable, status: Callable) -> 
     events: queue.SimpleQueue = queue.SimpleQueue()
     with contextlib.ExitStack() as over:
         # Saves are listened for before the source is read, so that none falls between.
-        over.enter_context(saves.heard(module.folder, names, lambda: events.put(("saved",))))
+        over.enter_context(file_events.heard(module.folder, names, lambda: events.put(("saved",))))
         watch = Watch(module, wanted, events, say, status)
         over.enter_context(_ended_by(lambda: events.put(("quit",))))
-        if keys.has_terminal():
+        if keyboard.has_terminal():
             say(f"  {KEYS}")
-            over.enter_context(keys.heard(lambda key: events.put(("key", key))))
+            over.enter_context(keyboard.heard(lambda key: events.put(("key", key))))
         watch.run()
 
 

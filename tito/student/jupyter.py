@@ -74,7 +74,7 @@ def _serve(course, browser, port, page):
     command += [f"--LabApp.default_url={page}"]
     command += [
         "--ServerApp.ip=127.0.0.1",
-        "--ServerApp.contents_manager_class=tito.contents.Contents",
+        "--ServerApp.contents_manager_class=tito.student.jupyter_contents.Contents",
     ]
     command += [f"--LabApp.workspaces_dir={settings / 'workspaces'}"]  # tabs of this course alone
     command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"] if port else []
