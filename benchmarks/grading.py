@@ -32,7 +32,7 @@ from pathlib import Path
 import nbformat
 
 from tinytorch.lab import hardware, timing
-from tito import variants
+from tito.authoring import variants
 from tito.classroom import grade, release
 from tito.course import Course
 from tito.gradebook import submitted

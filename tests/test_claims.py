@@ -2,7 +2,7 @@
 
 import pytest
 
-from tito import check, claims
+from tito.authoring import check, claims
 from tito.course import Course
 from tito.notebooks import notebook as nb
 from tito.notebooks.cells import Cell

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tito import check
+from tito.authoring import check
 from tito.course import Course, read_yaml
 
 ROOT = Path(__file__).resolve().parent.parent

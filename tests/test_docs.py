@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from conftest import ROOT, SOURCE
 
-from tito import check, variants
+from tito.authoring import check, variants
 from tito.course import Course, read_yaml
 from tito.export import package
 from tito.notebooks import notebook as nb

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from conftest import ROOT
 
-from tito import variants
+from tito.authoring import variants
 from tito.classroom import grade, release
 from tito.course import Course
 from tito.gradebook import submitted

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from test_cli import refused, tito
 
-from tito import check
+from tito.authoring import check
 from tito.classroom import release
 from tito.course import USAGE, Course, Module, TitoError
 from tito.grading.verdict import FAILED, NOT_STARTED, PASSED, Verdict
@@ -210,7 +210,7 @@ def test_a_release_holds_the_hints_and_refuses_one_that_is_the_solution(module):
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
 def test_the_hints_of_the_course_are_sound(module: Module):
-    from tito import variants
+    from tito.authoring import variants
 
     notebook = nb.read(module)
     cells = nb.cells(notebook)

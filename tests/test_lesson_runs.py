@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tito import claims
+from tito.authoring import claims
 from tito.course import Course
 from tito.notebooks import notebook as nb
 from tito.notebooks import student_version

@@ -7,7 +7,7 @@ from pathlib import Path
 from sphinx.errors import ExtensionError
 
 from tito import course as courses
-from tito import variants
+from tito.authoring import variants
 from tito.notebooks import notebook as nb
 from tito.notebooks import student_version
 from tito.notebooks.text import read_text

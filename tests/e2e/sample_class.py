@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nbformat
 
-from tito import variants
+from tito.authoring import variants
 from tito.classroom import release
 from tito.course import Course
 from tito.notebooks import notebook

@@ -19,7 +19,7 @@ import yaml
 import tinytorch
 import tito
 from tito import files as folders
-from tito import variants
+from tito.authoring import variants
 from tito.course import RELEASE, USAGE, Course, Module, TitoError, digest, read_yaml, write
 from tito.export import lint, package
 from tito.gradebook import setup

@@ -34,7 +34,7 @@ def export(course, modules, check):
 @click.option("--quick", is_flag=True, help="Leave out the known wrong and right solutions.")
 def check(course, modules, quick):
     """Prove modules sound: the solution earns every point, the untouched release none."""
-    from tito import check as checking
+    from tito.authoring import check as checking
 
     course.refuse_copy()
     found = 0

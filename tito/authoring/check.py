@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from tito import claims, variants
+from tito.authoring import claims, variants
 from tito.course import Module, TitoError
 from tito.export import lint, package
 from tito.grading import job, supervisor
