@@ -57,7 +57,7 @@ c.Autograde.autograde_preprocessors = [
 """
 FLOOR = """
 import json, os, resource, sys
-from tito.grading.warm import imports
+from tito.grading.sandbox.zygotes import imports
 from tito.grading.job import Job
 jobs = json.load(sys.stdin)
 for statement in imports(Job(**jobs[0])):

@@ -352,7 +352,7 @@ print(*(name in sys.modules for name in ("wave", "tabnanny", "this", "chunk")))
 def test_whatever_a_worker_says_of_an_exception_the_judge_goes_on(tiny, report):
     answer = f"""
     #| export
-    import tito.grading.worker as worker
+    import tito.grading.inside.worker as worker
 
     def double(x):
         if np.asarray(x).size == 0:
