@@ -42,6 +42,7 @@ def test(course, modules, inline_only, package_only, junit, as_json):
             say(report.test_line(each))
             verdicts.append(each)
         if verdicts:
+            verdicts = v.in_order(verdicts, [cell.id for cell in records.cells(module)])
             sources = {c.id: c.source for c in records.cells(module) if c.role == "solution"}
             seen.note(module, verdicts, sources)
         packaged, ran = ([], True) if inline_only else testing.package(module)
