@@ -212,7 +212,8 @@ def test_a_sleeper_is_ended_by_the_clock_on_the_wall(tiny, monkeypatch):
 
 
 def test_a_cell_that_ends_the_process_while_loading_is_named(tiny):
-    found = judge(tiny, PLAIN + "import os\nos._exit(3)\n")
+    source = "#| export\nimport os\n@os._exit\ndef double(x):\n    return 2 * x\n"
+    found = judge(tiny, source.replace("os._exit", "(lambda f: os._exit(3))"))
     assert [f.status for f in found.values()] == [v.ERROR, v.ERROR]
     assert "ended its process with exit code 3" in found["double_of_an_array"].message
 
@@ -329,7 +330,7 @@ def test_what_a_template_imports_ahead_is_what_tests_refer_to():
     ]
     code = f"""
 import sys
-from tito.grading import judge
+from tito.grading.judge import judge
 judge.know({cells})
 print(*(name in sys.modules for name in ("wave", "tabnanny", "this", "chunk")))
 """
@@ -381,7 +382,7 @@ def test_a_job_names_cells_that_the_judges_template_has_read_by_their_place(tiny
     own = made.cells[0] | {"id": "own", "role": "plain", "source": "import math"}
     filled = replace(made, cells=[own, *made.cells])
     code = f"""
-from tito.grading import judge
+from tito.grading.judge import judge
 judge.know({made.cells})
 judge.main()
 """

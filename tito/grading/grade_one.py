@@ -17,7 +17,7 @@ import nbformat
 
 from tito.course import TitoError, one_line
 from tito.grading import supervisor, verdict
-from tito.grading.job import Job
+from tito.grading.job import Job, converted
 from tito.grading.sandbox import selftest, shown_files, zygotes
 from tito.grading.sandbox.bubblewrap import Sandbox
 from tito.notebooks import untrusted
@@ -152,7 +152,7 @@ def _released(texts):
 
 
 def _fill(job, made, given):
-    """The job with a student's answers; definitions in cells of the student's own precede what follows them."""
+    """The job with a student's answers; the student's own cells precede the marked cells that follow them."""
     answers = {cell["id"]: STUB for cell in job.cells if cell["role"] == "solution"}
     before, waiting = {}, []
     for cell in made.cells:
@@ -163,13 +163,15 @@ def _fill(job, made, given):
                 answers[name] = cell.source
         elif cell.cell_type == "code" and cell.source not in given:
             waiting.append(cell.source)
-    cells = []
+    cells, theirs = [], []
     for cell in job.cells:
         for source in before.get(cell["id"], ()):
-            own = Cell(f"own_cell_{len(cells)}", "plain", source)
-            cells.append(asdict(own) | {"title": "", "hidden": False, "empty": False})
+            theirs.append(Cell(f"own_cell_{len(cells)}", "own", source))
+            cells.append(asdict(theirs[-1]) | {"title": "", "hidden": False, "empty": False})
         cells.append(cell)
-    return replace(job, cells=cells, answers=answers)
+    theirs += [Cell(name, "solution", source) for name, source in answers.items()]
+    python = job.python | converted(theirs, answers)
+    return replace(job, cells=cells, answers=answers, python=python)
 
 
 def _graded(made, job, verdicts):

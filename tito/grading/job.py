@@ -1,8 +1,10 @@
 """What is to be judged: the instructor's cells, and a student's text for the solution cells."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tito.course import Module
+from tito.notebooks.cell_code import python
 from tito.notebooks.cells import Cell
 
 
@@ -13,6 +15,7 @@ class Job:
     module: str
     cells: list[dict]
     answers: dict[str, str] = field(default_factory=dict)
+    python: dict[str, str] = field(default_factory=dict)  # of cells that are no plain Python
     only: list[str] | None = None  # exercises to judge; all when None
     hidden_modules: list[str] = field(default_factory=list)
     seconds: float = 20.0  # CPU time of one test or one cell
@@ -36,6 +39,7 @@ def make(
         module=module.name,
         cells=[_plain(cell) for cell in cells],
         answers=answers or {},
+        python=converted(cells, answers or {}),
         only=only,
         hidden_modules=later,
         seconds=float(module.about["seconds"]),
@@ -44,6 +48,18 @@ def make(
         course=str(module.course.root),
         earlier=[each.import_name for each in modules if each.number < module.number],
     )
+
+
+def converted(cells: Iterable[Cell], answers: dict[str, str]) -> dict[str, str]:
+    """The Python of the cells that hold something else, as a notebook's cell may."""
+    found = {}
+    for cell in cells:
+        if cell.role in ("solution", "own", "plain"):
+            source = answers.get(cell.id, cell.source)
+            text = python(source)
+            if text != source:
+                found[cell.id] = text
+    return found
 
 
 def _plain(cell: Cell) -> dict:

@@ -13,7 +13,8 @@ class Cell:
     """One cell of a lesson.
 
     `role` is one of ``text``, ``solution`` (what the student writes), ``test`` (what is graded),
-    ``locked`` (helpers of the tests), ``given`` (exported code) and ``plain`` (for the reader only).
+    ``locked`` (helpers of the tests), ``given`` (exported code), ``plain`` (for the reader only) and ``own``
+    (a student's own cell).
     `line` is the line of the source file on which the cell's text begins, 0 when unknown.
     """
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 from tito.course import Module, TitoError
-from tito.grading.inside.worker import defines, plain_python
+from tito.grading.inside.worker import defines
+from tito.notebooks import cell_code, untrusted
 from tito.notebooks import notebook as nb
-from tito.notebooks import untrusted
 from tito.notebooks.cells import Cell
 
 BINDING = (
@@ -66,25 +66,21 @@ def fault(module: Module, cells: list[Cell]) -> str:
     """The first cell that is not Python, on one line; empty if there is none."""
     for cell in cells:
         if cell.role in ("solution", "given", "locked", "test"):
-            error = _facts(cell.role, cell.source).error
-            if error:
-                return _fault(module, cell, error)
+            found = cell_code.fault(cell.source)
+            if found:
+                return _fault(module, cell, *found)
     return ""
 
 
-def _fault(module, cell, error):
-    line = getattr(error, "lineno", None)
-    said = getattr(error, "msg", None) or str(error) or type(error).__name__
+def _fault(module, cell, row, reason):
     name = cell.id if cell.role in ("solution", "test") else "a cell"
-    if not line:
-        return f"{name} is not Python: {said}"
     lines = cell.source.split("\n")
-    code = lines[line - 1].strip()[:60] if line <= len(lines) else ""
+    code = lines[row - 1].strip()[:60] if row <= len(lines) else ""
     if module.source.suffix == ".py" and cell.line:
-        where = f"{module.source.name} line {cell.line + line - 1}"
+        where = f"{module.source.name} line {cell.line + row - 1}"
     else:
-        where = f"line {line} of the cell"
-    return f"{name} is not Python, {where}: {said}" + (f": {code}" if code else "")
+        where = f"line {row} of the cell"
+    return f"{name} is not Python, {where}: {reason}" + (f": {code}" if code else "")
 
 
 def touched(old: list[Cell], new: list[Cell]) -> Touched:
@@ -130,35 +126,19 @@ def _key(cell):
 @dataclass(frozen=True)
 class _Facts:
     """What a cell's code tells of it: the names it binds and those it may look up, also by attribute or in a text,
-    whether loading it does more than bind names, and what keeps it from being Python."""
+    and whether loading it does more than bind names."""
 
     bound: frozenset
     used: frozenset
     acts: bool
-    error: Exception | None = None
 
 
 @functools.lru_cache(4096)
 def _facts(role: str, source: str) -> _Facts:
-    try:
-        tree = ast.parse(plain_python(source))
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        return _Facts(frozenset(), frozenset(), False, error.with_traceback(None))
-    body = [node for node in tree.body if role != "plain" or defines(node)]
-    bound = frozenset(name for node in body for name in _bound(node))
+    body = [node for node, _ in cell_code.statements(source) if role != "plain" or defines(node)]
+    bound = frozenset(name for node in body for name in cell_code.bound(node))
     used = frozenset(name for node in body for name in _used(node))
     return _Facts(bound, used, any(map(_acts, body)))
-
-
-def _bound(node):
-    if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
-        yield node.name
-    elif isinstance(node, (ast.Import, ast.ImportFrom)):
-        yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names)
-    else:
-        for target in [*getattr(node, "targets", ()), getattr(node, "target", None)]:
-            if target:
-                yield from (e.id for e in ast.walk(target) if isinstance(e, ast.Name))
 
 
 def _used(node):

@@ -13,7 +13,6 @@ import importlib
 import marshal
 import operator
 import os
-import re
 import sys
 import traceback
 import types
@@ -24,7 +23,8 @@ import numpy as np
 
 from tinytorch import lab
 from tinytorch.lab import checks
-from tito.grading.inside import wire
+from tito.grading.inside import notebook_names, wire
+from tito.grading.inside.statements import Runner, TooLong, first_line
 
 OPERATORS = {
     name: getattr(operator, name)
@@ -37,7 +37,6 @@ OPERATORS["asarray"] = np.asarray
 OPERATORS["isinstance"] = lambda value, name: name in {c.__name__ for c in type(value).__mro__}
 
 FUNCTIONS = (ast.FunctionDef, ast.ClassDef)
-MAGIC = re.compile(r"^\s*[%!]", re.MULTILINE)
 
 session: "Session"
 
@@ -53,30 +52,55 @@ class Session:
         self.imports: list[ast.stmt] = []
         self.homes: list[tuple[str, int, int, int]] = []  # cell, first and last line, shift
         self.chain = hashlib.sha256(instruments().encode())
+        self.latest: tuple = (), ()  # the cell that was loaded last, and its home
         self.held: dict[int, object] = {}
         self.count = 0
         self.marks: dict[int, dict] = {}  # names as they once were
         self.module = types.ModuleType("__main__")
         self.module.__builtins__ = builtins
+        self.runner = Runner(vars(self.module))
+        notebook_names.add(vars(self.module))
         sys.modules["__main__"] = self.module
         sys.modules.update((name, _Hidden(name)) for name in hidden)
 
-    def load(self, name: str, source: str, definitions: bool) -> None:
-        """Run a cell; of a cell that only demonstrates, run what it defines."""
-        self.chain.update(source.encode())
-        source = plain_python(source)
-        path, shift = self._home(name, source)
-        tree = ast.parse("\n" * shift + source, str(path))
-        if definitions:
-            tree.body = [node for node in tree.body if defines(node)]
-        # CPython compiles a call on an imported module in a way of its own, so a cell is compiled with the
-        # imports of those above it in view, as in the package file; they do not run again.
+    def load(
+        self, name: str, source: str, definitions: bool, only: int | None = None
+    ) -> list[dict]:
+        """Run a cell, or of one that only demonstrates what it defines; tell of each statement that raises.
+
+        Parameters
+        ----------
+        only : int, optional
+            The one statement to run, where the judge has to know which one ends the process.
+        """
+        if self.latest[0] != (name, source):
+            self.chain.update(source.encode())
+            self.latest = (name, source), self._home(name, source)
+        path, shift = self.latest[1]
+        body = ast.parse("\n" * shift + source, str(path)).body
+        if only is not None:
+            body = body[only : only + 1]
+        elif definitions:
+            body = [node for node in body if defines(node)]
+        reports = []
+        for done, error in self.runner.run(body, functools.partial(self._compiled, path)):
+            self.imports += [node for node in done if _imports(node)]
+            if error is not None:
+                line = first_line(done[-1]) - shift
+                reports.append({"cell": name, "line": line} | describe(error) | {"statement": line})
+        return reports
+
+    def _compiled(self, path, body, flags):
+        """The code of statements.
+
+        CPython compiles a call on an imported module in a way of its own, so statements are compiled with the imports
+        of the cells above in view, as in the package file; they do not run again.
+        """
         if path == self.home and self.imports:
             seen = ast.parse("if False: pass").body[0]
             seen.body = list(self.imports)
-            tree.body.insert(0, seen)
-        exec(compile(tree, str(path), "exec"), self.module.__dict__)
-        self.imports += [n for n in tree.body if _imports(n)]
+            body = [seen, *body]
+        return compile(ast.Module(body, []), str(path), "exec", flags)
 
     def _home(self, name: str, source: str) -> tuple[Path, int]:
         """The file a cell's code stands in, and how many lines lower: Numba keeps machine code by both.
@@ -119,11 +143,14 @@ class Session:
         what = request["op"]
         if what == "load":
             errors = {}
-            for cell in request["cells"]:
-                try:
-                    self.load(cell["id"], cell["source"], cell["definitions"])
-                except (Exception, SystemExit, KeyboardInterrupt) as error:
-                    errors[cell["id"]] = describe(error)
+            with self.runner.limited(request["cpu"], request["wall"]):
+                for cell in request["cells"]:
+                    try:
+                        reports = self.load(**cell)
+                    except (Exception, SystemExit, KeyboardInterrupt) as error:
+                        reports = [describe(error)]
+                    if reports:
+                        errors[cell["name"]] = reports
             if request["mark"] is not None:
                 self.marks[request["mark"]] = dict(vars(self.module))
             return {"errors": errors}
@@ -221,18 +248,6 @@ def held(number: int):
     return session.held[number]
 
 
-def plain_python(source: str) -> str:
-    """The source without the magics that only a notebook understands."""
-    if not MAGIC.search(source):
-        return source
-    try:
-        ast.parse(source)
-        return source
-    except SyntaxError:
-        lines = source.split("\n")
-        return "\n".join("" if line.lstrip()[:1] in ("%", "!") else line for line in lines)
-
-
 def defines(node) -> bool:
     """Whether a statement of a cell that only demonstrates is run: it defines, or sets a plain value."""
     if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
@@ -284,8 +299,9 @@ def describe(error: BaseException) -> dict:
     classes = [c.__name__ for c in type(error).__mro__ if c.__module__ == "builtins"]
     notes = [str(note)[:400] for note in getattr(error, "__notes__", ())][:8]
     look = getattr(error, "look", "") if isinstance(error, checks.Mismatch) else ""
+    kind = "TimeoutError" if isinstance(error, TooLong) else type(error).__name__
     return {
-        "class": type(error).__name__,
+        "class": kind,
         "builtin": classes,
         "text": text,
         "notes": notes,

@@ -11,7 +11,6 @@ import json
 import linecache
 import marshal
 import os
-import re
 import socket
 import sys
 import time
@@ -22,13 +21,16 @@ from tinytorch.lab import checks
 from tinytorch.lab.checks import Mismatch
 from tito.grading import verdict
 from tito.grading.inside import wire
-from tito.grading.judge import process, proxies
+from tito.grading.judge import process, proxies, reasons
 from tito.grading.judge.pipes import Pipes
+from tito.notebooks.cell_code import parsed
 from tito.notebooks.text import is_stub
 
 STARTS = 10  # workers that one student may use up
 TOGETHER = 2**20  # characters of cells that are loaded at once
 WALL = 8  # wall seconds allowed for each second of CPU time: other work may hold the machine
+STUDENT = ("solution", "own")  # roles of cells that hold a student's code
+REPORTS = 100  # statements of a cell that may raise and be told of
 TEXT = 4000  # characters of what an exception says
 LOG_KEPT = 256 * 1024  # bytes of output
 # What a student's exception may come back as. Those that steer Python itself would end a test's loop
@@ -160,7 +162,8 @@ class Judge:
         self.sent = 0  # how many of them the worker has loaded
         self.together = True  # many at once, until a worker ends in the middle
         self.deadly: dict[str, str] = {}  # cells that ended or hung a worker while loading
-        self.broken: dict[str, dict] = {}  # cells that raised while loading
+        self.fatal: dict[str, list[int]] = {}  # statements of student's cells that ended a worker
+        self.broken: dict[str, list[dict]] = {}  # what statements of a cell raised while loading
         self.binder: dict[str, str] = {}  # the cell that binds a name
         self.names = Names({"__name__": "__main__", "__builtins__": __builtins__}, {})
         checks.elsewhere = self.call
@@ -199,7 +202,7 @@ class Judge:
         self.loaded.append(cell)
         if cell["role"] == "locked":
             self._execute(_code(cell["source"], f"<{cell['id']}>"))
-        elif cell["role"] != "plain":
+        elif cell["role"] not in ("plain", "own"):
             for node, names, constant in _bindings(cell["id"], cell["source"]):
                 if isinstance(node, (ast.Import, ast.ImportFrom)):
                     self.names.promise(node)
@@ -303,21 +306,18 @@ class Judge:
             if report["class"] == "NotImplementedError":
                 source = self.student.get(report["cell"], "")
                 return report["cell"] if is_stub(source) else None
-            missing = re.search(r"(\w+)'? is not defined", report["text"])
-            binder = missing and self.binder.get(missing[1])
-            if report["class"] != "NameError" or binder not in self.broken:
+            name = reasons.missing(report)
+            owner = self.binder.get(name, "")
+            report = reasons.behind(name, self.broken.get(owner, ()), self._python(owner))
+            if report is None:
                 return None
-            report = self.broken[binder]
         return None
 
     def _explain(self, error, cell):
         """What went wrong, and the line to look at: in the student's cell if it was reached."""
-        broken = self.broken.get(cell["exercise"])
-        if broken:
-            return f"the cell of {cell['exercise']} does not run: {self._sentence(broken)}"
         remote = getattr(error, "remote", None)
         if remote:
-            return self._sentence(remote)
+            return self._why(remote) or self._sentence(remote)
         text = str(error)[:TEXT]
         if not isinstance(error, AssertionError):
             text = f"{type(error).__name__}: {text}"
@@ -328,13 +328,37 @@ class Judge:
             text += f"\nlook at: {code}" if code else ""
         return text
 
+    def _why(self, report):
+        """Why a name of the student's is not there, if that is what a report is about."""
+        name = reasons.missing(report)
+        for cell in self.loaded if name else ():
+            reports = self.broken.get(cell["id"], ()) if cell["role"] != "plain" else ()
+            found = reasons.behind(name, reports, self._python(cell["id"]))
+            if found:
+                return f"{name} is not defined: its statement raised {self._sentence(found)}"
+        owner = self.binder.get(name)
+        if owner not in self.student:
+            return ""
+        for each in self.broken.get(owner, ()):
+            if each["class"] == "SyntaxError":
+                return f"the cell of {owner} does not run: {self._sentence(each)}"
+        other = reasons.renamed(self._python(owner), name, set(self.binder))
+        return f"{name} is not defined" + (f": {other}" if other else "")
+
+    def _text(self, name):
+        """The text of a cell, as the student or the instructor wrote it."""
+        return next((self._source(cell) for cell in self.loaded if cell["id"] == name), "")
+
+    def _python(self, name):
+        """The Python that a cell runs as."""
+        return self.job["python"].get(name) or self._text(name)
+
     def _sentence(self, report):
         text = f"{report['class']}: {report['text']}" if report["text"] else report["class"]
         if report["look"]:
             text = f"{report['text']}\nlook at: {report['look']}"
         name, number = report["cell"], report["line"]
-        source = next((self._source(cell) for cell in self.loaded if cell["id"] == name), "")
-        line = source.split("\n")[number - 1 : number] if number > 0 else []
+        line = self._text(name).split("\n")[number - 1 : number] if number > 0 else []
         if line and line[0].strip():
             text += f"\nlook at: {name}, line {number}: {line[0].strip()[:200]}"
         return text
@@ -367,36 +391,60 @@ class Judge:
 
     def _load_each(self, cells):
         for cell in cells:
-            try:
-                self._load([cell], len(self.loaded) if cell is cells[-1] else None)
-            except WorkerGone as gone:
-                self.worker = None
-                self.deadly[cell["id"]] = str(gone)
-                self.broken[cell["id"]] = _report({"class": "the worker", "text": str(gone)})
+            mark = len(self.loaded) if cell is cells[-1] else None
+            nodes = parsed(self._python(cell["id"])) if cell["role"] in STUDENT else None
+            if nodes is None:
+                self._load_one(cell, mark)
+            else:  # to know which statement it was: all others count
+                fatal = self.fatal.setdefault(cell["id"], [])
+                todo = [n for n in range(len(nodes)) if n not in fatal]
+                for number in todo:
+                    last = number == todo[-1]
+                    if not self._load_one(cell, mark if last else None, number):
+                        fatal.append(number)
+                        self.deadly.pop(cell["id"])
+                        break
+            if not self.worker:
                 break
 
-    def _load(self, cells, mark):
+    def _load_one(self, cell, mark, only=None):
+        """Load a cell, or one statement of it; tell whether the worker outlived that."""
+        try:
+            self._load([cell], mark, only)
+        except WorkerGone as gone:
+            self.worker = None
+            self.deadly[cell["id"]] = str(gone)
+            report = _report({"class": "the worker", "text": str(gone)})
+            self.broken[cell["id"]] = [*self.broken.get(cell["id"], ()), report]
+            return False
+        return True
+
+    def _load(self, cells, mark, only=None):
         """Have the worker load cells, and keep the names that there are then if `mark` is a number."""
         parts = [
             {
-                "id": cell["id"],
-                "source": self._source(cell),
+                "name": cell["id"],
+                "source": self.job["python"].get(cell["id"]) or self._source(cell),
                 "definitions": cell["role"] == "plain",
+                "only": only,
             }
             for cell in cells
         ]
         names = [cell["id"] for cell in cells]
         try:
-            found = self.worker.ask({"op": "load", "cells": parts, "mark": mark})["errors"]
+            request = {"op": "load", "cells": parts, "mark": mark, "cpu": self.job["seconds"]}
+            found = self.worker.ask(request | {"wall": WALL * self.job["seconds"]})["errors"]
             if type(found) is not dict:
                 raise wire.WireError("no reports")
-            reports = {name: _rebuild(found[name]).remote for name in names if name in found}
+            reports = {name: _reports(found[name]) for name in names if name in found}
         except Exception as error:  # too long a cell, or not what a worker of ours reports
             report = _report({"class": type(error).__name__, "text": str(error)})
-            reports = dict.fromkeys(names, report)
+            reports = {name: [report] for name in names}
         else:
             self.worker.marks.add(mark)
-        self.broken |= reports
+        for name, each in reports.items():
+            before = self.broken.get(name, []) if only is not None else []
+            self.broken[name] = [*before, *(new for new in each if new not in before)]
 
     def _execute(self, code):
         """Run an instructor's cell, or a statement of one, in this process."""
@@ -532,10 +580,15 @@ def _rebuild(said):
     return error
 
 
+def _reports(said):
+    """What a worker says of the statements of a cell that raised."""
+    return [_report(each) for each in said[:REPORTS]] if type(said) is list else [_report(said)]
+
+
 def _report(said):
     """What a worker says of an exception, each part of the type that it has to be; parts of others are left out."""
     said = said if type(said) is dict else {}
-    report = {"class": "Exception", "text": "", "look": "", "cell": "", "line": 0}
+    report = {"class": "Exception", "text": "", "look": "", "cell": "", "line": 0, "statement": 0}
     for name, usual in report.items():
         part = said.get(name)
         report[name] = part if type(part) is type(usual) else usual

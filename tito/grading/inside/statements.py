@@ -1,0 +1,176 @@
+"""Runs the statements of a cell in order; one that raises or takes too long costs only itself.
+
+The time limit here spares a student a new worker. The limit that counts is the judge's.
+"""
+
+import __future__
+
+import ast
+import contextlib
+import functools
+import operator
+import signal
+import time
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+FUTURE = functools.reduce(
+    operator.or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
+)
+SHARE = 0.6  # of the time that is left, which one statement may take
+SPARE = 0.9  # of the judge's limit, which all statements together may take
+LEAST = 0.05  # seconds that every statement has
+FAULTS = (SyntaxError, ValueError, RecursionError, MemoryError)  # that the compiler raises
+
+
+class TooLong(BaseException):
+    """A statement took more time than it has."""
+
+
+class Runner:
+    """Runs statements in one namespace, as the kernel of a notebook does."""
+
+    def __init__(self, names: dict[str, Any]):
+        self.names = names
+        self.flags = 0  # of `from __future__`, which hold for all later cells
+        self.clock = _Clock()
+        self.loop: Any = None
+
+    def limited(self, cpu: float, wall: float) -> "_Clock":
+        """A context in which all statements together take no more CPU and wall seconds than these."""
+        self.clock.cpu, self.clock.wall = SPARE * cpu, SPARE * wall
+        return self.clock
+
+    def run(
+        self, body: list[ast.stmt], compiled: Callable
+    ) -> Iterator[tuple[list[ast.stmt], BaseException | None]]:
+        """Run statements; yields those that ran, in parts, and what the last one of a part raised.
+
+        Parameters
+        ----------
+        body : list of ast.stmt
+        compiled : callable
+            Takes statements and flags, and returns their code.
+        """
+        while body:
+            count, error = self._run(body, compiled)
+            yield body[:count], error
+            body = body[count:]
+
+    def _run(self, body, compiled):
+        try:
+            code = self._compiled(body, compiled)
+        except FAULTS as fault:
+            return (
+                (1, fault)
+                if len(body) == 1
+                else self._run(_first_good(self, body, compiled), compiled)
+            )
+        self.flags |= code.co_flags & FUTURE
+        try:
+            self.clock.start()
+            self._execute(code)
+            self.clock.stop()
+        except (Exception, SystemExit, KeyboardInterrupt, TooLong) as error:
+            self.clock.stop()
+            place = _place(error, code)
+            if place is None and isinstance(error, TooLong):  # the statements had just ended
+                return len(body), None
+            return _index(body, place) + 1, error
+        return len(body), None
+
+    def _compiled(self, body, compiled) -> types.CodeType:
+        try:
+            return compiled(body, self.flags)
+        except SyntaxError:
+            return compiled(body, self.flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+    def _execute(self, code):
+        result = eval(code, self.names)
+        if isinstance(result, types.CoroutineType):  # it awaits something
+            import asyncio
+
+            self.loop = self.loop or asyncio.new_event_loop()
+            self.loop.run_until_complete(result)
+
+
+def first_line(node: ast.stmt) -> int:
+    """The line on which a statement begins, with its decorators."""
+    return min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
+
+
+def _first_good(runner, body, compiled):
+    """Of statements that do not compile together, those up to the first that does not compile alone."""
+    for number, node in enumerate(body):
+        try:
+            runner._compiled([node], compiled)
+        except FAULTS:
+            return body[: number or 1]
+    return body[:1]
+
+
+def _place(error, code):
+    """The line and the column in some code where an error came from; None if it came from elsewhere."""
+    step = error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_code is code:
+            line, _, column, _ = list(code.co_positions())[step.tb_lasti // 2]
+            return line or step.tb_lineno, column or 0
+        step = step.tb_next
+    return None
+
+
+def _index(body, place):
+    """The statement at a place."""
+    starts = [(first_line(node), node.col_offset) for node in body]
+    return max((n for n, start in enumerate(starts) if place and start <= place), default=0)
+
+
+class _Clock(contextlib.AbstractContextManager):
+    """Raises `TooLong` in a statement that takes more than its share of the time that is left."""
+
+    def __init__(self):
+        self.cpu = self.wall = 0.0  # seconds that are left
+        self.running = False
+        self.before: dict = {}
+
+    def __enter__(self):
+        if hasattr(signal, "setitimer"):
+            for kind in (signal.SIGPROF, signal.SIGALRM):
+                self.before[kind] = signal.signal(kind, self._over)
+        return self
+
+    def __exit__(self, *_):
+        for kind, handler in self.before.items():
+            signal.signal(kind, handler)
+        self.before.clear()
+
+    def start(self):
+        """Begin to count: a statement runs from here on."""
+        self.begun = time.process_time(), time.monotonic()
+        self.running = True
+        for timer, left in self._timers():
+            share = max(SHARE * left, LEAST)
+            signal.setitimer(timer, share, share)
+
+    def stop(self):
+        """The statement has ended."""
+        self.running = False
+        for timer, _ in self._timers():
+            signal.setitimer(timer, 0)
+        cpu, wall = self.begun
+        self.cpu -= time.process_time() - cpu
+        self.wall -= time.monotonic() - wall
+
+    def _timers(self):
+        if not self.before:
+            return ()
+        return (signal.ITIMER_PROF, self.cpu), (signal.ITIMER_REAL, self.wall)
+
+    def _over(self, kind, _):
+        if self.running:
+            cpu, wall = self.begun
+            took = time.process_time() - cpu if kind == signal.SIGPROF else time.monotonic() - wall
+            what = "s of CPU time" if kind == signal.SIGPROF else "s"
+            raise TooLong(f"ended after {took:.2g} {what}; what follows it was run")

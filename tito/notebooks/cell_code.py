@@ -1,0 +1,231 @@
+"""The Python in a notebook's cell: what IPython makes of it, and the names that it binds. Nothing is run.
+
+IPython's own `TransformerManager` decides what is a magic, a shell command or a question mark. Text that is no
+Python becomes a statement that raises, so the statements around it still count.
+"""
+
+import ast
+import bisect
+import functools
+import re
+import warnings
+from collections import deque
+from collections.abc import Iterator
+
+SIZE = 256 * 1024  # characters of one cell that are parsed
+WORK = 4000  # lines times magics of a cell that IPython transforms at once: it reads all lines for each magic
+TRANSFORMS = 100  # statements of a cell that is not Python, of which each is shown to IPython
+# These run their body in the notebook's own names; the others do not, or run another language.
+BODIES = ("time", "capture", "prun")
+SPECIAL = re.compile(r"[%!?]|^[ \t]|^[,;/]|^>>>|^In \[", re.MULTILINE)
+INSIDE = re.compile(r"[\s)\]}#]|(?:else|elif|except|finally)\b")  # never the start of a statement
+
+Statement = ast.stmt
+
+
+def python(source: str) -> str:
+    """The plain Python that IPython makes of a cell, with its statements on the lines where they were."""
+    return _read(source)[0]
+
+
+def fault(source: str) -> tuple[int, str] | None:
+    """The first line of a cell that is neither Python nor IPython's, and why; None if there is none."""
+    return next(iter(_read(source)[1]), None)
+
+
+@functools.lru_cache(256)
+def _read(source: str) -> tuple[str, list[tuple[int, str]]]:
+    """The Python of a cell, and the lines of it that are none."""
+    text, faults = source, []
+    if parsed(source) is None:
+        text = _transformed(source)
+        if parsed(text) is None:
+            pieces = _Pieces(source.split("\n"))
+            text, faults = "\n".join(pieces.rows()), pieces.faults
+    text = _without_calls(text, faults)
+    if text is not source:  # IPython ends the last line and joins lines that continue
+        text = text.rstrip("\n")
+        text += "\n" * (source.count("\n") - text.count("\n"))
+    return text, faults
+
+
+def parsed(text: str, limit: int = SIZE) -> list[Statement] | None:
+    """The statements of a text; None if it is no Python, or longer than the limit."""
+    found = _parse(text, limit)
+    return found if isinstance(found, list) else None
+
+
+def bound(node: ast.AST) -> list[str]:
+    """The names that a statement binds where it stands; functions and classes are not looked into."""
+    names, waiting = [], deque([node])
+    while waiting:
+        each = waiting.popleft()
+        if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.append(each.name)
+            waiting += each.decorator_list
+            continue
+        if isinstance(each, ast.Lambda):
+            continue
+        if isinstance(each, ast.comprehension):  # its target is its own
+            waiting += [each.iter, *each.ifs]
+            continue
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
+            names.append(each.id)
+        elif isinstance(each, ast.alias):
+            names.append(each.asname or each.name.partition(".")[0])
+        elif isinstance(each, (ast.ExceptHandler, ast.MatchAs, ast.MatchStar)) and each.name:
+            names.append(each.name)
+        elif isinstance(each, ast.MatchMapping) and each.rest:
+            names.append(each.rest)
+        waiting += ast.iter_child_nodes(each)
+    return list(dict.fromkeys(names))
+
+
+def first_line(node: Statement) -> int:
+    """The line on which a statement begins, with its decorators."""
+    return min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
+
+
+def statements(source: str) -> Iterator[tuple[Statement, str]]:
+    """The statements of a cell, each with its text in the cell."""
+    text = python(source)
+    lines = text.split("\n")
+    for node in parsed(text, 16 * SIZE) or ():
+        yield node, "\n".join(lines[first_line(node) - 1 : node.end_lineno])
+
+
+def _parse(text: str, limit: int = SIZE) -> list[Statement] | Exception:
+    if len(text) > limit:
+        return SyntaxError(f"a cell of more than {SIZE >> 10} KB")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return error.with_traceback(None)
+
+
+def _transformed(text: str) -> str:
+    """The text as IPython transforms it; the text itself if it has nothing of IPython's, or too much."""
+    count = len(SPECIAL.findall(text)) if len(text) <= SIZE else 0
+    whole = text.lstrip().startswith("%%")
+    if not count or (not whole and count * (text.count("\n") + 1) > WORK):
+        return text
+    manager = _manager()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return manager.transform_cell(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, RuntimeError, IndexError):
+        return text
+
+
+@functools.cache
+def _manager():
+    from IPython.core.inputtransformer2 import TransformerManager  # takes half a second
+
+    return TransformerManager()
+
+
+class _Pieces:
+    """The lines of a cell that is not Python, cut into the statements that are."""
+
+    def __init__(self, lines: list[str]):
+        self.lines = lines
+        self.ends = [
+            number
+            for number in range(1, len(lines))
+            if lines[number]
+            and not INSIDE.match(lines[number])
+            and not lines[number - 1].endswith("\\")
+        ] + [len(lines)]
+        self.quotes = self._next('"""', "'''")
+        self.brackets = self._next(")", "]", "}")
+        self.faults: list[tuple[int, str]] = []
+        self.parses, self.transforms = 8 * SIZE, TRANSFORMS  # characters and times that are left
+
+    def rows(self) -> list[str]:
+        made: list[str] = []
+        while len(made) < len(self.lines):
+            text, end = self._statement(len(made))
+            rows = text.split("\n")
+            made += rows + [""] * (end - len(made) - len(rows))
+        return made
+
+    def _next(self, *marks: str) -> list[int]:
+        """For each line the first one from there on that holds one of the marks."""
+        found, near = [], len(self.lines)
+        for number in range(len(self.lines) - 1, -1, -1):
+            near = number if any(mark in self.lines[number] for mark in marks) else near
+            found.append(near)
+        return [*reversed(found), len(self.lines)]
+
+    def _statement(self, first: int) -> tuple[str, int]:
+        """The statement that begins on a line as Python, and the line where the next one begins."""
+        place = bisect.bisect_right(self.ends, first)
+        nearest, reason = self.ends[place], None
+        while place < len(self.ends) and self.parses > 0:
+            end = self.ends[place]
+            part = "\n".join(self.lines[first:end])
+            self.parses -= len(part)
+            found = _parse(part)
+            if isinstance(found, list):
+                return part, end
+            text = self._transformed(part)
+            if text is not part and parsed(text) is not None:
+                return text.rstrip("\n"), end
+            said, row = str(getattr(found, "msg", found)), getattr(found, "lineno", None) or 0
+            reason = reason or (first + (row or 1), said)
+            if "triple-quoted" in said:
+                end = self.quotes[end] + 1
+            elif "was never closed" in said:
+                end = self.brackets[end] + 1
+            elif row > part.count("\n"):
+                end += 1
+            else:  # it is wrong before its end: more lines do not help
+                break
+            place = bisect.bisect_left(self.ends, end)
+        self.faults.append(reason or (first + 1, "the cell is too long"))
+        return f"raise SyntaxError({self.faults[-1][1]!r})", nearest
+
+    def _transformed(self, part: str) -> str:
+        if not self.transforms or not SPECIAL.search(part):
+            return part
+        self.transforms -= 1
+        return _transformed(part)
+
+
+def _without_calls(text: str, faults: list) -> str:
+    """The text with the Python that magics run in the place of the magics; adds to the faults those in it."""
+    if "get_ipython" not in text:
+        return text
+    lines = text.split("\n")
+    body = parsed(text) or []
+    rows = [row for node in body for row in {first_line(node), node.end_lineno}]
+    for node in reversed(body):
+        first, last = node.lineno, node.end_lineno
+        inner = _inner(node)
+        if inner is not None and rows.count(first) == rows.count(last) == 1:
+            shift, source = inner
+            made, found = _read(source)
+            made = [""] * shift + made.rstrip("\n").split("\n")
+            lines[first - 1 : last] = made + [""] * (last - first + 1 - len(made))
+            faults += [(first + shift + row - 1, reason) for row, reason in found]
+    return "\n".join(lines)
+
+
+def _inner(node: Statement) -> tuple[int, str] | None:
+    """The code that a magic's call runs among the names of the notebook, and how many lines lower; None if none."""
+    call = node.value if isinstance(node, ast.Expr) else None
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+        return None
+    maker = call.func.value
+    named = isinstance(maker, ast.Call) and getattr(maker.func, "id", "") == "get_ipython"
+    words = [each.value for each in call.args if isinstance(each, ast.Constant)]
+    if not named or not all(isinstance(word, str) for word in words):
+        return None
+    if call.func.attr == "run_cell_magic" and len(words) == 3 and words[0] in BODIES:
+        return 1, words[2]
+    if call.func.attr == "run_line_magic" and len(words) == 2 and words[0] == "time":
+        return (0, words[1]) if parsed(words[1]) else None
+    return None
