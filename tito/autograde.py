@@ -8,7 +8,7 @@ from nbgrader import preprocessors
 from traitlets import Bool
 
 from tito import course as courses
-from tito import grade, hand_ins, release, sheet
+from tito import grade, hand_ins, release, safe_notebook, sheet
 from tito.course import Module
 from tito.grading.hand import Hand
 from tito.journal import Journal
@@ -18,12 +18,14 @@ _hands: dict[tuple, Hand] = {}  # by assignment version and walls; the latest al
 
 
 class Repair(preprocessors.NbGraderPreprocessor):
-    """The released notebook with the student's answers, whatever was done to the cells."""
+    """The released notebook with the student's answers, whatever was done to the cells, and no active HTML."""
 
     def preprocess(self, nb, resources):
         module = _module(resources)
         data = hand_ins.read(module, resources["nbgrader"]["student"])
-        made, _ = repair(Released(release.history(module)), sheet.read(data))
+        released = Released(release.history(module))
+        made, _ = repair(released, sheet.read(data))
+        safe_notebook.sanitize(made, released.latest)
         return made, resources
 
 

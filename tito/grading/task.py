@@ -15,7 +15,7 @@ from importlib.metadata import version
 
 import nbformat
 
-from tito import sheet
+from tito import plain, safe_notebook, sheet
 from tito.course import TitoError, one_line
 from tito.grading import proof, stage, supervisor, verdict, warm
 from tito.grading.job import Job
@@ -24,9 +24,20 @@ from tito.lesson import Cell
 from tito.repair import Released, repair
 
 STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
-READERS = ("course", "lesson", "notebook", "repair", "sheet", "source")
+READERS = (
+    "course",
+    "lesson",
+    "notebook",
+    "plain",
+    "repair",
+    "safe_html",
+    "safe_notebook",
+    "sheet",
+    "source",
+)
 SAME = "install the same version of the course on every machine that grades"
 LOCKED = ("test", "locked")
+SHOWN = 20_000, 500  # characters and lines of a message
 SANDBOXED, UNSANDBOXED = "sandboxed", "unsandboxed"
 
 
@@ -136,7 +147,7 @@ def grade(assignment: Assignment, data: bytes, around, say=lambda verdict: None)
         "grader": grader(),
         "walls": UNSANDBOXED if around is None else SANDBOXED,
         "repairs": findings.repaired + [f"missing: {name}" for name in findings.missing],
-        "notebook": _graded(made, job, verdicts),
+        "notebook": _graded(made, released.latest, job, verdicts),
     }
 
 
@@ -166,8 +177,9 @@ def _fill(job, made, given):
     return replace(job, cells=cells, answers=answers)
 
 
-def _graded(made, job, verdicts):
+def _graded(made, released, job, verdicts):
     """The notebook as formgrader shows it: the instructor's tests, and below each what came of it."""
+    safe_notebook.sanitize(made, released)
     sources = {cell["id"]: cell["source"] for cell in job.cells if cell["role"] in LOCKED}
     found = {each.id: each for each in verdicts}
     for cell in made.cells:
@@ -176,6 +188,7 @@ def _graded(made, job, verdicts):
             cell.source = sources[name]
         if name in found and found[name].status != verdict.PASSED:
             status, message = found[name].status, found[name].message
+            message = plain.text(message, *SHOWN)
             text = f"{status}: {message}".removesuffix(": ")
             cell.outputs = [
                 nbformat.v4.new_output("error", ename=status, evalue=message, traceback=[text])
