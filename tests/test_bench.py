@@ -15,8 +15,8 @@ from benchmarks import measure, ours, report
 from benchmarks.ours import Missing, NotInstalled, Side
 from benchmarks.rows import CURVES, ROWS, TARGETS
 from tinytorch.lab import roofline
-from tito import bench
 from tito.course import FAILED, PASSED, UNDECIDED, USAGE, Course, TitoError
+from tito.student import bench
 
 ROOT = Path(__file__).resolve().parent.parent
 

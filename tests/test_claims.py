@@ -2,10 +2,10 @@
 
 import pytest
 
-from tito import check, claims
-from tito import notebook as nb
+from tito.authoring import check, claims
 from tito.course import Course
-from tito.lesson import Cell
+from tito.notebooks import notebook as nb
+from tito.notebooks.cells import Cell
 
 PLANTED = [
     "The tile is 12 times faster than the loops.",

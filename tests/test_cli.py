@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tito.source import read_text
+from tito.notebooks.text import read_text
 
 TITO = [sys.executable, "-m", "tito"]
 
@@ -219,9 +219,9 @@ def test_broken_input_is_one_error_and_changes_nothing(tiny, command, kind):
 
 
 def test_later_work_in_the_notebook_beside_the_source_is_not_passed_over(tiny):
-    from tito import server
+    from tito.student import jupyter
 
-    server.prepare(tiny)
+    jupyter.prepare(tiny)
     assert tito("test", "tiny", course=tiny.course.root).returncode == 0
     tiny.notebook.write_text(tiny.notebook.read_text().replace("2 * np", "3 * np"))
     os.utime(tiny.source, (1, 1))

@@ -23,11 +23,12 @@ from hypothesis import strategies as st
 
 from tests.conftest import SOURCE
 from tests.test_cli import refused, snapshot, tito
-from tito import archive, collect, naming, release, sheet
-from tito import notebook as nb
+from tito.classroom import archive, collect, platform_names, release
 from tito.course import Course, TitoError
-from tito.repair import Released, repair
-from tito.source import read_text
+from tito.notebooks import notebook as nb
+from tito.notebooks import untrusted
+from tito.notebooks.repair import Released, repair
+from tito.notebooks.text import read_text
 
 STUB = "    # YOUR CODE HERE\n    raise NotImplementedError()"
 ANSWER = "    return 2 * np.asarray(x)"
@@ -739,18 +740,18 @@ def test_nbgraders_own_time_stamp_is_kept(module):
 )
 def test_a_hostile_student_id_is_refused(name):
     with pytest.raises(TitoError, match="cannot be a student's id") as raised:
-        naming.student_id(name)
+        platform_names.student_id(name)
     assert str(raised.value).isprintable()
 
 
 @given(st.text(max_size=80))
 def test_a_student_id_is_refused_or_a_plain_folder_name(name):
     try:
-        safe = naming.student_id(name)
+        safe = platform_names.student_id(name)
     except TitoError:
         return
     assert "/" not in safe and "\\" not in safe and safe[0] not in "=+-@." and safe.isprintable()
-    assert naming.student_id(safe) == safe and Path(safe).name == safe
+    assert platform_names.student_id(safe) == safe and Path(safe).name == safe
 
 
 def test_ids_that_are_one_here_are_refused(module):
@@ -973,8 +974,8 @@ loose_cells = st.fixed_dictionaries(
 @example(b'{"cells": [{"source": "\\ud800"}]}')
 def test_any_bytes_are_a_sheet_or_the_named_error(content):
     try:
-        made = sheet.read(content)
-    except sheet.Unreadable as error:
+        made = untrusted.read(content)
+    except untrusted.Unreadable as error:
         assert "\n" not in str(error)
         return
     for each in made.cells:
@@ -990,8 +991,8 @@ def test_any_bytes_are_a_sheet_or_the_named_error(content):
 def test_any_json_is_a_sheet_or_the_named_error_and_a_repair_is_whole(released, found):
     versions = release.history(Course(released).module("tiny"))
     try:
-        made, findings = repair(Released(versions), sheet.read(json.dumps(found).encode()))
-    except sheet.Unreadable:
+        made, findings = repair(Released(versions), untrusted.read(json.dumps(found).encode()))
+    except untrusted.Unreadable:
         return
     whole(versions, made, findings)
 
@@ -1002,7 +1003,7 @@ def test_released_cells_among_any_others_are_put_right(released, loose, shuffle)
     cells = json.loads(nbformat.writes(versions[0]))["cells"] + loose
     shuffle.shuffle(cells)
     text = json.dumps({"nbformat": 4, "cells": cells})
-    made, findings = repair(Released(versions), sheet.read(text.encode()))
+    made, findings = repair(Released(versions), untrusted.read(text.encode()))
     whole(versions, made, findings)
     assert findings.missing == []
 
@@ -1040,8 +1041,8 @@ def whole(versions, made, findings):
 )
 def test_any_percent_file_is_a_sheet_or_the_named_error(lines):
     try:
-        sheet.read("\n".join(lines).encode())
-    except sheet.Unreadable:
+        untrusted.read("\n".join(lines).encode())
+    except untrusted.Unreadable:
         return
 
 

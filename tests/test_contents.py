@@ -10,10 +10,12 @@ import nbformat
 import pytest
 
 from tests.conftest import ROOT
-from tito import package, release, server
-from tito.contents import Contents
+from tito.classroom import release
 from tito.course import Course
-from tito.source import read_text
+from tito.export import package
+from tito.notebooks.text import read_text
+from tito.student import jupyter
+from tito.student.jupyter_contents import Contents
 
 MODULES = [module.name for module in Course(ROOT).modules]
 KERNEL = {"name": "python", "version": "3.11.7", "file_extension": ".py", "pygments_lexer": "x"}
@@ -53,7 +55,7 @@ class Lab:
 @pytest.fixture
 def lab(tiny):
     """The tiny module open for its author, after `tito notebook`."""
-    server.prepare(tiny)
+    jupyter.prepare(tiny)
     return Lab(tiny.notebook, tiny.course.root)
 
 
@@ -81,7 +83,7 @@ def test_opening_running_and_saving_changes_no_byte_of_a_source_and_no_export(tm
         )
     module = Course(tmp_path).module(name)
     before = module.source.read_bytes()
-    server.prepare(module)
+    jupyter.prepare(module)
     lab = Lab(module.notebook, tmp_path)
     lab.type("| default_exp", "| default_exp")
     lab.save()
@@ -193,7 +195,7 @@ def test_a_student_saves_the_notebook_alone(given, tmp_path):
     folder = tmp_path / "01_tiny"
     shutil.copytree(given[0] / "build" / "release" / "01_tiny", folder)
     module = Course(folder).module("tiny")
-    server.prepare(module)
+    jupyter.prepare(module)
     before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     lab = Lab(module.notebook, folder)
     lab.type("raise NotImplementedError()", "return 2 * np.asarray(x)")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tito import check
+from tito.authoring import check
 from tito.course import Course, read_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -112,11 +112,11 @@ def test_check_finds_what_is_wrong_with_a_module(tiny):
 
 
 def test_a_leak_is_found(tiny):
-    from tito import assignment
-    from tito import notebook as nb
+    from tito.notebooks import notebook as nb
+    from tito.notebooks import student_version
 
     notebook = nb.read(tiny)
-    released = assignment.student_version(notebook)
-    assert assignment.leaks(notebook, released) == []
+    released = student_version.student_version(notebook)
+    assert student_version.leaks(notebook, released) == []
     released.cells[-1].source += "\nassert double(np.empty(0)).shape  ==  (0,)"
-    assert assignment.leaks(notebook, released) == ["assert double(np.empty(0)).shape == (0,)"]
+    assert student_version.leaks(notebook, released) == ["assert double(np.empty(0)).shape == (0,)"]

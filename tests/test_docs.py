@@ -13,10 +13,12 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from conftest import ROOT, SOURCE
 
-from tito import assignment, check, package, variants
-from tito import notebook as nb
+from tito.authoring import check, variants
 from tito.course import Course, read_yaml
-from tito.source import read_text
+from tito.export import package
+from tito.notebooks import notebook as nb
+from tito.notebooks import student_version
+from tito.notebooks.text import read_text
 
 GUIDES = [ROOT / "docs" / f"{name}.md" for name in read_yaml(ROOT / "nbdev.yaml")["guides"]]
 BLOCK = re.compile(r"^(`{3,4})(\w+)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
@@ -150,7 +152,7 @@ def planted(module):
     text = read_text(module.source)
     notebook = nb.parse(text, module.source)
     sources = [each.source for each in notebook.cells]
-    found = [next(s for s in sources if kind in s) for kind in assignment.MARKERS[:4:2]]
+    found = [next(s for s in sources if kind in s) for kind in student_version.MARKERS[:4:2]]
     for source in found:
         _, _, rest = source.partition("### BEGIN")
         yield max(rest.partition("### END")[0].split("\n")[1:], key=len).strip()

@@ -9,10 +9,11 @@ import nbformat
 import pytest
 
 from tests.conftest import ROOT
-from tito import collect, grade, notebook, release
+from tito.classroom import collect, grade, release
 from tito.course import Course
-from tito.grading import proof
-from tito.source import read_text
+from tito.grading.sandbox import selftest
+from tito.notebooks import notebook
+from tito.notebooks.text import read_text
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +205,7 @@ def test_the_work_arrives_as_from_jupyterlab(module, tmp_path, kind):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(proof.examine()[0] is None, reason=f"{proof.examine()[1]}")
+@pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
 def test_the_marks_are_the_same(module, tmp_path):
     kinds = {f"s{number}": kind for number, kind in enumerate(["JupyterLab", *EDITORS])}
     hand_in(module, tmp_path / "in", kinds)

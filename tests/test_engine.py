@@ -11,11 +11,11 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from tito import notebook as nb
-from tito import testing
 from tito.grading import job, supervisor
 from tito.grading import verdict as v
-from tito.source import read_text
+from tito.notebooks import notebook as nb
+from tito.notebooks.text import read_text
+from tito.student import testing
 
 PLAIN = "#| export\ndef double(x):\n    return 2 * np.asarray(x)\n"
 STUB = "#| export\ndef double(x):\n    # YOUR CODE HERE\n    raise NotImplementedError()\n"
@@ -352,7 +352,7 @@ print(*(name in sys.modules for name in ("wave", "tabnanny", "this", "chunk")))
 def test_whatever_a_worker_says_of_an_exception_the_judge_goes_on(tiny, report):
     answer = f"""
     #| export
-    import tito.grading.worker as worker
+    import tito.grading.inside.worker as worker
 
     def double(x):
         if np.asarray(x).size == 0:

@@ -7,10 +7,10 @@ import threading
 import nbformat
 import pytest
 
-from tito import notebook as nb
-from tito import package
 from tito.course import Course, TitoError
-from tito.source import read_text
+from tito.export import package
+from tito.notebooks import notebook as nb
+from tito.notebooks.text import read_text
 
 
 def test_the_committed_package_files_are_what_the_sources_make(root):

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tito import feedback, marks, plain, prose
+from tito import sanitize
+from tito.classroom import feedback, markdown, marks
 
 ELEMENTS = {
     "html", "head", "meta", "title", "style", "body", "header", "main", "nav", "section", "footer", "div",
@@ -122,7 +123,7 @@ def harmless(text):
                 assert re.fullmatch(r"#e\d+|https?://[^\s\"'<>]+", value)
     assert [tag for tag, _ in page.elements].count("style") == 1
     shown = text.replace("\n", "")
-    assert [c for c in set(shown) if plain.text(f"a{c}a") != f"a{c}a"] == []
+    assert [c for c in set(shown) if sanitize.text(f"a{c}a") != f"a{c}a"] == []
     return page
 
 
@@ -264,9 +265,18 @@ def test_no_text_changes_the_elements_of_a_page(tiny, one, other):
     asked, texts = feedback.exercises(tiny), []
     for message in ("x", one + other + one):
         test = marks.Test(
-            "a", plain.line(message), "double", 0.0, 1.0, False, "error", "m" + plain.text(message)
+            "a",
+            sanitize.line(message),
+            "double",
+            0.0,
+            1.0,
+            False,
+            "error",
+            "m" + sanitize.text(message),
         )
-        mark = marks.Mark(tiny.name, "ada", marks.JOURNAL, (test,), repairs=(plain.line(message),))
+        mark = marks.Mark(
+            tiny.name, "ada", marks.JOURNAL, (test,), repairs=(sanitize.line(message),)
+        )
         texts.append(feedback.page(tiny, mark, asked))
     assert harmless(texts[0]).skeleton == harmless(texts[1]).skeleton
 
@@ -551,11 +561,11 @@ def _luminance(colour):
     ],
 )
 def test_formulas_read_without_a_typesetter(tex, shown):
-    assert prose.formula(tex) == shown
+    assert markdown.formula(tex) == shown
 
 
 def test_a_lesson_can_bring_no_script_image_or_inline_style():
-    made = prose.render(
+    made = markdown.render(
         "<script>x</script>\n\n[a](javascript:alert(1)) ![b](http://c/d.png) `$x$`\n\n"
         "| a | b |\n| :-- | --: |\n| <i> | 2 |\n\n$$<b>$$\n"
     )

@@ -14,12 +14,14 @@ import time
 import pytest
 from conftest import ROOT
 
-from tito import grade, hand_ins
+from tito.classroom import grade
 from tito.course import TitoError
-from tito.grading import proof, task
-from tito.journal import Journal
+from tito.gradebook import submitted
+from tito.gradebook.records import Journal
+from tito.grading import grade_one
+from tito.grading.sandbox import selftest
 
-needs_walls = pytest.mark.skipif(proof.examine()[0] is None, reason=f"{proof.examine()[1]}")
+needs_walls = pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
 
 RIGHT = "    return 2 * np.asarray(x)\n"
 ANSWERS = {
@@ -111,9 +113,9 @@ def test_each_student_has_the_record_that_the_work_earns(course, hand_in):
     record = json.loads((course.course.build / "grades/01_tiny/partly.json").read_text())
     assert record in graded.records
     work = grade.assignment(course).version
-    data = hand_ins.read(course, "partly")
+    data = submitted.read(course, "partly")
     assert record["submission"] == hashlib.sha256(data).hexdigest()
-    assert (record["assignment"], record["grader"]) == (work, task.grader())
+    assert (record["assignment"], record["grader"]) == (work, grade_one.grader())
     assert record["walls"] == "sandboxed"
     assert in_gradebook(course) == {name: points for name, (_, points) in ANSWERS.items()}
 
@@ -128,7 +130,7 @@ def test_honest_records_are_the_same_with_attackers_in_the_class(course, hand_in
     for name, (body, _) in HOSTILE.items():
         hand_in(name, body)
     for name, make in TREES.items():
-        make(hand_ins.place(course, name) / course.notebook.name)
+        make(submitted.place(course, name) / course.notebook.name)
     graded = grade.run(course)
     together = plain(graded.records)
     assert {name: together[name] for name in honest} == alone
@@ -232,7 +234,16 @@ def test_a_full_disk_loses_nothing(course, hand_in, full):
         hand_in(f"s{number}", RIGHT)
     before = plain(grade.run(course).records)
     place = course.course.build / full
-    small = [proof.find().bwrap, "--dev-bind", "/", "/", "--size", str(5 * 4096), "--tmpfs", place]
+    small = [
+        selftest.find().bwrap,
+        "--dev-bind",
+        "/",
+        "/",
+        "--size",
+        str(5 * 4096),
+        "--tmpfs",
+        place,
+    ]
     words = [sys.executable, "-m", "tito", "--course", course.course.root, "grade", "tiny"]
     run = subprocess.run([*small, "--", *words], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 3, run.stderr
@@ -276,7 +287,7 @@ def test_who_is_late_pays_what_nbgrader_says(course, hand_in):
     from nbgrader.api import Gradebook
 
     for name, day in (("late", 3), ("early", 1)):
-        stamp = hand_in(name, RIGHT).with_name(hand_ins.TIMESTAMP)
+        stamp = hand_in(name, RIGHT).with_name(submitted.TIMESTAMP)
         stamp.write_text(f"2026-01-0{day} 12:00:00 UTC\n")
     with (course.course.root / "nbgrader_config.py").open("a") as file:
         file.write('c.LateSubmissionPlugin.penalty_method = "zero"\n')
@@ -289,14 +300,14 @@ def test_who_is_late_pays_what_nbgrader_says(course, hand_in):
             for each in book.assignment_submissions(course.name)
         }
     assert penalties == {"late": 5, "early": 0}
-    copied = _autograded(course, "late").with_name(hand_ins.TIMESTAMP)
+    copied = _autograded(course, "late").with_name(submitted.TIMESTAMP)
     assert copied.read_text() == "2026-01-03 12:00:00 UTC\n"
 
 
 def test_without_walls_nothing_runs_unless_it_is_asked_for(course, hand_in, tmp_path):
     proof_of_run = tmp_path / "ran"
     hand_in("a", f"    open({str(proof_of_run)!r}, 'w').close()\n{RIGHT}")
-    code = "from tito.grading import proof; proof.programs = lambda: iter(()); "
+    code = "from tito.grading.sandbox import selftest; selftest.programs = lambda: iter(()); "
     code += "from tito.cli import main; main()"
     words = [sys.executable, "-c", code, "--course", str(course.course.root), "grade", "tiny"]
     run = subprocess.run(words, capture_output=True, text=True)

@@ -10,7 +10,7 @@ import sys
 import pytest
 from test_grade import ANSWERS, HOSTILE, in_gradebook, needs_walls, plain
 
-from tito import grade
+from tito.classroom import grade
 from tito.course import TitoError
 from tito.grading import cluster
 

@@ -12,7 +12,7 @@ import pytest
 from test_grade import ANSWERS, RIGHT, needs_walls
 from test_grade_parity import autograde
 
-from tito import grade, release
+from tito.classroom import grade, release
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), needs_walls]
 

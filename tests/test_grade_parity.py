@@ -12,17 +12,19 @@ import nbformat
 import pytest
 from conftest import ROOT
 
-from tito import grade, hand_ins, release, variants
-from tito import notebook as nb
+from tito.authoring import variants
+from tito.classroom import grade, release
 from tito.course import Course
-from tito.grading import proof
-from tito.journal import Journal
-from tito.source import read_text
+from tito.gradebook import submitted
+from tito.gradebook.records import Journal
+from tito.grading.sandbox import selftest
+from tito.notebooks import notebook as nb
+from tito.notebooks.text import read_text
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(1800),
-    pytest.mark.skipif(proof.examine()[0] is None, reason=f"{proof.examine()[1]}"),
+    pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}"),
 ]
 
 STOCK = """
@@ -94,7 +96,7 @@ def hand_in(module, given, student, answers):
     for cell in notebook.cells:
         if cell.metadata.get("nbgrader", {}).get("grade_id") in answers:
             cell.source = answers[cell.metadata["nbgrader"]["grade_id"]]
-    path = hand_ins.place(module, student) / module.notebook.name
+    path = submitted.place(module, student) / module.notebook.name
     path.parent.mkdir(parents=True)
     path.write_text(nbformat.writes(notebook), encoding="utf-8")
 

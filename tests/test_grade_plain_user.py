@@ -13,9 +13,9 @@ import pytest
 from conftest import ROOT
 from test_grade_parity import class_of, copy_of_course, hand_in
 
-from tito import release
+from tito.classroom import release
 from tito.course import Course
-from tito.grading import proof
+from tito.grading.sandbox import selftest
 
 NOBODY = 65534
 pytestmark = [
@@ -25,7 +25,7 @@ pytestmark = [
         not hasattr(os, "geteuid") or os.geteuid() != 0,
         reason="only root can become another user: run this as root, or tito grade as yourself",
     ),
-    pytest.mark.skipif(proof.examine()[0] is None, reason=f"{proof.examine()[1]}"),
+    pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}"),
     pytest.mark.skipif(
         not all(map(shutil.which, ("unshare", "setpriv", "mount"))),
         reason="unshare, setpriv and mount are missing: apt-get install util-linux mount",

@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 from test_cli import refused, tito
 
-from tito import assignment, check, hints, progress, release, seen
-from tito import notebook as nb
+from tito.authoring import check
+from tito.classroom import release
 from tito.course import USAGE, Course, Module, TitoError
 from tito.grading.verdict import FAILED, NOT_STARTED, PASSED, Verdict
-from tito.source import read_text
+from tito.notebooks import notebook as nb
+from tito.notebooks import student_version
+from tito.notebooks.text import read_text
+from tito.student import hints, last_results, progress
 
 HINTS = """
 double:
@@ -36,7 +39,7 @@ def saw(module, status, message="", test="double_of_an_array"):
     source = next(c.source for c in nb.cells(nb.read(module)) if c.id == "double")
     points = 2.0 if status == PASSED else 0.0
     verdict = Verdict(test, "Title.", "double", points, 2.0, False, status, 0.0, message)
-    seen.note(module, [verdict], {"double": source})
+    last_results.note(module, [verdict], {"double": source})
 
 
 def texts(given):
@@ -101,7 +104,7 @@ def test_two_at_once_lose_nothing(module):
 
     def work(number):
         saw(module, FAILED, f"hand {number}", test=f"double_{number}")
-        seen.give(module, f"exercise{number}", [f"{number}"])
+        last_results.give(module, f"exercise{number}", [f"{number}"])
 
     hands = [threading.Thread(target=work, args=(number,)) for number in range(20)]
     for hand in hands:
@@ -159,8 +162,8 @@ def test_hints_that_are_none_are_one_error(module, text):
 def faults(module):
     notebook = nb.read(module)
     cells = nb.cells(notebook)
-    secret = assignment.secrets(notebook)
-    return list(hints.faults(module, cells, lambda text: assignment.shown(text, secret, True)))
+    secret = student_version.secrets(notebook)
+    return list(hints.faults(module, cells, lambda text: student_version.shown(text, secret, True)))
 
 
 def test_a_check_finds_what_is_wrong_with_hints(module):
@@ -207,11 +210,13 @@ def test_a_release_holds_the_hints_and_refuses_one_that_is_the_solution(module):
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.name)
 def test_the_hints_of_the_course_are_sound(module: Module):
-    from tito import variants
+    from tito.authoring import variants
 
     notebook = nb.read(module)
     cells = nb.cells(notebook)
     known = [each.source for each in variants.load(module, cells)]
-    secret = assignment.secrets(notebook, known)
-    assert not list(hints.faults(module, cells, lambda text: assignment.shown(text, secret, True)))
+    secret = student_version.secrets(notebook, known)
+    assert not list(
+        hints.faults(module, cells, lambda text: student_version.shown(text, secret, True))
+    )
     assert all(len(hint.text) <= 420 for steps in hints.load(module).values() for hint in steps)

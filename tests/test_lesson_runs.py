@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tito import assignment, claims
-from tito import notebook as nb
+from tito.authoring import claims
 from tito.course import Course
-from tito.source import read_text
+from tito.notebooks import notebook as nb
+from tito.notebooks import student_version
+from tito.notebooks.text import read_text
 
 KERNELS = Course(Path(__file__).resolve().parent.parent).module("kernels")
 
@@ -43,7 +44,7 @@ def test_the_lesson_runs_from_top_to_bottom_and_shows_what_it_says():
 
 
 def test_a_copy_without_answers_stops_at_the_stubs_only():
-    outputs = run(assignment.student_version(nb.read(KERNELS)), allow_errors=True)
+    outputs = run(student_version.student_version(nb.read(KERNELS)), allow_errors=True)
     errors = [(cell.id, output.ename) for cell, output in outputs if output.output_type == "error"]
     others = [
         (cell.id, output.ename, output.evalue)

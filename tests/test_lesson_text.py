@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
-from tito import notebook as nb
-from tito.assignment import solution_region
 from tito.course import Course
-from tito.source import read_text
+from tito.notebooks import notebook as nb
+from tito.notebooks.student_version import solution_region
+from tito.notebooks.text import read_text
 
 KERNELS = Course(Path(__file__).resolve().parent.parent).module("kernels")
 CELLS = nb.cells(nb.read(KERNELS), read_text(KERNELS.source))

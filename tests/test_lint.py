@@ -2,10 +2,10 @@
 
 import pytest
 
-from tito import lint, package
-from tito import notebook as nb
 from tito.course import BROKEN, TitoError
-from tito.source import read_text
+from tito.export import lint, package
+from tito.notebooks import notebook as nb
+from tito.notebooks.text import read_text
 
 GRADED = '"grade_id": "double_of_an_array"'
 SOLUTION = '"grade_id": "double", '

@@ -9,13 +9,13 @@ import nbformat
 import pytest
 
 from tests.e2e import lab
-from tito import server
 from tito.course import USAGE, Course, TitoError
-from tito.source import read_text
+from tito.notebooks.text import read_text
+from tito.student import jupyter
 
 
 def test_the_notebook_is_made_from_the_source_with_ids(tiny):
-    server.prepare(tiny)
+    jupyter.prepare(tiny)
     notebook = nbformat.read(tiny.notebook, as_version=4)
     nbformat.validate(notebook)
     assert [cell.id for cell in notebook.cells][-3:] == [
@@ -27,42 +27,42 @@ def test_the_notebook_is_made_from_the_source_with_ids(tiny):
 
 
 def test_a_notebook_that_says_the_same_is_left_alone(tiny):
-    server.prepare(tiny)
+    jupyter.prepare(tiny)
     before = tiny.notebook.stat().st_mtime_ns
-    server.prepare(tiny)
+    jupyter.prepare(tiny)
     assert tiny.notebook.stat().st_mtime_ns == before
 
 
 def test_an_edited_source_updates_the_notebook_keeps_outputs_and_a_copy(tiny):
-    server.prepare(tiny)
+    jupyter.prepare(tiny)
     notebook = nbformat.read(tiny.notebook, as_version=4)
     notebook.cells[2].outputs = [nbformat.v4.new_output("stream", text="kept")]
     nbformat.write(notebook, tiny.notebook)
     tiny.source.write_text(read_text(tiny.source).replace("twice x", "two x"))
     os.utime(tiny.notebook, (1, 1))
-    server.prepare(tiny)
+    jupyter.prepare(tiny)
     fresh = nbformat.read(tiny.notebook, as_version=4)
     assert "two x" in fresh.cells[3].source and fresh.cells[2].outputs[0].text == "kept"
     assert len(list(tiny.folder.glob("tiny_dev.ipynb.kept-*"))) == 1
 
 
 def test_a_notebook_that_is_newer_and_differs_is_never_overwritten(tiny):
-    server.prepare(tiny)
+    jupyter.prepare(tiny)
     text = tiny.notebook.read_text().replace("twice x", "my x")
     tiny.notebook.write_text(text)
     os.utime(tiny.source, (1, 1))
     with pytest.raises(TitoError, match="is newer than tiny_dev"):
-        server.prepare(tiny)
+        jupyter.prepare(tiny)
     assert tiny.notebook.read_text() == text
 
 
 def test_formgrader_is_for_the_whole_course(given, tiny):
     copy = Course(given[0] / "build" / "release" / "01_tiny")
     with pytest.raises(TitoError, match="this is a student's copy") as refusal:
-        server.formgrader(copy, browser=False)
+        jupyter.formgrader(copy, browser=False)
     assert refusal.value.code == USAGE
     with pytest.raises(TitoError, match=r"no nbgrader_config\.py"):
-        server.formgrader(tiny.course, browser=False)
+        jupyter.formgrader(tiny.course, browser=False)
 
 
 @pytest.mark.slow

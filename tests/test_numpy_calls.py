@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tito import lesson, testing
-from tito import notebook as nb
 from tito.course import Course
 from tito.grading import job, supervisor
-from tito.source import read_text
+from tito.notebooks import cells as lesson
+from tito.notebooks import notebook as nb
+from tito.notebooks.text import read_text
+from tito.student import testing
 
 KERNELS = Course(Path(__file__).resolve().parent.parent).module("kernels")
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from tinytorch.lab import checks
-from tito.grading import pipes, standins, wire, worker
+from tito.grading.inside import wire, worker
+from tito.grading.judge import pipes, proxies
 
 ECHO = """
 import marshal, sys
@@ -91,7 +92,7 @@ def test_a_wait_can_be_ended(line, code):
 
 
 def arrived(function):
-    return worker.made(marshal.loads(standins._described(function)), {})
+    return worker.made(marshal.loads(proxies._described(function)), {})
 
 
 def test_a_function_arrives_with_all_that_it_uses():
@@ -114,12 +115,12 @@ def test_a_function_of_a_test_is_described_unless_it_holds_what_may_change():
     functions = [lambda: held, lambda: 1]
     for each in functions:
         each.__module__ = "__main__"
-    message = wire.Encoder(standins.encode).message
+    message = wire.Encoder(proxies.encode).message
     assert [message(each)[0]["!"] for each in functions] == ["pickle", "function"]
 
 
 def test_what_can_be_imported_is_sent_by_its_place():
-    message = wire.Encoder(standins.encode).message
+    message = wire.Encoder(proxies.encode).message
     for value in (checks.observe, np.sqrt, np.sum, sorted, math.gcd):
         node, _ = message(value)
         assert node["!"] == "imported"

@@ -16,10 +16,11 @@ import nbformat
 import pytest
 
 from tests.test_cli import refused, snapshot, tito
-from tito import collect, folders, release
-from tito import notebook as nb
+from tito import files as folders
+from tito.classroom import collect, release
 from tito.course import Course, TitoError, digest, find
-from tito.source import read_text
+from tito.notebooks import notebook as nb
+from tito.notebooks.text import read_text
 
 SECRETS = ["2 * np.asarray(x)", "np.empty(0)", "### BEGIN", "### END", "(1 + 1) * np", "twice over"]
 VARIANTS = """
@@ -404,7 +405,7 @@ def second(module):
 
 
 def test_earlier_modules_go_along_solved(second, module):
-    from tito import package
+    from tito.export import package
 
     with pytest.raises(TitoError, match=r"tiny\.py"):
         release.make(second)

@@ -8,15 +8,15 @@ import pytest
 
 from tests import formgrade
 from tests.corpus import active_html
-from tito import safe_notebook, sheet
-from tito.repair import Released, repair
+from tito.notebooks import safe_notebook, untrusted
+from tito.notebooks.repair import Released, repair
 
 def graded(given, *cells):
     """What formgrader shows of some cells that a student added, without the released ones."""
     handed = copy.deepcopy(given[1])
     handed.cells += cells
     released = Released([given[1]])
-    made, _ = repair(released, sheet.read(nbformat.writes(handed).encode()))
+    made, _ = repair(released, untrusted.read(nbformat.writes(handed).encode()))
     safe_notebook.sanitize(made, released.latest)
     made.cells = [cell for cell in made.cells if cell.id.startswith("own-")]
     return nbformat.reads(json.dumps(made), as_version=4)

@@ -23,13 +23,15 @@ import psutil
 import pytest
 from conftest import ROOT, SOURCE
 
-from tito import notebook as nb
-from tito import testing
 from tito.course import Course, TitoError
-from tito.grading import job, keeper, probe, proof, seccomp, stage, supervisor, warm
+from tito.grading import job, supervisor
 from tito.grading import verdict as v
-from tito.grading.sandbox import Sandbox
-from tito.source import read_text
+from tito.grading.inside import probe, seccomp
+from tito.grading.sandbox import monitor, selftest, shown_files, zygotes
+from tito.grading.sandbox.bubblewrap import Sandbox
+from tito.notebooks import notebook as nb
+from tito.notebooks.text import read_text
+from tito.student import testing
 
 USER = "as root" if hasattr(os, "geteuid") and os.geteuid() == 0 else "as a plain user"
 
@@ -204,8 +206,8 @@ def judge(module, answer, walls, kind="cold", **changes):
     made = task(module, answer, **changes)
     if kind == "cold":
         return list(supervisor.run(made, walls))
-    with warm.templates(walls, made) as started:
-        assert isinstance(started, warm.Warm)
+    with zygotes.templates(walls, made) as started:
+        assert isinstance(started, zygotes.Warm)
         return list(supervisor.run(made, started))
 
 
@@ -218,7 +220,7 @@ def kind(request):
 @pytest.fixture(scope="session")
 def walls():
     """A sandbox that works here; where the kernel allows none, nothing about it can be tested."""
-    sandbox, problem, hint = proof.examine()
+    sandbox, problem, hint = selftest.examine()
     if sandbox is None:
         pytest.skip(f"no working sandbox: {problem}; {hint}")
     return sandbox
@@ -238,7 +240,7 @@ def outside():
     found = secrets | {
         "tests": ROOT / "modules" / "source" / "11_kernels" / "kernels_dev.py",
         "reference": core / "kernels.py",
-        "judge": ROOT / "tito" / "grading" / "judge.py",
+        "judge": ROOT / "tito" / "grading" / "judge" / "judge.py",
         "home": Path.home(),
         "host": os.uname().nodename,
         "socket": folder / "socket",
@@ -535,12 +537,12 @@ DEEDS = {
         "not asked",
     ),
     "change how answers are written": (
-        "from tito.grading import wire; wire.Encoder.tree = lambda *a: True; return x",
+        "from tito.grading.inside import wire; wire.Encoder.tree = lambda *a: True; return x",
         {v.KILLED},
         "cannot be read",
     ),
     "name a class to be made": (
-        "from tito.grading import wire; wire.Encoder.tree = lambda *a: {'!': 'record', 'type': 'os:system', 'fields': {}}; return x",
+        "from tito.grading.inside import wire; wire.Encoder.tree = lambda *a: {'!': 'record', 'type': 'os:system', 'fields': {}}; return x",
         {v.KILLED},
         "cannot be read",
     ),
@@ -664,7 +666,7 @@ print("ready", flush=True)
     with subprocess.Popen([sys.executable, "-c", starter, code], **pipes) as first:
         first.stdout.readline()
         (second,) = psutil.Process(first.pid).children()
-        single = keeper.Single(first.pid, second.pid)
+        single = monitor.Single(first.pid, second.pid)
         known = []
         for _ in range(2):
             known.append(single.memory())
@@ -706,13 +708,13 @@ def test_the_instruments_are_found_compiled(tmp_path, walls, kind):
 
 
 def test_the_instruments_are_not_compiled_from_the_folder_one_is_in(tmp_path, monkeypatch):
-    shutil.copytree(stage.LIBRARY, tmp_path / "tinytorch")
+    shutil.copytree(shown_files.LIBRARY, tmp_path / "tinytorch")
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(stage, "_home", lambda: home)
-    (index,) = (path for path in stage._compiled() if path.endswith(".nbi"))
-    place = hashlib.sha1(str(stage.LIBRARY / "lab").encode()).hexdigest()
+    monkeypatch.setattr(shown_files, "_home", lambda: home)
+    (index,) = (path for path in shown_files._compiled() if path.endswith(".nbi"))
+    place = hashlib.sha1(str(shown_files.LIBRARY / "lab").encode()).hexdigest()
     assert index.startswith(f"lab_{place}/")
 
 
@@ -786,7 +788,7 @@ def test_nothing_of_one_student_reaches_the_next(tmp_path, walls, kind):
     module = lesson(tmp_path)
     first, second = task(module, does(leave)), task(module, does(look))
     with contextlib.ExitStack() as opened:
-        started = walls if kind == "cold" else opened.enter_context(warm.templates(walls, first))
+        started = walls if kind == "cold" else opened.enter_context(zygotes.templates(walls, first))
         assert [f.status for f in supervisor.run(first, started)] == [v.PASSED, v.PASSED]
         assert [f.status for f in supervisor.run(second, started)] == [v.PASSED, v.PASSED]
 
@@ -794,10 +796,10 @@ def test_nothing_of_one_student_reaches_the_next(tmp_path, walls, kind):
 def test_a_copy_of_a_template_tells_how_it_ended(tmp_path, walls):
     made = task(lesson(tmp_path), does("return 2 * x"))
     names = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    place = stage.for_worker(tuple(made.earlier), made.course)
-    with warm.templates(walls, made) as started:
+    place = shown_files.for_worker(tuple(made.earlier), made.course)
+    with zygotes.templates(walls, made) as started:
         done, killed = (started.start("worker", place, **names) for _ in range(2))
-        assert isinstance(done, warm.Copy) and done.poll() is None
+        assert isinstance(done, zygotes.Copy) and done.poll() is None
         done.stdin.close()
         assert done.wait(20) == 1 and b"Error" in done.stderr.read()
         killed.kill()
@@ -810,7 +812,7 @@ def test_honest_work_is_judged_alike_before_and_after_hostile_work(tmp_path, wal
     hostile = ["fork without end", "take memory in many processes", "leave a daemon", "stop itself"]
     work = [honest, *(body for deed in hostile for body in (DEEDS[deed][0], honest))]
     found = []
-    with warm.templates(small(walls), task(module, does(honest))) as started:
+    with zygotes.templates(small(walls), task(module, does(honest))) as started:
         for body in work:
             verdicts = supervisor.run(task(module, does(body)), started)
             found.append([dataclasses.replace(each, seconds=0) for each in verdicts])
@@ -859,9 +861,9 @@ t.judge(t.Course(t.Path({str(tmp_path)!r})).module("tiny"), {does(deed)!r}, wall
 
 
 def test_each_bubblewrap_here_builds_every_wall(walls):
-    found = list(proof.programs())
+    found = list(selftest.programs())
     assert walls.bwrap in found
-    assert [proof.prove(Sandbox(path)) for path in found] == [""] * len(found)
+    assert [selftest.prove(Sandbox(path)) for path in found] == [""] * len(found)
 
 
 @pytest.mark.parametrize("wall", probe.ATTEMPTS)
@@ -869,7 +871,7 @@ def test_the_probe_names_the_wall_that_is_missing(walls, wall):
     without = {wall} | ({"identity"} if (wall, USER) == ("files", "as root") else set())
     if wall == "identity" and USER != "as root":
         pytest.skip("a plain user cannot start a sandbox without it")
-    found = proof.prove(dataclasses.replace(walls, without=frozenset(without)))
+    found = selftest.prove(dataclasses.replace(walls, without=frozenset(without)))
     assert found.startswith("these walls do not stand: ") and wall in found
 
 
@@ -879,9 +881,9 @@ def test_without_bubblewrap_the_fix_is_named(monkeypatch, tmp_path):
     with pytest.raises(
         TitoError, match="no working sandbox: bubblewrap is not installed"
     ) as raised:
-        proof.examine.cache_clear()
-        proof.find()
-    proof.examine.cache_clear()
+        selftest.examine.cache_clear()
+        selftest.find()
+    selftest.examine.cache_clear()
     assert raised.value.code == 3 and "apt-get install bubblewrap" in raised.value.hint
 
 
@@ -897,7 +899,7 @@ def test_a_program_that_builds_no_walls_is_found_out(tmp_path, script, words):
     program = tmp_path / "bwrap"
     program.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo 0.8.0 && exit\n{script}\n')
     program.chmod(0o755)
-    found = proof.prove(Sandbox(str(program)))
+    found = selftest.prove(Sandbox(str(program)))
     assert found and words in found
 
 

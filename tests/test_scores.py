@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tito import items, lms, marks, plain, scores
+from tito import sanitize
+from tito.classroom import item_analysis, lms, marks, scores
 from tito.course import TitoError
 
 FORMULAS = [
@@ -144,7 +145,7 @@ def test_no_cell_is_a_formula_whatever_the_delimiter(tiny, bad):
 
 @given(st.text(alphabet=st.one_of(st.sampled_from("=+-@;,\"' \t\r\n\x00\uff1d"), st.characters())))
 def test_no_text_makes_a_formula(words):
-    cell = plain.cell(words)
+    cell = sanitize.cell(words)
     assert cell == "-" or not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d"))
     assert rows(scores.text([["first", words, 1], ["x", "y", 2]])) == [
         ["first", cell, "1"],
@@ -166,7 +167,7 @@ def test_a_hostile_id_is_refused_or_disarmed(tiny, bad):
     found = marks.read(tiny)
     assert len(found.marks) + len(found.failed) == 2
     for who in column(rows(scores.made("csv", [found], False, None)[0]), "student"):
-        assert who == "ada" or who == plain.cell(name)
+        assert who == "ada" or who == sanitize.cell(name)
     for student, _ in found.failed:
         assert "\n" not in str(marks.complaint([(student, "why")], "marks"))
 
@@ -216,7 +217,7 @@ def test_statistics_of_a_test(graded):
     ],
 )
 def test_discrimination_tells_strong_work_from_weak(points, rest, expected):
-    found = items.discrimination(points, rest)
+    found = item_analysis.discrimination(points, rest)
     assert found is None if expected is None else abs(found - expected) < 1e-4
 
 
@@ -227,7 +228,7 @@ def test_discrimination_equals_numpys_correlation():
     points = rng.integers(0, 2, 200).astype(float)
     rest = points + rng.normal(size=200)
     expected = np.corrcoef(points, rest)[0, 1]
-    assert abs(items.discrimination(list(points), list(rest)) - expected) < 1e-12
+    assert abs(item_analysis.discrimination(list(points), list(rest)) - expected) < 1e-12
 
 
 def test_a_new_canvas_file_has_the_columns_that_canvas_reads(graded):

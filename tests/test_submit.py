@@ -8,9 +8,10 @@ import nbformat
 import pytest
 
 from tests.test_cli import refused, snapshot, tito
-from tito import collect, grade, hand_ins, release
+from tito.classroom import collect, grade, release
 from tito.course import Course
-from tito.grading import proof
+from tito.gradebook import submitted
+from tito.grading.sandbox import selftest
 
 GOOD, BAD = "return 2 * np.asarray(x)", "return 3 * np.asarray(x)"
 FILES = pytest.mark.parametrize("name", ["tiny_dev.ipynb", "tiny_dev.py"])
@@ -110,7 +111,7 @@ def test_wrong_usage_and_no_room_are_refused(copy, course):
     assert (copy / "hand-in").read_text() == "in the way"
 
 
-@pytest.mark.skipif(proof.examine()[0] is None, reason=f"{proof.examine()[1]}")
+@pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
 @FILES
 def test_the_way_there_and_back_again(course, copy, tmp_path, name):
     answer(copy, name, GOOD)
@@ -126,7 +127,7 @@ def test_the_way_there_and_back_again(course, copy, tmp_path, name):
     assert not any(each.repaired for each in taken)
     graded = grade.run(Course(course.course.root).module("tiny"))
     assert {r["student"]: r["score"] for r in graded.records} == {"alice": 5, "77": 5}
-    assert hand_ins.students(course) == ["77", "alice"]
+    assert submitted.students(course) == ["77", "alice"]
 
 
 def test_a_copy_may_be_made_into_an_archive_whole(course, copy, tmp_path):

@@ -11,9 +11,11 @@ from dataclasses import replace
 import pytest
 from terminal import PATIENCE, Session, assert_gone
 
-from tito import draft, notebook, records, saves
 from tito.course import Course
-from tito.source import read_text
+from tito.export import cache
+from tito.notebooks import notebook
+from tito.notebooks.text import read_text
+from tito.student import changes, file_events
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs a system with terminals")
 
@@ -340,7 +342,7 @@ def test_the_watch_sees_a_notebook_too(module, watch):
 
 
 def test_a_failure_in_the_watch_is_what_a_hint_answers(module, watch):
-    from tito import hints
+    from tito.student import hints
 
     session = watch()
     change(module, "2 * np", "3 * np")
@@ -351,7 +353,7 @@ def test_a_failure_in_the_watch_is_what_a_hint_answers(module, watch):
 
 def test_cells_are_read_as_the_notebook_reads_them(root):
     for module in Course(root).modules:
-        assert draft.read(module)[1] == records.cells(module)
+        assert changes.read(module)[1] == cache.cells(module)
 
 
 def cells(module, *pairs):
@@ -359,14 +361,14 @@ def cells(module, *pairs):
     for old, new in pairs:
         assert old in text
         text = text.replace(old, new)
-    return draft.cells(text.encode(), text)
+    return changes.cells(text.encode(), text)
 
 
 def test_what_an_edit_touches(module):
     old = cells(module)
 
     def touched(*pairs):
-        found = draft.touched(old, cells(module, *pairs))
+        found = changes.touched(old, cells(module, *pairs))
         return found.edited, found.others
 
     assert touched() == ([], [])
@@ -382,26 +384,26 @@ def test_what_an_edit_touches(module):
     )
     seeded = ("import numpy as np", "import numpy as np\nnp.seterr(all='ignore')")
     assert touched(seeded) == ([], ["double", "quadruple", "negate"])
-    swapped = draft.touched(old, [*old[:4], *old[7:], *old[4:7]])
+    swapped = changes.touched(old, [*old[:4], *old[7:], *old[4:7]])
     assert sorted(swapped.others) == ["double", "negate", "quadruple"]
-    gone = draft.touched(old, [cell for cell in old if cell.id != "negate"])
+    gone = changes.touched(old, [cell for cell in old if cell.id != "negate"])
     assert gone.gone == ["negate"]
 
 
 def test_a_demonstration_touches_what_uses_its_constants_only(module):
     plain = "\n# %%\nLIMIT = 3\nresult = double(LIMIT)\n\n# %% nbgrader"
     text = read_text(module.source).replace("\n# %% nbgrader", plain, 1)
-    old = draft.cells(text.encode())
-    moved = draft.cells(text.replace("result = double(LIMIT)", "result = double(4)").encode())
-    assert draft.touched(old, moved).others == []
+    old = changes.cells(text.encode())
+    moved = changes.cells(text.replace("result = double(LIMIT)", "result = double(4)").encode())
+    assert changes.touched(old, moved).others == []
     other = [replace(c, source=c.source.replace("return -x", "return -x * LIMIT")) for c in old]
-    assert draft.touched(old, other).edited == ["negate"]
+    assert changes.touched(old, other).edited == ["negate"]
 
 
 def test_each_save_is_told_once(tmp_path):
     path, told = tmp_path / "a.py", threading.Semaphore(0)
     path.write_text("1")
-    with saves.heard(tmp_path, {"a.py"}, told.release):
+    with file_events.heard(tmp_path, {"a.py"}, told.release):
         time.sleep(0.5)
         path.write_text("22")
         assert told.acquire(timeout=5)
@@ -417,7 +419,7 @@ def test_saves_are_seen_by_polling_where_a_system_does_not_tell(tmp_path, monkey
     monkeypatch.setenv("WATCHFILES_FORCE_POLLING", "1")
     path, told = tmp_path / "a.py", threading.Semaphore(0)
     path.write_text("1")
-    with saves.heard(tmp_path, {"a.py"}, told.release):
+    with file_events.heard(tmp_path, {"a.py"}, told.release):
         time.sleep(1)
         path.write_text("22")
         assert told.acquire(timeout=10)

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from tinytorch.core.tensor import Tensor
 from tinytorch.lab import timing
-from tito.grading import wire
+from tito.grading.inside import wire
 
 PLAIN = st.recursive(
     st.none()

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import nbformat
 
-from tito import notebook, release, variants
+from tito.authoring import variants
+from tito.classroom import release
 from tito.course import Course
-from tito.source import read_text
+from tito.notebooks import notebook
+from tito.notebooks.text import read_text
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = "kernels"

@@ -11,11 +11,14 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.e2e import lab
-from tito import collect, folders, notebook, package, release
-from tito.assignment import without_markers
+from tito import files
+from tito.classroom import collect, release
 from tito.course import Course
-from tito.grading import proof
-from tito.source import read_text
+from tito.export import package
+from tito.grading.sandbox import selftest
+from tito.notebooks import notebook
+from tito.notebooks.student_version import without_markers
+from tito.notebooks.text import read_text
 
 pytest.importorskip(
     "playwright", reason="playwright is not installed: .venv/bin/pip install -e '.[browser]'"
@@ -47,7 +50,7 @@ def course(tmp_path):
 def page():
     """A browser, one at a time on this machine."""
     with (
-        folders.lock(Path(tempfile.gettempdir()) / "tinytorch-browser.lock"),
+        files.lock(Path(tempfile.gettempdir()) / "tinytorch-browser.lock"),
         lab.browser() as page,
     ):
         yield page
@@ -141,7 +144,7 @@ def test_an_author_runs_everything_edits_and_keeps_both_sides_of_a_conflict(cour
     assert "  # mine" in read_text(module.source)
 
 
-@pytest.mark.skipif(proof.examine()[0] is None, reason=f"{proof.examine()[1]}")
+@pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
 def test_an_instructor_grades_by_button_and_by_hand(course, tmp_path, page):
     module = course.module("activations")
     release.make(module)
