@@ -159,9 +159,7 @@ TEXT = (
 )
 NAMES = [*TEMPLATES]
 
-PIXEL = (
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-)
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
 # Attachments that must not arrive as what they say they are: Markdown, and the cell's attachments.
 ATTACHED: dict[str, tuple[str, dict]] = {

@@ -12,7 +12,7 @@ from tito import safe_html
 
 # More than an honest answer has; what is longer is shown as typed, because parsing Markdown can take time
 # that grows with the square of its length.
-CELL, NOTEBOOK = 20_000, 100_000  # characters
+CELL, NOTEBOOK = 10_000, 40_000  # characters
 SHOWN = 200_000  # of one cell
 
 
