@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given as given_fragments
 from hypothesis import strategies as st
 
-from tests import formgrade
 from tests.corpus import active_html
+from tests.support import formgrade
 from tito.notebooks import safe_notebook, untrusted
 from tito.notebooks.repair import Released, repair
 
