@@ -213,8 +213,8 @@ REPAIRED = {
     dropped: "were missing; put back: double_of_an_array",
     edited: "were changed; the released ones count: double_of_an_array",
     doubled: "stood more than once; the others are left out",
-    two_answers: "the last one that was worked on counts: double",
-    answer_and_stub: "the last one that was worked on counts: double",
+    two_answers: "defined above the tests and again below; the better counts: double",
+    answer_and_stub: "stood more than once; all that was written counts, in its order: double",
     reordered: "cells stood in another order",
     retagged: "marks were changed (points or kind)",
     unlocked: "marks were changed (points or kind)",
@@ -236,15 +236,25 @@ def arrives(module, taken):
     assert taken.state == "collected" and "double" in taken.answered, taken
     arrived = nbformat.read(submitted(module), 4)
     nbformat.validate(arrived)
-    assert ANSWER in cell(arrived, "double").source
-    marked = [c for c in arrived.cells if "nbgrader" in c.metadata]
-    ours = [c for c in stub(module).cells if "nbgrader" in c.metadata]
-    assert [c.metadata for c in marked] == [c.metadata for c in ours]
-    for theirs, mine in zip(marked, ours, strict=True):
-        if not mine.metadata.nbgrader.solution:
-            assert theirs.source == mine.source
+    code = [c.source for c in arrived.cells if c.cell_type == "code"]
+    assert ANSWER in "\n".join(code)
+    theirs, ours = (
+        [c for c in each.cells if "nbgrader" in c.metadata] for each in (arrived, stub(module))
+    )
+    answers = [c.metadata.nbgrader.grade_id for c in theirs if c.metadata.nbgrader.solution]
+    assert sorted(answers) == ["double", "half"]
+    tests, known = (
+        [c for c in each if not c.metadata.nbgrader.solution] for each in (theirs, ours)
+    )
+    assert [(c.source, c.metadata) for c in tests] == [(c.source, c.metadata) for c in known]
     assert len({c.id for c in arrived.cells}) == len(arrived.cells)
     return arrived
+
+
+def test_a_notebook_of_format_3_is_refused_by_name(module):
+    taken = one(module, old_format(answered(module)))
+    assert (taken.student, taken.state) == ("ann", "refused")
+    assert taken.error == "tiny_dev.ipynb: its format is nbformat 3, at least 4 is read"
 
 
 @pytest.mark.parametrize("damage", REPAIRED, ids=lambda f: f.__name__)
@@ -299,7 +309,6 @@ def ran(notebook):
 
 
 CONVERTED = {
-    "nbformat 3": (old_format, "its format is 3, read as 4"),
     "nbformat 4.0": (format_4_0, ""),
     "nbformat 99": (lambda n: json.dumps(n | {"nbformat": 99}).encode(), "its format is 99"),
     "no nbformat": (lambda n: json.dumps({"cells": n.cells}).encode(), "its format is not said"),

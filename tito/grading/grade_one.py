@@ -18,14 +18,12 @@ import nbformat
 from tito import sanitize
 from tito.course import TitoError, one_line
 from tito.grading import supervisor, verdict
-from tito.grading.job import Job, converted
+from tito.grading.job import Job, below, fill
 from tito.grading.sandbox import selftest, shown_files, zygotes
 from tito.grading.sandbox.bubblewrap import Sandbox
 from tito.notebooks import safe_notebook, untrusted
-from tito.notebooks.cells import Cell
 from tito.notebooks.repair import Released, repair
 
-STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
 SAME = "install the same version of the course on every machine that grades"
 LOCKED = ("test", "locked")
 SHOWN = 20_000, 500  # characters and lines of a message
@@ -128,17 +126,16 @@ def grade(assignment: Assignment, data: bytes, around, say=lambda verdict: None)
     """
     released = _released(tuple(assignment.released))
     made, findings = repair(released, untrusted.read(data))
-    given = {cell.source for cell in released.latest.cells}
     with contextlib.ExitStack() as opened:
-        job = _fill(assignment.job, made, given)
+        job = fill(assignment.job, made, released)
         if around is None:  # compiled code of one student must not serve another
             folder = tempfile.TemporaryDirectory(prefix="tito-grade-", ignore_cleanup_errors=True)
             job = replace(job, scratch=opened.enter_context(folder))
         verdicts = []
-        for each in supervisor.run(job, around):
+        for each in judged(job, findings.twice, around):
             verdicts.append(_as_text(each))
             say(verdicts[-1])
-        verdicts = verdict.in_order(verdicts, [cell["id"] for cell in job.cells])
+        verdicts = verdict.in_order(verdicts, [cell["id"] for cell in assignment.job.cells])
     return verdict.summary(job.module, None, verdicts) | {
         "submission": hashlib.sha256(data).hexdigest(),
         "assignment": assignment.version,
@@ -149,32 +146,25 @@ def grade(assignment: Assignment, data: bytes, around, say=lambda verdict: None)
     }
 
 
+def judged(job: Job, twice: list[str], around) -> Iterator[verdict.Verdict]:
+    """The verdicts of a job; exercises that are defined twice are judged with either, and the better counts."""
+    held: dict[str, list[verdict.Verdict]] = {name: [] for name in twice}
+    for each in supervisor.run(job, around):
+        if each.exercise in held:
+            held[each.exercise].append(each)
+        else:
+            yield each
+    again = [name for name, found in held.items() if sum(v.max_points - v.points for v in found)]
+    second: dict[str, list[verdict.Verdict]] = {name: [] for name in again}
+    for each in supervisor.run(below(job, again), around) if again else ():
+        second[each.exercise].append(each)
+    for name, found in held.items():
+        yield from max(found, second.get(name, []), key=lambda some: sum(v.points for v in some))
+
+
 @functools.lru_cache(2)
 def _released(texts):
     return Released([nbformat.reads(text, as_version=4) for text in texts])
-
-
-def _fill(job, made, given):
-    """The job with a student's answers; the student's own cells precede the marked cells that follow them."""
-    answers = {cell["id"]: STUB for cell in job.cells if cell["role"] == "solution"}
-    before, waiting = {}, []
-    for cell in made.cells:
-        name = cell.metadata.get("nbgrader", {}).get("grade_id")
-        if name is not None:
-            before[name], waiting = waiting, []
-            if name in answers:
-                answers[name] = cell.source
-        elif cell.cell_type == "code" and cell.source not in given:
-            waiting.append(cell.source)
-    cells, theirs = [], []
-    for cell in job.cells:
-        for source in before.get(cell["id"], ()):
-            theirs.append(Cell(f"own_cell_{len(cells)}", "own", source))
-            cells.append(asdict(theirs[-1]) | {"title": "", "hidden": False, "empty": False})
-        cells.append(cell)
-    theirs += [Cell(name, "solution", source) for name, source in answers.items()]
-    python = job.python | converted(theirs, answers)
-    return replace(job, cells=cells, answers=answers, python=python)
 
 
 def _graded(made, released, job, verdicts):

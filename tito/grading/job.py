@@ -1,11 +1,19 @@
 """What is to be judged: the instructor's cells, and a student's text for the solution cells."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from tito.course import Module
 from tito.notebooks.cell_code import python
 from tito.notebooks.cells import Cell
+
+if TYPE_CHECKING:
+    import nbformat
+
+    from tito.notebooks.given import Released
+
+STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,40 @@ def make(
         course=str(module.course.root),
         earlier=[each.import_name for each in modules if each.number < module.number],
     )
+
+
+def fill(job: Job, made: "nbformat.NotebookNode", released: "Released") -> Job:
+    """The job with a student's work, as `repair` made a notebook of it, in the order of its cells.
+
+    The instructor's cells that are not in it, as of a later version, stand where they stand in the job.
+    """
+    answers = {cell["id"]: STUB for cell in job.cells if cell["role"] == "solution"}
+    places = {cell["id"]: place for place, cell in enumerate(job.cells)}
+    given = {cell.source for cell in released.latest.cells}
+    names = [cell.metadata.get("nbgrader", {}).get("grade_id") or cell.id for cell in made.cells]
+    left = [cell for cell in job.cells if cell["id"] not in names]
+    cells: list[dict] = []
+    own: list[Cell] = []
+    for name, cell in zip(names, made.cells, strict=True):
+        if name in places:
+            while left and places[left[0]["id"]] < places[name]:
+                cells.append(left.pop(0))
+            cells.append(job.cells[places[name]])
+            if name in answers:
+                answers[name] = cell.source
+        elif cell.cell_type == "code" and cell.source not in given:
+            own.append(Cell(f"own_cell_{len(own) + 1}", "own", cell.source))
+            cells.append(_plain(own[-1]))
+    own += [Cell(name, "solution", source) for name, source in answers.items()]
+    python = job.python | converted(own, answers)
+    return replace(job, cells=cells + left, answers=answers, python=python)
+
+
+def below(job: Job, exercises: list[str]) -> Job:
+    """The job of judging some exercises with all cells of the notebook above the tests, as in a kernel that ran them."""
+    tests = [cell for cell in job.cells if cell["role"] == "test" and cell["exercise"] in exercises]
+    others = [cell for cell in job.cells if cell["role"] != "test"]
+    return replace(job, cells=others + tests, only=exercises)
 
 
 def converted(cells: Iterable[Cell], answers: dict[str, str]) -> dict[str, str]:

@@ -1,53 +1,39 @@
 """A released notebook with a student's answers in it, each found by its grade_id, its text or its function.
 
-What is graded is the instructor's notebook, so nothing but the answers has to survive; what else was done to
-the cells is told.
+What is graded is the instructor's notebook, so nothing but the student's own code has to survive. It stands in
+the student's order; what else was done to the cells is told.
 """
 
 import copy
-import re
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from dataclasses import dataclass, field
 
 import nbformat
 
+from tito.notebooks import cutting
 from tito.notebooks import notebook as nb
+from tito.notebooks.cell_code import fault
+from tito.notebooks.given import DEFINED, TESTS, Released, definitions, name_of, plain
+from tito.notebooks.order import Item, merged
 from tito.notebooks.text import is_stub
 from tito.notebooks.untrusted import Sheet
 
-DEFINED = re.compile(r"^(?:async[ \t]+)?(?:def|class)[ \t]+(\w+)", re.MULTILINE)
 FLAGS = ("grade", "solution", "locked", "points")
+ELSEWHERE = "# answered in the cell of "
 
 
 @dataclass
 class Findings:
-    """What came of a hand-in: exercises by state, and what was repaired, in sentences."""
+    """What came of a hand-in: exercises by state, and what was repaired, in sentences.
+
+    `twice` are exercises whose functions are defined above their tests and again below.
+    """
 
     answered: list[str] = field(default_factory=list)
     not_started: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     repaired: list[str] = field(default_factory=list)
-
-
-class Released:
-    """The released notebooks `versions`, the latest first, read once for all who hand in.
-
-    Text of earlier versions is known as released text: a stub of one is no answer, a test of one no change.
-    """
-
-    def __init__(self, versions: list):
-        self.latest = versions[0]
-        self.plain: dict[str, str] = {}  # of each source
-        self.texts: dict[str, set[str]] = {}
-        for cell in (cell for version in versions for cell in version.cells):
-            self.plain[cell.source] = _plain(cell.source)
-            self.texts.setdefault(_id(cell), set()).add(self.plain[cell.source])
-        self.known = set().union(*self.texts.values())
-        self.functions = {
-            name
-            for cell in self.latest.cells
-            if cell.metadata.get("nbgrader", {}).get("solution")
-            for name in DEFINED.findall(cell.source)
-        }
+    twice: list[str] = field(default_factory=list)
 
 
 def repair(released: Released, sheet: Sheet) -> tuple[nbformat.NotebookNode, Findings]:
@@ -59,185 +45,281 @@ def repair(released: Released, sheet: Sheet) -> tuple[nbformat.NotebookNode, Fin
     return _Repair(released, sheet).run()
 
 
-class _Repair:
-    def __init__(self, released, sheet):
-        self.released, self.texts, self.known = released, released.texts, released.known
-        self.sheet = sheet
-        self.findings = Findings(repaired=list(sheet.notes))
-        self.by_id: dict[str, list[int]] = {}
-        self.by_text: dict[str, list[int]] = {}
-        self.by_name: dict[str, list[int]] = {}
-        self.plain = [released.plain.get(c.source) or _plain(c.source) for c in sheet.cells]
-        for number, (cell, text) in enumerate(zip(sheet.cells, self.plain, strict=True)):
-            self.by_id.setdefault(cell.id, []).append(number)
-            self.by_text.setdefault(text, []).append(number)
-            if cell.kind == "code" and text not in self.known:
-                for name in DEFINED.findall(cell.source):
-                    self.by_name.setdefault(name, []).append(number)
-        self.by_id.pop("", None)
-        self.said: dict[str, list[str]] = {}
-        self.places: list[int | None] = []  # of the released cells in the sheet
-        self.copies: set[int] = set()
+@dataclass
+class _Answer:
+    """An exercise's answer: the cell that holds it (None if there is none), and all that are needed for it."""
 
-    def run(self):
-        made = copy.copy(self.released.latest)
-        made.cells = [
-            copy.copy(cell) if "nbgrader" in cell.metadata else cell for cell in made.cells
-        ]
-        for cell in made.cells:
-            role = nb.role_of(cell)
-            if role == "solution" or cell.metadata.get("nbgrader", {}).get("solution"):
-                self.places.append(self._answer(cell))
-            elif "nbgrader" in cell.metadata:
-                self.places.append(self._locked(cell, role))
-            else:
-                self.places.append(self._plain_cell(cell, role))
-        ranks = [place for place in self.places if place is not None]
-        if ranks != sorted(ranks):
-            self._say("cells stood in another order; put back in theirs", "")
-        self._add_own(made)
-        gone = set(self.by_id) - {_id(cell) for cell in made.cells}
-        for name in sorted(gone & set(self.texts)):
-            self._say("answered in an earlier release, no longer asked", name)
+    home: int | None
+    needs: set[int]
+    state: str
+
+
+class _Repair:
+    def __init__(self, released: Released, sheet: Sheet):
+        self.released = released
+        self.cells = cutting.apart(sheet, released)
+        self.findings = Findings(repaired=list(sheet.notes))
+        self.plain = [released.plain.get(c.source) or plain(c.source) for c in self.cells]
+        self.origin = released.origin(set(self.plain))
+        self.by_id: dict[str, list[int]] = defaultdict(list)
+        self.by_text: dict[str, list[int]] = defaultdict(list)
+        for number, cell in enumerate(self.cells):
+            self.by_text[self.plain[number]].append(number)
+            if cell.id:
+                self.by_id[cell.id].append(number)
+        self.said: dict[str, list[str]] = {}
+        self.places: dict[
+            int, int
+        ] = {}  # of released cells, where they stand in the student's work
+        self.defined = self._defined()
+        self.answers: dict[int, _Answer] = {}  # by the place of the solution cell in the release
+
+    def run(self) -> tuple[nbformat.NotebookNode, Findings]:
+        cells = self.released.latest.cells
+        for place, role in enumerate(self.released.roles):
+            if role != "solution":
+                self._find(place, role)
+        self._say_what_is_gone()
+        tests = self._first_tests()
+        for place, role in enumerate(self.released.roles):
+            if role == "solution":
+                answer = self._answer(cells[place], tests.get(name_of(cells[place])))
+                self.answers[place] = answer
+                getattr(self.findings, answer.state).append(name_of(cells[place]))
+        made = self._made()
+        for name in sorted(set(self.by_id) - {name_of(cell) for cell in cells}):
+            if name in self.released.texts:
+                self._say("answered in an earlier release, no longer asked", name)
         for what, names in self.said.items():
-            shown = ", ".join(name for name in names if name)
+            shown = ", ".join(name for name in dict.fromkeys(names) if name)
             self.findings.repaired.append(f"{what}: {shown}" if shown else what)
         return made, self.findings
 
-    def _answer(self, cell):
-        name, stubs = _id(cell), self.texts[_id(cell)]
-        own = self.by_id.get(name, [])
-        edited = [n for n in own if self.plain[n] not in stubs]
-        place = (edited or own or [None])[-1]
-        if len(own) > 1:
-            self._say("stood more than once; the last one that was worked on counts", name)
-        functions = DEFINED.findall(cell.source)
-        if place is None or not self._holds(place, functions, stubs):
-            elsewhere = self._elsewhere(functions, name)
-            if elsewhere is not None:
-                place = elsewhere
-                self._say("found by the name of its function", name)
-            elif place is None:
-                place = next((n for text in stubs for n in self.by_text.get(text, [])), None)
-                if place is not None:
-                    self._say("had lost its mark; found by its text", name)
-        self.copies |= set(own) - {place}
-        if place is None:
-            self.findings.missing.append(name)
-            return None
-        found = self._cut(self.sheet.cells[place], functions)
-        if found.kind != cell.cell_type:
-            self._say(f"had become a {found.kind} cell; read as {cell.cell_type}", name)
-        if _plain(found.source) in stubs or is_stub(found.source) or not found.source.strip():
-            self.findings.not_started.append(name)
-        else:
-            self.findings.answered.append(name)
-        if found.source.strip():
-            cell.source = found.source.rstrip()
-        if found.attachments and cell.cell_type == "markdown":
-            cell.attachments = nbformat.from_dict(found.attachments)
-        self._compare_flags(cell, found)
-        return place
+    # Released cells in the student's work.
 
-    def _cut(self, found, functions):
-        """Of a cell into which several exercises were merged, the function that is asked for."""
-        names = set(DEFINED.findall(found.source))
-        if (
-            not functions
-            or functions[0] not in names
-            or not names & (self.released.functions - {*functions})
-        ):
-            return found
-        begin = rf"^(?:async[ \t]+)?(?:def|class)[ \t]+{re.escape(functions[0])}\b"
-        lines = found.source.split("\n")
-        first = last = max(n for n, line in enumerate(lines) if re.match(begin, line))
-        while first and lines[first - 1].startswith("@"):
-            first -= 1
-        while last + 1 < len(lines) and not re.match(r"[^\s)\]}#]", lines[last + 1]):
-            last += 1
-        return replace(found, source="\n".join(["#| export", *lines[first : last + 1]]).rstrip())
-
-    def _holds(self, place, functions, stubs):
-        """Whether a cell is what its mark says: worked on, and with the functions that belong there."""
-        if not functions:
-            return True
-        defined = DEFINED.findall(self.sheet.cells[place].source)
-        return self.plain[place] not in stubs and set(functions) & set(defined)
-
-    def _elsewhere(self, functions, name):
-        """The last cell that defines what an exercise asks for, under another mark or none."""
-        found = [n for each in functions[:1] for n in self.by_name.get(each, [])]
-        found = [n for n in found if self.sheet.cells[n].id != name]
-        return found[-1] if found else None
-
-    def _locked(self, cell, role):
-        name = _id(cell)
+    def _find(self, place: int, role: str):
+        """Where a released cell stands; a test is known by its mark too."""
+        cell = self.released.latest.cells[place]
+        name, used = name_of(cell), set(self.places.values())
+        texts = self.released.texts[name]
+        same = [n for text in sorted(texts) for n in self.by_text[text] if n not in used]
+        if role not in TESTS:
+            if same:
+                self.places[place] = same[0]
+            return
         own = self.by_id.get(name, [])
         kind = "test" if role == "test" else "locked"
-        same = [n for n in own if self.plain[n] in self.texts[name]]
         if len(own) > 1:
             self._say(f"{kind} cells stood more than once; the others are left out", name)
-        self.copies |= set(own)
-        if same or own:
-            place = (same or own)[0]
-            if not same:
+        marked = [n for n in own if n in same] or own
+        if marked:
+            self.places[place] = marked[0]
+            if self.plain[marked[0]] not in texts:
                 self._say(f"{kind} cells were changed; the released ones count", name)
-            self._compare_flags(cell, self.sheet.cells[place])
-            return place
-        by_text = [n for text in self.texts[name] for n in self.by_text.get(text, [])]
-        if by_text:
+            self._compare_flags(name, self.cells[marked[0]])
+        elif same:
+            self.places[place] = same[0]
             self._say(f"{kind} cells had lost their marks; found by their text", name)
-            return by_text[0]
-        self._say(f"{kind} cells were missing; put back", name)
-        return None
 
-    def _plain_cell(self, cell, role):
-        found = self.by_text.get(self.released.plain[cell.source])
-        if not found and role == "given" and cell.source.strip():
-            functions = DEFINED.findall(cell.source)
+    def _say_what_is_gone(self):
+        """Tell of cells that the student was given and that are not there any more."""
+        there = {name_of(self.released.latest.cells[place]) for place in self.places}
+        texts = set(self.plain)
+        for cell in self.origin.cells:
+            role, name = nb.role_of(cell), name_of(cell)
+            if role in TESTS and name in self.released.texts and name not in there:
+                if name not in self.by_id and self.released.plain[cell.source] not in texts:
+                    kind = "test" if role == "test" else "locked"
+                    self._say(f"{kind} cells were missing; put back", name)
+            elif role == "given" and cell.source.strip():
+                if self.released.plain[cell.source] not in texts:
+                    self._say(
+                        "given code was changed or missing; the released code counts",
+                        ", ".join(DEFINED.findall(cell.source)[:3]),
+                    )
+
+    def _compare_flags(self, name, found):
+        if found.mark and not any(
+            all(ours.get(flag) == found.mark.get(flag, ours.get(flag)) for flag in FLAGS)
+            for ours in self.released.marks[name]
+        ):
+            self._say("marks were changed (points or kind); the released ones count", name)
+
+    def _first_tests(self) -> dict[str, int]:
+        """For each exercise, where its first test stands in the student's work."""
+        first: dict[str, int] = {}
+        for place, number in self.places.items():
+            if self.released.roles[place] == "test":
+                name = name_of(self.released.latest.cells[place])
+                exercise = nb.exercise_of(name, list(self.released.asked))
+                first[exercise] = min(number, first.get(exercise, number))
+        return first
+
+    # Answers.
+
+    def _defined(self) -> dict[str, list[int]]:
+        """For each function that is asked for, the code cells in which the student has written it."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for number, cell in enumerate(self.cells):
+            if cell.kind == "code" and self.plain[number] not in self.released.known:
+                for name in self._written(cell.source):
+                    found[name].append(number)
+        return found
+
+    def _written(self, source: str) -> list[str]:
+        """The functions asked for that a text defines, and not as they were given."""
+        if not any(name in source for name in self.released.functions):
+            return []
+        last: dict[str, bool] = {}
+        if fault(source):  # a definition that is no Python is one all the same
+            last = dict.fromkeys(DEFINED.findall(source), not is_stub(source))
+        for name, node, text in definitions(source):
+            last[name] = not self.released.is_stub(name, node, text)
+        return [name for name, good in last.items() if good and name in self.released.functions]
+
+    def _answer(self, cell, test: int | None) -> _Answer:
+        """Find the answer of an exercise whose first test stands at a place in the student's work."""
+        name = name_of(cell)
+        names, own = self.released.asked[name], self.by_id.get(name, [])
+        chosen: dict[str, int] = {}
+        for each in names:
+            there = self.defined.get(each, [])
+            above = [n for n in there if test is None or n < test]
+            if there:
+                chosen[each] = (above or there)[-1]
+            if above and len(above) < len(there) and name not in self.findings.twice:
+                self.findings.twice.append(name)
+        if chosen:
+            home = chosen[max(chosen, key=names.index)]
+            self._say_of_found(name, names, home, own)
+            return _Answer(home, set(chosen.values()), "answered")
+        edited = [n for n in own if self._is_edited(n, name)]
+        if not edited and names:
+            edited = [
+                n
+                for n, each in enumerate(self.cells)
+                if each.kind != "code" and set(names) & set(self._written(each.source))
+            ][-1:]
+        if edited:
+            found = self.cells[edited[-1]]
+            if found.kind != cell.cell_type:
+                self._say(f"had become a {found.kind} cell; read as {cell.cell_type}", name)
+            self._compare_flags(name, found)
+            return _Answer(edited[-1], {edited[-1]}, "answered")
+        return self._unanswered(name, own)
+
+    def _say_of_found(self, name, names, home, own):
+        found = self.cells[home]
+        cells = {n for each in names for n in self.defined[each]}
+        marked = [n for n in own if not self.cells[n].source.startswith(ELSEWHERE)]
+        if name in self.findings.twice:
+            self._say("defined above the tests and again below; the better counts", name)
+        elif len(cells & set(marked)) > 1 or (len(marked) > 1 and len(cells) == 1):
+            self._say("stood more than once; all that was written counts, in its order", name)
+        if found.id == name:
+            self._compare_flags(name, found)
+        else:
+            self._say("found by the name of its function", name)
+
+    def _is_edited(self, number, name):
+        cell = self.cells[number]
+        unchanged = self.plain[number] in self.released.texts[name] or is_stub(cell.source)
+        if unchanged or not cell.source.strip() or cell.source.startswith(ELSEWHERE):
+            return False
+        return cell.kind != "code" or not self._written(cell.source)  # else it answers another
+
+    def _unanswered(self, name, own):
+        """The stub, if it is there."""
+        stubs = [n for text in sorted(self.released.texts[name]) for n in self.by_text[text]]
+        stubs = [n for n in stubs if n not in own]
+        asked = set(self.released.asked[name])
+        inside = [n for n, c in enumerate(self.cells) if asked & set(DEFINED.findall(c.source))]
+        if not own and stubs:
+            self._say("had lost its mark; found by its text", name)
+        there = own or stubs or inside
+        for number in own[-1:]:
+            self._compare_flags(name, self.cells[number])
+        return _Answer(None, set(there[-1:]), "not_started" if there else "missing")
+
+    # The notebook that is made.
+
+    def _made(self):
+        """The released notebook with the student's cells."""
+        stands = {number: place for place, number in self.places.items()}
+        homes: dict[int, list[int]] = defaultdict(list)
+        needed: dict[int, list[int]] = defaultdict(list)
+        for place, answer in self.answers.items():
+            if answer.home is not None:
+                homes[answer.home].append(place)
+                needed[max(answer.needs)].append(place)
+        ranks = self.places | {p: a.home for p, a in self.answers.items() if a.home is not None}
+        stood = [ranks[place] for place in sorted(ranks)]
+        if stood != sorted(stood):
             self._say(
-                "given code was changed or missing; the released code counts",
-                ", ".join(functions[:3]),
+                "cells stood in another order; each test runs below the answers it is for", ""
             )
-        return found[0] if found else None
+        items, reach = [], 0
+        for number in range(len(self.cells)):
+            if number in stands:
+                reach = max(reach, stands[number] + 1)
+            elif number in homes or self._is_own(number):
+                after = max([reach, *homes[number][:1]])
+                items.append(Item(number, after, tuple(needed[number])))
+        seen = {cell.id for cell in self.released.latest.cells}
+        made = copy.copy(self.released.latest)
+        made.cells = []
+        for kind, number in merged(self.released.roles, items):
+            if kind == "given":
+                made.cells.append(self._released(number))
+            elif homes[number]:
+                made.cells += self._answered(number, homes[number])
+            else:
+                made.cells.append(self._own(number, seen))
+        return made
 
-    def _compare_flags(self, cell, found):
-        ours = cell.metadata.get("nbgrader", {})
-        if found.mark and any(ours.get(k) != found.mark.get(k, ours.get(k)) for k in FLAGS):
-            self._say("marks were changed (points or kind); the released ones count", _id(cell))
+    def _is_own(self, number):
+        cell = self.cells[number]
+        known = self.plain[number] in self.released.known
+        return cell.source.strip() and not known and not cell.source.startswith(ELSEWHERE)
 
-    def _add_own(self, made):
-        """Add the cells that the student wrote besides, after the released cell that stood before them."""
-        used = {place for place in self.places if place is not None}
-        order = {place: rank for rank, place in enumerate(self.places) if place is not None}
-        after: dict[int, list] = {}
-        rank = -1
-        for number, cell in enumerate(self.sheet.cells):
-            rank = order.get(number, rank)
-            if number in used or self.plain[number] in self.known or not cell.source.strip():
-                continue
-            if number in self.copies:
-                after.setdefault(rank, []).append(nbformat.v4.new_raw_cell(cell.source))
-                continue
-            added = getattr(nbformat.v4, f"new_{cell.kind}_cell")(cell.source)
-            if cell.attachments and cell.kind == "markdown":
-                added.attachments = nbformat.from_dict(cell.attachments)
-            after.setdefault(rank, []).append(added)
-        cells, seen = list(after.get(-1, [])), {cell.id for cell in made.cells}
-        for rank, cell in enumerate(made.cells):
-            cells += [cell, *after.get(rank, [])]
-        for number, added in enumerate(cell for group in after.values() for cell in group):
-            added.id = nb.free_id(f"own-{number}", seen)
-        made.cells = cells
+    def _released(self, place):
+        cell = self.released.latest.cells[place]
+        if "nbgrader" not in cell.metadata:
+            return cell
+        made = copy.copy(cell)
+        stub = self.answers[place].needs if place in self.answers else ()
+        for number in stub:
+            if self.plain[number] in self.released.texts[name_of(cell)]:
+                made.source = self.cells[number].source.rstrip()
+        return made
+
+    def _answered(self, number, places):
+        """The marked cells of the exercises that one cell answers: its own, and others that point to it."""
+        found = self.cells[number]
+        cells = [copy.copy(self.released.latest.cells[place]) for place in places]
+        home = next((cell for cell in cells if name_of(cell) == found.id), cells[0])
+        home.source = found.source.rstrip()
+        if found.attachments and home.cell_type == "markdown":
+            home.attachments = nbformat.from_dict(found.attachments)
+        others = [cell for cell in cells if cell is not home]
+        for cell in others:
+            cell.source = f"{ELSEWHERE}{name_of(home)}"
+        return [home, *others]
+
+    def _own(self, number, seen):
+        cell = self.cells[number]
+        tests = [name for name in self.by_id if number in self.by_id[name]]
+        copied = any(
+            mark.get("locked") or mark.get("grade")
+            for name in tests
+            for mark in self.released.marks.get(name, ())
+        )
+        kind = "raw" if copied else cell.kind
+        made = getattr(nbformat.v4, f"new_{kind}_cell")(cell.source)
+        if cell.attachments and kind == "markdown":
+            made.attachments = nbformat.from_dict(cell.attachments)
+        made.id = nb.free_id(f"own-{number}", seen)
+        return made
 
     def _say(self, what, name):
         self.said.setdefault(what, []).append(name)
-
-
-def _id(cell):
-    """The grade_id of a released cell; others are known by their place's id."""
-    return cell.metadata.get("nbgrader", {}).get("grade_id") or f"\0{cell.id}"
-
-
-def _plain(source):
-    return "\n".join(map(str.rstrip, source.strip().split("\n")))

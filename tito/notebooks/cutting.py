@@ -1,0 +1,72 @@
+"""Cells that were merged are cut apart where a released cell stands whole in them, and halves are joined."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from tito.notebooks.cell_code import fault
+from tito.notebooks.given import TESTS, Released, plain, role
+from tito.notebooks.scripts import Cell
+from tito.notebooks.untrusted import Sheet
+
+
+def apart(sheet: Sheet, released: Released) -> list[Cell]:
+    """The cells of a work, with released text in cells of its own.
+
+    Tests and stubs are cut out of any cell. Other released text is cut out of a script that keeps no borders
+    between cells, as long as it comes in its order.
+    """
+    found: list[Cell] = []
+    latest = -1 if sheet.script else None
+    for cell in _joined(sheet.cells):
+        if cell.kind != "code" or plain(cell.source) in released.known or _is_test(cell, released):
+            found.append(cell)
+        else:
+            latest = _cut(cell, released, latest, found)
+    return found
+
+
+def _is_test(cell, released):
+    return any(mark.get("locked") or mark.get("grade") for mark in released.marks.get(cell.id, ()))
+
+
+def _joined(cells: list[Cell]) -> Iterator[Cell]:
+    """Join halves that neighbor: cells of one mark, the second of which goes on in the middle of a function."""
+    before = None
+    for cell in cells:
+        if before is not None:
+            if before.id and before.id == cell.id and before.kind == cell.kind == "code":
+                joined = f"{before.source.rstrip()}\n{cell.source}"
+                begins = next(filter(str.strip, cell.source.split("\n")), "")
+                if begins[:1].isspace() and not fault(joined):
+                    before = replace(before, source=joined)
+                    continue
+            yield before
+        before = cell
+    if before is not None:
+        yield before
+
+
+def _cut(cell: Cell, released: Released, latest: int | None, found: list[Cell]) -> int | None:
+    """Add the pieces of a cell to those that were found; `latest` is the place of the last released text in a script."""
+    lines = [line.rstrip() for line in cell.source.split("\n")]
+    begin = number = 0
+    while number < len(lines):
+        for block, place, given in released.blocks.get(lines[number], ()):
+            if lines[number : number + len(block)] != block:
+                continue
+            in_order = latest is not None and place > latest
+            if in_order or role(given) in (*TESTS, "solution"):
+                found += _piece(cell, begin, number)
+                found.append(Cell(given.cell_type, given.source))
+                begin = number = number + len(block)
+                latest = max(latest, place) if in_order else latest
+                break
+        else:
+            number += 1
+    found += _piece(cell, begin, len(lines))
+    return latest
+
+
+def _piece(cell: Cell, begin: int, end: int) -> list[Cell]:
+    source = "\n".join(cell.source.split("\n")[begin:end]).strip("\n")
+    return [replace(cell, source=source)] if source.strip() else []
