@@ -21,7 +21,8 @@ from tinytorch.lab import checks
 from tinytorch.lab.checks import Mismatch
 from tito.grading import verdict
 from tito.grading.inside import wire
-from tito.grading.judge import process, proxies
+from tito.grading.judge import evidence, process, proxies
+from tito.grading.judge.clean import Clean
 from tito.grading.judge.pipes import Pipes
 from tito.notebooks.text import is_stub
 
@@ -51,10 +52,10 @@ class WorkerGone(BaseException):
 class Worker:
     """A running worker process and what it printed."""
 
-    def __init__(self, job, judge):
+    def __init__(self, job, judge, name=process.STUDENT):
         self.seconds, self.output = job["seconds"], job["output"]
-        self.process = judge.launch(job["scratch"])
-        self.decode = proxies.decoder(judge)
+        self.process = judge.launch(job["scratch"], name)
+        self.decode = proxies.decoder(judge) if name == process.STUDENT else _no_object
         self.log, self.logged, self.asked = bytearray(), 0, 0
         self.started, self.budget = 0.0, None
         step = min(max(self.seconds / 20, 0.2), 1)
@@ -71,7 +72,9 @@ class Worker:
             raise self._gone(verdict.KILLED, "answered what it was not asked")
         if reply.get("ok") is True:
             return reply
-        raise _rebuild(reply.get("error"))
+        error = _rebuild(reply.get("error"))
+        error.after = reply.get("after")
+        raise error
 
     def end(self):
         """End the worker and everything it started."""
@@ -137,6 +140,10 @@ class Worker:
         del self.log[:-LOG_KEPT]
 
 
+def _no_object(_, node):
+    raise wire.WireError(f"no tag {node['!']}")
+
+
 class Judge:
     """One run over a notebook: cells are loaded in order and tests judged where they stand."""
 
@@ -152,7 +159,8 @@ class Judge:
         self.broken: dict[str, dict] = {}  # cells that raised while loading
         self.binder: dict[str, str] = {}  # the cell that binds a name
         self.names = Names({"__name__": "__main__", "__builtins__": __builtins__}, {})
-        checks.elsewhere = self.call
+        self.clean: Clean | None = None
+        checks.judge = self
         self.student = {
             cell["id"]: job["answers"].get(cell["id"], cell["source"])
             for cell in job["cells"]
@@ -168,8 +176,9 @@ class Judge:
                 else:
                     self.take_in(cell)
         finally:
-            if self.worker:
-                self.worker.end()
+            for each in (self.worker, self.clean):
+                if each:
+                    each.end()
 
     def take_in(self, cell):
         """Make a cell known on both sides."""
@@ -201,10 +210,27 @@ class Judge:
             self.worker = None
             raise
 
-    def call(self, function, args, kwargs):
+    def observe(self, function, args, kwargs, shared):
+        """Call a function in the worker, and tell which arguments it changed and, if asked, shares."""
+        return evidence.observe(self.ask, function, args, kwargs, shared)
+
+    def observe_each(self, function, cases):
+        """Call a function in the worker for each of several cases; `checks.calls` asks for it."""
+        return evidence.observe_each(self.ask, function, cases)
+
+    def inside(self, function, args, kwargs):
         """Run a helper of the tests in the worker; `checks.inside` asks for it."""
         request = {"op": "call", "target": function, "args": list(args), "kwargs": kwargs}
-        return self.ask(request)["value"]
+        return self.ask(request | {"after": False, "keep": False})["value"]
+
+    def on_source(self, function, args, kwargs, instead):
+        """Run a helper of the tests on the text of the student's cells; `checks.on_source` asks for it."""
+        if self.clean is None:
+            given = [cell for cell in self.job["cells"] if cell["role"] in ("given", "locked")]
+            texts = [{"id": name, "source": text} for name, text in self.student.items()]
+            self.clean = Clean(lambda: Worker(self.job, self, "clean"), given, texts)
+        above = [cell["id"] for cell in self.loaded if cell["role"] == "solution"]
+        return self.clean.call(function, args, kwargs, instead, above)
 
     def judge(self, cell) -> verdict.Verdict:
         started = time.perf_counter()
@@ -526,4 +552,4 @@ def main(keeper=None, launch=process.Own):
         Judge(job, report, launch).run()
     else:
         line = socket.socket(fileno=keeper)
-        Judge(job, report, lambda folder: process.Kept(line)).run()
+        Judge(job, report, lambda folder, name: process.Kept(line, name)).run()
