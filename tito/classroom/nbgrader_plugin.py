@@ -8,12 +8,13 @@ from nbgrader import preprocessors
 from traitlets import Bool
 
 from tito import course as courses
-from tito.classroom import grade, release
+from tito.classroom import grade
 from tito.course import Module
 from tito.gradebook import submitted
 from tito.gradebook.records import Journal
 from tito.grading.grader_process import Hand
 from tito.notebooks import untrusted
+from tito.notebooks.released import history
 from tito.notebooks.repair import Released, repair
 
 _hands: dict[tuple, Hand] = {}  # by assignment version and walls; the latest alone
@@ -25,7 +26,7 @@ class Repair(preprocessors.NbGraderPreprocessor):
     def preprocess(self, nb, resources):
         module = _module(resources)
         data = submitted.read(module, resources["nbgrader"]["student"])
-        made, _ = repair(Released(release.history(module)), untrusted.read(data))
+        made, _ = repair(Released(history(module)), untrusted.read(data))
         return made, resources
 
 

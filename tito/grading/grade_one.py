@@ -135,6 +135,7 @@ def grade(assignment: Assignment, data: bytes, around, say=lambda verdict: None)
         for each in supervisor.run(job, around):
             verdicts.append(_as_text(each))
             say(verdicts[-1])
+        verdicts = verdict.in_order(verdicts, [cell["id"] for cell in job.cells])
     return verdict.summary(job.module, None, verdicts) | {
         "submission": hashlib.sha256(data).hexdigest(),
         "assignment": assignment.version,

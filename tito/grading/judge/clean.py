@@ -64,5 +64,5 @@ class Clean:
                 {"id": cell["id"], "source": cell["source"], "definitions": False}
                 for cell in self.given
             ]
-            self.worker.ask({"op": "load", "cells": cells})
+            self.worker.ask({"op": "load", "cells": cells, "mark": None})
             self.worker.ask({"op": "texts", "cells": self.texts})

@@ -3,6 +3,7 @@
 import pytest
 
 from tito.authoring import check, claims
+from tito.cli import main
 from tito.course import Course
 from tito.notebooks import notebook as nb
 from tito.notebooks.cells import Cell
@@ -117,5 +118,5 @@ def test_check_reports_a_claim_with_its_line(tiny):
     text = tiny.source.read_text(encoding="utf-8")
     planted = "> One function, 40 times faster than a loop."
     tiny.source.write_text(text.replace("> One function.", planted), encoding="utf-8")
-    found = [line for line, good in check.run(tiny, variants=False) if not good]
+    found = [line for line, good in check.run(tiny, main, variants=False) if not good]
     assert any("40 times faster" in line and line.startswith("line ") for line in found), found
