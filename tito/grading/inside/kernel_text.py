@@ -189,7 +189,7 @@ class Space:
                     _refuse(statement.path, line, f"the attribute {node.attr}")
                 if not isinstance(node.ctx, ast.Load):
                     _refuse(statement.path, line, f"an assignment to the attribute {node.attr}")
-            name = getattr(node, "name", None)
+            name = getattr(node, "name", getattr(node, "id", None))
             if isinstance(name, str) and name.startswith("__"):
                 _refuse(statement.path, line, f"the name {name}")
 

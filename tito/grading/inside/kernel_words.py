@@ -157,7 +157,7 @@ def offered(value):
         return ndarray
     if not callable(value):
         return value
-    if type(value).__module__.startswith("numba.core.dispatcher"):
+    if type(value).__module__.startswith("numba.") and hasattr(value, "py_func"):
         value = value.py_func  # machine code would follow any index that it is given
     home = str(getattr(value, "__module__", ""))
     if home == "__main__" or home.startswith("tinytorch.core."):
