@@ -8,6 +8,7 @@ import pytest
 from tests.conftest import SOURCE
 from tito.grading import job, supervisor
 from tito.grading import verdict as v
+from tito.grading.sandbox import selftest
 from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text
 from tito.student import testing
@@ -223,3 +224,17 @@ def test_a_result_that_shares_memory_is_seen_by_the_judge(tiny, liar, test):
     found = judged(tiny, answer, test.replace("2 * ", "").replace("[0, 2, 4]", "[0, 1, 2]"))
     assert found.status == v.FAILED
     assert "the result of double shares memory with its input x" in found.message
+
+
+@pytest.fixture(scope="module")
+def walls():
+    sandbox, problem, hint = selftest.examine()
+    if sandbox is None:
+        pytest.skip(f"no working sandbox: {problem}; {hint}")
+    return sandbox
+
+
+def test_in_the_sandbox_a_clean_worker_counts_beside_the_students(tiny, walls):
+    found = judged(tiny, f"{textwrap.dedent(FORGED['the simulator'])}\n{TWICE}", COUNTED, walls)
+    assert found.status == v.FAILED and "18 loads" in found.message
+    assert judged(tiny, LOOP, COUNTED, walls).status == v.PASSED
