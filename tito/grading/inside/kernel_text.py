@@ -6,7 +6,6 @@ attributes, sets none, and has no name that leads to the interpreter. So it cann
 
 import ast
 import builtins
-import dis
 import functools
 import inspect
 import linecache
@@ -17,6 +16,7 @@ from types import CodeType, FunctionType, ModuleType
 from tinytorch.lab.checks import Mismatch
 from tinytorch.lab.simt.source import raise_at
 from tito.grading.inside.kernel_words import ATTRIBUTES, BUILTINS, OWN, Unseen, facade, offered
+from tito.grading.inside.lookups import global_names
 
 NODES = (
     *(ast.FunctionDef, ast.Lambda, ast.arguments, ast.arg, ast.Return, ast.Nonlocal, ast.Delete),
@@ -55,7 +55,6 @@ NODES = (
     *(ast.DictComp, ast.GeneratorExp, ast.comprehension, ast.JoinedStr, ast.FormattedValue),
     *(ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop),
 )
-LOOKUPS = ("LOAD_GLOBAL", "LOAD_NAME")
 LOOK = "the function's own lines: they run apart from your other cells, so that nothing changes the counts"
 
 
@@ -240,14 +239,6 @@ class Space:
         except Exception as error:
             self.given[name] = functools.partial(_raise, error)
         self.borrowed.append(name)
-
-
-@functools.cache
-def global_names(code: CodeType) -> frozenset[str]:
-    """The global names that code, and code inside it, looks up."""
-    found = {each.argval for each in dis.get_instructions(code) if each.opname in LOOKUPS}
-    inner = [each for each in code.co_consts if isinstance(each, CodeType)]
-    return frozenset(found).union(*map(global_names, inner))
 
 
 def _raise(error, *args, **kwargs):

@@ -5,7 +5,6 @@ No byte of student code runs here. A test passes when its last statement has run
 
 import ast
 import contextlib
-import copy
 import functools
 import json
 import linecache
@@ -22,8 +21,10 @@ from tinytorch.lab import checks
 from tinytorch.lab.checks import Mismatch
 from tito.grading import verdict
 from tito.grading.inside import wire
+from tito.grading.inside.lookups import global_names
 from tito.grading.judge import evidence, process, proxies
 from tito.grading.judge.clean import Clean
+from tito.grading.judge.names import Names
 from tito.grading.judge.pipes import Pipes
 from tito.notebooks.text import is_stub
 
@@ -151,7 +152,7 @@ class Place:
     """What is known at one place in the notebook: the cells above it, and what names stand for."""
 
     loaded: list[dict]
-    names: "Names"
+    names: Names
     binder: dict[str, str]
 
 
@@ -214,7 +215,7 @@ class Judge:
                     self.names.promise(node)
                 for name in names:
                     self.binder[name] = cell["id"]
-                    self.names[name] = proxies.StandIn(self, name)
+                    self.names.known[name] = proxies.StandIn(self, name)
                 if constant and cell["role"] == "given":
                     # A constant of the instructor's; one made of the student's functions stays a stand-in.
                     with contextlib.suppress(Exception):
@@ -301,7 +302,7 @@ class Judge:
             return verdict.SKIPPED, "hidden: it runs when the work is graded"
         try:
             # What an earlier test bound is gone: every test starts from the same names.
-            _run(cell["source"], f"<{cell['id']}>", self.names.copy())
+            _run(cell["source"], f"<{cell['id']}>", self.names)
             return verdict.PASSED, ""
         except WorkerGone as gone:
             return gone.status, f"{cell['exercise']} {gone}"
@@ -427,53 +428,8 @@ class Judge:
     def _execute(self, code):
         """Run an instructor's cell, or a statement of one, in this process."""
         with contextlib.redirect_stdout(sys.stderr):
-            exec(code, self.names)
-
-
-class Names(dict):
-    """What a test sees; a module is imported when the first of its names is looked up.
-
-    A lesson imports far more than its tests do.
-    """
-
-    def __init__(self, known, imports):
-        super().__init__(known)
-        self.imports = imports  # lists of statements, by the name that they bind
-
-    def promise(self, node):
-        """Bind what an import statement binds, without running it before a name of it is looked up."""
-        for alias in node.names:
-            name = alias.asname or alias.name.partition(".")[0]
-            one = copy.copy(node)
-            one.names = [alias]
-            self.pop(name, None)
-            self.imports.setdefault(name, []).append(one)
-            if name == "*":
-                self.update(_imported([one]))
-
-    def copy(self):
-        return Names(self, {name: list(each) for name, each in self.imports.items()})
-
-    def become(self, other):
-        """Hold what another holds; functions that were defined here see it too."""
-        self.clear()
-        self.update(other)
-        self.imports = other.imports
-
-    def __contains__(self, name):
-        return super().__contains__(name) or name in self.imports
-
-    def __missing__(self, name):
-        self[name] = value = _imported(self.imports[name])[name]
-        return value
-
-
-def _imported(statements):
-    """What import statements bind; nothing where there is no such module."""
-    names = {}
-    with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(ImportError):
-        exec(compile(ast.Module(statements, []), "<imports>", "exec"), names)
-    return names
+            self.names.ready(code, defines=True)
+            exec(code, self.names.known)
 
 
 def know(cells: list[dict]) -> None:
@@ -486,7 +442,7 @@ def know(cells: list[dict]) -> None:
     for cell in cells:
         with contextlib.suppress(SyntaxError, ValueError):  # the judge will say so
             if cell["role"] in ("test", "locked"):
-                _code(cell["source"], f"<{cell['id']}>")
+                global_names(_code(cell["source"], f"<{cell['id']}>"))
                 tree = ast.parse(cell["source"])
                 used |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
                 used |= {node.name for node in ast.walk(tree) if isinstance(node, ast.alias)}
@@ -495,8 +451,7 @@ def know(cells: list[dict]) -> None:
                     if isinstance(node, (ast.Import, ast.ImportFrom)):
                         names.promise(node)
     for name in used & set(names.imports):
-        with contextlib.suppress(KeyError):  # what is being built cannot be imported yet
-            names[name]
+        names.find(name)
 
 
 _known: list[dict] = []  # cells that a job names by their place in this list
@@ -540,8 +495,10 @@ def _bound(node):
 
 def _run(source, name, names):
     linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+    code = _code(source, name)
     with contextlib.redirect_stdout(sys.stderr):
-        exec(_code(source, name), names)
+        names.ready(code)
+        exec(code, dict(names.known))
 
 
 def _rebuild(said):
