@@ -94,9 +94,9 @@ class Keeper(threading.Thread):
         if what == "start":
             self._start()
             return True
-        answer = {"cpu": self.worker.cpu, "end": self.worker.end, "ending": self.worker.ending}[
-            what
-        ]()
+        answer = self.worker.ending() if what == "ending" else self.worker.cpu()
+        if what == "end":
+            self.worker.end()
         self.mine.send(json.dumps(answer).encode())
         return True
 
