@@ -152,7 +152,10 @@ def _variants(module, cells, known):
 
 
 def _claims(module, cells):
-    alone = [(f"line {claim.line}", claim.sentence) for claim in claims.find(cells)]
+    alone = [
+        (f"line {claim.line}", claim.sentence)
+        for claim in claims.find(cells, prints=module.about["prints"])
+    ]
     if module.readme.exists():
         page = claims.in_text(module.readme.read_text(encoding="utf-8"))
         alone += [(module.readme.name, claim.sentence) for claim in page]

@@ -152,7 +152,7 @@ def _given(module, released):
     texts["settings.ini"] = SETTINGS.format(course.library.name)
     about = {k: v for k, v in module.about.items() if k in ("title", "summary", "hours", "seconds")}
     texts["module.yaml"] = yaml.safe_dump(about, sort_keys=False, allow_unicode=True)
-    for path in (module.readme, module.hints):
+    for path in (module.readme, module.hints, module.bench):
         if path.exists():
             texts[path.name] = read_text(path)
     return texts
