@@ -23,6 +23,7 @@ from tito.grading import verdict
 from tito.grading.inside import wire
 from tito.grading.inside.lookups import global_names
 from tito.grading.judge import evidence, process, proxies
+from tito.grading.judge.budget import LOADING, TEST, Exceeded, Meter
 from tito.grading.judge.clean import Clean
 from tito.grading.judge.names import Names
 from tito.grading.judge.pipes import Pipes
@@ -30,7 +31,6 @@ from tito.notebooks.text import is_stub
 
 STARTS = 10  # workers that one student may use up
 TOGETHER = 2**20  # characters of cells that are loaded at once
-WALL = 8  # wall seconds allowed for each second of CPU time: other work may hold the machine
 TEXT = 4000  # characters of what an exception says
 LOG_KEPT = 256 * 1024  # bytes of output
 # What a student's exception may come back as. Those that steer Python itself would end a test's loop
@@ -55,22 +55,29 @@ class Worker:
     """A running worker process and what it printed."""
 
     def __init__(self, job, judge, name=process.STUDENT):
-        self.seconds, self.output = job["seconds"], job["output"]
+        self.meter = judge.meter
         self.process = judge.launch(job["scratch"], name)
         self.decode = proxies.decoder(judge) if name == process.STUDENT else _no_object
         self.log, self.logged, self.asked = bytearray(), 0, 0
         self.marks: set[int] = set()  # after how many cells it has kept its names
-        self.started, self.budget = 0.0, None
-        step = min(max(self.seconds / 20, 0.2), 1)
-        self.pipes = Pipes(self.process, self._heard, self._idle, step)
+        self.ended = False
+        self.pipes = Pipes(self.process, self._heard, self._check, self.meter.step)
         start = {"cells": job["scratch"], "hidden": job["hidden_modules"]}
         self._send(start | {"package": job["package"]})
 
     def ask(self, request):
         """Send a request, wait for the reply, and return it or raise what it reports."""
-        self._send(request)  # if it is too large, nothing is sent
-        self.asked += 1
-        reply = self._receive()
+        received = self.pipes.received
+        self.meter.wait()
+        try:
+            self._send(request)  # if it is too large, nothing is sent
+            self.asked += 1
+            reply = self._receive()
+        finally:
+            self.meter.resume(self.pipes.received - received)
+        self._quiet()
+        if self.meter.due:
+            self._check()
         if reply.get("number") != self.asked:
             raise self._gone(verdict.KILLED, "answered what it was not asked")
         if reply.get("ok") is True:
@@ -81,8 +88,10 @@ class Worker:
 
     def end(self):
         """End the worker and everything it started."""
-        self.process.end()
-        self.pipes.end()
+        if not self.ended:
+            self.ended = True
+            self.meter.end(self, self.process.end())
+            self.pipes.end()
 
     def printed(self) -> int:
         """How many bytes the student's code has printed."""
@@ -97,7 +106,6 @@ class Worker:
         return f"\nprinted: {' / '.join(text.splitlines()[-3:])[-300:]}" if text else ""
 
     def _send(self, request):
-        self.started, self.budget = time.monotonic(), None
         encoder = wire.Encoder(proxies.encode, keep_strides=True)
         self.pipes.send(wire.pack(encoder.message(request), marshal.dumps))
 
@@ -114,24 +122,25 @@ class Worker:
             raise self._gone(
                 verdict.KILLED, f"sent an answer that cannot be read: {error}"
             ) from None
-        self._quiet()
         if message is None:
             raise self._gone(verdict.KILLED, self.process.ending())
         return reply
 
-    def _idle(self):
-        """Called while the worker does not answer: it may have used up its time."""
+    def _check(self):
+        """Called now and then while the worker is waited for: it may have used up its time."""
         self._quiet()
-        used, waited = self.process.cpu(), time.monotonic() - self.started
-        self.budget = used if self.budget is None else self.budget
-        if used - self.budget > self.seconds:
-            raise self._gone(verdict.TIMEOUT, f"took more than {self.seconds:g} s of CPU time")
-        if waited > WALL * self.seconds:
-            raise self._gone(verdict.TIMEOUT, f"did not answer within {WALL * self.seconds:g} s")
+        try:
+            self.meter.check(self, self.process.cpu())
+        except Exceeded as over:
+            if over.whole:
+                raise self._gone(verdict.KILLED, f"was ended: {over}") from None
+            raise self._gone(verdict.TIMEOUT, str(over)) from None
 
     def _quiet(self):
-        if self.logged > self.output:
-            raise self._gone(verdict.KILLED, f"printed more than {self.output >> 20} MB")
+        try:
+            self.meter.sizes()
+        except Exceeded as over:
+            raise self._gone(verdict.KILLED, str(over)) from None
 
     def _gone(self, status, message):
         self.end()
@@ -139,6 +148,7 @@ class Worker:
 
     def _heard(self, part):
         self.logged += len(part)
+        self.meter.printed += len(part)
         self.log += part
         del self.log[:-LOG_KEPT]
 
@@ -162,6 +172,7 @@ class Judge:
     def __init__(self, job, report, launch=process.Own):
         self.job, self.report, self.launch = job, report, launch
         self.worker: Worker | None = None
+        self.meter = Meter(job)
         self.starts = 0
         self.holds = False  # whether the worker keeps objects for the test
         self.loaded: list[dict] = []
@@ -245,9 +256,7 @@ class Judge:
         """Ask the worker, starting one if there is none; stand-ins and proxies call this."""
         self._start()
         if self.worker is None:
-            raise WorkerGone(
-                verdict.KILLED, f"not run: {STARTS} worker processes have ended already"
-            )
+            raise WorkerGone(verdict.KILLED, f"not run: {self._why_none()}")
         try:
             return self.worker.ask(request)
         except WorkerGone:
@@ -301,11 +310,13 @@ class Judge:
         if cell["empty"]:
             return verdict.SKIPPED, "hidden: it runs when the work is graded"
         try:
+            self.meter.begin(TEST)
             # What an earlier test bound is gone: every test starts from the same names.
             _run(cell["source"], f"<{cell['id']}>", self.names)
             return verdict.PASSED, ""
         except WorkerGone as gone:
-            return gone.status, f"{cell['exercise']} {gone}"
+            said = str(gone)
+            return gone.status, said if said.startswith("not run") else f"{cell['exercise']} {said}"
         except Exception as error:
             unstarted = self._unstarted(error)
             if unstarted:
@@ -368,15 +379,19 @@ class Judge:
 
     def _start(self):
         """Have a worker that has loaded what stands above; a cell that ends it is left out of the next."""
+        if self._spent() and self.worker:
+            self.worker.end()
+            self.worker = None
         if self.worker and self.sent == len(self.loaded):
             return
-        while self.worker or self.starts < STARTS:
+        while (self.worker or self.starts < STARTS) and not self._spent():
             if self.worker is None:
                 self.starts += 1
                 self.worker, self.sent = Worker(self.job, self), 0
             cells = [c for c in self.loaded[self.sent :] if c["id"] not in self.deadly]
             self.sent = len(self.loaded)
             size = sum(len(self._source(cell)) for cell in cells)
+            self.meter.begin(LOADING, sum(cell["role"] != "plain" for cell in cells) or 1)
             if self.together and len(cells) > 1 and size < TOGETHER:
                 try:
                     self._load(cells, len(self.loaded))
@@ -388,6 +403,17 @@ class Judge:
                 self._load_each(cells)
             if self.worker:
                 break
+
+    def _spent(self):
+        """What the submission has used up; empty if it may go on."""
+        try:
+            self.meter.left()
+            return ""
+        except Exceeded as over:
+            return str(over)
+
+    def _why_none(self):
+        return self._spent() or f"{STARTS} worker processes have ended already"
 
     def _source(self, cell):
         return self.student.get(cell["id"], cell["source"])

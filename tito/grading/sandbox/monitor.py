@@ -96,7 +96,9 @@ class Keeper(threading.Thread):
             self._start(name)
             return True
         worker = self.workers[name]
-        answer = {"cpu": worker.cpu, "end": worker.end, "ending": worker.ending}[what]()
+        answer = worker.ending() if what == "ending" else worker.cpu()
+        if what == "end":
+            worker.end()
         self.mine.send(json.dumps(answer).encode())
         return True
 
