@@ -43,7 +43,7 @@ def module(tiny):
         "# 01 Tiny\n\nOne `double`.\n\n    tito test tiny\n    tito test other\n"
     )
     for name in ("tests/core/test_tiny.py", "benchmarks/tiny.py"):
-        (tiny.course.root / name).parent.mkdir()
+        (tiny.course.root / name).parent.mkdir(parents=True)
         (tiny.course.root / name).write_text("def test_it(): assert double(np.empty(0)) == 0\n")
     return tiny
 

@@ -8,6 +8,7 @@ import __future__
 import ast
 import contextlib
 import functools
+import math
 import operator
 import signal
 import time
@@ -164,7 +165,7 @@ class _Clock(contextlib.AbstractContextManager):
         self.wall -= time.monotonic() - wall
 
     def _timers(self):
-        if not self.before:
+        if not self.before or self.cpu == math.inf:
             return ()
         return (signal.ITIMER_PROF, self.cpu), (signal.ITIMER_REAL, self.wall)
 
