@@ -220,14 +220,14 @@ REPAIRED = {
     unlocked: "marks were changed (points or kind)",
     skipped: "",
     swapped: "found by the name of its function: double",
-    stripped: "had lost their marks; found by their text",
+    stripped: "all cells had lost their marks; found by their text and their functions",
     answer_elsewhere: "found by the name of its function: double",
     answer_deleted_and_elsewhere: "found by the name of its function: double",
     raw: "had become a raw cell; read as code",
     given_changed: "given code was changed or missing",
-    all_merged: "found by the name of its function: double",
-    marks_are_lists: "found by the name of its function: double",
-    ids_are_numbers: "found by the name of its function: double",
+    all_merged: "all cells had lost their marks; found by their text and their functions",
+    marks_are_lists: "all cells had lost their marks; found by their text and their functions",
+    ids_are_numbers: "all cells had lost their marks; found by their text and their functions",
 }
 
 

@@ -67,7 +67,10 @@ class _Repair:
             self.by_text[self.plain[number]].append(number)
             if cell.id:
                 self.by_id[cell.id].append(number)
+        self.marked = any(cell.id in released.marks for cell in self.cells)
         self.said: dict[str, list[str]] = {}
+        if not self.marked:
+            self._say("all cells had lost their marks; found by their text and their functions", "")
         self.places: dict[
             int, int
         ] = {}  # of released cells, where they stand in the student's work
@@ -119,7 +122,7 @@ class _Repair:
             self._compare_flags(name, self.cells[marked[0]])
         elif same:
             self.places[place] = same[0]
-            self._say(f"{kind} cells had lost their marks; found by their text", name)
+            self._say_of_marked(f"{kind} cells had lost their marks; found by their text", name)
 
     def _say_what_is_gone(self):
         """Tell of cells that the student was given and that are not there any more."""
@@ -219,7 +222,7 @@ class _Repair:
         if found.id == name:
             self._compare_flags(name, found)
         else:
-            self._say("found by the name of its function", name)
+            self._say_of_marked("found by the name of its function", name)
 
     def _is_edited(self, number, name):
         cell = self.cells[number]
@@ -235,7 +238,7 @@ class _Repair:
         asked = set(self.released.asked[name])
         inside = [n for n, c in enumerate(self.cells) if asked & set(DEFINED.findall(c.source))]
         if not own and stubs:
-            self._say("had lost its mark; found by its text", name)
+            self._say_of_marked("had lost its mark; found by its text", name)
         there = own or stubs or inside
         for number in own[-1:]:
             self._compare_flags(name, self.cells[number])
@@ -320,6 +323,11 @@ class _Repair:
             made.attachments = nbformat.from_dict(cell.attachments)
         made.id = nb.free_id(f"own-{number}", seen)
         return made
+
+    def _say_of_marked(self, what, name):
+        """Tell of a mark that is lost, unless all are."""
+        if self.marked:
+            self._say(what, name)
 
     def _say(self, what, name):
         self.said.setdefault(what, []).append(name)
