@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 from tito import files
-from tito.course import Module, TitoError, one_line
+from tito.course import Module, TitoError, one_line, restrict
 from tito.notebooks.student_version import QUIET
 
 
@@ -61,6 +61,7 @@ def prepare(module: Module) -> None:
         partial.unlink(missing_ok=True)
         with Gradebook(f"sqlite:///{partial}", course.course_id) as book:
             book.engine.dispose()
+        restrict(partial)
         partial.replace(file)
 
 
