@@ -61,7 +61,7 @@ PATTERNS = [
 COMPILED = [(re.compile(pattern, re.IGNORECASE), instead) for pattern, instead in PATTERNS]
 CODE = re.compile(r"``.*?``|`[^`\n]*`|\$[^$\n]*\$|https?://\S+")
 FENCE = re.compile(
-    r"^(`{3,}|~{3,}).*?^\1|^(?: {4}|\t)\S.*?$|^\|[-| :]+\|$", re.DOTALL | re.MULTILINE
+    r"^(`{3,}|~{3,}).*?^\1|^(?: {4,}|\t)\S.*?$|^\|[-| :]+\|$", re.DOTALL | re.MULTILINE
 )
 
 
