@@ -82,6 +82,7 @@ def test_the_module_on_the_authors_page_is_sound_and_can_be_measured(tmp_path, m
     (folder / "variants.yaml").write_text(wrong, encoding="utf-8")
     (folder / "module.yaml").write_text("title: Doubles\nsummary: One function.\nhours: 1\n")
     (folder / "README.md").write_text("# Doubles\n\n    tito test doubles\n")
+    shutil.copytree(ROOT / "tinytorch", tmp_path / "tinytorch")
     module = Course(tmp_path).module("doubles")
     package.export(module)
     assert [line for line, good in check.run(module, main) if not good] == []
