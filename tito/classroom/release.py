@@ -277,7 +277,7 @@ def _refuse_leaks(module, notebook, released, known, files):
             raise TitoError(
                 f"the release would show in {name}: {found[0]}"
                 + (f" ({len(found) - 1} more)" if len(found) > 1 else ""),
-                f"tito check {module.topic}",
+                f"change that line in {name} or in {module.source.name}",
             )
 
 
