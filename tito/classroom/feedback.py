@@ -12,10 +12,10 @@ from pathlib import Path
 from markupsafe import Markup
 
 from tito import sanitize
+from tito import verdict as v
 from tito.classroom import markdown, marks
 from tito.course import USAGE, Module, TitoError, write
 from tito.export import cache as records
-from tito.grading import verdict as v
 
 WORDS = {
     v.PASSED: "passed",
