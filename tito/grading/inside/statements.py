@@ -20,7 +20,7 @@ FUTURE = functools.reduce(
     operator.or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 )
 SHARE = 0.6  # of the time that is left, which one statement may take
-SPARE = 0.9  # of the judge's limit, which all statements together may take
+SPARE = 0.9  # of the limit of the judge, which all statements together may take
 LEAST = 0.05  # seconds that every statement has
 FAULTS = (SyntaxError, ValueError, RecursionError, MemoryError)  # that the compiler raises
 
