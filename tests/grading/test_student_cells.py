@@ -1,4 +1,4 @@
-"""A student's own cells count as they run: whatever binds a name, in order, statement by statement."""
+"""A student's own cells run in order, statement by statement, with all their names."""
 
 import textwrap
 
@@ -153,12 +153,12 @@ def test_display_inside_an_answer_shows_what_it_is_given(judged):
     assert "printed: array([0, 1, 2])" in found[0].message
 
 
-def test_an_answer_that_asks_for_input_is_told_so(judged):
+def test_input_in_an_answer_raises_an_error_that_explains(judged):
     found = judged("#| export\ndef double(x):\n    return int(input()) * x\n")
-    assert "EOFError: input() has nobody to ask" in found[0].message
+    assert "EOFError: input() cannot ask anyone" in found[0].message
 
 
-def test_an_answer_under_another_name_is_told_which(judged):
+def test_the_message_names_the_function_defined_instead(judged):
     found = judged("#| export\nTWO = 2\ndef my_double(x):\n    return TWO * x\n")
     assert {each.status for each in found} == {"error"}
     assert found[0].message == "double is not defined: your cell defines my_double"
@@ -176,7 +176,7 @@ def test_a_name_whose_statement_raised_is_explained(judged):
     assert "look at: double, line 2: @np.no_such_thing" in broken[0].message
 
 
-def test_an_answer_that_is_no_python_names_the_line(judged):
+def test_the_message_on_invalid_python_names_the_line(judged):
     found = judged("#| export\nTWO = 2\ndef double(x:\n    return 2 * x\n")
     assert "the cell of double does not run: SyntaxError: '(' was never closed" in found[0].message
     assert "look at: double, line 3: def double(x:" in found[0].message

@@ -1,4 +1,4 @@
-"""The Python in a notebook's cell: IPython decides what is a magic, and lines stay where they were."""
+"""Cells with IPython syntax become plain Python, line by line."""
 
 import time
 
@@ -27,7 +27,7 @@ READ = {
 
 
 @pytest.mark.parametrize("source", READ)
-def test_a_cell_is_read_as_IPython_reads_it(source):
+def test_a_cell_is_read_as_ipython_reads_it(source):
     assert python(source) == READ[source]
 
 
@@ -42,17 +42,17 @@ def test_a_cell_is_read_as_IPython_reads_it(source):
         ("x = 1\0", 1, "null bytes"),
     ],
 )
-def test_what_is_no_Python_has_its_line_and_a_reason(source, line, reason):
+def test_text_that_is_not_python_has_its_line_and_a_reason(source, line, reason):
     found = fault(source)
     assert found[0] == line and reason in found[1]
     assert python(source).count("\n") == source.count("\n")
 
 
-def test_what_is_Python_has_no_fault():
+def test_python_has_no_fault():
     assert [source for source in READ if "no Python" not in source and fault(source)] == []
 
 
-def test_statements_are_found_around_what_is_no_Python():
+def test_statements_are_found_around_text_that_is_not_python():
     text = 'a = 1\nthis is prose\nb = """\nat the margin\n"""\n%timeit a\ndef c(): pass'
     assert [bound(node) for node, _ in statements(text)] == [["a"], [], ["b"], [], ["c"]]
     assert [part for _, part in statements(text)][2] == 'b = """\nat the margin\n"""'

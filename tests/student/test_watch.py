@@ -282,7 +282,7 @@ def test_cells_that_a_student_deletes(module, watch):
     session.wait("negate has no tests", at)
     at = session.mark()
     save(module, "nothing that looks like a notebook\n")
-    session.wait("neither a notebook nor a percent file", at)
+    session.wait("neither a notebook nor Python", at)
     save(module, text)
     session.wait("3 of 3 exercises pass", at)
 

@@ -147,7 +147,7 @@ def grade(assignment: Assignment, data: bytes, around, say=lambda verdict: None)
 
 
 def judged(job: Job, twice: list[str], around) -> Iterator[verdict.Verdict]:
-    """The verdicts of a job; exercises that are defined twice are judged with either, and the better counts."""
+    """The verdicts of a job. An exercise that is defined twice is judged with each definition; the better result counts."""
     held: dict[str, list[verdict.Verdict]] = {name: [] for name in twice}
     for each in supervisor.run(job, around):
         if each.exercise in held:

@@ -23,7 +23,9 @@ class Job:
     module: str
     cells: list[dict]
     answers: dict[str, str] = field(default_factory=dict)
-    python: dict[str, str] = field(default_factory=dict)  # of cells that are no plain Python
+    python: dict[str, str] = field(
+        default_factory=dict
+    )  # plain Python of cells with IPython syntax
     only: list[str] | None = None  # exercises to judge; all when None
     hidden_modules: list[str] = field(default_factory=list)
     seconds: float = 20.0  # CPU time of one test or one cell
@@ -59,9 +61,9 @@ def make(
 
 
 def fill(job: Job, made: "nbformat.NotebookNode", released: "Released") -> Job:
-    """The job with a student's work, as `repair` made a notebook of it, in the order of its cells.
+    """Put a student's repaired notebook into the job, in the order of its cells.
 
-    The instructor's cells that are not in it, as of a later version, stand where they stand in the job.
+    The instructor's cells that the notebook does not contain, as after an edit of the source, keep their place.
     """
     answers = {cell["id"]: STUB for cell in job.cells if cell["role"] == "solution"}
     places = {cell["id"]: place for place, cell in enumerate(job.cells)}
@@ -86,14 +88,14 @@ def fill(job: Job, made: "nbformat.NotebookNode", released: "Released") -> Job:
 
 
 def below(job: Job, exercises: list[str]) -> Job:
-    """The job of judging some exercises with all cells of the notebook above the tests, as in a kernel that ran them."""
+    """The job of judging some exercises after all other cells, as in a kernel that has run them."""
     tests = [cell for cell in job.cells if cell["role"] == "test" and cell["exercise"] in exercises]
     others = [cell for cell in job.cells if cell["role"] != "test"]
     return replace(job, cells=others + tests, only=exercises)
 
 
 def converted(cells: Iterable[Cell], answers: dict[str, str]) -> dict[str, str]:
-    """The Python of the cells that hold something else, as a notebook's cell may."""
+    """The plain Python of cells that contain IPython syntax, by cell id."""
     found = {}
     for cell in cells:
         if cell.role in ("solution", "own", "plain"):

@@ -1,7 +1,7 @@
-"""The Python in a notebook's cell: what IPython makes of it, and the names that it binds. Nothing is run.
+"""Read the code of a notebook's cell without running it: as plain Python, and by the names it binds.
 
-IPython's own `TransformerManager` decides what is a magic, a shell command or a question mark. Text that is no
-Python becomes a statement that raises, so the statements around it still count.
+IPython's `TransformerManager` decides what is a magic, a shell command or a request for help. Text that is not
+Python becomes a statement that raises SyntaxError, so the statements around it still count.
 """
 
 import ast
@@ -13,29 +13,29 @@ from collections import deque
 from collections.abc import Iterator
 
 SIZE = 256 * 1024  # characters of one cell that are parsed
-WORK = 4000  # lines times magics of a cell that IPython transforms at once: it reads all lines for each magic
-TRANSFORMS = 100  # statements of a cell that is not Python, of which each is shown to IPython
-# These run their body in the notebook's own names; the others do not, or run another language.
+WORK = 4000  # lines times magics of a cell: IPython reads all lines again for each magic
+TRANSFORMS = 100  # calls of IPython for one cell, statement by statement
+# Cell magics that run their body in the notebook's namespace. All others run something else.
 BODIES = ("time", "capture", "prun")
 SPECIAL = re.compile(r"[%!?]|^[ \t]|^[,;/]|^>>>|^In \[", re.MULTILINE)
-INSIDE = re.compile(r"[\s)\]}#]|(?:else|elif|except|finally)\b")  # never the start of a statement
+INSIDE = re.compile(r"[\s)\]}#]|(?:else|elif|except|finally)\b")  # a line that begins no statement
 
 Statement = ast.stmt
 
 
 def python(source: str) -> str:
-    """The plain Python that IPython makes of a cell, with its statements on the lines where they were."""
+    """The cell as IPython would run it, in plain Python. Statements keep their line numbers."""
     return _read(source)[0]
 
 
 def fault(source: str) -> tuple[int, str] | None:
-    """The first line of a cell that is neither Python nor IPython's, and why; None if there is none."""
+    """The first line of a cell that neither Python nor IPython can read, and the reason; None if all can be read."""
     return next(iter(_read(source)[1]), None)
 
 
 @functools.lru_cache(256)
 def _read(source: str) -> tuple[str, list[tuple[int, str]]]:
-    """The Python of a cell, and the lines of it that are none."""
+    """The cell in plain Python, and the lines that cannot be read, each with a reason."""
     text, faults = source, []
     if parsed(source) is None:
         text = _transformed(source)
@@ -43,20 +43,20 @@ def _read(source: str) -> tuple[str, list[tuple[int, str]]]:
             pieces = _Pieces(source.split("\n"))
             text, faults = "\n".join(pieces.rows()), pieces.faults
     text = _without_calls(text, faults)
-    if text is not source:  # IPython ends the last line and joins lines that continue
+    if text is not source:  # IPython adds a line end, and joins continued lines
         text = text.rstrip("\n")
         text += "\n" * (source.count("\n") - text.count("\n"))
     return text, faults
 
 
 def parsed(text: str, limit: int = SIZE) -> list[Statement] | None:
-    """The statements of a text; None if it is no Python, or longer than the limit."""
+    """The statements of a text; None if it is not Python, or longer than the limit."""
     found = _parse(text, limit)
     return found if isinstance(found, list) else None
 
 
 def bound(node: ast.AST) -> list[str]:
-    """The names that a statement binds where it stands; functions and classes are not looked into."""
+    """The names that a statement binds at the top level, without those inside functions and classes."""
     names, waiting = [], deque([node])
     while waiting:
         each = waiting.popleft()
@@ -106,7 +106,7 @@ def _parse(text: str, limit: int = SIZE) -> list[Statement] | Exception:
 
 
 def _transformed(text: str) -> str:
-    """The text as IPython transforms it; the text itself if it has nothing of IPython's, or too much."""
+    """The text as IPython transforms it; unchanged if it uses no IPython syntax, or too much of it."""
     count = len(SPECIAL.findall(text)) if len(text) <= SIZE else 0
     whole = text.lstrip().startswith("%%")
     if not count or (not whole and count * (text.count("\n") + 1) > WORK):
@@ -128,7 +128,7 @@ def _manager():
 
 
 class _Pieces:
-    """The lines of a cell that is not Python, cut into the statements that are."""
+    """Splits a cell that is not Python as a whole into statements."""
 
     def __init__(self, lines: list[str]):
         self.lines = lines
@@ -153,7 +153,7 @@ class _Pieces:
         return made
 
     def _next(self, *marks: str) -> list[int]:
-        """For each line the first one from there on that holds one of the marks."""
+        """For each line, the number of the next line that contains one of the marks; the line itself counts."""
         found, near = [], len(self.lines)
         for number in range(len(self.lines) - 1, -1, -1):
             near = number if any(mark in self.lines[number] for mark in marks) else near
@@ -161,7 +161,7 @@ class _Pieces:
         return [*reversed(found), len(self.lines)]
 
     def _statement(self, first: int) -> tuple[str, int]:
-        """The statement that begins on a line as Python, and the line where the next one begins."""
+        """The statement that begins on a line, as Python, and the line where the next statement begins."""
         place = bisect.bisect_right(self.ends, first)
         nearest, reason = self.ends[place], None
         while place < len(self.ends) and self.parses > 0:
@@ -182,7 +182,7 @@ class _Pieces:
                 end = self.brackets[end] + 1
             elif row > part.count("\n"):
                 end += 1
-            else:  # it is wrong before its end: more lines do not help
+            else:  # the fault is before the end: more lines do not help
                 break
             place = bisect.bisect_left(self.ends, end)
         self.faults.append(reason or (first + 1, "the cell is too long"))
@@ -196,7 +196,7 @@ class _Pieces:
 
 
 def _without_calls(text: str, faults: list) -> str:
-    """The text with the Python that magics run in the place of the magics; adds to the faults those in it."""
+    """Replace the magics that run Python by that Python, and add the lines of it that cannot be read to `faults`."""
     if "get_ipython" not in text:
         return text
     lines = text.split("\n")
@@ -215,7 +215,7 @@ def _without_calls(text: str, faults: list) -> str:
 
 
 def _inner(node: Statement) -> tuple[int, str] | None:
-    """The code that a magic's call runs among the names of the notebook, and how many lines lower; None if none."""
+    """The code that a magic runs in the notebook's namespace, and the line it begins on; None if there is no such code."""
     call = node.value if isinstance(node, ast.Expr) else None
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
         return None

@@ -14,7 +14,7 @@ class Cell:
 
     `role` is one of ``text``, ``solution`` (what the student writes), ``test`` (what is graded),
     ``locked`` (helpers of the tests), ``given`` (exported code), ``plain`` (for the reader only) and ``own``
-    (a student's own cell).
+    (a cell that a student added).
     `line` is the line of the source file on which the cell's text begins, 0 when unknown.
     """
 

@@ -1,4 +1,4 @@
-"""Cells that were merged are cut apart where a released cell stands whole in them, and halves are joined."""
+"""Cut merged cells apart at the released cells inside them, and join the two halves of a split cell."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,10 +10,10 @@ from tito.notebooks.untrusted import Sheet
 
 
 def apart(sheet: Sheet, released: Released) -> list[Cell]:
-    """The cells of a work, with released text in cells of its own.
+    """The cells of a submission, with released text in separate cells.
 
-    Tests and stubs are cut out of any cell. Other released text is cut out of a script that keeps no borders
-    between cells, as long as it comes in its order.
+    Tests and stubs are cut out of any cell. Other released text is cut out of scripts without cell borders only, and
+    only while it comes in the order of the release.
     """
     found: list[Cell] = []
     latest = -1 if sheet.script else None
@@ -30,7 +30,7 @@ def _is_test(cell, released):
 
 
 def _joined(cells: list[Cell]) -> Iterator[Cell]:
-    """Join halves that neighbor: cells of one mark, the second of which goes on in the middle of a function."""
+    """Join two neighbors with the same grade_id if the second continues a function of the first."""
     before = None
     for cell in cells:
         if before is not None:
@@ -47,7 +47,7 @@ def _joined(cells: list[Cell]) -> Iterator[Cell]:
 
 
 def _cut(cell: Cell, released: Released, latest: int | None, found: list[Cell]) -> int | None:
-    """Add the pieces of a cell to those that were found; `latest` is the place of the last released text in a script."""
+    """Append the pieces of a cell to `found`; returns the place in the release of the last released text in a script."""
     lines = [line.rstrip() for line in cell.source.split("\n")]
     begin = number = 0
     while number < len(lines):

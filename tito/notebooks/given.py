@@ -1,4 +1,4 @@
-"""What students were given: the released notebooks of a module, read once for all who hand in."""
+"""What students were given: the released notebooks of a module, read once for all submissions."""
 
 import ast
 import re
@@ -19,16 +19,16 @@ TESTS = ("test", "locked")
 class Released:
     """The released notebooks `versions`, the latest first.
 
-    Text of earlier versions is known as released text: a stub of one is no answer, a test of one no change.
+    Text of earlier releases counts as released text: their stubs are not answers, their tests are not edits.
     """
 
     def __init__(self, versions: list[NotebookNode]):
         self.versions, self.latest = versions, versions[0]
         self.roles = [role(cell) for cell in self.latest.cells]
-        self.plain: dict[str, str] = {}  # of each source
+        self.plain: dict[str, str] = {}  # text for comparison, by source
         self.texts: dict[str, set[str]] = {}
         self.marks: dict[str, list[dict]] = {}
-        self.stubs: dict[str, set[str]] = {}  # of each function that is asked for, its syntax trees
+        self.stubs: dict[str, set[str]] = {}  # syntax trees of the stubs, by name
         for cell in (cell for version in versions for cell in version.cells):
             self.plain[cell.source] = plain(cell.source)
             self.texts.setdefault(name_of(cell), set()).add(self.plain[cell.source])
@@ -46,7 +46,7 @@ class Released:
         self.blocks = self._blocks()
 
     def origin(self, texts: set[str]) -> NotebookNode:
-        """The release that a work of these texts was begun from: the one it shares most with."""
+        """The release that a submission with these texts came from: it shares most of its cells."""
         shared = [
             sum(self.plain[cell.source] in texts for cell in version.cells)
             for version in self.versions
@@ -54,13 +54,13 @@ class Released:
         return self.versions[shared.index(max(shared))]
 
     def is_stub(self, name: str, node: ast.stmt, text: str) -> bool:
-        """Whether a definition is what students were given to write."""
+        """Whether a definition is still the released stub."""
         return is_stub(text) or ast.dump(node) in self.stubs.get(name, ())
 
     def _blocks(self) -> dict[str, list[tuple[list[str], int, NotebookNode]]]:
-        """By its first line, each released text that may stand whole in another cell, long ones first.
+        """The released texts by their first line, long texts first: lines, place in the release, cell.
 
-        With the lines come the place in the release and the cell. Text may stand there as scripts hold it.
+        A markdown cell is listed in each form in which a script may contain it.
         """
         found: dict[str, list] = {}
         for version in self.versions:
@@ -79,19 +79,19 @@ class Released:
 
 
 def role(cell: NotebookNode) -> str:
-    """The role of a released cell; one that asks for a written answer is a solution too."""
+    """The role of a released cell; a markdown cell for a written answer is a solution too."""
     return "solution" if cell.metadata.get("nbgrader", {}).get("solution") else nb.role_of(cell)
 
 
 def definitions(source: str) -> Iterator[tuple[str, ast.stmt, str]]:
-    """The names that a cell binds, other than by imports: each with its statement and its text."""
+    """The names that a cell binds, imports aside: each with its statement and the statement's text."""
     for node, text in statements(source):
         for name in bound(node) if not isinstance(node, IMPORTS) else ():
             yield name, node, text
 
 
 def asked(source: str) -> list[str]:
-    """What a solution cell asks for: the functions that are stubs, or all if none is."""
+    """The names that a student must define in a solution cell: its stubs, or all functions if there is no stub."""
     found = [
         (name, is_stub(text))
         for name, node, text in definitions(source)
@@ -101,10 +101,10 @@ def asked(source: str) -> list[str]:
 
 
 def name_of(cell: NotebookNode) -> str:
-    """The grade_id of a released cell; others are known by their place's id."""
+    """The grade_id of a released cell; a cell without a grade_id is named by its cell id."""
     return cell.metadata.get("nbgrader", {}).get("grade_id") or f"\0{cell.id}"
 
 
 def plain(source: str) -> str:
-    """A text as it is compared with another: without the ends of its lines."""
+    """A text for comparison: without spaces at the ends of lines, and without blank lines around it."""
     return "\n".join(map(str.rstrip, source.strip().split("\n")))

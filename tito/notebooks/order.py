@@ -1,7 +1,7 @@
-"""The order in which a student's cells and the instructor's stand in one notebook.
+"""Merge a student's cells and the instructor's cells into one order.
 
-Each keep their own order. A student's cell comes below the instructor's cells that stood above it, and a test
-below all answers that are above it in the release.
+Both keep their own order. A student's cell follows the instructor's cells that preceded it in the submission. A test
+follows all answers that precede it in the release.
 """
 
 from collections import deque
@@ -10,11 +10,15 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Item:
-    """A cell of the student's: the answers that are whole with it, and how many instructor's cells go before."""
+    """A student's cell.
+
+    `after` is the number of released cells that precede it; `answers` are the places, in the release, of the solution
+    cells whose answers are complete with this cell.
+    """
 
     number: int
     after: int = 0
-    answers: tuple[int, ...] = field(default=())  # places of solution cells in the release
+    answers: tuple[int, ...] = field(default=())
 
 
 def merged(roles: list[str], items: list[Item]) -> list[tuple[str, int]]:
@@ -23,7 +27,7 @@ def merged(roles: list[str], items: list[Item]) -> list[tuple[str, int]]:
     Parameters
     ----------
     roles : list of str
-        Of the released cells. Solution cells that no item answers stay at their place.
+        Roles of the released cells. A solution cell that no item answers keeps its place.
     items : list of Item
         In the student's order.
 
@@ -38,8 +42,8 @@ def merged(roles: list[str], items: list[Item]) -> list[tuple[str, int]]:
 class _Merge:
     def __init__(self, roles, items):
         self.roles, self.items = roles, items
-        self.left = {place for item in items for place in item.answers}  # answers that are to come
-        self.waiting: deque[int] = deque()  # tests, for the answers above them
+        self.left = {place for item in items for place in item.answers}  # answers still to come
+        self.waiting: deque[int] = deque()  # tests that wait for answers
         self.at, self.order = 0, []
 
     def run(self):
@@ -52,7 +56,7 @@ class _Merge:
         return self.order
 
     def _advance(self, end: int):
-        """Go on in the release up to a place."""
+        """Add the released cells up to a place."""
         while self.at < end:
             place, self.at = self.at, self.at + 1
             if self.roles[place] in ("test", "locked"):

@@ -1,7 +1,7 @@
-"""A released notebook with a student's answers in it, each found by its grade_id, its text or its function.
+"""Put a student's code into the released notebook.
 
-What is graded is the instructor's notebook, so nothing but the student's own code has to survive. It stands in
-the student's order; what else was done to the cells is told.
+Answers are found by grade_id, by text or by the functions they define. The instructor's tests run, so only the
+student's own code has to survive, in the student's order. `Findings` lists what was repaired.
 """
 
 import copy
@@ -24,9 +24,9 @@ ELSEWHERE = "# answered in the cell of "
 
 @dataclass
 class Findings:
-    """What came of a hand-in: exercises by state, and what was repaired, in sentences.
+    """Exercises by state, and sentences on what was repaired.
 
-    `twice` are exercises whose functions are defined above their tests and again below.
+    `twice` lists exercises that the student defines above their tests and again below them.
     """
 
     answered: list[str] = field(default_factory=list)
@@ -37,17 +37,16 @@ class Findings:
 
 
 def repair(released: Released, sheet: Sheet) -> tuple[nbformat.NotebookNode, Findings]:
-    """Put the answers of a sheet into the latest of the released notebooks.
+    """Put the student's cells of a submission into the latest released notebook.
 
-    Other cells that the student wrote are kept where they stood, without marks. Released cells without
-    marks are not copied.
+    Released cells come from the release, whatever the submission contains in their place.
     """
     return _Repair(released, sheet).run()
 
 
 @dataclass
 class _Answer:
-    """An exercise's answer: the cell that holds it (None if there is none), and all that are needed for it."""
+    """The answer of an exercise: the main cell (None without an answer), all cells it needs, and its state."""
 
     home: int | None
     needs: set[int]
@@ -73,9 +72,9 @@ class _Repair:
             self._say("all cells had lost their marks; found by their text and their functions", "")
         self.places: dict[
             int, int
-        ] = {}  # of released cells, where they stand in the student's work
+        ] = {}  # of released cells in the submission, by place in the release
         self.defined = self._defined()
-        self.answers: dict[int, _Answer] = {}  # by the place of the solution cell in the release
+        self.answers: dict[int, _Answer] = {}  # by place in the release
 
     def run(self) -> tuple[nbformat.NotebookNode, Findings]:
         cells = self.released.latest.cells
@@ -98,10 +97,8 @@ class _Repair:
             self.findings.repaired.append(f"{what}: {shown}" if shown else what)
         return made, self.findings
 
-    # Released cells in the student's work.
-
     def _find(self, place: int, role: str):
-        """Where a released cell stands; a test is known by its mark too."""
+        """Find a released cell in the submission: by text, a test also by its grade_id."""
         cell = self.released.latest.cells[place]
         name, used = name_of(cell), set(self.places.values())
         texts = self.released.texts[name]
@@ -125,7 +122,7 @@ class _Repair:
             self._say_of_marked(f"{kind} cells had lost their marks; found by their text", name)
 
     def _say_what_is_gone(self):
-        """Tell of cells that the student was given and that are not there any more."""
+        """Report released cells that are missing, compared with the release that the submission came from."""
         there = {name_of(self.released.latest.cells[place]) for place in self.places}
         texts = set(self.plain)
         for cell in self.origin.cells:
@@ -149,7 +146,7 @@ class _Repair:
             self._say("marks were changed (points or kind); the released ones count", name)
 
     def _first_tests(self) -> dict[str, int]:
-        """For each exercise, where its first test stands in the student's work."""
+        """For each exercise, the place of its first test in the submission."""
         first: dict[str, int] = {}
         for place, number in self.places.items():
             if self.released.roles[place] == "test":
@@ -158,10 +155,8 @@ class _Repair:
                 first[exercise] = min(number, first.get(exercise, number))
         return first
 
-    # Answers.
-
     def _defined(self) -> dict[str, list[int]]:
-        """For each function that is asked for, the code cells in which the student has written it."""
+        """For each function to write, the student's code cells that define it."""
         found: dict[str, list[int]] = defaultdict(list)
         for number, cell in enumerate(self.cells):
             if cell.kind == "code" and self.plain[number] not in self.released.known:
@@ -170,18 +165,18 @@ class _Repair:
         return found
 
     def _written(self, source: str) -> list[str]:
-        """The functions asked for that a text defines, and not as they were given."""
+        """The functions to write that a text defines, stubs aside."""
         if not any(name in source for name in self.released.functions):
             return []
         last: dict[str, bool] = {}
-        if fault(source):  # a definition that is no Python is one all the same
+        if fault(source):  # a broken definition is still an answer
             last = dict.fromkeys(DEFINED.findall(source), not is_stub(source))
         for name, node, text in definitions(source):
             last[name] = not self.released.is_stub(name, node, text)
         return [name for name, good in last.items() if good and name in self.released.functions]
 
     def _answer(self, cell, test: int | None) -> _Answer:
-        """Find the answer of an exercise whose first test stands at a place in the student's work."""
+        """Find the answer of an exercise; `test` is the place of its first test in the submission."""
         name = name_of(cell)
         names, own = self.released.asked[name], self.by_id.get(name, [])
         chosen: dict[str, int] = {}
@@ -229,10 +224,12 @@ class _Repair:
         unchanged = self.plain[number] in self.released.texts[name] or is_stub(cell.source)
         if unchanged or not cell.source.strip() or cell.source.startswith(ELSEWHERE):
             return False
-        return cell.kind != "code" or not self._written(cell.source)  # else it answers another
+        return cell.kind != "code" or not self._written(
+            cell.source
+        )  # or it answers another exercise
 
     def _unanswered(self, name, own):
-        """The stub, if it is there."""
+        """An exercise without an answer: not started if its stub is there, else missing."""
         stubs = [n for text in sorted(self.released.texts[name]) for n in self.by_text[text]]
         stubs = [n for n in stubs if n not in own]
         asked = set(self.released.asked[name])
@@ -244,10 +241,8 @@ class _Repair:
             self._compare_flags(name, self.cells[number])
         return _Answer(None, set(there[-1:]), "not_started" if there else "missing")
 
-    # The notebook that is made.
-
     def _made(self):
-        """The released notebook with the student's cells."""
+        """Build the released notebook with the student's cells."""
         stands = {number: place for place, number in self.places.items()}
         homes: dict[int, list[int]] = defaultdict(list)
         needed: dict[int, list[int]] = defaultdict(list)
@@ -297,7 +292,7 @@ class _Repair:
         return made
 
     def _answered(self, number, places):
-        """The marked cells of the exercises that one cell answers: its own, and others that point to it."""
+        """The solution cells that one student's cell answers: one with its text, the others with a reference to it."""
         found = self.cells[number]
         cells = [copy.copy(self.released.latest.cells[place]) for place in places]
         home = next((cell for cell in cells if name_of(cell) == found.id), cells[0])
@@ -325,7 +320,7 @@ class _Repair:
         return made
 
     def _say_of_marked(self, what, name):
-        """Tell of a mark that is lost, unless all are."""
+        """Report a lost grade_id, unless all are lost: that was reported already."""
         if self.marked:
             self._say(what, name)
 

@@ -1,15 +1,15 @@
-"""A notebook that a tool has written as a Python file: its cells, as far as the tool has kept them apart.
+"""Read Python files that tools make of notebooks, as cells.
 
-What each tool writes is taken from its source or from files that it wrote:
+The formats, with the sources they were taken from:
 
-- jupytext: percent and light format, https://jupytext.readthedocs.io/en/latest/formats-scripts.html; magics are
-  comments there, and Quarto's scripts are percent files, https://quarto.org/docs/computations/render-scripts.html
+- jupytext: percent and light format, https://jupytext.readthedocs.io/en/latest/formats-scripts.html. It writes magics
+  as comments. Quarto uses the percent format, https://quarto.org/docs/computations/render-scripts.html
 - VS Code: microsoft/vscode-jupyter, src/notebooks/export/exportToPythonPlain.ts
 - PyCharm and DataSpell: `#%%`, `#%% md` and `#%% raw`
-- nbconvert: `# In[3]:` above each code cell, magics as calls of `get_ipython()`, text as comments
-- Colab: no borders between cells, text as strings, a cell with a cell magic as a comment as a whole
+- nbconvert: `# In[3]:` above each code cell, magics as calls of `get_ipython()`, markdown as comments
+- Colab: no cell borders, markdown as strings, a cell with a cell magic as comments
 - Databricks: `# COMMAND ----------`, `# MAGIC`, https://docs.databricks.com/en/repos/manage-assets.html
-- marimo: a function for each cell, marimo-team/marimo, marimo/_ast/codegen.py
+- marimo: one function per cell, marimo-team/marimo, marimo/_ast/codegen.py
 """
 
 import ast
@@ -28,14 +28,14 @@ DATABRICKS = re.compile(r"\A# Databricks notebook source *$", re.MULTILINE)
 COMMAND = re.compile(r"^# COMMAND -+ *$", re.MULTILINE)
 MARIMO = re.compile(r"^app = marimo\.App\(", re.MULTILINE)
 HEADER = re.compile(r"\A(?:# ---\n(?:#.*\n)*?# ---\n)")
-HIDDEN = "# Commented out IPython magic to ensure Python compatibility."  # as Colab says it
-TIMED = re.compile(r"^([ \t]*)# ?(?=%time\b)", re.MULTILINE)  # the line magic that binds names
-SCRIPT = "it is a script made of a notebook; download the notebook itself next time"
+HIDDEN = "# Commented out IPython magic to ensure Python compatibility."  # written by Colab
+TIMED = re.compile(r"^([ \t]*)# ?(?=%time\b)", re.MULTILINE)  # this line magic may bind names
+SCRIPT = "converted a script to a notebook; next time, download the notebook itself"
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: what kind, its text, nbgrader's mark if it has one, and attached pictures."""
+    """One cell: kind, text, nbgrader metadata if it has some, and attached pictures."""
 
     kind: str
     source: str
@@ -50,7 +50,7 @@ class Cell:
 
 
 def read(text: str) -> tuple[list[Cell], str, bool] | None:
-    """The cells of a script, a note on what it is, and whether cells may be merged; None if it is no Python."""
+    """The cells of a script, a note on its format, and whether cell borders are lost; None if it is not Python."""
     for is_one, cells, note in _READERS:
         if is_one(text):
             return list(cells(text)), note, cells in (_nbconvert, _colab, _code)
@@ -81,7 +81,7 @@ def _nbconvert(text: str) -> Iterator[Cell]:
 
 
 def _with_magics(source: str) -> str:
-    """The source with a cell magic in place of the call that nbconvert makes of it."""
+    """The source with the cell magic instead of the call that nbconvert writes for it."""
     for node in cell_code.parsed(source) or () if "run_cell_magic" in source else ():
         call = node.value if isinstance(node, ast.Expr) else None
         named = isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "run_cell_magic"
@@ -94,7 +94,7 @@ def _with_magics(source: str) -> str:
 
 
 def _colab(text: str) -> Iterator[Cell]:
-    """One cell, or more where a cell magic had one hidden."""
+    """All code as one cell, apart from cells that Colab wrote as comments."""
     parts = re.split(rf"^{re.escape(HIDDEN)}\n", text, flags=re.MULTILINE)
     yield from _code(parts[0])
     for part in parts[1:]:
@@ -155,7 +155,7 @@ def _code(text: str) -> Iterator[Cell]:
 
 
 def _is_python(text: str) -> bool:
-    """Whether something in a text without borders between cells is Python that binds a name."""
+    """Whether a text without cell borders contains Python that binds a name."""
     return any(cell_code.bound(node) for node, _ in cell_code.statements(text))
 
 
@@ -169,7 +169,7 @@ def _mark(head: str) -> dict:
 
 
 def number(digits: str) -> float:
-    """An integer of JSON; infinity for one that is absurdly long."""
+    """An integer of JSON; infinity if it has 20 digits or more."""
     return int(digits) if len(digits) < 20 else float("inf")
 
 
@@ -186,9 +186,9 @@ def _prose(body: str) -> str:
 _READERS: tuple[tuple[Callable, Callable, str], ...] = (
     (MARIMO.search, _marimo, SCRIPT),
     (DATABRICKS.search, _databricks, SCRIPT),
-    (DELIMITER.search, _percent, "it is a percent file, made into a notebook"),
+    (DELIMITER.search, _percent, "converted a percent file to a notebook"),
     (NBCONVERT.search, _nbconvert, SCRIPT),
     (lambda text: COLAB.search(text[:1000]), _colab, SCRIPT),
-    (LIGHT.search, _light, "it is a light script of jupytext, made into a notebook"),
-    (_is_python, _code, "it is a script without borders between cells, made into a notebook"),
+    (LIGHT.search, _light, "converted a light script of jupytext to a notebook"),
+    (_is_python, _code, "converted a script without cell borders to a notebook"),
 )

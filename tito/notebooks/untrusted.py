@@ -11,7 +11,7 @@ from tito.notebooks.scripts import Cell
 
 BYTES, CELLS = 20 << 20, 10_000
 CODE = 4 << 20  # characters of all code cells
-OLD = 4  # nbformat: what Jupyter wrote before is another document
+OLD = 4  # nbformat; earlier formats have another structure
 BOMS = {
     codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -25,7 +25,7 @@ BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+")
 
 
 class Unreadable(TitoError):
-    """A hand-in that is no notebook; the rest of the class goes on."""
+    """A submission that is not a notebook; the rest of the class goes on."""
 
     def __init__(self, message: str, hint: str = "ask for the notebook again"):
         super().__init__(message, hint)
@@ -33,7 +33,7 @@ class Unreadable(TitoError):
 
 @dataclass(frozen=True)
 class Sheet:
-    """The cells of a hand-in, what had to be done to read it, and whether it is a script that may have merged them."""
+    """The cells of a submission, notes on how it was read, and whether it is a script that lost cell borders."""
 
     cells: list[Cell]
     notes: list[str]
@@ -59,7 +59,7 @@ def read(data: bytes) -> Sheet:
     else:
         found = scripts.read(text)
         if found is None:
-            raise Unreadable("it is neither a notebook nor a script made of one")
+            raise Unreadable("it is neither a notebook nor Python")
         cells, note, script = found
         notes.append(note)
     if not cells:
@@ -84,7 +84,7 @@ def _decode(data):
         text = data.decode(coding or "utf-8").lstrip("\ufeff")
     except UnicodeDecodeError as error:
         if coding not in (None, "utf-8") or b"\0" in data:
-            raise Unreadable(f"it is no text: {one_line(error)[:100]}") from None
+            raise Unreadable(f"it is not text: {one_line(error)[:100]}") from None
         text = data.decode("cp1252", "replace")
         notes.append("it was not UTF-8; read as Windows-1252")
     return text.replace("\r\n", "\n").replace("\r", "\n"), notes
@@ -96,7 +96,7 @@ def _from_json(text, notes):
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"it is not a whole notebook: {one_line(error)[:100]}") from None
     if not isinstance(found, dict):
-        raise Unreadable("it is JSON, but no notebook")
+        raise Unreadable("it is JSON, but not a notebook")
     version, nodes = found.get("nbformat"), found.get("cells")
     if "worksheets" in found or (isinstance(version, int) and version < OLD):
         raise Unreadable(
@@ -104,7 +104,7 @@ def _from_json(text, notes):
             "open it in Jupyter, save it there, and send it again",
         )
     if not isinstance(nodes, list):
-        raise Unreadable("it is JSON, but holds no list of cells")
+        raise Unreadable("it is JSON without a list of cells")
     if version != 4:
         known = version if isinstance(version, int) else "not said"
         notes.append(f"its format is {known}, read as 4")
@@ -112,7 +112,7 @@ def _from_json(text, notes):
         raise Unreadable(f"it has {len(nodes)} cells, at most {CELLS} are read")
     cells = [_cell(node) for node in nodes if isinstance(node, dict)]
     if len(cells) < len(nodes):
-        notes.append(f"{len(nodes) - len(cells)} cells were no cells and are left out")
+        notes.append(f"{len(nodes) - len(cells)} entries were not cells and are left out")
     return cells
 
 

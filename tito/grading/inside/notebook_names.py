@@ -1,6 +1,6 @@
-"""What a notebook's kernel adds to Python's built-in names: `display`, `get_ipython`, and an `input` that explains.
+"""The built-in names of a notebook's kernel: `display`, `get_ipython`, and an `input` that raises EOFError.
 
-Cells arrive as plain Python (see `tito.notebooks.cell_code`), so IPython itself need not be imported.
+Cells arrive as plain Python (see `tito.notebooks.cell_code`), so the worker does not import IPython.
 """
 
 import builtins
@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
-FILES = ("run", "load", "loadpy")  # magics that read a file that was not handed in
+FILES = ("run", "load", "loadpy")  # magics that read a file, which is not part of the submission
 
 
 class Kernel:
-    """Answers for `get_ipython()`: magics that run Python run it; all others do nothing."""
+    """The result of `get_ipython()`: magics that run Python run it, all others do nothing."""
 
     def __init__(self, names: dict[str, Any]):
         self.user_ns = names
@@ -41,7 +41,7 @@ class Kernel:
         return None
 
     def getoutput(self, *_: Any, **__: Any) -> list[str]:
-        """Shell commands do not run, so they print nothing."""
+        """Shell commands do not run, so there is no output."""
         return []
 
     def __getattr__(self, name: str) -> Any:
@@ -59,7 +59,7 @@ class Kernel:
 
 
 def add(names: dict[str, Any]) -> None:
-    """Add the names to Python's own, for a notebook whose cells bind `names`."""
+    """Add the kernel's names to the built-in names; `names` is the notebook's namespace."""
     kernel = Kernel(names)
     builtins.get_ipython = lambda: kernel  # type: ignore[attr-defined]
     builtins.display = _display  # type: ignore[attr-defined]
@@ -76,4 +76,4 @@ def _display(*objects: Any, **_: Any) -> None:
 
 
 def _input(prompt: object = "") -> NoReturn:
-    raise EOFError("input() has nobody to ask while the work is graded: set the value in the cell")
+    raise EOFError("input() cannot ask anyone while your work is graded: set the value in the cell")

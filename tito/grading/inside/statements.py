@@ -1,6 +1,6 @@
-"""Runs the statements of a cell in order; one that raises or takes too long costs only itself.
+"""Run the statements of a cell in order; a statement that raises or takes too long costs only itself.
 
-The time limit here spares a student a new worker. The limit that counts is the judge's.
+The time limit here only saves a new worker. The judge enforces the real limit.
 """
 
 import __future__
@@ -19,9 +19,9 @@ from typing import Any
 FUTURE = functools.reduce(
     operator.or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 )
-SHARE = 0.6  # of the time that is left, which one statement may take
-SPARE = 0.9  # of the limit of the judge, which all statements together may take
-LEAST = 0.05  # seconds that every statement has
+SHARE = 0.6  # of the remaining time, for one statement
+SPARE = 0.9  # of the judge's limit, for all statements together
+LEAST = 0.05  # seconds for any statement
 FAULTS = (SyntaxError, ValueError, RecursionError, MemoryError)  # that the compiler raises
 
 
@@ -34,25 +34,25 @@ class Runner:
 
     def __init__(self, names: dict[str, Any]):
         self.names = names
-        self.flags = 0  # of `from __future__`, which hold for all later cells
+        self.flags = 0  # of `from __future__` imports, which apply to all later cells
         self.clock = _Clock()
         self.loop: Any = None
 
     def limited(self, cpu: float, wall: float) -> "_Clock":
-        """A context in which all statements together take no more CPU and wall seconds than these."""
+        """A context that limits the CPU and wall seconds of all statements in it."""
         self.clock.cpu, self.clock.wall = SPARE * cpu, SPARE * wall
         return self.clock
 
     def run(
         self, body: list[ast.stmt], compiled: Callable
     ) -> Iterator[tuple[list[ast.stmt], BaseException | None]]:
-        """Run statements; yields those that ran, in parts, and what the last one of a part raised.
+        """Run statements; yields the statements that ran, in parts, with the exception that ended each part.
 
         Parameters
         ----------
         body : list of ast.stmt
         compiled : callable
-            Takes statements and flags, and returns their code.
+            Returns the code of statements, given compiler flags.
         """
         while body:
             count, error = self._run(body, compiled)
@@ -76,7 +76,7 @@ class Runner:
         except (Exception, SystemExit, KeyboardInterrupt, TooLong) as error:
             self.clock.stop()
             place = _place(error, code)
-            if place is None and isinstance(error, TooLong):  # the statements had just ended
+            if place is None and isinstance(error, TooLong):  # all statements had already run
                 return len(body), None
             return _index(body, place) + 1, error
         return len(body), None
@@ -89,7 +89,7 @@ class Runner:
 
     def _execute(self, code):
         result = eval(code, self.names)
-        if isinstance(result, types.CoroutineType):  # it awaits something
+        if isinstance(result, types.CoroutineType):  # a top-level await
             import asyncio
 
             self.loop = self.loop or asyncio.new_event_loop()
@@ -102,7 +102,7 @@ def first_line(node: ast.stmt) -> int:
 
 
 def _first_good(runner, body, compiled):
-    """Of statements that do not compile together, those up to the first that does not compile alone."""
+    """The statements before the first that does not compile; that statement alone if it is the first."""
     for number, node in enumerate(body):
         try:
             runner._compiled([node], compiled)
@@ -112,7 +112,7 @@ def _first_good(runner, body, compiled):
 
 
 def _place(error, code):
-    """The line and the column in some code where an error came from; None if it came from elsewhere."""
+    """The line and column of `code` at which an error was raised; None if `code` was not running."""
     step = error.__traceback__
     while step is not None:
         if step.tb_frame.f_code is code:
@@ -123,16 +123,16 @@ def _place(error, code):
 
 
 def _index(body, place):
-    """The statement at a place."""
+    """The index of the statement at a line and column."""
     starts = [(first_line(node), node.col_offset) for node in body]
     return max((n for n, start in enumerate(starts) if place and start <= place), default=0)
 
 
 class _Clock(contextlib.AbstractContextManager):
-    """Raises `TooLong` in a statement that takes more than its share of the time that is left."""
+    """Raises `TooLong` in a statement that takes more than its share of the remaining time."""
 
     def __init__(self):
-        self.cpu = self.wall = 0.0  # seconds that are left
+        self.cpu = self.wall = 0.0  # remaining seconds
         self.running = False
         self.before: dict = {}
 
@@ -148,7 +148,7 @@ class _Clock(contextlib.AbstractContextManager):
         self.before.clear()
 
     def start(self):
-        """Begin to count: a statement runs from here on."""
+        """Start the timers: statements begin to run."""
         self.begun = time.process_time(), time.monotonic()
         self.running = True
         for timer, left in self._timers():
@@ -156,7 +156,7 @@ class _Clock(contextlib.AbstractContextManager):
             signal.setitimer(timer, share, share)
 
     def stop(self):
-        """The statement has ended."""
+        """Stop the timers: statements have ended."""
         self.running = False
         for timer, _ in self._timers():
             signal.setitimer(timer, 0)

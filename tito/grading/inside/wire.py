@@ -201,7 +201,7 @@ class Decoder:
         except (
             WireError,
             NameError,
-        ):  # a name that the student's cells do not define is no fault of the message
+        ):  # an undefined name is not a fault of the message
             raise
         except Exception as error:  # hostile input may break any of the constructors below
             raise WireError(f"a value that is not ours: {type(error).__name__}: {error}") from None

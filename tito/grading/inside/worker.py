@@ -54,7 +54,7 @@ class Session:
         self.imports: list[ast.stmt] = []
         self.homes: list[tuple[str, int, int, int]] = []  # cell, first and last line, shift
         self.chain = hashlib.sha256(instruments().encode())
-        self.latest: tuple = (), ()  # the cell that was loaded last, and its home
+        self.latest: tuple = (), ()  # the cell loaded last, and its file
         self.held: dict[int, object] = {}
         self.count = 0
         self.sent: list = []  # the arguments of the last call
@@ -72,12 +72,14 @@ class Session:
     def load(
         self, name: str, source: str, definitions: bool, only: int | None = None
     ) -> list[dict]:
-        """Run a cell, or of one that only demonstrates what it defines; tell of each statement that raises.
+        """Run a cell, and report each statement that raises.
 
         Parameters
         ----------
+        definitions : bool
+            Run only what the cell defines: it is a demonstration.
         only : int, optional
-            The one statement to run, where the judge has to know which one ends the process.
+            Run this statement alone, so the judge knows which statement ends the process.
         """
         if self.latest[0] != (name, source):
             self.chain.update(source.encode())

@@ -31,8 +31,8 @@ from tito.notebooks.text import is_stub
 
 STARTS = 10  # workers that one student may use up
 TOGETHER = 2**20  # characters of cells that are loaded at once
-STUDENT = ("solution", "own")  # roles of cells that hold a student's code
-REPORTS = 100  # statements of a cell that may raise and be told of
+STUDENT = ("solution", "own")  # roles of cells with a student's code
+REPORTS = 100  # exceptions reported for one cell
 TEXT = 4000  # characters of what an exception says
 LOG_KEPT = 256 * 1024  # bytes of output
 # What a student's exception may come back as. Those that steer Python itself would end a test's loop
@@ -181,8 +181,8 @@ class Judge:
         self.sent = 0  # how many of them the worker has loaded
         self.together = True  # many at once, until a worker ends in the middle
         self.deadly: dict[str, str] = {}  # cells that ended or hung a worker while loading
-        self.fatal: dict[str, list[int]] = {}  # statements of student's cells that ended a worker
-        self.broken: dict[str, list[dict]] = {}  # what statements of a cell raised while loading
+        self.fatal: dict[str, list[int]] = {}  # statements that ended a worker, by cell
+        self.broken: dict[str, list[dict]] = {}  # exceptions of statements while loading, by cell
         self.binder: dict[str, str] = {}  # the cell that binds a name
         self.names = Names({"__name__": "__main__", "__builtins__": __builtins__}, {})
         self.clean: Clean | None = None
@@ -371,7 +371,7 @@ class Judge:
         return text
 
     def _why(self, report):
-        """Why a name of the student's is not there, if that is what a report is about."""
+        """Explain an undefined name, if the report is about one."""
         name = reasons.missing(report)
         for cell in self.loaded if name else ():
             reports = self.broken.get(cell["id"], ()) if cell["role"] != "plain" else ()
@@ -388,11 +388,11 @@ class Judge:
         return f"{name} is not defined" + (f": {other}" if other else "")
 
     def _text(self, name):
-        """The text of a cell, as the student or the instructor wrote it."""
+        """The text of a loaded cell."""
         return next((self._source(cell) for cell in self.loaded if cell["id"] == name), "")
 
     def _python(self, name):
-        """The Python that a loaded cell runs as; empty if there is no such cell."""
+        """The plain Python of a loaded cell."""
         return next((self._plain(cell) for cell in self.loaded if cell["id"] == name), "")
 
     def _plain(self, cell):
@@ -455,7 +455,7 @@ class Judge:
             nodes = parsed(self._plain(cell)) if cell["role"] in STUDENT else None
             if nodes is None:
                 self._load_one(cell, mark)
-            else:  # to know which statement it was: all others count
+            else:  # one by one, to find the statement that ends the worker
                 fatal = self.fatal.setdefault(cell["id"], [])
                 todo = [n for n in range(len(nodes)) if n not in fatal]
                 for number in todo:
@@ -468,7 +468,7 @@ class Judge:
                 break
 
     def _load_one(self, cell, mark, only=None):
-        """Load a cell, or one statement of it; tell whether the worker outlived that."""
+        """Load a cell, or one of its statements; returns whether the worker is still alive."""
         try:
             self._load([cell], mark, only)
         except WorkerGone as gone:
@@ -598,7 +598,7 @@ def _rebuild(said):
 
 
 def _reports(said):
-    """What a worker says of the statements of a cell that raised."""
+    """A worker's reports on the statements of a cell that raised."""
     return [_report(each) for each in said[:REPORTS]] if type(said) is list else [_report(said)]
 
 

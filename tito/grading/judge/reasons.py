@@ -1,4 +1,4 @@
-"""Why a name of the student's is not defined, in the student's terms."""
+"""Explain in the student's terms why a name is not defined."""
 
 import difflib
 import re
@@ -8,15 +8,15 @@ from tito.notebooks.cell_code import bound, first_line, parsed
 
 
 def missing(report: dict) -> str:
-    """The name that an exception of the student's code misses; empty if it is about something else."""
+    """The undefined name that an exception reports; empty for other exceptions."""
     found = re.search(r"(\w+)'? is not defined", report["text"])
     return found[1] if found and report["class"] == "NameError" else ""
 
 
 def behind(name: str, reports: Sequence[dict], source: str) -> dict | None:
-    """Of what the statements of a cell raised, the report of the one that would have bound a name.
+    """The report on the statement of a cell that raised and would have bound a name.
 
-    A report on a cell as a whole is about every name.
+    A report without a statement concerns the whole cell, so every name.
     """
     for report in reports if name else ():
         if not report["statement"]:
@@ -28,7 +28,7 @@ def behind(name: str, reports: Sequence[dict], source: str) -> dict | None:
 
 
 def renamed(source: str, name: str, known: set[str]) -> str:
-    """What a cell defines in place of a name that the lesson asks for; empty if nothing."""
+    """What a cell defines instead of a name that the lesson asks for; empty if it defines nothing."""
     other = [each for node in parsed(source) or () for each in bound(node) if each not in known]
     near = difflib.get_close_matches(name, other, 1, 0.3) or other[:1]
     return f"your cell defines {near[0]}" if near else ""
