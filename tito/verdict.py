@@ -38,7 +38,7 @@ def summary(
         "schema": 1,
         "module": module,
         "student": student,
-        "ok": all(verdict.status in HARMLESS for verdict in verdicts),
+        "ok": bool(verdicts) and all(verdict.status in HARMLESS for verdict in verdicts),
         "score": float(sum(verdict.points for verdict in verdicts)),
         "max_score": float(sum(verdict.max_points for verdict in verdicts)),
         "tests": [dict(vars(verdict)) for verdict in verdicts],

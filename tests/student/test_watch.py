@@ -353,7 +353,7 @@ def test_a_failure_in_the_watch_is_what_a_hint_answers(module, watch):
 
 def test_cells_are_read_as_the_notebook_reads_them(root):
     for module in Course(root).modules:
-        assert changes.read(module)[1] == cache.cells(module)
+        assert changes.read(module).cells == cache.cells(module)
 
 
 def cells(module, *pairs):

@@ -245,9 +245,11 @@ def _content(texts, released):
 
 
 def _manifest(module, number, content, files):
+    """What a copy knows of itself; the notebook as released stays readable when both files were edited."""
     digests = {n: digest(text.encode()) for n, text in sorted(files.items()) if n != RELEASE}
     about = {"schema": 1, "module": module.name, "number": number, "content": content}
-    return json.dumps(about | {"files": digests}, indent=1) + "\n"
+    about |= {"files": digests, "notebook": files[f"{module.notebook.stem}.ipynb"]}
+    return json.dumps(about, indent=1) + "\n"
 
 
 def _write_tree(folder, files):

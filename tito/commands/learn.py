@@ -25,7 +25,7 @@ def test(course, modules, inline_only, package_only, junit, as_json):
     from tito import terminal
     from tito import verdict as v
     from tito.export import cache
-    from tito.student import last_results, testing
+    from tito.student import last_results, testing, work
 
     if inline_only and package_only:
         raise TitoError(
@@ -34,25 +34,29 @@ def test(course, modules, inline_only, package_only, junit, as_json):
     results = []
     say = functools.partial(click.echo, err=as_json)
     for module in some(modules):
-        testing.export(module)
+        subject = work.of(module)
+        not_exported = testing.export(module, subject)
         say(terminal.heading(module.number, module.about["title"]))
         verdicts, exercise = [], ""
-        for each in testing.inline(module) if not package_only else ():
+        for each in subject.judge(testing.scratch(module)) if not package_only else ():
             if each.exercise != exercise:
                 exercise = each.exercise
                 say("  " + click.style(exercise, bold=True))
             say(terminal.test_line(each))
             verdicts.append(each)
         if verdicts:
-            verdicts = v.in_order(verdicts, [cell.id for cell in cache.cells(module)])
-            sources = {c.id: c.source for c in cache.cells(module) if c.role == "solution"}
-            last_results.note(module, verdicts, sources)
+            verdicts = v.in_order(verdicts, [name for name, _ in subject.points])
+            last_results.note(module, verdicts, subject.answers)
         packaged, ran = ([], True) if inline_only else testing.package(module)
         for line in terminal.package_lines(packaged, ran):
             say(line)
         result = v.summary(module.name, None, verdicts + packaged)
         if not package_only:
             say(terminal.score_line(result))
+        for line in [*subject.repaired, *([not_exported] if not_exported else [])]:
+            say(terminal.wrap(line, "  "))
+        if not result["tests"]:
+            say(terminal.trouble("no tests were run"))
         if not inline_only and not package_only:
             cache.keep(module, result=result)
         results.append(result)
@@ -64,9 +68,8 @@ def test(course, modules, inline_only, package_only, junit, as_json):
     elif not package_only:
         click.echo(f"\npackage files in {os.path.relpath(course.library / 'core')}")
     statuses = {test["status"] for result in results for test in result["tests"]}
-    sys.exit(
-        FAILED if statuses - set(v.HARMLESS) else UNDECIDED if v.UNDECIDED in statuses else PASSED
-    )
+    failed = statuses - set(v.HARMLESS) or not all(result["tests"] for result in results)
+    sys.exit(FAILED if failed else UNDECIDED if v.UNDECIDED in statuses else PASSED)
 
 
 @click.command()

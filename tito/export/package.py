@@ -19,9 +19,16 @@ from tito.notebooks.pairing import refuse_conflict
 from tito.notebooks.text import digest_line, read_text
 
 
-def export(module: Module) -> bool:
-    """Write a module's package file if it differs; tell whether it did."""
-    text = render(module)
+def export(module: Module, notebook: nbformat.NotebookNode | None = None) -> bool:
+    """Write a module's package file if it differs; tell whether it did.
+
+    Parameters
+    ----------
+    module : Module
+    notebook : NotebookNode, optional
+        A student's repaired notebook, which the rules for authors do not apply to.
+    """
+    text = render(module, notebook)
     changed = _on_disk(module) != text
     if changed:
         write(module.package, text)
@@ -34,8 +41,8 @@ def stale(module: Module) -> bool:
     return _on_disk(module) != render(module)
 
 
-def render(module: Module) -> str:
-    """The text of a module's package file.
+def render(module: Module, notebook: nbformat.NotebookNode | None = None) -> str:
+    """The text of the package file that a module's source makes, or a student's repaired notebook.
 
     Raises
     ------
@@ -43,9 +50,10 @@ def render(module: Module) -> str:
         If the source has a fault that would make the package wrong.
     """
     refuse_conflict(module)
-    source = read_text(module.source)
-    notebook = nb.parse(source, module.source)
-    lint.check(module, notebook, source)
+    if notebook is None:
+        source = read_text(module.source)
+        notebook = nb.parse(source, module.source)
+        lint.check(module, notebook, source)
     text = _run_nbdev(module, notebook)
     try:
         compile(text, str(module.package), "exec")

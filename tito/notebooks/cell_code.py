@@ -20,12 +20,26 @@ BODIES = ("time", "capture", "prun")
 SPECIAL = re.compile(r"[%!?]|^[ \t]|^[,;/]|^>>>|^In \[", re.MULTILINE)
 INSIDE = re.compile(r"[\s)\]}#]|(?:else|elif|except|finally)\b")  # a line that begins no statement
 
+COMPOUND = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
 Statement = ast.stmt
 
 
 def python(source: str) -> str:
     """The cell as IPython would run it, in plain Python. Statements keep their line numbers."""
     return _read(source)[0]
+
+
+def without_magics(source: str) -> str:
+    """The cell in plain Python, without statements that need IPython or cannot be read."""
+    rows = source.split("\n")
+    lines = python(source).split("\n")
+    for node, text in statements(source):
+        unread = text.startswith("raise SyntaxError(") and text not in rows
+        if unread or ("get_ipython()" in text and not isinstance(node, COMPOUND)):
+            first, last = first_line(node) - 1, node.end_lineno or 0
+            lines[first:last] = [""] * (last - first)
+    return "\n".join(lines)
 
 
 def fault(source: str) -> tuple[int, str] | None:

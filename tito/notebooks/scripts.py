@@ -135,7 +135,7 @@ def _marimo(text: str) -> Iterator[Cell]:
             yield from _code("\n".join(line[4:] for line in lines[node.lineno : node.end_lineno]))
         elif isinstance(node, ast.Expr) and "_unparsable_cell" in ast.unparse(node.value)[:40]:
             words = [each.value for each in node.value.args if isinstance(each, ast.Constant)]
-            yield from _code(str(words[0]) if words else "")
+            yield from _code(str(words[0]).replace('"\\"', '""') if words else "")
 
 
 def _marimo_cell(node, lines) -> Iterator[Cell]:

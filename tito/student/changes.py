@@ -10,6 +10,9 @@ from tito.grading.inside.worker import defines
 from tito.notebooks import cell_code, untrusted
 from tito.notebooks import notebook as nb
 from tito.notebooks.cells import Cell
+from tito.notebooks.given import DEFINED
+from tito.student import work
+from tito.student.work import Source, Work
 
 BINDING = (
     ast.FunctionDef,
@@ -31,22 +34,21 @@ class Touched:
     gone: list[str]  # exercises whose cell is no longer there
 
 
-def read(module: Module) -> tuple[str, list[Cell]]:
-    """The text of a module's source and its cells, without jupytext, which takes longer than most tests.
+def read(module: Module) -> Source | Work:
+    """What was saved: a student's work, repaired, or the author's cells, read without jupytext, which is slow.
 
     Raises
     ------
     TitoError
-        If the file is not there, or no notebook.
+        If the file is not there, or not a notebook.
     """
+    if module.course.release:
+        return work.read(module)
     source = module.source
-    try:
-        data = source.read_bytes()
-    except OSError as error:
-        raise TitoError(f"cannot read {source.name}: {error.strerror}", "save it again") from None
+    data = work.load(source)
     text = data.decode("utf-8-sig", "replace").replace("\r\n", "\n")
     try:
-        return text, cells(data, text)
+        return Source(module, cells(data, text), text)
     except untrusted.Unreadable as error:
         raise TitoError(f"{source.name}: {error}", "save it again") from None
 
@@ -63,13 +65,24 @@ def cells(data: bytes, text: str = "") -> list[Cell]:
 
 
 def fault(module: Module, cells: list[Cell]) -> str:
-    """The first cell that is not Python, on one line; empty if there is none."""
+    """The first cell in which a function is not Python, on one line; empty if there is none.
+
+    Other lines that are not Python cost nothing when a student's work is judged.
+    """
     for cell in cells:
         if cell.role in ("solution", "given", "locked", "test"):
             found = cell_code.fault(cell.source)
-            if found:
+            if found and (not module.course.release or _lost(cell)):
                 return _fault(module, cell, *found)
     return ""
+
+
+def _lost(cell: Cell) -> bool:
+    """Whether a function of a cell is not Python."""
+    bound = {
+        name for node, _ in cell_code.statements(cell.source) for name in cell_code.bound(node)
+    }
+    return not bound.issuperset(DEFINED.findall(cell.source))
 
 
 def _fault(module, cell, row, reason):

@@ -2,12 +2,16 @@
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tito import verdict as v
 from tito.course import Module
 from tito.notebooks.notebook import exercise_of
 from tito.notebooks.text import is_stub, parts, read_text
 from tito.student import last_results
+
+if TYPE_CHECKING:
+    from tito.student.work import Source, Work
 
 NOT_STARTED, NOT_TESTED, FAILING, PASSING = "not started", "not tested", "failing", "passing"
 ID = re.compile(r'"grade_id": ?"([^"]+)"')
@@ -29,9 +33,13 @@ class Exercise:
         return f"{self.name} ({self.state})"
 
 
-def of(module: Module, text: str | None = None) -> list[Exercise]:
-    """The exercises of a module, in the order of its cells; `text` is its source."""
-    cells = parts(module.source, read_text(module.source) if text is None else text)
+def of(module: Module) -> list[Exercise]:
+    """The exercises of a module, in the order of its cells."""
+    if module.course.release:  # the work may have lost its marks
+        from tito.student import work
+
+        return of_work(work.read(module))
+    cells = parts(module.source, read_text(module.source))
     found, points = {}, []
     for cell in cells:
         head, _, body = cell.partition("\n")
@@ -42,13 +50,22 @@ def of(module: Module, text: str | None = None) -> list[Exercise]:
             points.append((name[1], sum(map(float, POINTS.findall(head)))))
         elif SOLUTION.search(head):
             found[name[1]] = body
+    return _exercises(module, found, points)
+
+
+def of_work(work: "Source | Work") -> list[Exercise]:
+    """The exercises of a work that was read, in the order of the lesson."""
+    return _exercises(work.module, work.answers, work.points)
+
+
+def _exercises(module, answers, points):
     known = last_results.read(module)
-    most = dict.fromkeys(found, 0.0)
+    most = dict.fromkeys(answers, 0.0)
     for name, worth in points:
-        exercise = exercise_of(name, list(found))
+        exercise = exercise_of(name, list(answers))
         if exercise:
             most[exercise] += worth
-    return [_exercise(name, body, known, most[name]) for name, body in found.items()]
+    return [_exercise(name, body, known, most[name]) for name, body in answers.items()]
 
 
 def first_open(exercises: list[Exercise]) -> Exercise | None:

@@ -2,7 +2,7 @@
 
 from tito.course import Course, Module, TitoError
 from tito.export import cache
-from tito.notebooks.text import digest_line, read_text
+from tito.notebooks.text import digest_line
 from tito.student import progress
 from tito.verdict import NOT_STARTED
 
@@ -44,7 +44,7 @@ def _state(module: Module) -> dict:
     row |= {"max_score": 0.0, "export": "missing", "hours": module.about.get("hours")}
     row["exercises"] = []
     try:
-        exercises = progress.of(module, read_text(module.source))
+        exercises = progress.of(module)
     except TitoError:
         return row
     row["exercises"] = [

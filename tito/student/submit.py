@@ -14,11 +14,9 @@ from tito import files
 from tito.classroom import platform_names
 from tito.course import USAGE, Module, TitoError
 from tito.grading import grade_one, job
-from tito.notebooks import notebook as nb
-from tito.notebooks import untrusted
 from tito.notebooks.pairing import refuse_conflict
-from tito.notebooks.repair import Findings, Released, repair
-from tito.notebooks.text import read_text
+from tito.notebooks.repair import Findings
+from tito.student import work
 from tito.verdict import Verdict
 
 FOLDER = "hand-in"
@@ -59,39 +57,15 @@ def run(
         )
     owner = platform_names.student_id(student) if student else ""
     refuse_conflict(module)
-    data = _read(module.source)
-    released = _released(module)
-    made, findings = repair(Released([released]), untrusted.read(data))
-    if not findings.answered and not findings.not_started:
-        raise TitoError(
-            f"{module.source.name} holds no exercise of {module.name}",
-            f"bring your work into a fresh copy: tito release {module.topic} --answers FOLDER",
-        )
-    cells = nb.cells(released, nbformat.writes(released))
-    work = grade_one.Assignment(
-        job.make(module, cells, ""), [nbformat.writes(released)], grade_one.library([])
+    found = work.read(module)
+    latest = found.released.latest
+    assignment = grade_one.Assignment(
+        job.make(module, found.given, ""), [nbformat.writes(latest)], grade_one.library([])
     )
-    result = grade_one.grade(work, data, None, say)
+    result = grade_one.grade(assignment, work.load(module.source), None, say)
     path = course.root / FOLDER / owner / module.notebook.name
-    before = files.save(path, nbformat.writes(made) + "\n", "free space or fix the permissions")
+    before = files.save(
+        path, nbformat.writes(found.made) + "\n", "free space or fix the permissions"
+    )
     shown = ("schema", "module", "student", "ok", "score", "max_score", "tests")
-    return Packed(path, before, findings, {key: result[key] for key in shown})
-
-
-def _released(module):
-    """What the student was given: of the two files the one that is as it was, else the work itself."""
-    for suffix in (".ipynb", ".py"):
-        path = module.notebook.with_suffix(suffix)
-        if module.course.is_as_released(path):
-            return nb.parse(read_text(path), path)
-    return nb.parse(read_text(module.source), module.source)
-
-
-def _read(path):
-    try:
-        with path.open("rb") as file:
-            return file.read(untrusted.BYTES + 1)
-    except OSError as error:
-        raise TitoError(
-            f"cannot read {path}: {error.strerror}", "start from the release again"
-        ) from None
+    return Packed(path, before, found.findings, {key: result[key] for key in shown})

@@ -1,6 +1,7 @@
 """Test a module: its inline tests in the grading engine, then its package tests with pytest."""
 
 import contextlib
+import copy
 import os
 import shutil
 import subprocess
@@ -10,34 +11,67 @@ import xml.etree.ElementTree as xml
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
+
 from tito import verdict as v
 from tito.course import Module, TitoError
 from tito.export import cache
-from tito.grading import job, supervisor
 from tito.grading.judge import process
 from tito.grading.sandbox.bubblewrap import Sandbox
+from tito.notebooks import cell_code
 from tito.notebooks.pairing import refuse_conflict
+from tito.notebooks.text import is_exported
+from tito.student import work
+from tito.student.work import Source, Work
 
 KEPT = 400  # folders of cells kept for their compiled code
 
 
-def export(module: Module) -> None:
-    """Bring the package file up to date, at no cost if it is."""
-    refuse_conflict(module)
-    if not cache.is_exported(module):
-        from tito.export import package
+def export(module: Module, subject: Source | Work | None = None) -> str:
+    """Bring the package file up to date, at no cost if it is.
 
-        package.export(module)
+    Returns
+    -------
+    str
+        Why a student's work cannot be exported; empty if it was.
 
-
-def inline(module: Module, walls: Sandbox | None = None) -> Iterator[v.Verdict]:
-    """Judge the module's own notebook, one verdict a test cell.
-
-    Without walls unless they are asked for: it is one's own code on one's own machine, and behind walls
-    nothing that was compiled before is found again, so that kernels take several times as long.
+    Raises
+    ------
+    TitoError
+        If an author's source cannot be exported.
     """
-    made = job.make(module, cache.cells(module), scratch(module), in_place=True)
-    yield from supervisor.run(made, walls)
+    refuse_conflict(module)
+    if cache.is_exported(module):
+        return ""
+    from tito.export import package
+
+    if not module.course.release:
+        package.export(module)
+        return ""
+    subject = subject or work.read(module)
+    try:
+        package.export(module, exportable(subject.made))
+    except TitoError as error:
+        return f"{module.package.name} was not updated: {error}"
+    return ""
+
+
+def exportable(made: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A student's notebook with plain Python in its exported cells: a package cannot contain magics."""
+    made = copy.deepcopy(made)
+    for cell in made.cells:
+        if cell.cell_type == "code" and is_exported(cell.source):
+            cell.source = cell_code.without_magics(cell.source)
+    return made
+
+
+def inline(module: Module, sandbox: Sandbox | None = None) -> Iterator[v.Verdict]:
+    """Judge the tests in the notebook, one verdict a test cell.
+
+    Without a sandbox unless one is given: it is one's own code on one's own machine, and a sandbox finds no
+    code that was compiled before, so kernels take several times as long.
+    """
+    yield from work.of(module).judge(scratch(module), sandbox)
 
 
 def scratch(module: Module) -> Path:

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from tito import terminal
 from tito import verdict as v
@@ -25,7 +26,7 @@ class Watch:
 
     def __init__(self, module: Module, wanted: str | None, events, say: Callable, status: Callable):
         self.module, self.events, self.say, self.status = module, events, say, status
-        self.text, self.cells = changes.read(module)
+        self.work = changes.read(module)
         self.exercises: list[progress.Exercise] = []
         self._look()
         if wanted:
@@ -42,7 +43,7 @@ class Watch:
         """Watch until somebody quits. Everything that was started has ended when this returns."""
         self._start_ahead()
         self.say(self._overview())
-        fault = changes.fault(self.module, self.cells)
+        fault = changes.fault(self.module, self.work.cells)
         if fault:
             self._complain(fault)
         else:
@@ -124,20 +125,20 @@ class Watch:
         """Read what was saved; judge what differs from what was read last."""
         try:
             refuse_conflict(self.module)
-            text, cells = self._read()
+            work = self._read()
         except TitoError as error:
             self._complain(f"{error}; {error.hint}")
             return
-        if text == self.text and not self.complaint:
+        if work.text == self.work.text and not self.complaint:
             return
         clock = time.strftime("%H:%M:%S")
-        fault = changes.fault(self.module, cells)
+        fault = changes.fault(self.module, work.cells)
         if fault:
             self._complain(f"{clock} {fault}")
             return
-        found = changes.touched(self.cells, cells)
+        found = changes.touched(self.work.cells, work.cells)
         had, self.complaint = self.complaint, ""
-        self.text, self.cells = text, cells
+        self.work = work
         self._look()
         for name in found.gone:
             self.say(f"{clock} the cell of {name} is gone: its tests are not run until it is back")
@@ -213,10 +214,10 @@ class Watch:
 
     def _job(self, only):
         """The job of judging some exercises, up to the last of their tests."""
-        wanted = [c.role == "test" and c.exercise in only for c in self.cells]
+        made = self.work.job(testing.scratch(self.module), only)
+        wanted = [cell["role"] == "test" for cell in made.cells]  # those of `only`
         last = len(wanted) - wanted[::-1].index(True) if True in wanted else len(wanted)
-        folder = testing.scratch(self.module)
-        return job.make(self.module, self.cells[:last], folder, only=only, in_place=True)
+        return replace(made, cells=made.cells[:last])
 
     def _start_ahead(self):
         if self.spare is None or not self.spare.usable:
@@ -230,8 +231,7 @@ class Watch:
         found = run.take(verdict)
         if found is None:
             return
-        sources = {c.id: c.source for c in self.cells if c.role == "solution"}
-        last_results.note(self.module, found, sources)
+        last_results.note(self.module, found, self.work.answers)
         self._look()
         self.status("")
         for line in terminal.exercise_lines(verdict.exercise, found):
@@ -256,7 +256,7 @@ class Watch:
             self.say(self._summary())
 
     def _look(self):
-        self.exercises = progress.of(self.module, self.text)
+        self.exercises = progress.of_work(self.work)
 
     def _overview(self):
         return "\n".join(

@@ -1,0 +1,177 @@
+"""A student's work as the grader reads it: repaired, with the released tests.
+
+`tito test`, `watch`, `hint`, `status` and `submit` all read a student's copy here, so they agree with `tito grade`. In
+the course itself, the author's own cells are the work.
+"""
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import nbformat
+
+from tito.course import Module, TitoError
+from tito.export import cache
+from tito.grading import grade_one, job, supervisor
+from tito.grading.job import Job
+from tito.grading.sandbox.bubblewrap import Sandbox
+from tito.notebooks import notebook as nb
+from tito.notebooks import untrusted
+from tito.notebooks.cells import Cell
+from tito.notebooks.given import Released
+from tito.notebooks.repair import ELSEWHERE, Findings, repair
+from tito.notebooks.text import read_text
+from tito.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Source:
+    """An author's own cells."""
+
+    module: Module
+    cells: list[Cell]
+    text: str = ""
+    repaired: tuple[str, ...] = ()
+
+    @property
+    def points(self) -> list[tuple[str, float]]:
+        """The tests and their points, in the order of the lesson."""
+        return [(cell.id, cell.points) for cell in self.cells if cell.role == "test"]
+
+    @property
+    def answers(self) -> dict[str, str]:
+        """The text of each exercise's cell."""
+        return {cell.id: cell.source for cell in self.cells if cell.role == "solution"}
+
+    def job(self, scratch: Path | str, only: list[str] | None = None) -> Job:
+        """The job of judging the module, or some exercises of it."""
+        return job.make(self.module, self.cells, scratch, only=only, in_place=True)
+
+    def judge(self, scratch: Path | str, sandbox: Sandbox | None = None) -> Iterator[Verdict]:
+        """Judge the module; yields each verdict as soon as it is known."""
+        yield from supervisor.run(self.job(scratch), sandbox)
+
+
+@dataclass(frozen=True)
+class Work:
+    """The repaired notebook of a student's copy, and what was found in it."""
+
+    module: Module
+    released: Released
+    made: nbformat.NotebookNode
+    findings: Findings
+    text: str  # of the file
+
+    @functools.cached_property
+    def given(self) -> list[Cell]:
+        """The cells of the release."""
+        return nb.cells(self.released.latest)
+
+    @functools.cached_property
+    def cells(self) -> list[Cell]:
+        """The cells of the repaired notebook; `line` is the line in the student's file."""
+        known = {cell.source for cell in self.released.latest.cells}
+        return [
+            replace(cell, role="own")
+            if cell.role in ("plain", "given") and cell.source not in known
+            else cell
+            for cell in nb.cells(self.made, self.text)
+        ]
+
+    @property
+    def points(self) -> list[tuple[str, float]]:
+        """The tests and their points, in the order of the lesson."""
+        return [(cell.id, cell.points) for cell in self.given if cell.role == "test"]
+
+    @property
+    def repaired(self) -> list[str]:
+        """What was repaired, in sentences."""
+        return self.findings.repaired + [f"missing: {name}" for name in self.findings.missing]
+
+    @property
+    def answers(self) -> dict[str, str]:
+        """The text of each exercise's cell."""
+        found = {cell.id: cell.source for cell in self.cells if cell.role == "solution"}
+        for name, source in found.items():
+            if source.startswith(ELSEWHERE):
+                found[name] = found[source.removeprefix(ELSEWHERE)]
+        return {cell.id: found[cell.id] for cell in self.given if cell.role == "solution"}
+
+    def job(self, scratch: Path | str, only: list[str] | None = None) -> Job:
+        """The job of judging the work, or some exercises of it."""
+        made = job.make(self.module, self.given, scratch, only=only, in_place=True)
+        return job.fill(made, self.made, self.released)
+
+    def judge(self, scratch: Path | str, sandbox: Sandbox | None = None) -> Iterator[Verdict]:
+        """Judge the work; yields each verdict as soon as it is known."""
+        yield from grade_one.judged(self.job(scratch), self.findings.twice, sandbox)
+
+
+def of(module: Module) -> Source | Work:
+    """The work on a module: a student's in a copy, the author's in the course."""
+    return read(module) if module.course.release else Source(module, cache.cells(module))
+
+
+def read(module: Module, path: Path | None = None) -> Work:
+    """Read a student's copy of a module.
+
+    Parameters
+    ----------
+    module : Module
+    path : Path, optional
+        The file, if it is not the module's source.
+
+    Raises
+    ------
+    TitoError
+        If the file cannot be read, or contains no exercise of the module.
+    """
+    path = path or module.source
+    data = load(path)
+    released = _released(module)
+    try:
+        sheet = untrusted.read(data)
+    except untrusted.Unreadable as error:
+        raise TitoError(f"{path.name}: {error}", "take the file from the release again") from None
+    made, findings = repair(released, sheet)
+    if not findings.answered and not findings.not_started:
+        raise TitoError(
+            f"{path.name} contains no exercise of {module.name}",
+            f"copy your work into a fresh release: tito release {module.topic} --answers FOLDER",
+        )
+    text = data.decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    return Work(module, released, made, findings, text)
+
+
+def load(path: Path) -> bytes:
+    """The bytes of a file, up to the size that is read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(untrusted.BYTES + 1)
+    except OSError as error:
+        raise TitoError(
+            f"cannot read {path}: {error.strerror}", "start from the release again"
+        ) from None
+
+
+def _released(module: Module) -> Released:
+    """The release that the copy is of."""
+    kept = module.course.release["notebook"] if "notebook" in module.course.release else None
+    if kept is None:
+        return _read_released(*_unchanged(module))
+    return _read_released(kept, module.notebook)
+
+
+def _unchanged(module: Module) -> tuple[str, Path]:
+    """One of the two files that is still as released, or the work itself: an old copy keeps no other."""
+    for suffix in (".ipynb", ".py"):
+        path = module.notebook.with_suffix(suffix)
+        if module.course.is_as_released(path):
+            return read_text(path), path
+    return read_text(module.source), module.source
+
+
+@functools.lru_cache(1)
+def _read_released(text: str, path: Path) -> Released:
+    return Released([nb.parse(text, path)])
