@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tito.course import Module
+from tito.grading import demonstrations
 from tito.notebooks.cell_code import python
 from tito.notebooks.cells import Cell
 
@@ -84,7 +85,10 @@ def fill(job: Job, made: "nbformat.NotebookNode", released: "Released") -> Job:
             cells.append(_plain(own[-1]))
     own += [Cell(name, "solution", source) for name, source in answers.items()]
     python = job.python | converted(own, answers)
-    return replace(job, cells=cells + left, answers=answers, python=python)
+    cells += left
+    run = demonstrations.needed(cells, answers | python)
+    cells = [cell | {"role": "own"} if cell["id"] in run else cell for cell in cells]
+    return replace(job, cells=cells, answers=answers, python=python | run)
 
 
 def below(job: Job, exercises: list[str]) -> Job:

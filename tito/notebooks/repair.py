@@ -125,10 +125,11 @@ class _Repair:
         """Report released cells that are missing, compared with the release that the submission came from."""
         there = {name_of(self.released.latest.cells[place]) for place in self.places}
         texts = set(self.plain)
+        latest = {name_of(cell) for cell in self.released.latest.cells}
         for cell in self.origin.cells:
             role, name = nb.role_of(cell), name_of(cell)
-            if role in TESTS and name in self.released.texts and name not in there:
-                if name not in self.by_id and self.released.plain[cell.source] not in texts:
+            if role in TESTS and name in latest and name not in there | set(self.by_id):
+                if self.released.plain[cell.source] not in texts:
                     kind = "test" if role == "test" else "locked"
                     self._say(f"{kind} cells were missing; put back", name)
             elif role == "given" and cell.source.strip():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 from tito.course import Module, TitoError
-from tito.grading.inside.worker import defines
+from tito.grading.inside.statements import defines
 from tito.notebooks import cell_code, untrusted
 from tito.notebooks import notebook as nb
 from tito.notebooks.cells import Cell

@@ -101,6 +101,18 @@ def first_line(node: ast.stmt) -> int:
     return min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
 
 
+def defines(node: ast.stmt) -> bool:
+    """Whether a statement defines something or assigns a literal; of demonstration cells, only those run."""
+    if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+        try:
+            ast.literal_eval(node.value)
+            return True
+        except ValueError:
+            return False
+    kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
+    return isinstance(node, kinds)
+
+
 def _first_good(runner, body, compiled):
     """The statements before the first that does not compile; that statement alone if it is the first."""
     for number, node in enumerate(body):
@@ -174,4 +186,4 @@ class _Clock(contextlib.AbstractContextManager):
             cpu, wall = self.begun
             took = time.process_time() - cpu if kind == signal.SIGPROF else time.monotonic() - wall
             what = "s of CPU time" if kind == signal.SIGPROF else "s"
-            raise TooLong(f"ended after {took:.2g} {what}; what follows it was run")
+            raise TooLong(f"it was ended after {took:.2g} {what}; the statements below it ran")

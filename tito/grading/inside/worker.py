@@ -26,7 +26,7 @@ from tinytorch.lab import checks
 from tito.grading.inside import notebook_names, wire
 from tito.grading.inside.arguments import arrays, overwrite
 from tito.grading.inside.kernel_text import Space, Texts
-from tito.grading.inside.statements import Runner, TooLong, first_line
+from tito.grading.inside.statements import Runner, TooLong, defines, first_line
 
 OPERATORS = {
     name: getattr(operator, name)
@@ -291,18 +291,6 @@ def made(description, spaces):
 def held(number: int):
     """An object that stayed here."""
     return session.held[number]
-
-
-def defines(node) -> bool:
-    """Whether a statement of a cell that only demonstrates is run: it defines, or sets a plain value."""
-    if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
-        try:
-            ast.literal_eval(node.value)
-            return True
-        except ValueError:
-            return False
-    kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
-    return isinstance(node, kinds)
 
 
 def _imports(node) -> bool:

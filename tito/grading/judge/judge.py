@@ -32,6 +32,7 @@ from tito.notebooks.text import is_stub
 STARTS = 10  # workers that one student may use up
 TOGETHER = 2**20  # characters of cells that are loaded at once
 STUDENT = ("solution", "own")  # roles of cells with a student's code
+STOPPED = "stopped"  # in place of an exception's class: the worker ended
 REPORTS = 100  # exceptions reported for one cell
 TEXT = 4000  # characters of what an exception says
 LOG_KEPT = 256 * 1024  # bytes of output
@@ -376,6 +377,8 @@ class Judge:
         for cell in self.loaded if name else ():
             reports = self.broken.get(cell["id"], ()) if cell["role"] != "plain" else ()
             found = reasons.behind(name, reports, self._python(cell["id"]))
+            if found and found["class"] == STOPPED:
+                return f"{name} is not defined: running its cell was stopped: {found['text']}"
             if found:
                 return f"{name} is not defined: its statement raised {self._sentence(found)}"
         owner = self.binder.get(name)
@@ -399,7 +402,8 @@ class Judge:
         return self.job["python"].get(cell["id"]) or self._source(cell)
 
     def _sentence(self, report):
-        text = f"{report['class']}: {report['text']}" if report["text"] else report["class"]
+        kind = "the result cannot be tested" if report["class"] == "WireError" else report["class"]
+        text = f"{kind}: {report['text']}" if report["text"] else kind
         if report["look"]:
             text = f"{report['text']}\nlook at: {report['look']}"
         name, number = report["cell"], report["line"]
@@ -474,7 +478,7 @@ class Judge:
         except WorkerGone as gone:
             self.worker = None
             self.deadly[cell["id"]] = str(gone)
-            report = _report({"class": "the worker", "text": str(gone)})
+            report = _report({"class": STOPPED, "text": str(gone)})
             self.broken[cell["id"]] = [*self.broken.get(cell["id"], ()), report]
             return False
         return True
