@@ -280,8 +280,12 @@ class Judge:
         """Run a helper of the tests on the text of the student's cells; `checks.on_source` asks for it."""
         if self.clean is None:
             given = [cell for cell in self.job["cells"] if cell["role"] in ("given", "locked")]
-            texts = [{"id": name, "source": text} for name, text in self.student.items()]
-            self.clean = Clean(lambda: Worker(self.job, self, "clean"), given, texts)
+            texts = [
+                {"id": cell["id"], "source": self._source(cell)}
+                for cell in self.job["cells"]
+                if cell["role"] == "solution"
+            ]
+            self.clean = Clean(lambda: Worker(self.job, self, process.CLEAN), given, texts)
         above = [cell["id"] for cell in self.loaded if cell["role"] == "solution"]
         return self.clean.call(function, args, kwargs, instead, above)
 
