@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import click
 
+from tito import verdict as v
 from tito.authoring import claims, variants
 from tito.course import Module, TitoError
 from tito.export import lint, package
 from tito.grading import job, supervisor
-from tito.grading import verdict as v
 from tito.notebooks import notebook as nb
 from tito.notebooks import student_version
 from tito.notebooks.text import read_text
@@ -233,4 +233,4 @@ def runs(command: str, cli: click.Group) -> None:
     except click.exceptions.Exit:
         return
     except click.ClickException as error:
-        raise TitoError(error.format_message(), "mend the command") from None
+        raise TitoError(error.format_message(), "fix the command") from None
