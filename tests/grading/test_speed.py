@@ -9,8 +9,8 @@ import pytest
 
 from tests.conftest import SOURCE
 from tinytorch.lab import checks, speed
+from tito import verdict as v
 from tito.grading import job, supervisor
-from tito.grading import verdict as v
 from tito.grading.judge import process, stopwatch
 from tito.grading.sandbox import selftest
 from tito.notebooks import notebook as nb
