@@ -61,7 +61,7 @@ def agree(info, **expected):
     for key, value in expected.items():
         assert key in info, f"the report has no {key!r}: {sorted(info)}"
         same = (
-            np.allclose(info[key], value, rtol=1e-5)
+            np.shape(info[key]) == () and np.allclose(info[key], value, rtol=1e-5)
             if isinstance(value, float)
             else info[key] == value
         )

@@ -21,6 +21,7 @@ from tinytorch.lab import checks
 from tinytorch.lab.checks import Mismatch
 from tito.grading import verdict
 from tito.grading.inside import wire
+from tito.grading.inside.worker import hide
 from tito.grading.judge import process, proxies
 from tito.grading.judge.pipes import Pipes
 from tito.notebooks.text import is_stub
@@ -67,7 +68,8 @@ class Worker:
         self._send(request)  # if it is too large, nothing is sent
         self.asked += 1
         reply = self._receive()
-        if reply.get("number") != self.asked:
+        number = reply.get("number")
+        if type(number) is not int or number != self.asked:
             raise self._gone(verdict.KILLED, "answered what it was not asked")
         if reply.get("ok") is True:
             return reply
@@ -100,7 +102,7 @@ class Worker:
             message = self.pipes.receive()
             if message is not None:
                 tree, buffers = message
-                reply = wire.Decoder(buffers, self.decode).value(tree)
+                reply = wire.Decoder(buffers, self.decode, answers=True).value(tree)
                 if type(reply) is not dict:  # a proxy says of itself what the worker says
                     raise wire.WireError("no reply")
         except Exception as error:
@@ -260,9 +262,10 @@ class Judge:
             if report["class"] == "NotImplementedError":
                 source = self.student.get(report["cell"], "")
                 return report["cell"] if is_stub(source) else None
-            missing = re.search(r"(\w+)'? is not defined", report["text"])
+            missing = re.search(r"(\w+)['`]? is not defined", report["text"])
             binder = missing and self.binder.get(missing[1])
-            if report["class"] != "NameError" or binder not in self.broken:
+            kinds = (report["class"], *report["builtin"])
+            if "NameError" not in kinds or binder not in self.broken:
                 return None
             report = self.broken[binder]
         return None
@@ -276,7 +279,7 @@ class Judge:
         if remote:
             return self._sentence(remote)
         text = str(error)[:TEXT]
-        if not isinstance(error, AssertionError):
+        if not isinstance(error, (AssertionError, wire.WireError)):
             text = f"{type(error).__name__}: {text}"
         elif not text:
             text = "a condition of the test does not hold"
@@ -286,7 +289,7 @@ class Judge:
         return text
 
     def _sentence(self, report):
-        text = f"{report['class']}: {report['text']}" if report["text"] else report["class"]
+        text = ": ".join(filter(None, (report["class"], report["text"])))
         if report["look"]:
             text = f"{report['text']}\nlook at: {report['look']}"
         name, number = report["cell"], report["line"]
@@ -329,7 +332,7 @@ class Judge:
             except WorkerGone as gone:
                 self.worker = None
                 self.deadly[cell["id"]] = str(gone)
-                self.broken[cell["id"]] = _report({"class": "the worker", "text": str(gone)})
+                self.broken[cell["id"]] = _report({"class": "", "text": str(gone)})
                 break
 
     def _load(self, cells):
@@ -348,7 +351,7 @@ class Judge:
                 raise wire.WireError("no reports")
             reports = {name: _rebuild(found[name]).remote for name in names if name in found}
         except Exception as error:  # too long a cell, or not what a worker of ours reports
-            report = _report({"class": type(error).__name__, "text": str(error)})
+            report = _report({"class": "", "text": str(error)})
             reports = dict.fromkeys(names, report)
         self.broken |= reports
 
@@ -513,6 +516,7 @@ def main(keeper=None, launch=process.Own):
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     job = json.load(sys.stdin)
+    hide(job["hidden_modules"])  # what is judged is not here, in no form
     job["cells"] = [_known[cell] if type(cell) is int else cell for cell in job["cells"]]
 
     def report(result):
