@@ -64,7 +64,7 @@ class Module:
 
     @property
     def tests(self) -> Path:
-        return self.course.root / "tests" / f"test_{self.topic}.py"
+        return self.course.root / "tests" / "core" / f"test_{self.topic}.py"
 
     @property
     def readme(self) -> Path:
@@ -79,6 +79,10 @@ class Module:
         return self.folder / "hints.yaml"
 
     @property
+    def bench(self) -> Path:
+        return self.folder / f"{self.topic}_bench.py"
+
+    @property
     def record(self) -> Path:
         return self.course.build / "records" / f"{self.name}.json"
 
@@ -90,7 +94,8 @@ class Module:
     def about(self) -> dict:
         """What module.yaml says: title, summary, requires, hours, and the seconds a test may take."""
         path = self.folder / "module.yaml"
-        defaults = {"title": self.topic.capitalize(), "summary": "", "requires": [], "seconds": 20}
+        defaults = {"title": self.topic.capitalize(), "summary": "", "requires": [], "prints": {}}
+        defaults["seconds"] = 20
         return defaults | read_yaml(path) if path.exists() else defaults
 
 

@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import click
+
 from tito.authoring import claims, variants
 from tito.course import Module, TitoError
 from tito.export import lint, package
@@ -25,8 +27,11 @@ TESTS_PER_EXERCISE = 2
 Finding = tuple[str, bool]
 
 
-def run(module: Module, *, variants: bool = True) -> Iterator[Finding]:
-    """Everything that must hold of a module; the slow part is `variants`."""
+def run(module: Module, cli: click.Group, *, variants: bool = True) -> Iterator[Finding]:
+    """Check everything that must be true of a module; `variants` is the slow part.
+
+    `cli` is the program that the commands in README.md are checked against.
+    """
     source = read_text(module.source)
     notebook = nb.parse(source, module.source)
     problems = lint.find(module, notebook, source)
@@ -46,7 +51,7 @@ def run(module: Module, *, variants: bool = True) -> Iterator[Finding]:
         yield fault, False
     yield from _release(module, notebook, cells, [each.source for each in known])
     yield from _hints(module, notebook, cells, [each.source for each in known])
-    yield from _names(module, cells)
+    yield from _names(module, cells, cli)
     yield from _claims(module, cells)
     if variants and not fault:
         yield from _variants(module, cells, known)
@@ -147,7 +152,10 @@ def _variants(module, cells, known):
 
 
 def _claims(module, cells):
-    alone = [(f"line {claim.line}", claim.sentence) for claim in claims.find(cells)]
+    alone = [
+        (f"line {claim.line}", claim.sentence)
+        for claim in claims.find(cells, prints=module.about["prints"])
+    ]
     if module.readme.exists():
         page = claims.in_text(module.readme.read_text(encoding="utf-8"))
         alone += [(module.readme.name, claim.sentence) for claim in page]
@@ -160,7 +168,7 @@ def _claims(module, cells):
         yield "every speed in the text has a formula, a citation or a cell that prints it", True
 
 
-def _names(module, cells):
+def _names(module, cells, cli):
     """Every name and command in README.md and module.yaml exists."""
     texts = {module.readme.name: module.readme, "module.yaml": module.folder / "module.yaml"}
     known = {module.topic, module.name, *(each.name for each in module.course.modules)}
@@ -177,7 +185,7 @@ def _names(module, cells):
                 unknown.append(f"{label}: {span}")
         for command in commands(text):
             try:
-                runs(command)
+                runs(command, cli)
             except TitoError as error:
                 unknown.append(f"{label}: {command}: {error}")
     for name in unknown:
@@ -211,20 +219,16 @@ def commands(text: str) -> list[str]:
     return [line for line in lines if line.split(" ")[0] in ("tito", "make")]
 
 
-def runs(command: str) -> None:
-    """Raise unless tito would take a command line as it is written."""
-    import click
-
-    from tito.cli import main
-
+def runs(command: str, cli: click.Group) -> None:
+    """Raise TitoError unless the program `cli` accepts a command line as it is written."""
     program, *words = shlex.split(command)
     if program != "tito":
         return
     try:
-        if words and words[0] in main.commands:
-            main.commands[words[0]].make_context(words[0], words[1:])
+        if words and words[0] in cli.commands:
+            cli.commands[words[0]].make_context(words[0], words[1:])
         else:
-            main.make_context("tito", words)
+            cli.make_context("tito", words)
             raise click.UsageError(f"No such command {words[0]!r}.")
     except click.exceptions.Exit:
         return

@@ -16,7 +16,7 @@ from tito.grading import job, supervisor
 from tito.grading import verdict as v
 from tito.grading.judge import process
 from tito.grading.sandbox.bubblewrap import Sandbox
-from tito.notebooks.text import refuse_conflict
+from tito.notebooks.pairing import refuse_conflict
 
 KEPT = 400  # folders of cells kept for their compiled code
 

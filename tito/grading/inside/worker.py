@@ -47,6 +47,7 @@ class Session:
         self.chain = hashlib.sha256(instruments().encode())
         self.held: dict[int, object] = {}
         self.count = 0
+        self.marks: dict[int, dict] = {}  # names as they once were
         self.module = types.ModuleType("__main__")
         self.module.__builtins__ = builtins
         sys.modules["__main__"] = self.module
@@ -115,7 +116,15 @@ class Session:
                     self.load(cell["id"], cell["source"], cell["definitions"])
                 except (Exception, SystemExit, KeyboardInterrupt) as error:
                     errors[cell["id"]] = describe(error)
+            if request["mark"] is not None:
+                self.marks[request["mark"]] = dict(vars(self.module))
             return {"errors": errors}
+        if what == "return":
+            names, kept = vars(self.module), self.marks[request["mark"]]
+            names.update(kept)
+            for name in names.keys() - kept.keys():
+                del names[name]
+            return {}
         if what == "get":
             return {"value": getattr(request["target"], request["name"])}
         if what == "set":
@@ -257,7 +266,7 @@ class _Hidden(types.ModuleType):
     """Stands for a module from which nothing can be imported."""
 
     def __getattr__(self, name):
-        if name.startswith("__"):
+        if name.startswith("__"):  # inspect asks every module for its file
             raise AttributeError(name)
         raise ImportError(f"{self.__name__} is what this module builds: it cannot be imported here")
 

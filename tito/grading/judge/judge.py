@@ -16,6 +16,7 @@ import socket
 import sys
 import time
 import traceback
+from dataclasses import dataclass
 
 from tinytorch.lab import checks
 from tinytorch.lab.checks import Mismatch
@@ -57,6 +58,7 @@ class Worker:
         self.process = judge.launch(job["scratch"])
         self.decode = proxies.decoder(judge)
         self.log, self.logged, self.asked = bytearray(), 0, 0
+        self.marks: set[int] = set()  # after how many cells it has kept its names
         self.started, self.budget = 0.0, None
         step = min(max(self.seconds / 20, 0.2), 1)
         self.pipes = Pipes(self.process, self._heard, self._idle, step)
@@ -139,6 +141,15 @@ class Worker:
         del self.log[:-LOG_KEPT]
 
 
+@dataclass(frozen=True)
+class Place:
+    """What is known at one place in the notebook: the cells above it, and what names stand for."""
+
+    loaded: list[dict]
+    names: "Names"
+    binder: dict[str, str]
+
+
 class Judge:
     """One run over a notebook: cells are loaded in order and tests judged where they stand."""
 
@@ -148,7 +159,7 @@ class Judge:
         self.starts = 0
         self.holds = False  # whether the worker keeps objects for the test
         self.loaded: list[dict] = []
-        self.sent = 0  # of them the worker has been given
+        self.sent = 0  # how many of them the worker has loaded
         self.together = True  # many at once, until a worker ends in the middle
         self.deadly: dict[str, str] = {}  # cells that ended or hung a worker while loading
         self.broken: dict[str, dict] = {}  # cells that raised while loading
@@ -162,13 +173,25 @@ class Judge:
         }
 
     def run(self):
+        """Judge the visible tests, then the hidden ones, each with the names of its place in the notebook.
+
+        So no worker that has seen a hidden test answers for a visible one.
+        """
+        hidden = []
         try:
             for cell in self.job["cells"]:
-                if cell["role"] == "test":
-                    if self.job["only"] is None or cell["exercise"] in self.job["only"]:
-                        self.report(self.judge(cell))
-                else:
+                if cell["role"] != "test":
                     self.take_in(cell)
+                elif self.job["only"] is None or cell["exercise"] in self.job["only"]:
+                    if cell["hidden"] and not cell["empty"]:
+                        self._start()  # the worker keeps the names of this place
+                        names = self.names.copy()
+                        hidden.append((cell, Place(self.loaded.copy(), names, self.binder.copy())))
+                    else:
+                        self.report(self.judge(cell))
+            for cell, place in hidden:
+                self._return(place)
+                self.report(self.judge(cell))
         finally:
             if self.worker:
                 self.worker.end()
@@ -189,6 +212,26 @@ class Judge:
                     # A constant of the instructor's; one made of the student's functions stays a stand-in.
                     with contextlib.suppress(Exception):
                         self._execute(constant)
+
+    def _return(self, place):
+        """Have the names of a place, here and in the worker; one that did not keep them is ended."""
+        self.loaded, self.binder = place.loaded, place.binder
+        self.names.become(place.names)
+        count = len(self.loaded)
+        if self.worker is None or self.sent == count:
+            return
+        if count in self.worker.marks:
+            try:
+                self.worker.ask({"op": "return", "mark": count})
+                self.sent = count
+                return
+            except (Exception, WorkerGone):
+                pass
+        elif self.sent < count:
+            return  # the cells between are still to be loaded
+        self.worker.end()
+        self.worker = None
+        self.starts -= 1  # it has done nothing wrong
 
     def ask(self, request):
         """Ask the worker, starting one if there is none; stand-ins and proxies call this."""
@@ -312,7 +355,7 @@ class Judge:
             size = sum(len(self._source(cell)) for cell in cells)
             if self.together and len(cells) > 1 and size < TOGETHER:
                 try:
-                    self._load(cells)
+                    self._load(cells, len(self.loaded))
                 except WorkerGone:  # to know which cell it was, another loads them one by one
                     self.worker, self.together = None, False
                     self.starts -= 1
@@ -328,14 +371,15 @@ class Judge:
     def _load_each(self, cells):
         for cell in cells:
             try:
-                self._load([cell])
+                self._load([cell], len(self.loaded) if cell is cells[-1] else None)
             except WorkerGone as gone:
                 self.worker = None
                 self.deadly[cell["id"]] = str(gone)
                 self.broken[cell["id"]] = _report({"class": "", "text": str(gone)})
                 break
 
-    def _load(self, cells):
+    def _load(self, cells, mark):
+        """Have the worker load cells, and keep the names that there are then if `mark` is a number."""
         parts = [
             {
                 "id": cell["id"],
@@ -346,13 +390,15 @@ class Judge:
         ]
         names = [cell["id"] for cell in cells]
         try:
-            found = self.worker.ask({"op": "load", "cells": parts})["errors"]
+            found = self.worker.ask({"op": "load", "cells": parts, "mark": mark})["errors"]
             if type(found) is not dict:
                 raise wire.WireError("no reports")
             reports = {name: _rebuild(found[name]).remote for name in names if name in found}
         except Exception as error:  # too long a cell, or not what a worker of ours reports
             report = _report({"class": "", "text": str(error)})
             reports = dict.fromkeys(names, report)
+        else:
+            self.worker.marks.add(mark)
         self.broken |= reports
 
     def _execute(self, code):
@@ -383,7 +429,13 @@ class Names(dict):
                 self.update(_imported([one]))
 
     def copy(self):
-        return Names(self, self.imports)
+        return Names(self, {name: list(each) for name, each in self.imports.items()})
+
+    def become(self, other):
+        """Hold what another holds; functions that were defined here see it too."""
+        self.clear()
+        self.update(other)
+        self.imports = other.imports
 
     def __contains__(self, name):
         return super().__contains__(name) or name in self.imports
