@@ -1,15 +1,16 @@
 """Answers that only agree: whatever a test compares them with, none of them earns a point."""
 
 import json
-import textwrap
+from dataclasses import replace
 
 import pytest
 
-from tests.test_engine import judge, with_test
+from tests.conftest import ROOT
 from tito.authoring import agreeing, cheats
 from tito.course import Course
 from tito.grading import job, supervisor
 from tito.grading import verdict as v
+from tito.grading.sandbox import selftest, zygotes
 from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text
 from tito.student import testing
@@ -57,7 +58,7 @@ double(2) and double(2) == 4
 not (double(2) - 4)
 all([double(2) == 4, double(3) == 6])
 any(each == 4 for each in [double(2)])
-isinstance(double(2), int) and double(2) == 4
+isinstance(double(2), int)
 np.allclose(double(2), 4) and np.allclose(double(3), 6)
 np.isclose(double(np.ones(2)), 2.0).sum() == 2
 np.array_equal(double(np.ones(2)), [2.0, 2.0])
@@ -124,26 +125,17 @@ def double(x):
 ENGINE = ("Proxy", "StandIn", "Remote", "WireError", "WorkerGone", "NotPlain", "wire", "handle")
 
 
-def asked(module):
-    """The job of a module with a test for each question."""
+def asked(module, questions=QUESTIONS):
+    """The job of the tiny module with a test for each question."""
+    mark = {"grade": True, "locked": True, "points": 1, "schema_version": 3, "solution": False}
     tests = "\n".join(
-        f'# %% nbgrader={json.dumps(mark(f"double_{n}"))}\n"""Q."""\n{USES}assert {question}\n'
-        for n, question in enumerate(QUESTIONS)
+        f"# %% nbgrader={json.dumps(mark | {'grade_id': f'double_{number}'})}\n"
+        f'"""Question {number}."""\n{USES}assert {question}\n'
+        for number, question in enumerate(questions)
     )
     head = read_text(module.source).partition('# %% nbgrader={"grade": true')[0]
     module.source.write_text(f"{head}\n{tests}", encoding="utf-8")
     return made(module)
-
-
-def mark(name):
-    return {
-        "grade": True,
-        "grade_id": name,
-        "locked": True,
-        "points": 1,
-        "schema_version": 3,
-        "solution": False,
-    }
 
 
 def made(module, answers=None):
@@ -186,4 +178,183 @@ def test_a_student_is_told_in_plain_words_what_an_object_lacks(tiny):
         "expected a plain value: a number, text, a list, a tuple, a dict or an array, got an object"
     )
     assert sum(text.startswith(told) for text in messages) > 70
-    print(*(text for text in messages if not text.startswith(told)), sep="\n")
+
+
+FORGED = """
+#| export
+from tito.grading.inside import wire
+
+class Node:
+    pass
+
+def tree(self, value, depth=0, honest=wire.Encoder.tree):
+    return {node} if type(value) is Node else honest(self, value, depth)
+
+wire.Encoder.tree = tree
+
+def double(x):
+    return Node()
+"""
+COUNTS = "loads stores hits misses levels written"
+TRACE = {name: {"x": 2} for name in COUNTS.split()} | {"line": 64, "machine": "", "log": None}
+TIMES = (
+    "mean_time std_time min_time max_time median_time cpu_time cpu_efficiency peak_memory result"
+)
+PROFILE = dict.fromkeys([*TIMES.split(), "gflops", "bandwidth", "intensity"], 4.0)
+INT = {
+    "!": "handle",
+    "id": 1,
+    "classes": ["builtins:int"],
+    "class": "int",
+    "name": "",
+    "callable": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("node", "asks", "status"),
+    [
+        ({"!": "type", "name": "float"}, "double(0)('4') == 4", v.KILLED),
+        ({"!": "type", "name": "numpy.float32"}, "double(0)(4) == 4", v.KILLED),
+        ({"!": "type", "name": "int"}, "double(0)() == 0", v.KILLED),
+        ({"!": "imported", "place": ["builtins", "abs"]}, "double(0)(-4) == 4", v.KILLED),
+        ({"!": "name", "name": "double"}, "double(0)", v.KILLED),
+        ({"!": "pickle", "buffer": 0}, "double(0)", v.KILLED),
+        ({"!": "function", "buffer": 0}, "double(0)", v.KILLED),
+        (
+            {"!": "record", "type": "tinytorch.lab.memory:Trace", "fields": TRACE},
+            "double(0).accesses == 4",
+            v.ERROR,
+        ),
+        (
+            {"!": "record", "type": "tinytorch.lab.timing:Profile", "fields": PROFILE},
+            "double(0) / 1 == 4 and float(double(0)) == 4",
+            v.ERROR,
+        ),
+        (INT, "isinstance(double(0), int)", v.FAILED),
+        (INT, "isinstance(double(0), double)", v.FAILED),
+        (INT | {"class": "int" * 10**6}, "double(0) == 4", v.FAILED),
+        (INT | {"class": ["int"], "name": {}}, "double(0) == 4", v.FAILED),
+        ({"!": "dict", "items": [[INT, 4]]}, "4 in double(0).values()", v.KILLED),
+        ({"!": "set", "items": [INT, INT]}, "len(double(0)) == 2", v.KILLED),
+    ],
+)
+def test_no_class_and_no_function_comes_from_a_worker(tiny, node, asks, status):
+    asked(tiny, [asks])
+    (found,) = supervisor.run(made(tiny, {"double": FORGED.format(node=node)}))
+    assert (found.status, found.points) == (status, 0)
+
+
+WRONG_OPERAND = """
+#| export
+from tito.grading.inside import wire
+
+wire.tensor_type = lambda: Tensor  # each Tensor is sent to the judge as the course's own
+
+def operand(value):
+    return 0
+"""
+
+
+def job_of(topic, answers=None, *tests):
+    """The job of a module of this course, or one that has only these tests."""
+    module = Course(ROOT).module(topic)
+    found = made(module, answers)
+    if not tests:
+        return found
+    last = next(cell for cell in reversed(found.cells) if cell["role"] == "test")
+    cells = [cell for cell in found.cells if cell["role"] != "test"]
+    for number, source in enumerate(tests):
+        name = f"{last['exercise']}_{number}"
+        cells.append(last | {"id": name, "hidden": False, "source": source})
+    return replace(found, cells=cells)
+
+
+def test_operators_of_a_tensor_are_those_of_the_students_class():
+    found = supervisor.run(job_of("tensor", {"operand": WRONG_OPERAND}))
+    assert sum(each.points for each in found if each.exercise == "operand") == 0
+
+
+IMPORTS = """
+import sys
+import tinytorch.core
+
+for name in ("tensor", "activations", "kernels"):
+    for statement in (
+        f"from tinytorch.core.{name} import np",
+        f"import tinytorch.core.{name} as m; m.np",
+        f"from tinytorch.core import {name} as m; m.np",
+    ):
+        try:
+            exec(statement)
+        except ImportError:
+            continue
+        raise AssertionError(statement)
+    assert "np" not in vars(sys.modules[f"tinytorch.core.{name}"])
+"""
+
+
+@pytest.mark.parametrize("kind", ["cold", "warm", "without walls"])
+def test_the_judge_cannot_import_the_module_that_it_judges(kind):
+    made = job_of("tensor", None, IMPORTS)
+    if kind == "without walls":
+        (found,) = supervisor.run(made)
+    else:
+        walls = selftest.find()
+        if walls is None:
+            pytest.skip("no sandbox here")
+        if kind == "cold":
+            (found,) = supervisor.run(made, walls)
+        else:
+            with zygotes.templates(walls, made) as started:
+                (found,) = supervisor.run(made, started)
+    assert (found.status, found.message) == (v.PASSED, "")
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ("import math\ndef twice(x):\n    return 2 * x", ": your cell double defines `twice`"),
+        ("", ""),
+    ],
+)
+def test_a_missing_name_is_told_in_a_sentence(tiny, answer, message):
+    found = supervisor.run(made(tiny, {"double": f"#| export\n{answer}\n"}))
+    assert {each.message for each in found} == {"`double` is not defined" + message}
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ("return np.array([None])", "an array of dtype object cannot be compared"),
+        ("return {object(): 1}", "got an object of class `dict`"),
+        ("return {object()}", "got an object of class `set`"),
+        ("return double", "got the function `double`"),
+        ("return lambda: x", "got an object of class `function`"),
+        ("return np", "got an object of class `module`"),
+        ("return int", "got an object of class `type`"),
+        ("return iter([4])", "got an object of class `list_iterator`"),
+    ],
+)
+def test_what_is_no_plain_value_is_named(tiny, answer, words):
+    asked(tiny, ["double(2) == 4"])
+    (found,) = supervisor.run(made(tiny, {"double": f"#| export\ndef double(x):\n    {answer}\n"}))
+    assert words in found.message and found.points == 0
+
+
+def test_what_holds_plain_values_is_read_as_plain(tiny):
+    asked(tiny, ["double({'a': 2})['a'] == 4 and double({'a': 2}) == {'a': 4}"])
+    kinds = (
+        "collections.OrderedDict",
+        "collections.Counter",
+        "lambda d: collections.defaultdict(int, d)",
+    )
+    for kind in kinds:
+        answer = f"""
+#| export
+import collections
+def double(x):
+    return ({kind})({{name: 2 * each for name, each in x.items()}})
+"""
+        (found,) = supervisor.run(made(tiny, {"double": answer}))
+        assert (found.status, found.message) == (v.PASSED, "")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tito.authoring import agreeing
+from tito.authoring.agreeing import ANSWERS
 from tito.grading import supervisor
 from tito.grading.job import Job
 from tito.grading.verdict import Verdict
@@ -24,7 +25,7 @@ sys.modules["agreeing"] = agreeing
 
 def earned(job: Job, names: list[str] | None = None) -> Iterator[tuple[str, Verdict]]:
     """Judge every test of a job with each agreeing answer; yield the answers that passed, with the verdict."""
-    names = list(agreeing.ANSWERS) if names is None else names
+    names = list(ANSWERS) if names is None else names
     groups = [names[first : first + TOGETHER] for first in range(0, len(names), TOGETHER)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for group, verdicts in zip(
@@ -47,7 +48,7 @@ def verdicts_of(job: Job, names: list[str]) -> list[Verdict]:
                 cells.append(again | {"source": _answers(cell["source"], name)})
         for cell in job.cells:
             if cell["role"] == "test" and cell["points"]:
-                cells.append(cell | {"id": f"{cell['id']}__{number}"})
+                cells.append(cell | {"id": f"{cell['id']}__{number}", "hidden": False})
     return list(supervisor.run(replace(job, cells=cells, answers={}, package="")))
 
 

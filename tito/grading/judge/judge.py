@@ -332,7 +332,7 @@ class Judge:
         return text
 
     def _sentence(self, report):
-        text = ": ".join(filter(None, (report["class"], report["text"])))
+        text = ": ".join(filter(None, (report["class"], report["text"]))) + self._instead(report)
         if report["look"]:
             text = f"{report['text']}\nlook at: {report['look']}"
         name, number = report["cell"], report["line"]
@@ -341,6 +341,16 @@ class Judge:
         if line and line[0].strip():
             text += f"\nlook at: {name}, line {number}: {line[0].strip()[:200]}"
         return text
+
+    def _instead(self, report):
+        """What the cell that should define a missing name defines."""
+        missing = re.fullmatch(r"`(\w+)` is not defined", report["text"])
+        exercise = missing and self.binder.get(missing[1])
+        if report["class"] or exercise not in self.student:
+            return ""
+        found = _bindings(exercise, self.student[exercise])
+        names = [f"`{name}`" for _, names, _ in found for name in names][:5]
+        return f": your cell {exercise} defines {', '.join(names)}" if names else ""
 
     def _start(self):
         """Have a worker that has loaded what stands above; a cell that ends it is left out of the next."""
