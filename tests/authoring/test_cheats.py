@@ -18,7 +18,7 @@ TEST = """np.testing.assert_array_equal(double(np.arange(3)), [0, 2, 4])"""
             "from tinytorch.lab import checks\nchecks.refuses(TypeError, double, object)",
             {"a TypeError that names everything"},
         ),
-        ("assert abs(double(2) - 4) < 1e-9", set()),
+        ("assert abs(double(2) - 4) < 1e-9 and double([1])[0] == 2", set()),
     ],
 )
 def test_a_test_that_agreeing_answers_pass_is_named(tiny, weak, answers):
@@ -29,4 +29,4 @@ def test_a_test_that_agreeing_answers_pass_is_named(tiny, weak, answers):
     for name in answers:
         assert f"double_of_an_array gives 2 points if every answer is {name}" in lines
     if not answers:
-        assert not [line for line in lines if "every answer" in line]
+        assert not [line for line in lines if line.startswith("double_of_an_array")]

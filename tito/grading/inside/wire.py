@@ -12,6 +12,7 @@ import importlib
 import itertools
 import json
 import struct
+import sys
 import types
 
 import numpy as np
@@ -22,6 +23,7 @@ LARGE = 2**16  # bytes of an array that are not copied once more on the way
 DEPTH = 24  # levels of nesting
 KINDS = "biufcmMSU"  # dtype kinds that travel: no objects, no structures
 AS_IT_IS = {type(None), bool, float, str}
+TENSOR = "tinytorch.core.tensor"
 HEAD = struct.Struct(">II")  # bytes of JSON, bytes of buffers
 PLAIN_TYPES = {
     name: value
@@ -210,17 +212,20 @@ class Encoder:
 class Decoder:
     """Rebuilds values from a tree and buffers; `other` is asked about tags that are not plain data.
 
-    With `answers` it does so for the judge, who takes no class from a worker.
+    Of a `trusted` sender, what goes wrong is raised as it is. With `answers` it decodes for the judge, who takes no
+    class from a worker.
     """
 
-    def __init__(self, buffers, other, *, answers=False):
-        self.buffers, self.other, self.answers = buffers, other, answers
+    def __init__(self, buffers, other, *, trusted=False, answers=False):
+        self.buffers, self.other, self.trusted, self.answers = buffers, other, trusted, answers
         self.taken: set[int] = set()
 
     def value(self, node, depth=0):
+        if self.trusted:
+            return self._value(node, depth)
         try:
             return self._value(node, depth)
-        except (WireError, NameError):  # a name that the student's cells do not define
+        except WireError:
             raise
         except Exception as error:  # hostile input may break any of the constructors below
             raise WireError(f"a value that is not ours: {type(error).__name__}: {error}") from None
@@ -269,7 +274,8 @@ class Decoder:
             ):
                 raise WireError(f"no type {node['name']}")
             return found
-        if tag == "tensor" and tensor_type():
+        if tag == "tensor":
+            importlib.import_module(TENSOR)
             return tensor_type().wrap(self.array(node["array"]))
         if tag == "record":
             fields = {name: self._value(each, depth + 1) for name, each in node["fields"].items()}
@@ -350,9 +356,6 @@ def type_name(kind) -> str | None:
 
 
 def tensor_type():
-    """The Tensor of an earlier module; None where it belongs to the module that is judged."""
-    try:
-        from tinytorch.core.tensor import Tensor
-    except ImportError:
-        return None
-    return Tensor
+    """The Tensor of an earlier module, where it is imported; None where it belongs to the module that is judged."""
+    module = sys.modules.get(TENSOR)
+    return vars(module).get("Tensor") if module else None
