@@ -11,8 +11,8 @@ from dataclasses import replace
 import psutil
 import pytest
 
+from tito import verdict as v
 from tito.grading import job, supervisor
-from tito.grading import verdict as v
 from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text
 from tito.student import testing

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from tests.conftest import ROOT
+from tito import verdict as v
 from tito.authoring import agreeing, cheats
 from tito.course import Course
 from tito.grading import job, supervisor
-from tito.grading import verdict as v
 from tito.grading.sandbox import selftest, zygotes
 from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text

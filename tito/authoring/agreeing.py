@@ -101,6 +101,28 @@ def plausible(**options):
     return agreeing(lambda self, *others: True, arithmetic=lambda self, *others: 0.0, **options)
 
 
+def with_attributes(value):
+    """An object that agrees, of which every attribute is one value."""
+
+    def attribute(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return value
+
+    found = plausible()
+    type(found).__getattr__ = attribute
+    return found
+
+
+def tensor(values):
+    """A Tensor of the course where it is not what students build; an array there."""
+    try:
+        from tinytorch.core.tensor import Tensor
+    except ImportError:
+        return values
+    return Tensor(values)
+
+
 def refuse(kind, args, kwargs):
     """Raise an exception whose text has every value of the call and many more."""
 
@@ -126,6 +148,8 @@ OBJECTS = {
     "an object whose operations give the other operand": lambda *_: agreeing(
         lambda self, *others: others[-1] if others else self
     ),
+    "an object whose attributes are True": lambda *_: with_attributes(True),
+    "an object whose attributes are 1": lambda *_: with_attributes(1),
     "two objects that agree": lambda *_: (plausible(), plausible()),
     "a list of objects that agree": lambda *_: [plausible() for _ in range(5)],
     "a float that agrees": lambda *_: plausible(base=float),
@@ -153,11 +177,14 @@ VALUES = {
     "1": lambda *_: 1,
     "0.0": lambda *_: 0.0,
     "NaN": lambda *_: float("nan"),
+    "infinity": lambda *_: float("inf"),
     "text with many values": lambda *_: TEXT,
     "an empty list": lambda *_: [],
     "an empty dict": lambda *_: {},
     "an empty array": lambda *_: np.zeros(0),
     "an array of NaN": lambda *_: np.full(1, np.nan),
+    "an empty Tensor": lambda *_: tensor(np.zeros(0)),
+    "a Tensor of NaN": lambda *_: tensor(np.full(1, np.nan)),
     "the first argument": lambda args, kwargs: (*args, *kwargs.values(), None)[0],
     "a ValueError that names everything": lambda *call: refuse(ValueError, *call),
     "a TypeError that names everything": lambda *call: refuse(TypeError, *call),

@@ -11,7 +11,7 @@ from tito.authoring import agreeing
 from tito.authoring.agreeing import ANSWERS
 from tito.grading import supervisor
 from tito.grading.job import Job
-from tito.grading.verdict import Verdict
+from tito.verdict import Verdict
 
 TOGETHER = 10  # answers that are tried in one run
 PRELUDE = """\

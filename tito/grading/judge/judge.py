@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from tinytorch.lab import checks
 from tinytorch.lab.checks import Mismatch
-from tito.grading import verdict
+from tito import verdict
 from tito.grading.inside import wire
 from tito.grading.inside.lookups import global_names
 from tito.grading.inside.worker import hide
