@@ -1,4 +1,4 @@
-"""The course on disk: where it is, which modules it has, and mistakes the reader can mend."""
+"""The course on disk: where it is, which modules it has, and mistakes the reader can fix."""
 
 import contextlib
 import hashlib
@@ -17,7 +17,7 @@ RELEASE = "release.json"  # in the root of a student's copy: module, release, fi
 
 
 class TitoError(Exception):
-    """A mistake the reader can mend: what is wrong, and a hint at what to do."""
+    """A mistake the reader can fix: what is wrong, and a hint at what to do."""
 
     def __init__(self, message: str, hint: str, code: int = BROKEN):
         super().__init__(message)
@@ -248,7 +248,7 @@ class Course:
             for name in each.about["requires"] or []:
                 if name in path:
                     raise TitoError(
-                        f"{name} requires itself through {' and '.join(path)}", "mend module.yaml"
+                        f"{name} requires itself through {' and '.join(path)}", "fix module.yaml"
                     )
                 needed = self.module(name)
                 if needed not in order:
@@ -284,9 +284,9 @@ def read_yaml(path: Path) -> dict:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         content = yaml.load(path.read_text(encoding="utf-8"), loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise TitoError(f"cannot read {path}: {one_line(error)}", "mend the YAML") from None
+        raise TitoError(f"cannot read {path}: {one_line(error)}", "fix the YAML") from None
     if content is not None and not isinstance(content, dict):
-        raise TitoError(f"{path} holds a {type(content).__name__}, not a mapping", "mend the YAML")
+        raise TitoError(f"{path} holds a {type(content).__name__}, not a mapping", "fix the YAML")
     return content or {}
 
 
@@ -316,7 +316,7 @@ def write(path: Path, text: str, private: bool = False) -> None:
             raise
     except OSError as error:
         raise TitoError(
-            f"cannot write {path}: {error.strerror or error}", "free space or mend the permissions"
+            f"cannot write {path}: {error.strerror or error}", "free space or fix the permissions"
         ) from None
 
 

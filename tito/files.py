@@ -64,7 +64,7 @@ def replace(new: Path, target: Path, keep: bool) -> Path | None:
         return kept
     except OSError as error:
         raise TitoError(
-            f"cannot write {target}: {error.strerror}", "free space or mend the permissions"
+            f"cannot write {target}: {error.strerror}", "free space or fix the permissions"
         ) from None
 
 
@@ -77,7 +77,7 @@ def scratch(target: Path) -> Path:
         return made
     except OSError as error:
         raise TitoError(
-            f"cannot write {target.parent}: {error.strerror}", "free space or mend the permissions"
+            f"cannot write {target.parent}: {error.strerror}", "free space or fix the permissions"
         ) from None
 
 
@@ -107,7 +107,7 @@ def copy_aside(path: Path) -> Path:
         shutil.copy2(path, kept)
     except OSError as error:
         raise TitoError(
-            f"cannot write {kept}: {error.strerror}", "free space or mend the permissions"
+            f"cannot write {kept}: {error.strerror}", "free space or fix the permissions"
         ) from None
     return kept
 

@@ -243,4 +243,4 @@ def runs(command: str, cli: click.Group) -> None:
     except click.exceptions.Exit:
         return
     except click.ClickException as error:
-        raise TitoError(error.format_message(), "mend the command") from None
+        raise TitoError(error.format_message(), "fix the command") from None

@@ -314,7 +314,7 @@ def _load(path):
         with path.open("rb") as file:
             return file.read(untrusted.BYTES + 1)
     except OSError as error:
-        raise TitoError(f"cannot read {path}: {error.strerror}", "mend the permissions") from None
+        raise TitoError(f"cannot read {path}: {error.strerror}", "fix the permissions") from None
 
 
 def _kept(module):
@@ -345,7 +345,7 @@ def _write_bytes(path, data):
         partial.replace(path)
     except OSError as error:
         raise TitoError(
-            f"cannot write {path}: {error.strerror}", "free space or mend the permissions"
+            f"cannot write {path}: {error.strerror}", "free space or fix the permissions"
         ) from None
 
 

@@ -138,7 +138,7 @@ def complaint(failed: list[tuple[str, str]], what: str) -> TitoError:
     more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
     return TitoError(
         f"no {what} for {_students(len(failed))}: {shown}{more}",
-        "the others are done; after mending, grade these again with tito grade --student",
+        "the others are done; after fixing, grade these again with tito grade --student",
         BROKEN,
     )
 

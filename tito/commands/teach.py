@@ -133,7 +133,7 @@ def grade(course, modules, students, jobs, scheduler, changed, unsafe, as_json):
         raise TitoError(
             f"{len(graded.failed)} of {len(graded.failed) + len(graded.records)} students could "
             "not be graded",
-            "the lines above name each; mend or collect their work and grade once more",
+            "the lines above name each; fix or collect their work and grade once more",
             FAILED,
         )
 

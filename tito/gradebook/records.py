@@ -88,7 +88,7 @@ class Journal:
             restrict(path)
         except OSError as error:
             raise TitoError(
-                f"cannot write {path}: {error.strerror}", "mend the permissions"
+                f"cannot write {path}: {error.strerror}", "fix the permissions"
             ) from None
         with file:
             try:

@@ -73,7 +73,7 @@ def run(
     )
     result = grade_one.grade(work, data, None, say)
     path = course.root / FOLDER / owner / module.notebook.name
-    before = files.save(path, nbformat.writes(made) + "\n", "free space or mend the permissions")
+    before = files.save(path, nbformat.writes(made) + "\n", "free space or fix the permissions")
     shown = ("schema", "module", "student", "ok", "score", "max_score", "tests")
     return Packed(path, before, findings, {key: result[key] for key in shown})
 

@@ -46,7 +46,7 @@ def scratch(module: Module) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TitoError(f"cannot make {folder}: {error.strerror}", "mend the permissions") from None
+        raise TitoError(f"cannot make {folder}: {error.strerror}", "fix the permissions") from None
     aged = []
     for each in folder.iterdir():
         with contextlib.suppress(FileNotFoundError):  # another run may be clearing up as well
