@@ -231,7 +231,8 @@ def refuses(error, function, *args, match=(), **kwargs):
     ------
     Mismatch
     """
-    name = getattr(function, "__name__", repr(function))
+    called = args[0] if function is inside and args else function
+    name = getattr(called, "__name__", repr(called))
     words = [match] if isinstance(match, str) else match
     try:
         function(*args, **kwargs)

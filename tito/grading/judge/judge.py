@@ -22,6 +22,7 @@ from tinytorch.lab.checks import Mismatch
 from tito import verdict
 from tito.grading.inside import wire
 from tito.grading.inside.lookups import global_names
+from tito.grading.inside.worker import hide
 from tito.grading.judge import evidence, process, proxies, stopwatch
 from tito.grading.judge.budget import LOADING, TEST, Exceeded, Meter
 from tito.grading.judge.clean import Clean
@@ -79,7 +80,8 @@ class Worker:
         self._quiet()
         if self.meter.due:
             self._check()
-        if reply.get("number") != self.asked:
+        number = reply.get("number")
+        if type(number) is not int or number != self.asked:
             raise self._gone(verdict.KILLED, "answered what it was not asked")
         if reply.get("ok") is True:
             return reply
@@ -115,7 +117,7 @@ class Worker:
             message = self.pipes.receive()
             if message is not None:
                 tree, buffers = message
-                reply = wire.Decoder(buffers, self.decode).value(tree)
+                reply = wire.Decoder(buffers, self.decode, answers=True).value(tree)
                 if type(reply) is not dict:  # a proxy says of itself what the worker says
                     raise wire.WireError("no reply")
         except Exception as error:
@@ -368,9 +370,10 @@ class Judge:
             if report["class"] == "NotImplementedError":
                 source = self.student.get(report["cell"], "")
                 return report["cell"] if is_stub(source) else None
-            missing = re.search(r"(\w+)'? is not defined", report["text"])
+            missing = re.search(r"(\w+)['`]? is not defined", report["text"])
             binder = missing and self.binder.get(missing[1])
-            if report["class"] != "NameError" or binder not in self.broken:
+            kinds = (report["class"], *report["builtin"])
+            if "NameError" not in kinds or binder not in self.broken:
                 return None
             report = self.broken[binder]
         return None
@@ -384,7 +387,7 @@ class Judge:
         if remote:
             return self._sentence(remote)
         text = str(error)[:TEXT]
-        if not isinstance(error, AssertionError):
+        if not isinstance(error, (AssertionError, wire.WireError)):
             text = f"{type(error).__name__}: {text}"
         elif not text:
             text = "a condition of the test does not hold"
@@ -394,7 +397,7 @@ class Judge:
         return text
 
     def _sentence(self, report):
-        text = f"{report['class']}: {report['text']}" if report["text"] else report["class"]
+        text = ": ".join(filter(None, (report["class"], report["text"]))) + self._instead(report)
         if report["look"]:
             text = f"{report['text']}\nlook at: {report['look']}"
         name, number = report["cell"], report["line"]
@@ -403,6 +406,16 @@ class Judge:
         if line and line[0].strip():
             text += f"\nlook at: {name}, line {number}: {line[0].strip()[:200]}"
         return text
+
+    def _instead(self, report):
+        """What the cell that should define a missing name defines."""
+        missing = re.fullmatch(r"`(\w+)` is not defined", report["text"])
+        exercise = missing and self.binder.get(missing[1])
+        if report["class"] or exercise not in self.student:
+            return ""
+        found = _bindings(exercise, self.student[exercise])
+        names = [f"`{name}`" for _, names, _ in found for name in names][:5]
+        return f": your cell {exercise} defines {', '.join(names)}" if names else ""
 
     def _start(self):
         """Have a worker that has loaded what stands above; a cell that ends it is left out of the next."""
@@ -452,7 +465,7 @@ class Judge:
             except WorkerGone as gone:
                 self.worker = None
                 self.deadly[cell["id"]] = str(gone)
-                self.broken[cell["id"]] = _report({"class": "the worker", "text": str(gone)})
+                self.broken[cell["id"]] = _report({"class": "", "text": str(gone)})
                 break
 
     def _load(self, cells, mark):
@@ -472,7 +485,7 @@ class Judge:
                 raise wire.WireError("no reports")
             reports = {name: _rebuild(found[name]).remote for name in names if name in found}
         except Exception as error:  # too long a cell, or not what a worker of ours reports
-            report = _report({"class": type(error).__name__, "text": str(error)})
+            report = _report({"class": "", "text": str(error)})
             reports = dict.fromkeys(names, report)
         else:
             self.worker.marks.add(mark)
@@ -601,6 +614,7 @@ def main(keeper=None, launch=process.Own):
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     job = json.load(sys.stdin)
+    hide(job["hidden_modules"])  # what is judged is not here, in no form
     job["cells"] = [_known[cell] if type(cell) is int else cell for cell in job["cells"]]
 
     def report(result):
