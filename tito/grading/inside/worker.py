@@ -145,6 +145,8 @@ class Session:
         if what == "again":
             overwrite(arrays(self.sent))
             return {"value": self.result}
+        if what == "carry":  # as a call whose result is that of the last one
+            return {"value": self.result}
         if what == "names":
             return {"value": checks.names(request["target"], request["count"])}
         if what == "forget":

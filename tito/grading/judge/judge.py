@@ -23,11 +23,12 @@ from tito import verdict
 from tito.grading.inside import wire
 from tito.grading.inside.lookups import global_names
 from tito.grading.inside.worker import hide
-from tito.grading.judge import evidence, process, proxies
+from tito.grading.judge import evidence, process, proxies, stopwatch
 from tito.grading.judge.budget import LOADING, TEST, Exceeded, Meter
 from tito.grading.judge.clean import Clean
 from tito.grading.judge.names import Names
 from tito.grading.judge.pipes import Pipes
+from tito.grading.judge.stopwatch import Timed
 from tito.notebooks.text import is_stub
 
 STARTS = 10  # workers that one student may use up
@@ -185,6 +186,7 @@ class Judge:
         self.binder: dict[str, str] = {}  # the cell that binds a name
         self.names = Names({"__name__": "__main__", "__builtins__": __builtins__}, {})
         self.clean: Clean | None = None
+        self.doubts: list[str] = []  # why the verdict on the test stays open
         checks.judge = self
         self.student = {
             cell["id"]: job["answers"].get(cell["id"], cell["source"])
@@ -280,12 +282,36 @@ class Judge:
 
     def on_source(self, function, args, kwargs, instead):
         """Run a helper of the tests on the text of the student's cells; `checks.on_source` asks for it."""
+        return self._clean().call(function, args, kwargs, instead, self._texts_above())
+
+    def timed(self, kernel, baseline, args, kernel_first):
+        """Time a kernel in the worker and a function of the test in a clean one; `speed.at_least` asks for it."""
+        clean = self._clean()
+        clean.ask({"op": "space", "instead": {}, "cells": self._texts_above()})
+        places = Timed(self.ask, self._cpu), Timed(clean.ask, clean.cpu)
+        return stopwatch.timed(*places, kernel, baseline, args, kernel_first)
+
+    def undecided(self, why):
+        """The test could not tell whether the work is fast enough: that costs no points."""
+        self.doubts.append(why)
+
+    def _clean(self):
         if self.clean is None:
             given = [cell for cell in self.job["cells"] if cell["role"] in ("given", "locked")]
-            texts = [{"id": name, "source": text} for name, text in self.student.items()]
-            self.clean = Clean(lambda: Worker(self.job, self, "clean"), given, texts)
-        above = [cell["id"] for cell in self.loaded if cell["role"] == "solution"]
-        return self.clean.call(function, args, kwargs, instead, above)
+            texts = [
+                {"id": cell["id"], "source": self._source(cell)}
+                for cell in self.job["cells"]
+                if cell["role"] == "solution"
+            ]
+            self.clean = Clean(lambda: Worker(self.job, self, process.CLEAN), given, texts)
+        return self.clean
+
+    def _texts_above(self):
+        return [cell["id"] for cell in self.loaded if cell["role"] == "solution"]
+
+    def _cpu(self):
+        self._start()
+        return self.worker.process.cpu() if self.worker else 0.0
 
     def judge(self, cell) -> verdict.Verdict:
         started = time.perf_counter()
@@ -300,7 +326,7 @@ class Judge:
             id=cell["id"],
             title=cell["title"],
             exercise=cell["exercise"],
-            points=cell["points"] if status == verdict.PASSED else 0.0,
+            points=cell["points"] if status in (verdict.PASSED, verdict.UNDECIDED) else 0.0,
             max_points=cell["points"],
             hidden=cell["hidden"],
             status=status,
@@ -313,9 +339,10 @@ class Judge:
             return verdict.SKIPPED, "hidden: it runs when the work is graded"
         try:
             self.meter.begin(TEST)
+            self.doubts.clear()
             # What an earlier test bound is gone: every test starts from the same names.
             _run(cell["source"], f"<{cell['id']}>", self.names)
-            return verdict.PASSED, ""
+            return (verdict.UNDECIDED, self.doubts[0]) if self.doubts else (verdict.PASSED, "")
         except WorkerGone as gone:
             said = str(gone)
             return gone.status, said if said.startswith("not run") else f"{cell['exercise']} {said}"
