@@ -1,4 +1,4 @@
-"""How results read in a terminal: 80 columns, plain words, colour only where it is wanted."""
+"""Print results in a terminal: 80 columns, plain words, colour if the terminal supports it."""
 
 import collections
 import os
