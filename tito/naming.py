@@ -1,198 +1,267 @@
-"""Whose hand-in a file is, told from how Canvas, Moodle, Gradescope, nbgrader and people name things."""
+"""Whose work each file of a class is: told from the first parts of its path, which a platform or an instructor named."""
 
 import datetime
-import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from tito.archive import Entry
-from tito.course import MODULE_NAME, TitoError, one_line
+from tito import flat, gradescope, nested, platforms, times
+from tito.archive import NOTEBOOKS, Entry
+from tito.course import Module, TitoError
+from tito.platforms import Owner, Placed, Reader
+from tito.student_ids import MARKS, key, shown, student_id
 
-# Canvas: surname and name in one word, LATE, the user's number, the attachment's number, the file's name.
-CANVAS = re.compile(
-    r"(?:(?P<name>(?!LATE_)[^\W_]\w*?)_)??(?P<late>LATE_)?(?P<id>\d+|anon_\w+?)_(?P<order>\d+)_(?P<file>.+)"
-)
-# Moodle: full name, the participant's number, the plugin; a folder, or the beginning of a file's name.
-MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_(?P<kind>[a-z]+)(?:_(?P<file>.*))?")
-GRADESCOPE = "submission_metadata.yml"
-MODULE_FOLDER = re.compile(MODULE_NAME)
-WRAPPERS = ("submitted", "submissions")
-NOT_A_STUDENTS = ("__MACOSX", "__pycache__", "tito", "tinytorch", "build", "site-packages")
-STUDENT = re.compile(r"[^\W_](?:[\w.@-]{0,62}[\w-])?")
-RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
-NESTING = 60  # of a metadata file
+PLATFORMS = {
+    "Moodle": platforms.moodle,
+    "Blackboard": platforms.blackboard,
+    "Brightspace": platforms.brightspace,
+    "nbgrader's exchange": platforms.exchange,
+    "Canvas": platforms.canvas,
+}
+STAMP = "timestamp.txt"
+SYSTEM = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 @dataclass(frozen=True)
-class HandIn:
-    """A file of a student: when it was handed in if that was said, and its place among the student's files."""
+class StudentFile:
+    """A file of a student, the id and name that a platform gives, and when it was handed in if that was said."""
 
     student: str
     name: str
     entry: Entry
+    original: str = ""
     time: datetime.datetime | None = None
     late: bool = False
     order: int = 0
+    instead: str = ""
+    rest: tuple[str, ...] = ()  # the path that the student gave it
+    by_people: bool = (
+        False  # whether people, not a platform, named the folder or file that says whose it is
+    )
+    notes: tuple[str, ...] = ()
+    unread: str = ""
 
 
-def sort(found: list[Entry], archive: str = "") -> tuple[list[HandIn], list[str]]:
-    """The students' files among some files, and sentences on notebooks that belong to nobody."""
-    files = [entry for entry in found if not _is_noise(entry.name.split("/"))]
-    described = [e for e in files if e.name.rpartition("/")[2] == GRADESCOPE]
-    stray: list[str] = []
-    if described:
-        return list(_gradescope(files, described[0], stray)), stray
-    stamps = {e.name: e for e in files if e.name.rpartition("/")[2] == "timestamp.txt"}
-    notebooks = [entry for entry in files if is_notebook(entry.name)]
-    depth = _wrapping([entry.name.split("/") for entry in notebooks or files], archive)
-    top = (notebooks or files)[0].name.split("/")[:depth] if files else []
-    hand_ins, owners = [], {}
-    for entry in files:
-        parts = entry.name.split("/")
-        if parts[:depth] != top or len(parts) == depth:
-            continue
-        parts = parts[depth:]
-        try:
-            each = _named(entry, parts)
-            owner = each.student if each else parts[0]
-            each = each or _by_folder(entry, parts, stamps)
-            first = owners.setdefault(each.student.casefold(), owner)
-            if first != owner:
-                raise TitoError(f"{owner} and {first} are one id here", "rename one of them")
-        except TitoError as error:
-            if is_notebook(entry.name):
-                stray.append(f"{_shown(entry.name)}: {error}")
-            continue
-        hand_ins.append(each)
-    return hand_ins, stray
+@dataclass
+class Sorted:
+    """The students' files, sentences on files that belong to nobody, and notebooks that are nobody's work."""
+
+    files: list[StudentFile] = field(default_factory=list)
+    stray: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
 
 def is_notebook(name: str) -> bool:
     """Whether a file may be a student's notebook, by its name."""
-    return name.lower().endswith((".ipynb", ".py"))
+    return name.lower().endswith(NOTEBOOKS)
 
 
-def student_id(name: str) -> str:
-    """A name as nbgrader, file systems and spreadsheets can hold it: spaces become _, anything odd is refused."""
-    safe = re.sub(r"[ \t]+", "_", unicodedata.normalize("NFC", str(name)).strip())
-    if not STUDENT.fullmatch(safe) or RESERVED.fullmatch(safe):
-        raise TitoError(
-            f"{_shown(name)} cannot be a student's id", "use letters, digits and . _ - @"
-        )
-    return safe
+def sort(found: list[Entry], module: Module, named: str = "", zone: str = "") -> Sorted:
+    """Give each file to its student.
+
+    Parameters
+    ----------
+    found : list of Entry
+        The files of a folder or an archive.
+    module : Module
+        The module whose notebook is looked for.
+    named : str
+        The name of that folder or archive, without suffix.
+    zone : str
+        The time zone of times that name none; empty if it is not known.
+
+    Raises
+    ------
+    TitoError
+        If Gradescope's metadata cannot be read.
+    """
+    files = [e for e in found if not any(part in SYSTEM for part in e.name.split("/"))]
+    notebooks = [entry for entry in files if is_notebook(entry.name)]
+    described = gradescope.find(notebooks, files, named)
+    result = Sorted()
+    if described:
+        candidates = _gradescope(files, described, zone, result)
+    else:
+        candidates = _by_place(files, module, named, zone, result)
+    _refuse_shared_ids(list(candidates), result)
+    return result
 
 
-def _is_noise(parts):
-    return any(part.startswith(".") or part in NOT_A_STUDENTS for part in parts)
+def _refuse_shared_ids(candidates: list[tuple[str, StudentFile]], result: Sorted) -> None:
+    """Keep the files of each id that is one person's; of an id with two owners nothing is taken."""
+    owners: dict[str, set[str]] = {}
+    for owner, each in candidates:
+        owners.setdefault(key(each.student), set()).add(owner)
+    for owner, each in candidates:
+        others = sorted(owners[key(each.student)] - {owner})
+        if not others:
+            result.files.append(each)
+        elif is_notebook(each.entry.name) or nested.is_archive(each.entry.name):
+            result.stray.append(
+                f"{shown(each.entry.name)}: {owner} and {others[0]} are one id here, "
+                f"{each.student}; collect them one by one"
+            )
 
 
-def _named(entry, parts):
-    """What a learning platform put into a name, if one did."""
-    for part in parts:
-        match = MOODLE.fullmatch(part)
-        if match and match["kind"] == "file":
-            return HandIn(student_id(match["id"]), match["name"], entry)
-    match = CANVAS.fullmatch(parts[-1]) if len(parts) == 1 else None
-    if match:
-        name = match["name"] or match["id"]
-        late, order = bool(match["late"]), int(match["order"][:18])
-        return HandIn(student_id(match["id"]), name, entry, None, late, order)
-    return None
-
-
-def _by_folder(entry, parts, stamps):
-    if len(parts) < 2:
-        raise TitoError("it belongs to no student", "put it into a folder named like the student")
-    stamp = stamps.get(f"{entry.name.rpartition('/')[0]}/timestamp.txt")
-    return HandIn(student_id(parts[0]), parts[0], entry, _stated(stamp))
-
-
-def _stated(stamp):
-    if stamp is None or stamp.size > 100:
-        return None
-    try:
-        return _utc(stamp.read().decode("ascii").strip())
-    except (TitoError, UnicodeDecodeError):
-        return None
-
-
-def _utc(value) -> datetime.datetime | None:
-    """A time as nbgrader writes it or YAML reads it, in UTC without a zone."""
-    if isinstance(value, str):
-        text = re.sub(r"\s*(UTC|UCT|GMT|Z)$", "+00:00", value.strip())
-        try:
-            value = datetime.datetime.fromisoformat(text)
-        except ValueError:
-            return None
-    if not isinstance(value, datetime.datetime):
-        return None
-    if value.tzinfo:
-        value = value.astimezone(datetime.UTC).replace(tzinfo=None)
-    return value.replace(microsecond=0)
-
-
-def _wrapping(paths, archive):
-    """How many folders lie around all the students'."""
-    depth = 0
-    while paths and all(len(p) > depth + 2 and p[depth] == paths[0][depth] for p in paths):
-        below = {p[depth + 1] for p in paths if not MODULE_FOLDER.fullmatch(p[depth + 1])}
-        if paths[0][depth] not in (*WRAPPERS, archive) and len(below) < 2:
-            break
-        depth += 1
-    last = [p[depth:] for p in paths]
-    if last and all(len(p) == 2 and p[0] == last[0][0] for p in last):
-        if all(CANVAS.fullmatch(p[1]) or MOODLE.fullmatch(p[1]) for p in last):
-            depth += 1
-    return depth
-
-
-def _gradescope(files, described, stray) -> Iterator[HandIn]:
+def _gradescope(
+    files: list[Entry], described: Entry, zone: str, result: Sorted
+) -> Iterator[tuple[str, StudentFile]]:
     base = described.name.rpartition("/")[0]
-    about = _yaml(described)
+    about = gradescope.owners(described)
     for entry in files:
-        rest = entry.name.removeprefix(f"{base}/" if base else "")
-        record = about.get(rest.split("/")[0])
-        people = record.get(":submitters") if isinstance(record, dict) else None
-        if not isinstance(people, list):
-            if is_notebook(entry.name):
-                stray.append(f"{_shown(entry.name)}: {GRADESCOPE} does not name its student")
+        parts = entry.name.removeprefix(f"{base}/" if base else "").split("/")
+        if len(parts) < 2 and not is_notebook(entry.name):
             continue
-        for person in people:
+        people = about.get(parts[0])
+        if people is None and is_notebook(entry.name):
+            result.stray.append(
+                f"{shown(entry.name)}: {gradescope.METADATA} does not name its student"
+            )
+        for person in people or ():
             try:
-                if not isinstance(person, dict):
-                    raise TitoError("a submitter is no mapping", "download it again")
-                wanted = person.get(":sid") or person.get(":email") or person.get(":name")
-                name = _shown(person.get(":name") or wanted)
-                student = student_id(wanted)
+                if isinstance(person, TitoError):
+                    raise person
+                each = _student_file(person, Placed(parts[1:], entry), zone or "UTC")
+                yield f"{each.original} ({each.name})", each
             except TitoError as error:
                 if is_notebook(entry.name):
-                    stray.append(f"{_shown(entry.name)}: {error}")
-                continue
-            yield HandIn(student, name, entry, _utc(record.get(":created_at")))
+                    result.stray.append(f"{shown(entry.name)}: {error}")
 
 
-def _yaml(entry):
-    import yaml
+def _by_place(
+    files: list[Entry], module: Module, named: str, zone: str, result: Sorted
+) -> Iterator[tuple[str, StudentFile]]:
+    """The files, by the part of the path at which the students are told apart."""
+    placed = [Placed(entry.name.split("/"), entry) for entry in files]
+    if any(p.parts[0] == ".git" for p in placed):  # the folder itself is a student's repository
+        placed = [Placed((named, *p.parts), p.entry) for p in placed]
+    words = flat.Words(module, named)
+    depth, platform, read = _layout(placed, words)
+    around = placed[0].parts[:depth] if placed else []
+    inner = [_below(p, depth) for p in placed if list(p.parts[:depth]) == list(around)]
+    if read is None:
+        yield from _named_by_people(inner, words, [named, *around][-1], zone, result)
+        return
+    for p in inner:
+        owner = read(p.parts)
+        if owner is None:
+            if flat.is_somebodys(p.parts):
+                result.stray.append(
+                    f"{shown(p.entry.name)}: it is not named as {platform} names submissions, "
+                    "as the others are"
+                )
+            continue
+        try:
+            each = _student_file(owner, _below(p, 1), zone)
+        except TitoError as error:
+            result.stray.append(f"{shown(p.entry.name)}: {error}")
+            continue
+        yield f"{each.original} ({each.name})", each
 
-    text = entry.read().decode("utf-8", "replace")
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        depth = 0
-        for event in yaml.parse(text, loader):  # building what is nested too deep ends the process
-            starts = isinstance(event, yaml.events.CollectionStartEvent)
-            depth += starts - isinstance(event, yaml.events.CollectionEndEvent)
-            if depth > NESTING:
-                raise ValueError("it is nested too deep")
-        found = yaml.load(text, loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise TitoError(
-            f"cannot read {GRADESCOPE}: {one_line(error)[:100]}", "download it again"
-        ) from None
-    if not isinstance(found, dict):
-        raise TitoError(f"{GRADESCOPE} is no mapping", "download it again")
-    return {str(key): value for key, value in found.items()}
+
+def _layout(placed: list[Placed], words: flat.Words) -> tuple[int, str, Reader | None]:
+    """How many folders lie around all students', and the platform that named what is in them, if one did."""
+    work = [p for p in placed if flat.is_work(p.parts)]
+    shared = 0
+    while work and all(
+        len(p.parts) > shared + 1 and p.parts[shared] == work[0].parts[shared] for p in work
+    ):
+        shared += 1
+    for depth in range(shared + 1):
+        inner = [_below(p, depth) for p in work]
+        everything = [_below(p, depth) for p in placed if len(p.parts) > depth]
+        tops = {p.parts[0] for p in inner}
+        for name, layout in PLATFORMS.items():
+            read = layout(everything)
+            hits = {p.parts[0] for p in inner if read and read(p.parts)}
+            known = depth == 0 or len(hits) > 1 or words.is_around(work[0].parts[depth - 1])
+            if hits and 2 * len(hits) >= len(tops) and known:
+                return depth, name, read
+    depth = words.depth([p.parts for p in work], shared)
+    around = work[0].parts[depth - 1] if depth else words.named
+    inner = [_below(p, depth) for p in placed if len(p.parts) > depth]
+    return depth, "GitHub Classroom", platforms.github(inner, around, words.slugs) if work else None
 
 
-def _shown(name):
-    return "".join(c if c.isprintable() else "\ufffd" for c in str(name))[:120]
+def _below(placed: Placed, depth: int) -> Placed:
+    return Placed(placed.parts[depth:], placed.entry)
+
+
+def _named_by_people(
+    placed: list[Placed], words: flat.Words, around: str, zone: str, result: Sorted
+) -> Iterator[tuple[str, StudentFile]]:
+    """A folder for each student, or a file for each."""
+    folders = flat.students_folders(placed)
+    flat_files = [p for p in placed if len(p.parts) == 1 and flat.is_work(p.parts)]
+    if not folders and [nested.is_archive(p.entry.name) for p in flat_files] == [True]:
+        result.stray.append(f"{shown(flat_files[0].entry.name)}: an archive; collect it by itself")
+        return
+    stamps = _Stamps(placed, folders, words.module.name, around)
+    for p in placed:
+        name = shown(p.entry.name)
+        try:
+            if p.parts[0] in folders and len(p.parts) > 1:
+                owner = Owner(p.parts[0], p.parts[0])
+                each = _student_file(owner, _below(p, 1), zone, by_people=True, **stamps.of(p))
+                yield p.parts[0], each
+            elif len(p.parts) == 1 and _is_students(p, folders):
+                who = words.student(p.parts[0])
+                each = _student_file(Owner(who, who), _below(p, 1), zone, by_people=True)
+                yield flat.stem(p.parts[0]), each
+            elif len(p.parts) == 1 and flat.is_somebodys(p.parts):
+                raise TitoError("it belongs to no student", "")
+            elif name.endswith(".ipynb"):
+                result.left_out.append(name)
+        except TitoError as error:
+            if is_notebook(p.entry.name) or len(p.parts) == 1:
+                result.stray.append(f"{name}: {error}")
+
+
+def _is_students(placed: Placed, folders: set[str]) -> bool:
+    """Whether a file is one student's work: a notebook, and where there are no folders any work."""
+    is_work = flat.is_work(placed.parts)
+    return is_work and (not folders or placed.entry.name.lower().endswith(".ipynb"))
+
+
+class _Stamps:
+    """The time stamps that nbgrader put into students' folders, or that everybody's folder has.
+
+    A stamp that some folders have and others not may be a student's own file, so nobody's counts.
+    """
+
+    def __init__(self, placed: list[Placed], folders: set[str], module: str, around: str) -> None:
+        self.found = {tuple(p.parts): p.entry for p in placed if p.parts[-1] == STAMP}
+        self.place: tuple[str, ...] | None = None
+        if around == "submitted":
+            self.place = (module, STAMP)
+        for place in ((module, STAMP), (STAMP,)):
+            if len(folders) > 1 and all((who, *place) in self.found for who in folders):
+                self.place = place
+
+    def of(self, placed: Placed) -> dict[str, object]:
+        """What is said of a file's time: the time, and notes."""
+        who = placed.parts[0]
+        if self.place is None:
+            own = any(parts[0] == who for parts in self.found)
+            note = f"{STAMP} does not count: only some folders have one"
+            return {"notes": (note,)} if own else {}
+        entry = self.found.get((who, *self.place))
+        if entry is None:
+            return {}
+        try:
+            text = entry.read()[: times.LONGEST + 1].decode("ascii", "replace")
+            return {"time": times.utc(text, "UTC")}
+        except (TitoError, times.Unreadable) as error:
+            return {"unread": f"{STAMP}: {error}"}
+
+
+def _student_file(owner: Owner, placed: Placed, zone: str, **said: object) -> StudentFile:
+    time, why = platforms.when(owner, zone)
+    notes = tuple(filter(None, (placed.entry.note, why)))
+    told = {"time": time, "notes": notes, "rest": tuple(placed.parts)} | said
+    told["notes"] = (*notes, *(said.get("notes") or ()))  # type: ignore[misc]
+    original = unicodedata.normalize("NFC", owner.id.translate(MARKS)).strip()
+    return StudentFile(
+        student_id(original), shown(owner.name), placed.entry, original,
+        late=owner.late, order=owner.order, instead=owner.instead, **told,
+    )  # type: ignore[arg-type]  # fmt: skip
