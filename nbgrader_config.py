@@ -35,12 +35,12 @@ if "exchange" in nbgrader:
 
 # The command `nbgrader autograde` and formgrader's button grade as `tito grade` does, behind the same walls.
 c.Autograde.sanitize_preprocessors = [
-    "tito.autograde.Repair",
+    "tito.classroom.nbgrader_plugin.Repair",
     "nbgrader.preprocessors.OverwriteCells",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
 c.Autograde.autograde_preprocessors = [
-    "tito.autograde.Execute",
+    "tito.classroom.nbgrader_plugin.Execute",
     "nbgrader.preprocessors.LimitOutput",
     "nbgrader.preprocessors.SaveAutoGrades",
     "nbgrader.preprocessors.AssignLatePenalties",

@@ -14,7 +14,7 @@ from numba.core.codegen import get_host_cpu_features
 from benchmarks import report
 from benchmarks.rows import CURVES, ROWS, TARGETS
 from tinytorch.lab import hardware, timing
-from tito import bench
+from tito.student import bench
 
 ROOT = Path(__file__).resolve().parent.parent
 BUDGETS = {"default": 2.0, "quick": 0.3}  # seconds for the pairs of one size

@@ -32,13 +32,16 @@ from pathlib import Path
 import nbformat
 
 from tinytorch.lab import hardware, timing
-from tito import grade, hand_ins, release, variants
-from tito import notebook as nb
+from tito.authoring import variants
+from tito.classroom import grade, release
 from tito.course import Course
-from tito.grading import task
-from tito.journal import Journal
-from tito.lesson import Cell
-from tito.source import read_text
+from tito.gradebook import submitted
+from tito.gradebook.records import Journal
+from tito.grading import grade_one
+from tito.notebooks import notebook as nb
+from tito.notebooks.cells import Cell
+from tito.notebooks.released import history
+from tito.notebooks.text import read_text
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = ("settings.ini", "pyproject.toml", "nbdev.yaml", "nbgrader_config.py")
@@ -55,7 +58,7 @@ c.Autograde.autograde_preprocessors = [
 """
 FLOOR = """
 import json, os, resource, sys
-from tito.grading.warm import imports
+from tito.grading.sandbox.zygotes import imports
 from tito.grading.job import Job
 jobs = json.load(sys.stdin)
 for statement in imports(Job(**jobs[0])):
@@ -364,17 +367,17 @@ def one(folder, topic, pairs):
 def alternate(root, topic, pairs, output):
     """In a control group: run the work of one student bare and graded in turn, and write what each took."""
     module = Course(Path(root)).module(topic)
-    student = hand_ins.students(module)[0]
-    work, data = grade.assignment(module), hand_ins.read(module, student)
+    student = submitted.students(module)[0]
+    work, data = grade.assignment(module), submitted.read(module, student)
     cells = [meter("meter", "given", METER), *work.job.cells, meter("spent", "test", SPENT)]
     work = replace(work, job=replace(work.job, cells=cells))
     found = []
-    with task.walls(work, unsafe=False) as around:
-        task.grade(work, data, around)
+    with grade_one.walls(work, unsafe=False) as around:
+        grade_one.grade(work, data, around)
         for _ in range(int(pairs)):
             bare = floor(module, [student])
             before, own_before = used_here(), time.process_time()
-            record = task.grade(work, data, around)
+            record = grade_one.grade(work, data, around)
             graded, grader = used_here() - before, time.process_time() - own_before
             *tests, last = record["tests"]
             if any(test["points"] < test["max_points"] for test in tests):
@@ -402,7 +405,7 @@ def many(folder, topic, count):
     jobs = len(os.sched_getaffinity(0))
     cost = measure([sys.executable, "-m", "tito", "grade", topic], folder, os.sched_getaffinity(0))
     journal = Journal(module)
-    times = sorted(journal.read(name)["timestamp"] for name in hand_ins.students(module))
+    times = sorted(journal.read(name)["timestamp"] for name in submitted.students(module))
     ends = [datetime.datetime.fromisoformat(each).timestamp() for each in times]
     tenth = max(2, count // 10)
     pace = [
@@ -433,14 +436,14 @@ def given(module, count):
     solved = {cell.id: cell.source for cell in cells if cell.role == "solution"}
     quick = [each for each in variants.load(module, cells) if "while True" not in each.source]
     ways = itertools.cycle([{}, *({each.exercise: each.source} for each in quick)])
-    notebook = release.history(module)[0]
+    notebook = history(module)[0]
     names = [f"student{number:04}" for number in range(count)]
     for name, way in zip(names, ways, strict=False):
         answers = solved | way
         for cell in notebook.cells:
             key = cell.metadata.get("nbgrader", {}).get("grade_id")
             cell.source = answers.get(key, cell.source)
-        path = hand_ins.place(module, name) / module.notebook.name
+        path = submitted.place(module, name) / module.notebook.name
         path.parent.mkdir(parents=True)
         path.write_text(nbformat.writes(notebook), encoding="utf-8")
     return names
@@ -452,7 +455,7 @@ def floor(module, students):
     jobs = []
     with tempfile.TemporaryDirectory(prefix="tito-floor-") as folder:
         for name in students:
-            path = hand_ins.place(module, name) / module.notebook.name
+            path = submitted.place(module, name) / module.notebook.name
             cells = nbformat.read(path, as_version=4).cells
             answers = {
                 c.metadata["nbgrader"]["grade_id"]: c.source

@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 
 from tinytorch.lab import hardware, timing
-from tito import course, progress
+from tito import course
+from tito.student import progress
 
 ROOT = Path(__file__).resolve().parent.parent
 SAVES, REST = 8, 3.0  # for each exercise; seconds between two saves, as a person needs

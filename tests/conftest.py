@@ -96,11 +96,12 @@ def given(tmp_path_factory):
     (folder / "tiny_dev.py").write_text(SOURCE, encoding="utf-8")
     (folder / "module.yaml").write_text("title: Tiny\nsummary: One function.\nseconds: 2\n")
     (folder / "hints.yaml").write_text("double: [What is twice three?, Multiply by two.]\n")
-    from tito import release
+    from tito.classroom import release
+    from tito.notebooks.released import history
 
     module = Course(root).module("tiny")
     release.make(module)
-    return root, release.history(module)[0]
+    return root, history(module)[0]
 
 
 @pytest.fixture
@@ -116,14 +117,14 @@ def hand_in(course, given):
 
     import nbformat
 
-    from tito import hand_ins
+    from tito.gradebook import submitted
 
     def hand_in(student, body):
         notebook = copy.deepcopy(given[1])
         for cell in notebook.cells:
             if body is not None and cell.id == "double":
                 cell.source = f"#| export\ndef double(x):\n{body}".rstrip("\n")
-        path = hand_ins.place(course, student) / course.notebook.name
+        path = submitted.place(course, student) / course.notebook.name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(nbformat.writes(notebook), encoding="utf-8")
         return path

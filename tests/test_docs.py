@@ -11,12 +11,15 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from conftest import ROOT, SOURCE
 
-from tito import assignment, check, package, variants
-from tito import notebook as nb
+from tests.conftest import ROOT, SOURCE
+from tito.authoring import check, variants
+from tito.cli import main
 from tito.course import Course, read_yaml
-from tito.source import read_text
+from tito.export import package
+from tito.notebooks import notebook as nb
+from tito.notebooks import student_version
+from tito.notebooks.text import read_text
 
 GUIDES = [ROOT / "docs" / f"{name}.md" for name in read_yaml(ROOT / "nbdev.yaml")["guides"]]
 BLOCK = re.compile(r"^(`{3,4})(\w+)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
@@ -50,7 +53,7 @@ def test_every_command_of_another_program_exists(path):
         else:
             assert program in ("tito", "make", "python3"), line
             if line.startswith(".venv/bin/tito"):
-                check.runs(line.removeprefix(".venv/bin/"))
+                check.runs(line.removeprefix(".venv/bin/"), main)
 
 
 @pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.stem)
@@ -79,7 +82,7 @@ def test_the_module_on_the_authors_page_is_sound(tmp_path):
     (folder / "README.md").write_text("# Doubles\n\n    tito test doubles\n")
     module = Course(tmp_path).module("doubles")
     package.export(module)
-    assert [line for line, good in check.run(module) if not good] == []
+    assert [line for line, good in check.run(module, main) if not good] == []
 
 
 class Page(HTMLParser):
@@ -150,7 +153,7 @@ def planted(module):
     text = read_text(module.source)
     notebook = nb.parse(text, module.source)
     sources = [each.source for each in notebook.cells]
-    found = [next(s for s in sources if kind in s) for kind in assignment.MARKERS[:4:2]]
+    found = [next(s for s in sources if kind in s) for kind in student_version.MARKERS[:4:2]]
     for source in found:
         _, _, rest = source.partition("### BEGIN")
         yield max(rest.partition("### END")[0].split("\n")[1:], key=len).strip()

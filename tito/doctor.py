@@ -142,9 +142,9 @@ def _tools():
 
 
 def _sandbox():
-    from tito.grading import proof
+    from tito.grading.sandbox import selftest
 
-    sandbox, problem, hint = proof.examine()
+    sandbox, problem, hint = selftest.examine()
     if sandbox:
         yield Finding(OK, f"a sandbox for grading works: {sandbox.bwrap}")
     else:

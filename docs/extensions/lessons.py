@@ -15,11 +15,11 @@ import nbformat
 from nbclient import NotebookClient
 from sphinx.util import logging
 
-from tito import assignment
 from tito import course as courses
-from tito import notebook as nb
 from tito.course import write
-from tito.source import read_text
+from tito.notebooks import notebook as nb
+from tito.notebooks import student_version
+from tito.notebooks.text import read_text
 
 LIMIT = 600  # seconds that a cell may take
 FOLDER = "lessons"
@@ -48,7 +48,7 @@ def page(module):
     """What students are given of a module, with outputs."""
     notebook = nb.parse(read_text(module.source), module.source)
     ran = executed(module, notebook)
-    public = assignment.student_version(notebook)
+    public = student_version.student_version(notebook)
     section = module.about["title"]
     for cell, solved in zip(public.cells, ran.cells, strict=True):
         if cell.cell_type == "markdown":

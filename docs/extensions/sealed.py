@@ -6,10 +6,11 @@ from pathlib import Path
 
 from sphinx.errors import ExtensionError
 
-from tito import assignment, variants
 from tito import course as courses
-from tito import notebook as nb
-from tito.source import read_text
+from tito.authoring import variants
+from tito.notebooks import notebook as nb
+from tito.notebooks import student_version
+from tito.notebooks.text import read_text
 
 TEXT = (".html", ".js", ".json", ".txt", ".xml", ".css", ".svg", ".inv")
 MADE = ("lessons/", "reference/")  # pages that are made of modules
@@ -34,10 +35,10 @@ def leaks(folder: Path, course) -> list[str]:
     for path in sorted(each for each in folder.rglob("*") if each.suffix in TEXT):
         name = path.relative_to(folder).as_posix()
         text = plain(path.read_text(encoding="utf-8", errors="replace"))
-        shown = assignment.shown(text, lines) + assignment.shown(text, words, prose=True)
-        shown = list(dict.fromkeys(shown + assignment.copied(text, whole)))
+        shown = student_version.shown(text, lines) + student_version.shown(text, words, prose=True)
+        shown = list(dict.fromkeys(shown + student_version.copied(text, whole)))
         if not name.startswith(MADE):  # a guide may name the markers
-            shown = [line for line in shown if line not in assignment.MARKERS]
+            shown = [line for line in shown if line not in student_version.MARKERS]
         found += [f"{line!r} in {name}" for line in shown]
     return found
 
@@ -54,9 +55,9 @@ def secrets(course):
         text = read_text(module.source)
         notebook = nb.parse(text, module.source)
         known = [each.source for each in variants.load(module, nb.cells(notebook, text))]
-        secret |= assignment.secrets(notebook, known)
-        whole += [*assignment.answers(notebook), *known]
-        public += [cell.source for cell in assignment.student_version(notebook).cells]
+        secret |= student_version.secrets(notebook, known)
+        whole += [*student_version.answers(notebook), *known]
+        public += [cell.source for cell in student_version.student_version(notebook).cells]
     public = [" ".join(line.split()) for text in public for line in text.split("\n")]
     lines, together = secret - set(public), " ".join(public)
     return lines, {line for line in lines if line not in together}, whole

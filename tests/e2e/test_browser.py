@@ -10,12 +10,16 @@ import nbformat
 import pytest
 
 from tests.conftest import ROOT
-from tests.e2e import lab
-from tito import collect, folders, notebook, package, release
-from tito.assignment import without_markers
+from tests.support import lab_server
+from tito import files
+from tito.classroom import collect, release
 from tito.course import Course
-from tito.grading import proof
-from tito.source import read_text
+from tito.export import package
+from tito.grading.sandbox import selftest
+from tito.notebooks import notebook
+from tito.notebooks.released import history
+from tito.notebooks.student_version import without_markers
+from tito.notebooks.text import read_text
 
 pytest.importorskip(
     "playwright", reason="playwright is not installed: .venv/bin/pip install -e '.[browser]'"
@@ -47,8 +51,8 @@ def course(tmp_path):
 def page():
     """A browser, one at a time on this machine."""
     with (
-        folders.lock(Path(tempfile.gettempdir()) / "tinytorch-browser.lock"),
-        lab.browser() as page,
+        files.lock(Path(tempfile.gettempdir()) / "tinytorch-browser.lock"),
+        lab_server.browser() as page,
     ):
         yield page
 
@@ -80,8 +84,8 @@ def test_a_student_opens_runs_answers_validates_and_saves(course, tmp_path, page
     made = release.make(module, tmp_path / "mine")
     mine = Course(made.path).module("kernels")
     given = (made.path / "kernels_dev.py").read_bytes()
-    with lab.served(made.path, tmp_path, "notebook", "kernels") as address:
-        opened = lab.Notebook(page, address)
+    with lab_server.served(made.path, tmp_path, "notebook", "kernels") as address:
+        opened = lab_server.Notebook(page, address)
         assert quiet(page) and not opened.is_unsaved()
         opened.run_all()
         opened.save()
@@ -109,8 +113,8 @@ def test_a_student_opens_runs_answers_validates_and_saves(course, tmp_path, page
 def test_an_author_runs_everything_edits_and_keeps_both_sides_of_a_conflict(course, tmp_path, page):
     module = course.module("kernels")
     before = read_text(module.source)
-    with lab.served(course.root, tmp_path, "notebook", "kernels") as address:
-        opened = lab.Notebook(page, address)
+    with lab_server.served(course.root, tmp_path, "notebook", "kernels") as address:
+        opened = lab_server.Notebook(page, address)
         assert quiet(page) and not opened.is_unsaved()
         opened.run_all()
         opened.save()
@@ -141,13 +145,13 @@ def test_an_author_runs_everything_edits_and_keeps_both_sides_of_a_conflict(cour
     assert "  # mine" in read_text(module.source)
 
 
-@pytest.mark.skipif(proof.examine()[0] is None, reason=f"{proof.examine()[1]}")
+@pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
 def test_an_instructor_grades_by_button_and_by_hand(course, tmp_path, page):
     module = course.module("activations")
     release.make(module)
     solved = solutions(module)
     for student, answers in {"ann": solved, "ben": dict(list(solved.items())[:2])}.items():
-        handed = release.history(module)[0]
+        handed = history(module)[0]
         for cell in handed.cells:
             key = cell.metadata.get("nbgrader", {}).get("grade_id")
             cell.source = answers.get(key, cell.source)
@@ -156,8 +160,8 @@ def test_an_instructor_grades_by_button_and_by_hand(course, tmp_path, page):
         path.write_text(nbformat.writes(handed), encoding="utf-8")
     collect.collect(module, tmp_path / "hand-ins")
     points = sum(cell.points for cell in notebook.cells(notebook.read(module)))
-    with lab.served(course.root / "modules", tmp_path, "formgrader") as address:
-        page.goto(f"{address}/?token={lab.TOKEN}")
+    with lab_server.served(course.root / "modules", tmp_path, "formgrader") as address:
+        page.goto(f"{address}/?token={lab_server.TOKEN}")
         row = page.locator("tr", has_text="02_activations")
         row.locator(".num-submissions a").click()
         for student in ("ann", "ben"):

@@ -12,26 +12,26 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["tito.sheet", "tito.repair", "tito.grading.wire"]):
-    from tito import repair, sheet
-    from tito.grading import wire
+with atheris.instrument_imports(include=["tito.notebooks", "tito.grading.inside.wire"]):
+    from tito.grading.inside import wire
+    from tito.notebooks import repair, untrusted
 
 import nbformat
 import numpy as np
 
 from tests.conftest import SOURCE
-from tito import assignment, release
-from tito import notebook as nb
+from tito.notebooks import notebook as nb
+from tito.notebooks import student_version
 
-RELEASED = assignment.student_version(nb.parse(SOURCE, Path("tiny_dev.py")))
+RELEASED = student_version.student_version(nb.parse(SOURCE, Path("tiny_dev.py")))
 KNOWN = repair.Released([RELEASED])
 
 
 def reader(data):
     """A hand-in is a notebook, into which it is put as a whole, or unreadable."""
     try:
-        found = sheet.read(data)
-    except sheet.Unreadable as error:
+        found = untrusted.read(data)
+    except untrusted.Unreadable as error:
         assert "\n" not in str(error)
         return
     made, findings = repair.repair(KNOWN, found)
@@ -59,7 +59,7 @@ def refuse(_, value):
 def notebooks():
     """Hand-ins to begin with."""
     yield nbformat.writes(RELEASED)
-    yield release.percent(RELEASED)
+    yield nb.percent(RELEASED)
     yield json.dumps(
         {"nbformat": 3, "worksheets": [{"cells": [{"cell_type": "code", "input": 1}]}]}
     )

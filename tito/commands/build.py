@@ -15,7 +15,7 @@ from tito.course import BROKEN, FAILED, PASSED, TitoError
 )
 def export(course, modules, check):
     """Write the package files that the sources make."""
-    from tito import package
+    from tito.export import package
 
     stale = []
     for module in some(modules):
@@ -34,13 +34,15 @@ def export(course, modules, check):
 @click.option("--quick", is_flag=True, help="Leave out the known wrong and right solutions.")
 def check(course, modules, quick):
     """Prove modules sound: the solution earns every point, the untouched release none."""
-    from tito import check as checking
+    from tito.authoring import check as checking
 
     course.refuse_copy()
     found = 0
     for module in modules or course.modules:
         click.echo(f"{module.name}")
-        for line, good in checking.run(module, variants=not quick):
+        for line, good in checking.run(
+            module, click.get_current_context().find_root().command, variants=not quick
+        ):
             found += not good
             click.echo(f"  {line}" if good else "  " + click.style(line, fg="red"))
     if found:

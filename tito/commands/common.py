@@ -69,7 +69,7 @@ def complete_exercise(context, parameter, incomplete):
     if not before:
         return complete_module(context, parameter, incomplete)
     with contextlib.suppress(Exception):
-        from tito import progress
+        from tito.student import progress
 
         found = progress.of(courses.find().module(before[0]))
         return [each.name for each in found if each.name.lower().startswith(incomplete.lower())]

@@ -22,8 +22,10 @@ from tito.course import FAILED, PASSED, UNDECIDED, TitoError
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def test(course, modules, inline_only, package_only, junit, as_json):
     """Export a module, then tell test by test what is right and what is wrong."""
-    from tito import records, report, seen, testing
+    from tito import terminal
+    from tito.export import cache
     from tito.grading import verdict as v
+    from tito.student import last_results, testing
 
     if inline_only and package_only:
         raise TitoError(
@@ -33,25 +35,26 @@ def test(course, modules, inline_only, package_only, junit, as_json):
     say = functools.partial(click.echo, err=as_json)
     for module in some(modules):
         testing.export(module)
-        say(report.heading(module.number, module.about["title"]))
+        say(terminal.heading(module.number, module.about["title"]))
         verdicts, exercise = [], ""
         for each in testing.inline(module) if not package_only else ():
             if each.exercise != exercise:
                 exercise = each.exercise
                 say("  " + click.style(exercise, bold=True))
-            say(report.test_line(each))
+            say(terminal.test_line(each))
             verdicts.append(each)
         if verdicts:
-            sources = {c.id: c.source for c in records.cells(module) if c.role == "solution"}
-            seen.note(module, verdicts, sources)
+            verdicts = v.in_order(verdicts, [cell.id for cell in cache.cells(module)])
+            sources = {c.id: c.source for c in cache.cells(module) if c.role == "solution"}
+            last_results.note(module, verdicts, sources)
         packaged, ran = ([], True) if inline_only else testing.package(module)
-        for line in report.package_lines(packaged, ran):
+        for line in terminal.package_lines(packaged, ran):
             say(line)
         result = v.summary(module.name, None, verdicts + packaged)
         if not package_only:
-            say(report.score_line(result))
+            say(terminal.score_line(result))
         if not inline_only and not package_only:
-            records.keep(module, result=result)
+            cache.keep(module, result=result)
         results.append(result)
     if junit:
         courses.write(courses.Path(junit), testing.junit(results))
@@ -73,10 +76,11 @@ def watch(module, exercise):
 
     Keys: n next exercise, h hint, l list, r rerun, q quit. In a pipe there are no keys, only verdicts.
     """
-    from tito import report, watch
+    from tito import terminal
+    from tito.student import watch
 
-    line = report.StatusLine()
-    line.say(report.heading(module.number, module.about["title"]))
+    line = terminal.StatusLine()
+    line.say(terminal.heading(module.number, module.about["title"]))
     watch.run(module, exercise, line.say, line.show)
 
 
@@ -90,7 +94,8 @@ def hint(module, exercise, again, every, as_json):
 
     Hints go from a question to nearly a program, a step each time, and answer the failure last seen.
     """
-    from tito import hints, report
+    from tito import terminal
+    from tito.student import hints
 
     if again and every:
         raise TitoError("both --again and --all", "leave one of them out", courses.USAGE)
@@ -98,7 +103,7 @@ def hint(module, exercise, again, every, as_json):
     if as_json:
         click.echo(json.dumps(hints.document(module, given), indent=2))
         return
-    for line in report.given_lines(given, module.topic):
+    for line in terminal.given_lines(given, module.topic):
         click.echo(line)
 
 
@@ -110,14 +115,15 @@ def status(course, modules, every=False, as_json=False):
 
     Of a module that is named, its exercises too.
     """
-    from tito import report, status
+    from tito import terminal
+    from tito.student import status
 
     rows = status.of(course, modules or course.modules)
     step = status.next_step(rows)
     if as_json:
         click.echo(json.dumps({"schema": 1, "modules": rows, "next": step}, indent=2))
         return
-    for line in report.map_lines(rows, step, exercises=bool(modules)):
+    for line in terminal.map_lines(rows, step, exercises=bool(modules)):
         click.echo(line)
 
 
@@ -126,8 +132,8 @@ def status(course, modules, every=False, as_json=False):
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def bench(course, modules, as_json):
     """Measure the kernels of a module on this machine, step by step."""
-    from tito import bench as benching
-    from tito import testing
+    from tito.student import bench as benching
+    from tito.student import testing
 
     module = one(modules, "bench")
     if module.topic in benching.LADDERS:
@@ -142,10 +148,10 @@ def bench(course, modules, as_json):
 @serves
 def notebook(course, modules, no_browser, port):
     """Open a module in JupyterLab."""
-    from tito import server
+    from tito.student import jupyter
 
     module = one(modules, "notebook")
-    sys.exit(server.notebook(module, browser=not no_browser, port=port))
+    sys.exit(jupyter.notebook(module, browser=not no_browser, port=port))
 
 
 @click.command()
@@ -158,13 +164,14 @@ def submit(course, modules, student, as_json):
     """Judge your work as it will be graded, say what is missing, and pack the file to hand in."""
     from dataclasses import asdict
 
-    from tito import report, submit
+    from tito import terminal
+    from tito.student import submit
 
     module = one(modules, "submit")
     say = functools.partial(click.echo, err=as_json)
-    say(report.heading(module.number, module.about["title"]))
-    packed = submit.run(module, student, lambda verdict: say(report.test_line(verdict)))
-    for line in report.packed_lines(packed):
+    say(terminal.heading(module.number, module.about["title"]))
+    packed = submit.run(module, student, lambda verdict: say(terminal.test_line(verdict)))
+    for line in terminal.packed_lines(packed):
         say(line)
     if as_json:
         files = {"file": str(packed.path), "before": packed.before and str(packed.before)}

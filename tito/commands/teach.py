@@ -29,8 +29,8 @@ from tito.course import FAILED, TitoError
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def release(course, modules, output, answers, as_json):
     """Write the folder that students are given: no answers, no hidden tests, ready to install."""
-    from tito import answers as earlier
-    from tito import release
+    from tito.classroom import answers as earlier
+    from tito.classroom import release
 
     if answers:
         module = one(modules, "release")
@@ -66,7 +66,7 @@ def collect(context, words, also, as_json):
     PATH holds a folder or a file for each student, or what Canvas, Moodle, Gradescope, Blackboard, Brightspace,
     Google Classroom, GitHub Classroom or nbgrader name. Everybody and every notebook is named in the report.
     """
-    from tito import collect
+    from tito.classroom import collect
 
     named = [also, *words] if also else list(words)
     if len(named) != 2:
@@ -108,11 +108,12 @@ def collect(context, words, also, as_json):
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def grade(course, modules, students, jobs, scheduler, changed, unsafe, as_json):
     """Grade what was handed in; a run that was interrupted goes on where it was."""
-    from tito import grade, report
+    from tito import terminal
+    from tito.classroom import grade
 
     course.refuse_copy()
     module = one(modules, "grade")
-    told = report.Told(as_json)
+    told = terminal.Told(as_json)
     graded = grade.run(
         module,
         students,
@@ -126,7 +127,7 @@ def grade(course, modules, students, jobs, scheduler, changed, unsafe, as_json):
     if as_json:
         said = {"schema": 1, "module": module.name, "results": graded.records}
         click.echo(json.dumps(said | {"failed": graded.failed}, indent=2))
-    click.echo(report.graded_line(graded), err=as_json)
+    click.echo(terminal.graded_line(graded), err=as_json)
     if graded.failed:
         raise TitoError(
             f"{len(graded.failed)} of {len(graded.failed) + len(graded.records)} students could "
@@ -151,8 +152,8 @@ def feedback(course, modules, students, output, as_json):
     A page is one HTML file that needs nothing else, STUDENT/MODULE/NOTEBOOK.html in nbgrader's feedback folder,
     where nbgrader release_feedback finds it.
     """
-    from tito import feedback as pages
-    from tito import marks
+    from tito.classroom import feedback as pages
+    from tito.classroom import marks
 
     course.refuse_copy()
     module = one(modules, "feedback")
@@ -196,8 +197,9 @@ def scores(course, modules, form, roster, tests, output, as_json):
     With --tests, one row a test. Discrimination is the point-biserial correlation of the test with the
     score in all other tests; a test near or below 0 does not tell who knows the rest.
     """
-    from tito import folders, marks
-    from tito import scores as tables
+    from tito import files
+    from tito.classroom import marks
+    from tito.classroom import scores as tables
 
     course.refuse_copy()
     form = "json" if as_json else form
@@ -206,7 +208,7 @@ def scores(course, modules, form, roster, tests, output, as_json):
     classes = [found for found in classes if found.marks or found.failed]
     text, without = tables.made(form, classes, tests, roster and courses.Path(roster))
     if output:
-        kept = folders.save(courses.Path(output), text, "name another file with --output")
+        kept = files.save(courses.Path(output), text, "name another file with --output")
         click.echo(output if kept is None else f"{output} (the one before: {kept.name})", err=True)
     else:
         click.echo(text, nl=False)
@@ -227,6 +229,6 @@ def formgrader(context, no_browser, port):
 
     Its Autograde button grades as tito grade does.
     """
-    from tito import server
+    from tito.student import jupyter
 
-    sys.exit(server.formgrader(context.obj(), browser=not no_browser, port=port))
+    sys.exit(jupyter.formgrader(context.obj(), browser=not no_browser, port=port))

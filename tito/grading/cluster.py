@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
 from tito.course import TitoError, one_line
-from tito.grading import task
-from tito.grading.hand import Hand
+from tito.grading import grade_one
+from tito.grading.grader_process import Hand
 from tito.grading.pool import Read
 
 PART = 20  # students in a task, at most
@@ -24,7 +24,7 @@ _kept = threading.local()
 
 
 def run(
-    assignment: task.Assignment, unsafe: bool, work: Iterable[tuple[str, Read]], address: str
+    assignment: grade_one.Assignment, unsafe: bool, work: Iterable[tuple[str, Read]], address: str
 ) -> Iterator[tuple[str, dict]]:
     """Grade what is named in `work`; yields each name with its record or error, as they are done.
 
@@ -58,7 +58,7 @@ def run(
                 sent, unreadable = _read(part)
                 yield from unreadable
                 if sent:
-                    given = (document, task.grader(), unsafe, [data for _, data in sent])
+                    given = (document, grade_one.grader(), unsafe, [data for _, data in sent])
                     future = client.submit(grade_part, *given, pure=False)
                     pending[future] = [name for name, _ in sent]
             if not pending:
@@ -70,9 +70,9 @@ def run(
 def grade_part(document: dict, grader: str, unsafe: bool, hand_ins: list[bytes]) -> list[str]:
     """On a worker: grade some hand-ins; returns a record or an error for each, as JSON."""
     try:
-        if grader != task.grader():
-            raise TitoError("the grader installed there is another", task.SAME)
-        hand = _hand(task.from_plain(document), unsafe)
+        if grader != grade_one.grader():
+            raise TitoError("the grader installed there is another", grade_one.SAME)
+        hand = _hand(grade_one.from_plain(document), unsafe)
         try:
             return [json.dumps(hand.grade(data)) for data in hand_ins]
         finally:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from tito.course import Module
-from tito.lesson import Cell
+from tito.notebooks.cells import Cell
 
 
 @dataclass(frozen=True)

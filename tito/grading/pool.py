@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 
 from tito.course import TitoError
-from tito.grading.hand import Hand
-from tito.grading.task import Assignment
+from tito.grading.grade_one import Assignment
+from tito.grading.grader_process import Hand
 
 Read = Callable[[], bytes]
 

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tito.course import BUG, TitoError
-from tito.grading import process
 from tito.grading.job import Job
-from tito.grading.judge import WALL
-from tito.grading.keeper import Keeper
-from tito.grading.sandbox import Sandbox
+from tito.grading.judge import process
+from tito.grading.judge.judge import WALL
+from tito.grading.sandbox.bubblewrap import Sandbox
+from tito.grading.sandbox.monitor import Keeper
 from tito.grading.verdict import KILLED, STATUSES, Verdict
 
-START = [sys.executable, "-I", "-c", "from tito.grading.judge import main; main()"]
+START = [sys.executable, "-I", "-c", "from tito.grading.judge.judge import main; main()"]
 LINE = 2**20  # bytes of one verdict
 
 

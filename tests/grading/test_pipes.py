@@ -1,0 +1,133 @@
+"""Whatever a worker does with its pipes, the judge goes on; and a test's function arrives as it was made."""
+
+import functools
+import marshal
+import math
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from tinytorch.lab import checks
+from tito.grading.inside import wire, worker
+from tito.grading.judge import pipes, proxies
+
+ECHO = """
+import marshal, sys
+from tito.grading import wire
+while (message := wire.read(sys.stdin.buffer, marshal.loads)) is not None:
+    print("heard", file=sys.stderr, flush=True)
+    wire.write(sys.stdout.buffer, wire.pack(message))
+"""
+
+
+class Late(BaseException):
+    pass
+
+
+@pytest.fixture(params=[pipes.Polled, pipes.Threaded])
+def line(request):
+    """A function that starts a program and returns its pipes and what it printed."""
+    started = []
+
+    def start(code):
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        started.append(process)
+        printed, until = bytearray(), time.monotonic() + 2
+
+        def idle():
+            if time.monotonic() > until:
+                raise Late
+
+        made = request.param(process, printed.extend, idle, 0.1)
+        started.append(made)
+        return made, printed
+
+    yield start
+    process, made = started
+    process.kill()
+    process.wait()
+    made.end()
+
+
+def test_small_and_large_messages_arrive_and_come_back(line):
+    found, printed = line(ECHO)
+    for size in (0, 10, 10**7):
+        array = np.arange(size).astype(np.uint8)
+        found.send(wire.pack(wire.Encoder(None).message({"x": array}), marshal.dumps))
+        tree, buffers = found.receive()
+        np.testing.assert_array_equal(wire.Decoder(buffers, None).value(tree)["x"], array)
+    time.sleep(0.1)
+    found.hear()
+    assert printed == b"heard\n" * 3
+
+
+def test_one_that_ends_has_no_answer(line):
+    found, _ = line("import sys; print('bye', file=sys.stderr)")
+    found.send([bytes(10**6)])
+    assert found.receive() is None
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import time; time.sleep(60)",
+        "import sys; sys.stdout.buffer.write(b'\\0\\0'); sys.stdout.flush(); sys.stdin.read()",
+        "import os\nwhile True: os.write(2, b'x' * 1000)",
+    ],
+    ids=["does not read", "stops in the middle of an answer", "prints without end"],
+)
+def test_a_wait_can_be_ended(line, code):
+    found, _ = line(code)
+    with pytest.raises(Late):
+        found.send([bytes(10**6)])
+        found.receive()
+
+
+def arrived(function):
+    return worker.made(marshal.loads(proxies._described(function)), {})
+
+
+def test_a_function_arrives_with_all_that_it_uses():
+    low = 3
+
+    def inner(x, *, step=2.5):
+        """Add."""
+        return np.add(x, low) + step
+
+    def outer(x, more=(1, "a")):
+        return inner(x, step=0.5), more, wire.LIMIT
+
+    assert arrived(outer)(1) == (4.5, (1, "a"), wire.LIMIT)
+    found = arrived(inner)
+    assert found(0) == 5.5 and found.__doc__ == "Add." and found.__qualname__ == inner.__qualname__
+
+
+def test_a_function_of_a_test_is_described_unless_it_holds_what_may_change():
+    held = []
+    functions = [lambda: held, lambda: 1]
+    for each in functions:
+        each.__module__ = "__main__"
+    message = wire.Encoder(proxies.encode).message
+    assert [message(each)[0]["!"] for each in functions] == ["pickle", "function"]
+
+
+def test_what_can_be_imported_is_sent_by_its_place():
+    message = wire.Encoder(proxies.encode).message
+    for value in (checks.observe, np.sqrt, np.sum, sorted, math.gcd):
+        node, _ = message(value)
+        assert node["!"] == "imported"
+        assert worker.Session.find(None, None, node) is value
+
+    def local():
+        pass
+
+    for value in (local, checks.Mismatch("text"), functools.partial(np.sum, axis=0)):
+        assert message(value)[0]["!"] == "pickle"

@@ -1,0 +1,66 @@
+"""The text of module 11: short cells, the length of each answer as it is, and one hint for each exercise."""
+
+import re
+
+from tests.conftest import ROOT
+from tito.course import Course
+from tito.notebooks import notebook as nb
+from tito.notebooks.student_version import solution_region
+from tito.notebooks.text import read_text
+
+KERNELS = Course(ROOT).module("kernels")
+CELLS = nb.cells(nb.read(KERNELS), read_text(KERNELS.source))
+SHORTEST, LONGEST = 20, 90  # words of a text cell, without its formulas and pseudo-code
+LINES = 12  # of a solution
+HEADING = re.compile(r"\*\*Exercise (\d+)\*\* \(about (\d+) lines\)")
+
+
+def exercises():
+    """For each exercise its number, the lines its text names, the text, and the lines of its solution."""
+    for place, cell in enumerate(CELLS):
+        if cell.role == "solution":
+            text = next(each for each in reversed(CELLS[:place]) if HEADING.search(each.source))
+            number, lines = map(int, HEADING.search(text.source).groups())
+            body = solution_region(cell.source)["body"].strip().split("\n")
+            yield cell.id, number, lines, text.source, len(body)
+
+
+def test_text_cells_are_neither_scraps_nor_walls():
+    found = {}
+    for cell in CELLS:
+        prose = re.sub(r"^ {4}.*$", "", cell.source, flags=re.MULTILINE)
+        words = len(re.findall(r"\S*\w\S*", prose))
+        if cell.role == "text" and not SHORTEST <= words <= LONGEST:
+            found[cell.line] = words
+    assert found == {}
+
+
+def test_exercises_are_numbered_in_order():
+    assert [number for _, number, *_ in exercises()] == list(range(1, 22))
+
+
+def test_a_solution_is_as_long_as_its_text_says_and_short():
+    lengths = {name: (said, lines) for name, _, said, _, lines in exercises()}
+    assert {n: pair for n, pair in lengths.items() if abs(pair[0] - pair[1]) > 2} == {}
+    assert max(lines for _, lines in lengths.values()) <= LINES
+
+
+def test_each_exercise_has_one_hint():
+    assert [name for name, _, _, text, _ in exercises() if text.count("*Hint:") != 1] == []
+
+
+def test_each_prediction_is_asked_for_before_it_is_shown():
+    asked, shown = {}, {}
+    for place, cell in enumerate(CELLS):
+        written = re.findall(r'^prediction\["\w+"\] = .*', cell.source, re.MULTILINE)
+        assert [line for line in written if '"] = None' not in line] == []  # on one line each
+        for name in re.findall(r'^prediction\["(\w+)"\] = None', cell.source, re.MULTILINE):
+            asked[name] = place
+            assert cell.role == "plain"  # neither locked nor graded
+        if "predictions.show(" in cell.source:
+            shown[place] = cell.source
+    assert 8 <= len(shown) <= 12
+    for name, place in asked.items():
+        later = [source for at, source in shown.items() if at > place]
+        kind = name.removesuffix("_model")
+        assert any(re.search(rf"\b{kind}", source) for source in later), name

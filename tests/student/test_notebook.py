@@ -1,0 +1,85 @@
+"""`tito notebook`: the notebook is made, kept up to date without losing work, and served."""
+
+import json
+import os
+import urllib.error
+import urllib.request
+
+import nbformat
+import pytest
+
+from tests.support import lab_server
+from tito.course import USAGE, Course, TitoError
+from tito.notebooks.text import read_text
+from tito.student import jupyter
+
+
+def test_the_notebook_is_made_from_the_source_with_ids(tiny):
+    jupyter.prepare(tiny)
+    notebook = nbformat.read(tiny.notebook, as_version=4)
+    nbformat.validate(notebook)
+    assert [cell.id for cell in notebook.cells][-3:] == [
+        "double",
+        "double_of_an_array",
+        "double_of_nothing",
+    ]
+    assert notebook.metadata.kernelspec.name == "python3"
+
+
+def test_a_notebook_that_says_the_same_is_left_alone(tiny):
+    jupyter.prepare(tiny)
+    before = tiny.notebook.stat().st_mtime_ns
+    jupyter.prepare(tiny)
+    assert tiny.notebook.stat().st_mtime_ns == before
+
+
+def test_an_edited_source_updates_the_notebook_keeps_outputs_and_a_copy(tiny):
+    jupyter.prepare(tiny)
+    notebook = nbformat.read(tiny.notebook, as_version=4)
+    notebook.cells[2].outputs = [nbformat.v4.new_output("stream", text="kept")]
+    nbformat.write(notebook, tiny.notebook)
+    tiny.source.write_text(read_text(tiny.source).replace("twice x", "two x"))
+    os.utime(tiny.notebook, (1, 1))
+    jupyter.prepare(tiny)
+    fresh = nbformat.read(tiny.notebook, as_version=4)
+    assert "two x" in fresh.cells[3].source and fresh.cells[2].outputs[0].text == "kept"
+    assert len(list(tiny.folder.glob("tiny_dev.ipynb.kept-*"))) == 1
+
+
+def test_a_notebook_that_is_newer_and_differs_is_never_overwritten(tiny):
+    jupyter.prepare(tiny)
+    text = tiny.notebook.read_text().replace("twice x", "my x")
+    tiny.notebook.write_text(text)
+    os.utime(tiny.source, (1, 1))
+    with pytest.raises(TitoError, match="is newer than tiny_dev"):
+        jupyter.prepare(tiny)
+    assert tiny.notebook.read_text() == text
+
+
+def test_formgrader_is_for_the_whole_course(given, tiny):
+    copy = Course(given[0] / "build" / "release" / "01_tiny")
+    with pytest.raises(TitoError, match="this is a student's copy") as refusal:
+        jupyter.formgrader(copy, browser=False)
+    assert refusal.value.code == USAGE
+    with pytest.raises(TitoError, match=r"no nbgrader_config\.py"):
+        jupyter.formgrader(tiny.course, browser=False)
+
+
+@pytest.mark.slow
+def test_the_server_serves_the_notebook_without_news_and_stops(tiny, tmp_path):
+    with lab_server.served(tiny.folder, tmp_path, "notebook", "tiny") as address:
+        path = tiny.notebook.relative_to(tiny.course.root).as_posix()
+        assert read(f"{address}/api/contents/{path}")["type"] == "notebook"
+        about = read(f"{address}/lab/api/settings/@jupyterlab/apputils-extension:notification")
+        defaults = about["schema"]["properties"]
+        assert defaults["fetchNews"]["default"] == "false"
+        assert defaults["checkForUpdates"]["default"] is False
+    log = (tmp_path / "server.log").read_text("utf-8")
+    assert f"{address}/lab/tree/{path}?token=" in log
+    with pytest.raises(urllib.error.URLError):
+        read(f"{address}/api")
+
+
+def read(address):
+    with urllib.request.urlopen(f"{address}?token={lab_server.TOKEN}", timeout=30) as reply:
+        return json.load(reply)

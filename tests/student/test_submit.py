@@ -1,0 +1,138 @@
+"""A student's work is judged as it will be graded, and packed so that it comes back whole."""
+
+import json
+import os
+import shutil
+
+import nbformat
+import pytest
+
+from tests.support.commands import refused, snapshot, tito
+from tito.classroom import collect, grade, release
+from tito.course import Course
+from tito.gradebook import submitted
+from tito.grading.sandbox import selftest
+
+GOOD, BAD = "return 2 * np.asarray(x)", "return 3 * np.asarray(x)"
+FILES = pytest.mark.parametrize("name", ["tiny_dev.ipynb", "tiny_dev.py"])
+
+
+@pytest.fixture
+def copy(course, tmp_path):
+    """A student's copy of a release."""
+    return shutil.copytree(release.make(course).path, tmp_path / "mine")
+
+
+def answer(copy, name, line):
+    path = copy / name
+    text = path.read_text(encoding="utf-8")
+    assert "raise NotImplementedError()" in text
+    path.write_text(text.replace("raise NotImplementedError()", line), encoding="utf-8")
+
+
+def sources(path):
+    return "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
+
+
+@FILES
+def test_right_work_is_packed_and_exits_0(copy, name):
+    answer(copy, name, GOOD)
+    before = snapshot(copy)
+    run = tito("submit", "tiny", cwd=copy)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "hand in this file: hand-in" in run.stdout and "not started" not in run.stdout
+    made = copy / "hand-in" / "tiny_dev.ipynb"
+    assert GOOD in sources(made)
+    assert {path: data for path, data in snapshot(copy).items() if path in before} == before
+
+
+def test_what_is_not_started_and_what_fails_is_said_and_packed_all_the_same(copy):
+    run = tito("submit", "1", cwd=copy)
+    assert run.returncode == 1 and "not started: double" in run.stdout, run.stderr
+    answer(copy, "tiny_dev.ipynb", BAD)
+    run = tito("submit", "1", "--json", cwd=copy)
+    assert run.returncode == 1, run.stderr
+    said = json.loads(run.stdout)
+    assert (said["schema"], said["module"], said["ok"]) == (1, "01_tiny", False)
+    assert (said["answered"], said["not_started"]) == (["double"], [])
+    assert [test["status"] for test in said["tests"]] == ["failed", "skipped"]
+    assert "answered, but not right yet: double" in run.stderr
+    assert BAD in sources(said["file"])
+
+
+def test_nothing_is_overwritten_without_a_backup(copy):
+    answer(copy, "tiny_dev.ipynb", BAD)
+    tito("submit", "tiny", cwd=copy)
+    first = (copy / "hand-in" / "tiny_dev.ipynb").read_bytes()
+    again = json.loads(tito("submit", "tiny", "--json", cwd=copy).stdout)
+    assert again["before"] is None
+    path = copy / "tiny_dev.ipynb"
+    path.write_text(path.read_text(encoding="utf-8").replace("3 *", "2 *"), encoding="utf-8")
+    run = tito("submit", "tiny", "--json", cwd=copy)
+    said = json.loads(run.stdout)
+    assert run.returncode == 0 and "kept what was there" in run.stderr
+    with open(said["before"], "rb") as kept:
+        assert kept.read() == first
+    assert sorted(os.listdir(copy / "hand-in")) == ["tiny_dev.ipynb", "tiny_dev.ipynb.before"]
+
+
+def test_the_released_tests_judge_whatever_became_of_those_in_the_notebook(copy):
+    answer(copy, "tiny_dev.ipynb", BAD)
+    path = copy / "tiny_dev.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.metadata.get("nbgrader", {}).get("grade"):
+            cell.source = "pass"
+    nbformat.write(notebook, path)
+    run = tito("submit", "tiny", cwd=copy)
+    assert run.returncode == 1 and "test cells were changed" in run.stdout
+    assert "np.testing.assert_array_equal" in sources(copy / "hand-in" / "tiny_dev.ipynb")
+
+
+@pytest.mark.parametrize(
+    "damage", ["{", "[]", '{"cells": [], "nbformat": 4}', "", "\0\0\0", "# %%\nx = 1\n"]
+)
+def test_work_that_cannot_be_read_is_refused(copy, damage):
+    (copy / "tiny_dev.ipynb").write_text(damage)
+    (copy / "tiny_dev.py").unlink()
+    before = snapshot(copy)
+    refused(tito("submit", "tiny", cwd=copy), 3, "tiny_dev.ipynb")
+    assert snapshot(copy) == before
+
+
+def test_wrong_usage_and_no_room_are_refused(copy, course):
+    refused(tito("submit", "tiny", course=course.course.root), 2, "a student's copy")
+    refused(tito("submit", cwd=copy), 2, "name one")
+    refused(tito("submit", "tiny", "--student", "../x", cwd=copy), 3, "student's id")
+    answer(copy, "tiny_dev.py", GOOD)
+    (copy / "hand-in").write_text("in the way")
+    run = tito("submit", "tiny", cwd=copy)
+    assert run.returncode == 3 and "error: cannot write" in run.stderr
+    assert (copy / "hand-in").read_text() == "in the way"
+
+
+@pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
+@FILES
+def test_the_way_there_and_back_again(course, copy, tmp_path, name):
+    answer(copy, name, GOOD)
+    assert tito("submit", "tiny", "--student", "alice", cwd=copy).returncode == 0
+    sent = tmp_path / "sent"
+    shutil.copytree(copy / "hand-in", sent)
+    shutil.copy(sent / "alice" / "tiny_dev.ipynb", sent / "doebob_77_1234_tiny_dev.ipynb")
+    taken, stray = collect.collect(course, sent)
+    assert not stray and {(each.student, each.state) for each in taken} == {
+        ("alice", "collected"),
+        ("77", "collected"),
+    }
+    assert not any(each.repaired for each in taken)
+    graded = grade.run(Course(course.course.root).module("tiny"))
+    assert {r["student"]: r["score"] for r in graded.records} == {"alice": 5, "77": 5}
+    assert submitted.students(course) == ["77", "alice"]
+
+
+def test_a_copy_may_be_made_into_an_archive_whole(course, copy, tmp_path):
+    answer(copy, "tiny_dev.py", GOOD)
+    tito("submit", "tiny", cwd=copy)
+    shutil.copytree(copy, tmp_path / "all" / "carol", ignore=shutil.ignore_patterns("build"))
+    taken, _ = collect.collect(course, tmp_path / "all")
+    assert [(each.student, each.answered) for each in taken] == [("carol", ["double"])]

@@ -1,0 +1,233 @@
+"""Prove a module sound before anybody is given it. Each finding is a sentence and whether it is good."""
+
+import ast
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import click
+
+from tito.authoring import claims, variants
+from tito.course import Module, TitoError
+from tito.export import lint, package
+from tito.grading import job, supervisor
+from tito.grading import verdict as v
+from tito.notebooks import notebook as nb
+from tito.notebooks import student_version
+from tito.notebooks.text import read_text
+from tito.student import hints, testing
+
+CODE_SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
+FENCE = re.compile(r"^```(?:bash|sh|console)?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+INDENTED = re.compile(r"^ {4}(\S.*)$", re.MULTILINE)
+TESTS_PER_EXERCISE = 2
+
+Finding = tuple[str, bool]
+
+
+def run(module: Module, cli: click.Group, *, variants: bool = True) -> Iterator[Finding]:
+    """Check everything that must be true of a module; `variants` is the slow part.
+
+    `cli` is the program that the commands in README.md are checked against.
+    """
+    source = read_text(module.source)
+    notebook = nb.parse(source, module.source)
+    problems = lint.find(module, notebook, source)
+    for problem in problems:
+        yield f"line {problem.line}: {problem.message}; {problem.hint}", False
+    if problems:
+        return
+    cells = nb.cells(notebook, source)
+    yield from _exercises(cells)
+    stale = package.stale(module)
+    yield (
+        ("the package file is stale: tito export" if stale else "the package file is current"),
+        not stale,
+    )
+    known, fault = _known(module, cells)
+    if fault:
+        yield fault, False
+    yield from _release(module, notebook, cells, [each.source for each in known])
+    yield from _hints(module, notebook, cells, [each.source for each in known])
+    yield from _names(module, cells, cli)
+    yield from _claims(module, cells)
+    if variants and not fault:
+        yield from _variants(module, cells, known)
+
+
+def _exercises(cells):
+    tests = [cell for cell in cells if cell.role == "test"]
+    exercises = [cell.id for cell in cells if cell.role == "solution"]
+    for name in exercises:
+        own = [test for test in tests if test.exercise == name]
+        if len(own) < TESTS_PER_EXERCISE:
+            yield f"{name} has {len(own)} tests, {TESTS_PER_EXERCISE} are asked", False
+        if not any(test.hidden for test in own):
+            yield f"{name} has no hidden test", False
+        if not any(test.points for test in own):
+            yield f"{name} earns no points", False
+    points = sum(test.points for test in tests)
+    yield f"{len(exercises)} exercises, {len(tests)} tests, {points:g} points", bool(exercises)
+
+
+def _known(module, cells):
+    try:
+        return variants.load(module, cells), ""
+    except TitoError as error:
+        return [], f"{error}; {error.hint}"
+
+
+def _release(module, notebook, cells, known):
+    solved = list(_judge(module, cells))
+    lost = [each for each in solved if each.status != v.PASSED]
+    for each in lost:
+        yield f"the solution does not pass {each.id}: {each.status}: {each.message}", False
+    if not lost:
+        yield "the solution earns every point", True
+    released = student_version.student_version(notebook)
+    leaks = student_version.leaks(notebook, released, known)
+    for line in leaks:
+        yield f"the release shows: {line}", False
+    if not leaks:
+        yield "the release shows no solution and no hidden test", True
+    stubs = {cell.id: cell.source for cell in released.cells}
+    answers = {cell.id: stubs[cell.id] for cell in cells if cell.role == "solution"}
+    early = [each for each in _judge(module, cells, answers) if each.status != v.NOT_STARTED]
+    for each in early:
+        yield (
+            f"the untouched release has {each.id} {each.status}, not not_started: {each.message}",
+            False,
+        )
+    if not early:
+        yield "the untouched release earns nothing", True
+
+
+def _hints(module, notebook, cells, known):
+    secret = student_version.secrets(notebook, known)
+    found = list(
+        hints.faults(module, cells, lambda text: student_version.shown(text, secret, True))
+    )
+    for fault in found:
+        yield fault, False
+    if not found:
+        count = sum(map(len, hints.load(module).values()))
+        yield f"{count} hints, enough for each exercise, and none gives a solution away", True
+
+
+def _judge(module, cells, answers=None, only=None):
+    return supervisor.run(job.make(module, cells, testing.scratch(module), answers, only))
+
+
+def _variants(module, cells, known):
+    heart = module.about.get("variants", {"wrong": 3, "right": 1})
+    for name in (cell.id for cell in cells if cell.role == "solution"):
+        for kind, least in heart.items():
+            count = sum(each.exercise == name and each.kind == kind for each in known)
+            if count < least:
+                yield f"{name} has {count} {kind} solutions on file, {least} are asked", False
+
+    def judge(variant):
+        only = [variant.exercise] if variant.kind == variants.WRONG else None
+        return variant, list(_judge(module, cells, {variant.exercise: variant.source}, only))
+
+    bad = 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for variant, verdicts in pool.map(judge, known):
+            lost = [each for each in verdicts if each.status not in (v.PASSED, v.UNDECIDED)]
+            label = f"{variant.exercise}, {variant.kind}: {variant.name}"
+            if variant.kind == variants.WRONG and not any(each.max_points for each in lost):
+                bad += 1
+                yield f"{label}: loses no point", False
+            if variant.kind == variants.RIGHT and lost:
+                bad += 1
+                yield f"{label}: loses {lost[0].id}: {lost[0].message}", False
+    if not bad:
+        wrong = sum(each.kind == variants.WRONG for each in known)
+        yield (
+            f"{wrong} wrong solutions lose points, {len(known) - wrong} right ones lose none",
+            True,
+        )
+
+
+def _claims(module, cells):
+    alone = [(f"line {claim.line}", claim.sentence) for claim in claims.find(cells)]
+    if module.readme.exists():
+        page = claims.in_text(module.readme.read_text(encoding="utf-8"))
+        alone += [(module.readme.name, claim.sentence) for claim in page]
+    for where, sentence in alone:
+        yield (
+            f"{where}: a speed without formula, citation or cell that prints it: {sentence}",
+            False,
+        )
+    if not alone:
+        yield "every speed in the text has a formula, a citation or a cell that prints it", True
+
+
+def _names(module, cells, cli):
+    """Every name and command in README.md and module.yaml exists."""
+    texts = {module.readme.name: module.readme, "module.yaml": module.folder / "module.yaml"}
+    known = {module.topic, module.name, *(each.name for each in module.course.modules)}
+    known |= {name for cell in cells if cell.role != "text" for name in _bound(cell.source)}
+    unknown = []
+    for label, path in texts.items():
+        if not path.exists():
+            yield f"no {label}", False
+            continue
+        text = path.read_text(encoding="utf-8")
+        for span in CODE_SPAN.findall(text):
+            word = span.partition("(")[0]
+            if word.isidentifier() and word not in known and span not in dir(__builtins__):
+                unknown.append(f"{label}: {span}")
+        for command in commands(text):
+            try:
+                runs(command, cli)
+            except TitoError as error:
+                unknown.append(f"{label}: {command}: {error}")
+    for name in unknown:
+        yield f"{name} does not exist", False
+    if not unknown:
+        yield "every name and command in README.md and module.yaml exists", True
+
+
+def _bound(source):
+    """The names a cell gives: functions, classes, parameters, variables and attributes that it sets."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            yield node.name
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+
+
+def commands(text: str) -> list[str]:
+    """The shell commands that a Markdown text shows."""
+    blocks = [line for block in FENCE.findall(text) for line in block.splitlines()]
+    lines = [line.partition("#")[0].strip() for line in blocks + INDENTED.findall(text)]
+    lines += [span for span in CODE_SPAN.findall(text) if span.startswith(("tito ", "make "))]
+    return [line for line in lines if line.split(" ")[0] in ("tito", "make")]
+
+
+def runs(command: str, cli: click.Group) -> None:
+    """Raise TitoError unless the program `cli` accepts a command line as it is written."""
+    program, *words = shlex.split(command)
+    if program != "tito":
+        return
+    try:
+        if words and words[0] in cli.commands:
+            cli.commands[words[0]].make_context(words[0], words[1:])
+        else:
+            cli.make_context("tito", words)
+            raise click.UsageError(f"No such command {words[0]!r}.")
+    except click.exceptions.Exit:
+        return
+    except click.ClickException as error:
+        raise TitoError(error.format_message(), "mend the command") from None

@@ -1,0 +1,225 @@
+"""Collect: what students sent becomes what nbgrader expects, and nothing that was sent is lost.
+
+Everybody and every notebook in the input is named in the report: collected, kept aside or refused.
+"""
+
+import zoneinfo
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from tito import files as folders
+from tito.classroom import archive, candidates, collected, owners
+from tito.classroom.candidates import Read
+from tito.classroom.owners import StudentFile
+from tito.course import FAILED, Course, Module, TitoError, one_line, write
+from tito.gradebook.student_ids import key
+from tito.notebooks.released import history
+from tito.notebooks.repair import Released
+
+REFUSED = "refused"
+
+
+@dataclass
+class Taken:
+    """What came of one student's submission."""
+
+    student: str
+    name: str
+    original: str = ""
+    file: str = ""
+    time: str | None = None
+    late: bool = False
+    state: str = collected.COLLECTED  # or updated, unchanged, kept aside, refused
+    error: str | None = None
+    answered: list[str] = field(default_factory=list)
+    not_started: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    repaired: list[str] = field(default_factory=list)
+    aside: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)  # notebooks that do not count, and why
+    unread: list[str] = field(default_factory=list)  # what could not be read though it may count
+
+
+def collect(
+    module: Module,
+    path: Path,
+    say: Callable[[Taken], None] = lambda taken: None,
+    leave_out: Callable[[str], None] = lambda name: None,
+) -> tuple[list[Taken], list[str]]:
+    """Take in a folder or an archive of submissions.
+
+    Parameters
+    ----------
+    module : Module
+    path : Path
+        A folder, a zip or a tar archive, named as a learning platform or a person names them.
+    say : callable
+        Told of each student as soon as the submission is kept.
+    leave_out : callable
+        Told of each notebook that is nobody's work: hidden, or of tito's own folders.
+
+    Returns
+    -------
+    list of Taken, list of str
+        What came of each student, and of files that belong to nobody.
+
+    Raises
+    ------
+    TitoError
+        If the path cannot be read, the archive is refused, or there is nothing in it that a student sent.
+    """
+    module.course.refuse_copy()
+    zone = _zone(module.course)
+    released = Released(history(module))
+    lock = collected.folder(module) / ".lock"
+    with archive.entries(path) as found, folders.lock(lock):
+        named = path.resolve().name if path.is_dir() else path.name.partition(".")[0]
+        people = owners.sort(found, module, named, zone)
+        if not people.files and not people.stray:
+            raise TitoError(
+                f"no notebook in {path}",
+                f"{module.notebook.name} of each student, in a folder named like the student",
+            )
+        strangers = collected.know(module.course, people.files)
+        students: dict[str, list[StudentFile]] = {}
+        for each in people.files:
+            students.setdefault(each.student, []).append(each)
+        taken = []
+        for student in sorted(students):
+            taken.append(_student(module, released, students[student], strangers))
+            say(taken[-1])
+        for name in people.left_out:
+            leave_out(name)
+        return taken, people.stray
+
+
+def _zone(course: Course) -> str:
+    """The time zone of times that name none: timezone under [nbgrader] in settings.ini."""
+    zone = course.settings["nbgrader"].get("timezone", "") if "nbgrader" in course.settings else ""
+    try:
+        return zoneinfo.ZoneInfo(zone).key if zone else ""
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        raise TitoError(
+            f"settings.ini names no time zone that is known: {zone}",
+            "write it as timezone = Europe/Berlin",
+        ) from None
+
+
+def _student(
+    module: Module, released: Released, files: list[StudentFile], strangers: list[StudentFile]
+) -> Taken:
+    first = files[0]
+    taken = Taken(first.student, first.name, first.original)
+    try:
+        if first in strangers:
+            known = collected.students(module.course)
+            raise TitoError(f"{first.original} and {_other(known, first)} are one id here", "")
+        found = candidates.read(files, released, module)
+        taken.repaired = [f"passed over {said}" for said in found.passed_over]
+        taken.unread = [*dict.fromkeys(e.unread for e in files if e.unread), *found.unread]
+        if not found.read:
+            raise TitoError(_nothing(files, found), "")
+        newest = found.read[-1]
+        worked = [e for e in found.read[:-1] if e.findings.answered and e.data != newest.data]
+        taken.others = _others(found, newest, worked)
+        taken.aside = [each.file.entry.name for each in worked]
+        _tell(taken, newest)
+        stored = collected.store(module, taken.student, newest, worked)
+        taken.state, taken.aside = stored.state, [*taken.aside, *stored.aside]
+        if stored.state not in (collected.UNCHANGED, collected.KEPT_ASIDE):
+            report = collected.folder(module) / taken.student / "report.txt"
+            write(report, "\n".join(sentences(taken)) + "\n")
+    except (TitoError, OSError) as error:
+        taken.state, taken.error = REFUSED, one_line(error)
+    return taken
+
+
+def _other(known: dict[str, dict[str, str]], file: StudentFile) -> str:
+    same = (safe for safe in known if key(safe) == key(file.student))
+    return next((known[safe]["original"] for safe in same), "another")
+
+
+def _nothing(files: list[StudentFile], found: candidates.Reading) -> str:
+    """Why none of a student's files counts."""
+    faults = [*found.unread, *found.passed_over]
+    if faults:
+        return faults[0]
+    instead = sorted({each.instead for each in files})
+    if all(instead):
+        return f"handed in {' and '.join(instead)}, no notebook"
+    names = [each.entry.name.rpartition("/")[2] for each in files[:3]]
+    if not any(names):
+        return "the folder is empty"
+    return f"no notebook among what came: {', '.join(filter(None, names))}"
+
+
+def _others(found: candidates.Reading, newest: Read, worked: list[Read]) -> list[str]:
+    """The notebooks that neither count nor are kept aside, and why."""
+    rest = [each for each in found.read if each not in worked and each is not newest]
+    said = {
+        "the same as the one that counts": [e for e in rest if e.data == newest.data],
+        "not worked on": [e for e in rest if e.data != newest.data],
+    }
+    lines = [
+        f"{why}: {', '.join(each.file.entry.name for each in which)}"
+        for why, which in said.items()
+        if which
+    ]
+    if found.left_out:
+        lines.append(f"hidden, of tools or of other modules: {', '.join(found.left_out)}")
+    return lines
+
+
+def _tell(taken: Taken, newest: Read) -> None:
+    findings, file = newest.findings, newest.file
+    taken.file, taken.time, taken.late = file.entry.name, collected.iso(file), file.late
+    taken.answered, taken.not_started = findings.answered, findings.not_started
+    taken.missing = findings.missing
+    taken.repaired = [*file.notes, *taken.repaired, *findings.repaired]
+
+
+def sentences(taken: Taken) -> list[str]:
+    """What came of a submission, in lines that its student could read."""
+    who = taken.student if taken.name == taken.student else f"{taken.student} ({taken.name})"
+    unread = [f"  not read: {each}" for each in taken.unread if each != taken.error]
+    if taken.state == REFUSED:
+        return [f"{who}: refused: {taken.error}", *unread]
+    total = len(taken.answered) + len(taken.not_started) + len(taken.missing)
+    late = ", late" if taken.late else ""
+    when = f", handed in {taken.time} UTC" if taken.time else ""
+    lines = [
+        f"{who}: {taken.state}{late}{when}: {len(taken.answered)} of {total} exercises answered"
+        f", in {taken.file}"
+    ]
+    for what, names in (("not started", taken.not_started), ("missing", taken.missing)):
+        if names:
+            lines.append(f"  {what}: {', '.join(names)}")
+    lines += [f"  {each}" for each in (*taken.repaired, *taken.others)]
+    if taken.aside:
+        lines.append(f"  kept aside: {', '.join(taken.aside)}")
+    return lines + unread
+
+
+def refuse_partial(taken: list[Taken], stray: list[str]) -> None:
+    """Raise the error that ends a run in which something could not be read, if something could not."""
+    refused = sum(each.state == REFUSED for each in taken)
+    unread = sum(bool(each.unread) for each in taken if each.state != REFUSED)
+    said = []
+    if refused or stray:
+        said.append(f"{refused} of {len(taken)} students could not be taken in")
+        said.append(f"{len(stray)} files belong to nobody")
+    if unread:
+        students = "1 student" if unread == 1 else f"{unread} students"
+        said.append(f"{students} sent files that could not be read")
+    if said:
+        raise TitoError(
+            ", ".join(said),
+            "the lines above name each; ask for them again and collect once more",
+            FAILED,
+        )
+
+
+def summary(taken: Taken) -> dict:
+    """What came of a submission, as plain values."""
+    return asdict(taken)

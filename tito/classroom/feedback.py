@@ -1,0 +1,202 @@
+"""What a student reads of the marks: one page, complete in itself, that runs nothing and loads nothing."""
+
+import base64
+import difflib
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from markupsafe import Markup
+
+from tito import sanitize
+from tito.classroom import markdown, marks
+from tito.course import USAGE, Module, TitoError, write
+from tito.export import cache as records
+from tito.grading import verdict as v
+
+WORDS = {
+    v.PASSED: "passed",
+    v.FAILED: "failed",
+    v.ERROR: "error",
+    v.NOT_STARTED: "not started",
+    v.TIMEOUT: "took too long",
+    v.KILLED: "was stopped",
+    v.UNDECIDED: "undecided",
+    v.SKIPPED: "not run",
+}
+# What is said where the test's own message does not say what to look at.
+ADVICE = {
+    v.FAILED: "Work out by hand what the title says, on the smallest input you can think of.",
+    v.ERROR: "The code raised an exception that the test did not ask for.",
+    v.NOT_STARTED: "The cell still raises NotImplementedError where your code belongs.",
+    v.TIMEOUT: "Look for a loop that does not end, or that takes far more steps than were asked for.",
+    v.KILLED: "Look for what grows without end, prints without end, or ends the whole process.",
+    v.UNDECIDED: "The machine was too busy to tell. Ask for this test to be run again.",
+    v.SKIPPED: "This test was not run.",
+}
+HIDDEN = (
+    "Their bodies are not shown. The title of each says what is true of a right solution; "
+    "try that by hand, also on empty arrays, odd sizes, other dtypes and bad arguments."
+)
+LOOK_AT = "look at: "
+DIFFER = re.compile(r"\((\d{1,12}) of (\d{1,12}) values differ\)")
+COMPANIONS = ("timestamp.txt", "submission_secret.txt")  # nbgrader's release of feedback reads them
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An exercise as the lesson puts it."""
+
+    id: str
+    title: str
+    text: Markup
+
+
+def exercises(module: Module) -> dict[str, Asked]:
+    """The exercises of a lesson in its order, by grade_id."""
+    section, told, found = "", "", {}
+    for cell in records.cells(module):
+        if _is_prose(cell):
+            told = cell.source
+            headings = re.findall(r"^#{1,3} (.+)$", told, flags=re.MULTILINE)
+            section = headings[-1] if headings else section
+        elif cell.role == "solution":
+            body = re.sub(r"^#{1,6} .+\n?", "", told, flags=re.MULTILINE)
+            found[cell.id] = Asked(cell.id, sanitize.line(section), Markup(markdown.render(body)))
+            told = ""
+    return found
+
+
+def _is_prose(cell) -> bool:
+    """Whether a cell is text for everybody.
+
+    A text with a grade_id may hold the model answer or the mark scheme of a written question; one
+    without is named by a digest of what it says.
+    """
+    name = hashlib.sha1(f"markdown\n{cell.source}".encode()).hexdigest()[:12]
+    return cell.role == "text" and cell.id.partition("-")[0] == name
+
+
+def page(module: Module, mark: marks.Mark, asked: dict[str, Asked]) -> str:
+    """The page of one student, the same for the same mark and lesson."""
+    style = Path(__file__).with_name("feedback.css").read_text(encoding="utf-8")
+    digest = hashlib.sha256(style.encode()).digest()
+    sections = _sections(mark, asked)
+    return _template().render(
+        title=sanitize.line(module.about["title"]),
+        number=module.number,
+        mark=mark,
+        sections=sections,
+        general=[text for name, text in mark.comments if name not in asked],
+        style=Markup(style),
+        style_hash=f"sha256-{base64.b64encode(digest).decode()}",
+    )
+
+
+def write_pages(
+    folder: Path, found: marks.Class, wanted: tuple[str, ...] = ()
+) -> Iterator[tuple[str, Path]]:
+    """Write the pages of some students, or of all; whoever's cannot be written joins `found.failed`."""
+    chosen, asked = _among(found, wanted), exercises(found.module)
+    for mark in chosen:
+        try:
+            yield mark.student, _write_page(folder, found.module, mark, asked)
+        except TitoError as error:
+            found.failed.append((mark.student, str(error)))
+
+
+def _write_page(folder, module, mark, asked) -> Path:
+    """Write a page where nbgrader looks for it, and beside it what its release of feedback reads."""
+    place = folder / mark.student / module.name
+    path = place / f"{module.notebook.stem}.html"
+    write(path, page(module, mark, asked))
+    for name in COMPANIONS:
+        text = marks.beside(module, mark.student, name)
+        if text is not None:
+            write(place / name, text)
+    return path
+
+
+def _among(found: marks.Class, wanted: tuple[str, ...]) -> list[marks.Mark]:
+    known = {mark.student: mark for mark in found.marks}
+    failed = dict(found.failed)
+    for name in wanted:
+        if name not in known and name not in failed:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "tito scores lists those who have"
+            raise TitoError(f"{sanitize.line(name, 60)} has no marks here", hint, USAGE)
+    if not wanted:
+        return found.marks
+    found.failed = [(name, why) for name, why in found.failed if name in wanted]
+    return [known[name] for name in dict.fromkeys(wanted) if name in known]
+
+
+def _sections(mark, asked):
+    """The tests by exercise, in the lesson's order; those of no exercise come last."""
+    names = [name for name in asked if any(test.exercise == name for test in mark.tests)]
+    rest = [test for test in mark.tests if test.exercise not in asked]
+    sections = [
+        _section(asked[name], [t for t in mark.tests if t.exercise == name], mark) for name in names
+    ]
+    return sections + ([_section(Asked("", "Other tests", Markup("")), rest, mark)] if rest else [])
+
+
+def _section(exercise, tests, mark):
+    points, most = (sum(getattr(test, key) for test in tests) for key in ("points", "max_points"))
+    rows = [_row(test) for test in tests]
+    return {
+        "exercise": exercise,
+        "tests": rows,
+        "notes": list(dict.fromkeys(row["note"] for row in rows if row["note"])),
+        "points": points,
+        "max_points": most,
+        "passed": sum(test.status == v.PASSED for test in tests),
+        "complete": points >= most and all(test.status == v.PASSED for test in tests),
+        "comments": [text for name, text in mark.comments if name == exercise.id != ""],
+    }
+
+
+def _row(test):
+    """A test as the page shows it: in the table, with a finding of its own, or in a note on several."""
+    lines = test.message.split("\n")
+    look = " ".join(line[len(LOOK_AT) :] for line in lines if line.startswith(LOOK_AT))
+    message = "\n".join(line for line in lines if not line.startswith(LOOK_AT)).strip()
+    counted = DIFFER.search(message)
+    wrong, size = (int(counted[1]), int(counted[2])) if counted else (0, 0)
+    lost = test.status != v.PASSED and not test.waits
+    told = lost and bool(message) and not test.hidden and test.status != v.NOT_STARTED
+    note = ""
+    if lost and not told:
+        hidden = test.hidden and test.status in (v.FAILED, v.ERROR)
+        word = WORDS[test.status]
+        note = ("Hidden tests", HIDDEN) if hidden else (word.capitalize(), ADVICE[test.status])
+    return {
+        "test": test,
+        "word": "waits for a person" if test.waits else WORDS[test.status],
+        "told": told,
+        "note": note,
+        "message": message,
+        "look": look,
+        "advice": ADVICE.get(test.status, ""),
+        "wrong": wrong,
+        "size": size if 0 < wrong <= size else 0,
+    }
+
+
+@cache
+def _template():
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent, encoding="utf-8"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["number"] = sanitize.number
+    return environment.get_template("feedback.html")

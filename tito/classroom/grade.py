@@ -1,0 +1,187 @@
+"""Grade a class: what was handed in becomes records, graded notebooks and entries of nbgrader's gradebook.
+
+A record is written before anything is made of it, so that a run that was ended at any moment goes on where it
+was: it grades nobody twice and loses nobody.
+"""
+
+import difflib
+import functools
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import nbformat
+
+from tito.course import USAGE, Module, TitoError, write
+from tito.gradebook import submitted
+from tito.gradebook.records import KEY, Journal
+from tito.gradebook.writer import Ledger
+from tito.grading import grade_one, job, pool
+from tito.notebooks import notebook as nb
+from tito.notebooks.released import history
+from tito.notebooks.text import read_text
+
+BATCH = 200  # records that are entered in the gradebook together
+
+
+@dataclass
+class Progress:
+    """How far a run is: students to grade, and what came of those that are done."""
+
+    total: int
+    kept: int = 0
+    done: int = 0
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until the end, at the pace so far."""
+        if not self.done:
+            return None
+        return (time.monotonic() - self.began) / self.done * (self.total - self.done)
+
+
+@dataclass
+class Graded:
+    """What came of a class: records in the order of the students' names, and who could not be graded."""
+
+    records: list[dict]
+    failed: list[dict]
+    kept: int
+
+
+def assignment(module: Module) -> grade_one.Assignment:
+    """What a class is graded by, from the module's own source and what was released of it."""
+    text = read_text(module.source)
+    cells = nb.cells(nb.parse(text, module.source), text)
+    made = job.make(module, cells, "")
+    released = [nbformat.writes(each) for each in history(module)]
+    return grade_one.Assignment(made, released, grade_one.library(made.earlier))
+
+
+def run(
+    module: Module,
+    students: tuple[str, ...] = (),
+    *,
+    jobs: int | None = None,
+    scheduler: str | None = None,
+    changed: bool = False,
+    unsafe: bool = False,
+    say: Callable[[Progress, str, dict], None] = lambda progress, student, outcome: None,
+) -> Graded:
+    """Grade a class, or some of it.
+
+    Parameters
+    ----------
+    module : Module
+    students : tuple of str
+        Whom to grade; everybody if empty.
+    jobs : int or None
+        Processes on this machine; as many as it has cores if None.
+    scheduler : str or None
+        The address of a Dask scheduler, to grade on its workers.
+    changed : bool
+        Leave those alone whose work, assignment and grader are what they were.
+    unsafe : bool
+        Go without walls; every record says so.
+    say : callable
+        Told of each student as soon as the record is kept.
+
+    Raises
+    ------
+    TitoError
+        If there is no working sandbox, nothing was handed in, or somebody else is grading the module.
+    """
+    if not unsafe and not scheduler:
+        grade_one.sandbox()
+    everybody = submitted.students(module)
+    wanted = _wanted(module, everybody, students)
+    work = assignment(module)
+    journal = Journal(module)
+    with journal.hold():
+        since = None
+        if not students:
+            since = journal.started() or journal.begin()
+        known = functools.partial(_is_known, journal, work, since, changed, unsafe)
+        todo = [name for name in wanted if not known(module, name)]
+        progress = Progress(len(todo), len(wanted) - len(todo))
+        failed = {}
+        reads = [(name, functools.partial(submitted.read, module, name)) for name in todo]
+        with Ledger(module) as ledger:
+            for student, outcome in _outcomes(work, unsafe, reads, jobs, scheduler):
+                if "error" in outcome:
+                    failed[student] = outcome["error"]
+                else:
+                    outcome = _keep(module, journal, student, outcome)
+                    ledger.add(student)
+                progress.done += 1
+                say(progress, student, outcome)
+            ledger.add(*_not_entered(module, journal, set(wanted) - set(todo)))
+        if not students:
+            journal.finish()
+    records = [journal.read(name) for name in wanted if name not in failed]
+    named = [{"student": name, "error": failed[name]} for name in sorted(failed)]
+    return Graded(records, named, progress.kept)
+
+
+def _wanted(module, everybody, students):
+    for name in students:
+        if name not in everybody:
+            near = difflib.get_close_matches(name, everybody, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"tito collect {module.topic} PATH"
+            raise TitoError(f"{name} has handed in nothing for {module.name}", hint, USAGE)
+    if not everybody:
+        raise TitoError(
+            f"no hand-ins for {module.name} in {module.course.place('submitted')}",
+            f"tito collect {module.topic} PATH",
+        )
+    return sorted(set(students)) or everybody
+
+
+def _is_known(journal, work, since, changed, unsafe, module, student):
+    """Whether a student's record is what grading now would give: made by this run, or by any if `changed`."""
+    record = journal.read(student) if changed or since else None
+    if record is None or not (changed or record["timestamp"] >= since):
+        return False
+    try:
+        data = submitted.read(module, student)
+    except TitoError:
+        return False
+    walls = grade_one.UNSANDBOXED if unsafe else grade_one.SANDBOXED
+    key = (hashlib.sha256(data).hexdigest(), work.version, grade_one.grader(), walls)
+    return tuple(record.get(name) for name in KEY) == key
+
+
+def _not_entered(module, journal, students):
+    """Whose record is not in the gradebook yet: of those that were graded before, all if it is gone."""
+    records = {name: journal.read(name) for name in sorted(students)}
+    file = module.course.gradebook.removeprefix("sqlite:///")
+    return journal.not_entered(records) if "://" in file or os.path.exists(file) else records
+
+
+def _outcomes(work, unsafe, reads, jobs, scheduler):
+    if not reads:
+        return iter(())
+    if scheduler:
+        from tito.grading import cluster
+
+        return cluster.run(work, unsafe, reads, scheduler)
+    return pool.run(work, unsafe, reads, min(jobs or _cores(), len(reads)))
+
+
+def _cores():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def _keep(module, journal, student, outcome):
+    """Write the graded notebook for formgrader, then the record: a record says that both are there."""
+    target = module.course.place("autograded") / student / module.name
+    write(target / module.notebook.name, outcome.pop("notebook"))
+    stamp = submitted.timestamp(module, student)
+    if stamp:
+        write(target / submitted.TIMESTAMP, stamp)
+    else:
+        (target / submitted.TIMESTAMP).unlink(missing_ok=True)
+    return journal.write(student, outcome)

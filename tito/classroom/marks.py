@@ -1,0 +1,284 @@
+"""What each student got: from the journals of `tito grade`, and from nbgrader's gradebook where it says more."""
+
+import json
+import math
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from tito import sanitize
+from tito.course import BROKEN, FAILED, Module, TitoError
+from tito.gradebook import reader
+from tito.grading import verdict as v
+
+JOURNAL_BYTES, MOST_TESTS = 64 << 20, 2000
+GRADEBOOK, JOURNAL = "gradebook", "journal"
+
+
+@dataclass(frozen=True)
+class Test:
+    """One test of one student; `by_hand` where a person gave the points, `waits` where one has yet to."""
+
+    id: str
+    title: str
+    exercise: str
+    points: float
+    max_points: float
+    hidden: bool
+    status: str
+    message: str = ""
+    by_hand: bool = False
+    waits: bool = False
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One student's module. `score` is what counts: the points less the late penalty, and never below 0."""
+
+    module: str
+    student: str
+    source: str
+    tests: tuple[Test, ...]
+    penalty: float = 0.0
+    timestamp: str = ""
+    repairs: tuple[str, ...] = ()
+    comments: tuple[tuple[str, str], ...] = ()  # on cells that are not tests: grade_id, text
+    walls: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    email: str = ""
+
+    @property
+    def points(self) -> float:
+        return math.fsum(test.points for test in self.tests)
+
+    @property
+    def max_score(self) -> float:
+        return math.fsum(test.max_points for test in self.tests)
+
+    @property
+    def score(self) -> float:
+        return max(0.0, self.points - self.penalty)
+
+    @property
+    def waits(self) -> bool:
+        return any(test.waits for test in self.tests)
+
+
+@dataclass
+class Class:
+    """The marks of a module, sorted by student, and what could not be read: student and reason."""
+
+    module: Module
+    marks: list[Mark] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+
+    @property
+    def source(self) -> str:
+        """One line on where the marks are from."""
+        counts = [
+            (sum(mark.source == GRADEBOOK for mark in self.marks), "gradebook"),
+            (sum(mark.source == JOURNAL for mark in self.marks), "journals of tito grade"),
+        ]
+        parts = [f"{_students(count)} from the {name}" for count, name in counts if count]
+        return f"{self.module.name}: {' and '.join(parts) or 'no marks'}"
+
+
+def read(module: Module) -> Class:
+    """The marks of everybody who was graded; a journal that cannot be read stops nobody else's."""
+    found = Class(module)
+    known = reader.read(module)
+    cells = {cell.id: cell for cell in _cells(module) if cell.role == "test"}
+    for path in sorted((module.course.build / "grades" / module.name).glob("*.json")):
+        if path.name.startswith("."):
+            continue
+        try:
+            mark = _journal(module, path, cells)
+        except ValueError as error:
+            found.failed.append((path.stem, str(error)))
+            known.pop(path.stem, None)
+            continue
+        book = known.pop(mark.student, None)
+        found.marks.append(_merge(mark, book, cells) if book else mark)
+    for student, book in known.items():
+        try:
+            empty = Mark(module.name, _student(student), GRADEBOOK, ())
+        except ValueError as error:
+            found.failed.append((student, str(error)))
+            continue
+        found.marks.append(_merge(empty, book, cells))
+    found.marks.sort(key=lambda mark: mark.student)
+    return found
+
+
+def read_some(module: Module) -> Class:
+    """The same, where it is a mistake that nobody was graded."""
+    found = read(module)
+    if found.marks or found.failed:
+        return found
+    raise TitoError(f"nobody's {module.name} is graded", f"tito grade {module.topic}")
+
+
+def beside(module: Module, student: str, name: str) -> str | None:
+    """A small file that nbgrader keeps beside a hand-in, if there is one."""
+    for step in ("autograded", "submitted"):
+        path = module.course.place(step) / student / module.name / name
+        try:
+            # A student may have sent a link to somebody else's file.
+            if path.is_file() and not path.is_symlink() and path.stat().st_size < 4096:
+                return path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+    return None
+
+
+def complaint(failed: list[tuple[str, str]], what: str) -> TitoError:
+    """One error for all that went wrong with single students."""
+    shown = "; ".join(f"{sanitize.line(who, 60)}: {sanitize.line(why)}" for who, why in failed[:3])
+    more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
+    return TitoError(
+        f"no {what} for {_students(len(failed))}: {shown}{more}",
+        "the others are done; after mending, grade these again with tito grade --student",
+        BROKEN,
+    )
+
+
+def unmatched(students: list[str]) -> TitoError:
+    """The error for marks that have no row in a platform's file."""
+    shown = ", ".join(students[:5]) + (", ..." if len(students) > 5 else "")
+    return TitoError(
+        f"no row for the marks of {_students(len(students))}: {shown}",
+        "the other rows are filled in; add these by hand, or export the file with all students",
+        FAILED,
+    )
+
+
+def _students(count):
+    return f"{count} student{'s' * (count != 1)}"
+
+
+def _cells(module):
+    from tito.export import cache
+
+    return cache.cells(module)
+
+
+def _merge(mark: Mark, book: "reader.Entry", cells) -> Mark:
+    """A mark with the gradebook's points and comments, which may be a person's."""
+    tests, left, comments = [], dict(book.grades), dict(book.comments)
+    for test in mark.tests:
+        grade = left.pop(test.id, None)
+        comment = comments.pop(test.id, "")
+        tests.append(_graded(test, grade, comment) if grade else replace(test, comment=comment))
+    for name, grade in left.items():
+        cell = cells.get(name)
+        passed = v.PASSED if grade.points >= grade.max_points else v.FAILED
+        blank = Test(
+            id=name,
+            title=sanitize.line(cell.title if cell else name),
+            exercise=cell.exercise if cell else "",
+            points=grade.points,
+            max_points=grade.max_points,
+            hidden=cell.hidden if cell else False,
+            status=v.SKIPPED if grade.waits else passed,
+        )
+        tests.append(_graded(blank, grade, comments.pop(name, "")))
+    if not mark.tests:
+        order = list(cells)
+        place = {name: position for position, name in enumerate(order)}
+        tests.sort(key=lambda test: (place.get(test.id, len(order)), test.id))
+    return replace(
+        mark,
+        source=GRADEBOOK,
+        tests=tuple(tests),
+        penalty=book.penalty,
+        comments=tuple(comments.items()),
+        timestamp=book.timestamp or mark.timestamp,
+        first_name=book.first_name,
+        last_name=book.last_name,
+        email=book.email,
+    )
+
+
+def _graded(test, grade, comment):
+    return replace(
+        test,
+        points=grade.points,
+        max_points=grade.max_points,
+        by_hand=grade.by_hand,
+        waits=grade.waits,
+        comment=comment,
+    )
+
+
+def _journal(module, path: Path, cells) -> Mark:
+    try:
+        if not path.is_file():
+            raise ValueError("its journal is not a file")
+        if path.stat().st_size > JOURNAL_BYTES:
+            raise ValueError(f"its journal has more than {JOURNAL_BYTES >> 20} MB")
+        found = json.loads(path.read_bytes())
+        student = _student(path.stem)
+        if (found["schema"], found["module"], found["student"]) != (1, module.name, student):
+            raise ValueError("its journal is of another student, module or schema")
+        if len(found["tests"]) > MOST_TESTS or not isinstance(found["tests"], list):
+            raise ValueError(f"its journal has more than {MOST_TESTS} tests")
+        tests = tuple(_test(test, cells) for test in found["tests"])
+        if len({test.id for test in tests}) < len(tests):
+            raise ValueError("its journal has a test twice")
+        repairs = found.get("repairs") or []
+        if not isinstance(repairs, list):
+            raise ValueError("its journal has repairs that are not a list")
+        return Mark(
+            module=module.name,
+            student=student,
+            source=JOURNAL,
+            tests=tests,
+            # The journal's own time is that of grading, which is no matter of the student's.
+            timestamp=sanitize.line(beside(module, student, "timestamp.txt") or "", 40),
+            repairs=tuple(sanitize.line(each) for each in repairs[:50]),
+            walls=sanitize.line(found.get("walls") or "", 20),
+        )
+    except KeyError as error:
+        raise ValueError(f"its journal has no {sanitize.line(error, 40)}") from None
+    except (TypeError, AttributeError, RecursionError, OSError) as error:
+        raise ValueError(f"its journal cannot be read: {sanitize.line(error)}") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"its journal is not JSON: {sanitize.line(error)}") from None
+    except UnicodeDecodeError:
+        raise ValueError("its journal is not UTF-8") from None
+
+
+def _test(found, cells) -> Test:
+    name = sanitize.line(found["id"])
+    points, most = _finite(found["points"]), _finite(found["max_points"])
+    if found["status"] not in v.STATUSES:
+        raise ValueError(f"its journal has a test that is {sanitize.line(found['status'], 20)}")
+    cell = cells.get(name)
+    # The lesson may have hidden a test since; what was ever hidden stays so.
+    hidden = found["hidden"] is not False or (cell is not None and cell.hidden)
+    return Test(
+        id=name,
+        title=sanitize.line(found["title"]),
+        exercise=sanitize.line(found["exercise"]),
+        points=points,
+        max_points=most,
+        hidden=hidden,
+        status=found["status"],
+        message="" if hidden else sanitize.text(found["message"] or ""),
+    )
+
+
+def _finite(value) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"its journal has points of {sanitize.line(value, 20)}")
+    return float(value)
+
+
+def _student(name: str) -> str:
+    """A student's id, if it can be a folder's name and be shown."""
+    if not 0 < len(name) <= 128 or name.startswith(".") or "/" in name or "\\" in name:
+        raise ValueError("this cannot be a student's id")
+    if sanitize.line(name) != name:
+        raise ValueError("a student's id holds no control, direction or doubled blank characters")
+    return name

@@ -1,0 +1,71 @@
+"""nbgrader's own command and formgrader's button, served by the engine that `tito grade` uses.
+
+nbgrader_config.py names the two classes; everything else that nbgrader does with a submission is its own.
+"""
+
+import nbformat
+from nbgrader import preprocessors
+from traitlets import Bool
+
+from tito import course as courses
+from tito.classroom import grade
+from tito.course import Module
+from tito.gradebook import submitted
+from tito.gradebook.records import Journal
+from tito.grading.grader_process import Hand
+from tito.notebooks import untrusted
+from tito.notebooks.released import history
+from tito.notebooks.repair import Released, repair
+
+_hands: dict[tuple, Hand] = {}  # by assignment version and walls; the latest alone
+
+
+class Repair(preprocessors.NbGraderPreprocessor):
+    """The released notebook with the student's answers, whatever was done to the cells."""
+
+    def preprocess(self, nb, resources):
+        module = _module(resources)
+        data = submitted.read(module, resources["nbgrader"]["student"])
+        made, _ = repair(Released(history(module)), untrusted.read(data))
+        return made, resources
+
+
+class Execute(preprocessors.Execute):
+    """Grades the submission behind walls and shows below each test what came of it."""
+
+    unsafe = Bool(False, help="Run students' code without walls around it.").tag(config=True)
+
+    def preprocess(self, nb, resources):
+        module, student = _module(resources), resources["nbgrader"]["student"]
+        work, journal = grade.assignment(module), Journal(module)
+        with journal.hold():
+            outcome = _hand(work, self.unsafe).grade(submitted.read(module, student))
+            if "error" in outcome:
+                raise RuntimeError(outcome["error"])
+            graded = nbformat.reads(outcome.pop("notebook"), as_version=4)
+            journal.write(student, outcome)
+        outputs = {_name(cell): cell.outputs for cell in graded.cells if cell.cell_type == "code"}
+        for cell in nb.cells:
+            if cell.cell_type == "code":
+                cell.outputs = outputs.get(_name(cell), []) if _name(cell) else []
+        return nb, resources
+
+
+def _module(resources) -> Module:
+    return courses.find(".").module(
+        resources["nbgrader"]["assignment"]
+    )  # nbgrader goes to its root
+
+
+def _hand(work, unsafe):
+    key = (work.version, unsafe)
+    if key not in _hands:
+        for each in _hands.values():
+            each.end()
+        _hands.clear()
+        _hands[key] = Hand(work, unsafe)
+    return _hands[key]
+
+
+def _name(cell):
+    return cell.metadata.get("nbgrader", {}).get("grade_id")

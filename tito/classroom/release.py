@@ -1,0 +1,303 @@
+"""Release: the folder that students are given, a course of one module without its answers.
+
+It is nbgrader's release of the assignment as well. Students need the folder and one `pip install` of it.
+"""
+
+import ast
+import hashlib
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import yaml
+
+import tinytorch
+import tito
+from tito import files as folders
+from tito.authoring import variants
+from tito.course import RELEASE, USAGE, Course, Module, TitoError, digest, read_yaml, write
+from tito.export import lint, package
+from tito.gradebook import setup
+from tito.notebooks import notebook as nb
+from tito.notebooks import released as past
+from tito.notebooks import student_version
+from tito.notebooks.pairing import refuse_conflict
+from tito.notebooks.text import digest_line, read_text
+
+SETTINGS = "[DEFAULT]\nlib_name = {0}\nlib_path = {0}\nnbs_path = .\ndoc_path = _docs\n"
+PROJECT_TABLES = (
+    "build-system",
+    "project",
+    "project.scripts",
+    "tool.setuptools.dynamic",
+    "tool.setuptools.packages.find",
+    "tool.nbdev",
+)
+START = """
+**Start.** In this folder, with Python 3.11 to 3.13:
+
+    python3 -m venv .venv
+    source .venv/bin/activate              # on Windows: .venv\\Scripts\\activate
+    pip install .{pins}
+    tito notebook {topic}
+    tito test {topic}
+    tito submit {topic}
+
+Work in `{name}.ipynb` or in `{name}.py`, whichever you like, and hand in that file, or the one that `tito submit` packs. This is
+release {number}. When a later one is published, unpack it beside this one, install it in the same way, and bring your answers over, from its folder:
+
+    tito release {topic} --answers FOLDER  # FOLDER is the one you worked in
+"""
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release as it was written: where, its number, whether it is new, and a backup if one was made."""
+
+    path: Path
+    number: int
+    new: bool
+    points: float
+    files: int
+    backup: Path | None
+
+
+def make(module: Module, output: Path | None = None) -> Release:
+    """Write a module's release, or nothing.
+
+    Raises
+    ------
+    TitoError
+        If the source has a fault, the release would show an answer, the gradebook refuses its cells, or the
+        folder cannot be written.
+    """
+    module.course.refuse_copy()
+    refuse_conflict(module)
+    target = _target(module, output)
+    text = read_text(module.source)
+    notebook = nb.parse(text, module.source)
+    lint.check(module, notebook, text)
+    cells = nb.cells(notebook, text)
+    known = [variant.source for variant in variants.load(module, cells)]
+    recorded = []
+    released = student_version.student_version(notebook, recorded.append)
+    with folders.lock(past.kept_in(module) / ".lock"):
+        folders.recover(target)
+        given = _given(module, released)
+        content = _content(given, released)
+        latest = past.latest_number(module, target)
+        same = latest and past.content_of(module, target, latest) == content
+        number = latest if same else latest + 1
+        files = given | _own(module, notebook, released, number)
+        files[RELEASE] = _manifest(module, number, content, files)
+        scratch = folders.scratch(target)
+        try:
+            _write_tree(scratch, files)
+            stub = Course(scratch).module(module.topic)
+            made = {stub.package.relative_to(scratch).as_posix(): package.render(stub)}
+            made[RELEASE] = _manifest(module, number, content, files | made)
+            _write_tree(scratch, made)
+            files |= made
+            _refuse_leaks(module, notebook, released, known, files)
+            setup.keep(module, recorded[0])
+            past.keep(module, number, content, released)
+            changed = _is_changed(target)
+            backup = folders.replace(scratch, target, keep=changed)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    points = sum(cell.points for cell in cells)
+    return Release(target, number, not same, points, len(files), backup)
+
+
+def _target(module, output):
+    root = module.course.root
+    if output is None:
+        return module.course.place("release") / module.name
+    target = output.resolve()
+    inside = target.is_relative_to(module.course.source) or target.is_relative_to(
+        module.course.library
+    )
+    if inside or root.is_relative_to(target):
+        raise TitoError(f"{target} is a part of the course", "name a new folder", USAGE)
+    if target.exists() and not target.is_dir():
+        raise TitoError(f"{target} is not a folder", "name a new folder", USAGE)
+    if target.exists() and any(target.iterdir()) and not (target / RELEASE).exists():
+        raise TitoError(f"{target} holds something else", "name a new folder", USAGE)
+    return target
+
+
+def _given(module, released):
+    """The files that hold no answer of this module, by path: tools, instruments, earlier modules."""
+    course = module.course
+    library, tool = Path(tinytorch.__file__).parent, Path(tito.__file__).parent
+    files = {f"tito/{p.relative_to(tool).as_posix()}": p for p in tool.rglob("*.py")}
+    instruments = (library / "lab").rglob("*.py")
+    files |= {f"tinytorch/{p.relative_to(library).as_posix()}": p for p in instruments}
+    files |= {f"tinytorch/{n}": library / n for n in ("__init__.py", "core/__init__.py")}
+    files |= {n: course.root / n for n in ("LICENSE", "constraints.txt")}
+    texts = {name: read_text(path) for name, path in files.items() if path.exists()}
+    for earlier in _needed(module, released):
+        if digest_line(earlier) not in read_text(earlier.package):
+            raise TitoError(
+                f"{earlier.package.name} is not current", f"tito export {earlier.topic}"
+            )
+        text = read_text(earlier.package)
+        texts[f"tinytorch/core/{earlier.topic}.py"] = student_version.without_markers(text)
+    texts["pyproject.toml"] = _project(
+        read_text(course.root / "pyproject.toml"), "LICENSE" in texts
+    )
+    texts["settings.ini"] = SETTINGS.format(course.library.name)
+    about = {k: v for k, v in module.about.items() if k in ("title", "summary", "hours", "seconds")}
+    texts["module.yaml"] = yaml.safe_dump(about, sort_keys=False, allow_unicode=True)
+    for path in (module.readme, module.hints):
+        if path.exists():
+            texts[path.name] = read_text(path)
+    return texts
+
+
+def _own(module, notebook, released, number):
+    """The files that are made of the module's own source."""
+    stem = module.notebook.stem
+    return {
+        f"{stem}.ipynb": nbformat.writes(released) + "\n",
+        f"{stem}.py": nb.percent(released),
+        "README.md": _readme(module, number),
+    }
+
+
+def _needed(module, released):
+    """The earlier modules that must be there: those required, and those that they and the lesson import."""
+    course = module.course
+    found = list(course.requires(module))
+    text = "\n\n".join(c.source for c in released.cells if nb.role_of(c) in ("given", "locked"))
+    waiting = _imports(text) | {n for e in found for n in _imports(read_text(e.package))}
+    topics = {each.topic: each for each in course.modules}
+    while waiting:
+        topic = waiting.pop()
+        each = topics.get(topic)
+        if each is None or each == module or each in found:
+            continue
+        if each.number > module.number:
+            raise TitoError(
+                f"{module.name} imports core.{topic}, which is module {each.number}",
+                "import earlier modules only",
+            )
+        found.append(each)
+        waiting |= _imports(read_text(each.package))
+    return found
+
+
+def _imports(text):
+    """The modules of the package's core that some Python imports."""
+    found = set()
+    for cell in [text] if _parses(text) else text.split("\n\n"):
+        for node in ast.walk(ast.parse(cell)) if _parses(cell) else ():
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                base = f"{tinytorch.__name__}.core." if node.level else ""
+                base += node.module or ""
+                found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+    pattern = re.compile(rf"{tinytorch.__name__}\.core\.+(\w+)")
+    return {match[1] for name in found if (match := pattern.match(name))}
+
+
+def _parses(text):
+    try:
+        ast.parse(text)
+        return True
+    except SyntaxError:
+        return False
+
+
+def _project(text, has_license):
+    """pyproject.toml without what only authors need."""
+    tables = re.split(r"^(?=\[)", text, flags=re.MULTILINE)
+    kept = [t for t in tables if t.partition("]")[0].strip("[ ") in PROJECT_TABLES]
+    text = re.sub(r"^nbs_path = .*$", 'nbs_path = "."', "".join(kept), flags=re.MULTILINE)
+    return text if has_license else re.sub(r"^license-files = .*\n", "", text, flags=re.MULTILINE)
+
+
+def _readme(module, number):
+    """The module's README, with how to start; commands on what is not there are left out."""
+    text = read_text(module.readme) if module.readme.exists() else f"# {module.about['title']}\n"
+    others = {e.topic for e in module.course.modules} | {e.name for e in module.course.modules}
+    others -= {module.topic, module.name}
+    lines = [
+        line
+        for line in text.splitlines(True)
+        if not line.startswith(("    cd modules/", "    make "))
+        and not (line.startswith("    tito ") and others & set(line.partition("#")[0].split()))
+    ]
+    title, _, rest = "".join(lines).partition("\n")
+    pins = " -c constraints.txt" if (module.course.root / "constraints.txt").exists() else ""
+    start = START.format(topic=module.topic, name=module.notebook.stem, number=number, pins=pins)
+    return f"{title}\n{start}\n{rest.lstrip()}".rstrip() + "\n"
+
+
+def _content(texts, released):
+    cells = [[c.cell_type, c.source, c.metadata.get("nbgrader")] for c in released.cells]
+    joined = json.dumps([sorted(texts.items()), cells])
+    return hashlib.sha256(joined.encode()).hexdigest()
+
+
+def _manifest(module, number, content, files):
+    digests = {n: digest(text.encode()) for n, text in sorted(files.items()) if n != RELEASE}
+    about = {"schema": 1, "module": module.name, "number": number, "content": content}
+    return json.dumps(about | {"files": digests}, indent=1) + "\n"
+
+
+def _write_tree(folder, files):
+    for name, text in files.items():
+        write(folder / name, text)
+
+
+def _refuse_leaks(module, notebook, released, known, files):
+    secret = student_version.secrets(notebook, known)
+    whole = [*student_version.answers(notebook), *known]
+    own = {n: t for n, t in files.items() if "/" not in n or n.endswith(f"core/{module.topic}.py")}
+    own[f"{module.notebook.stem}.ipynb"] = "\n".join(
+        _strings(json.loads(nbformat.writes(released)))
+    )
+    if module.hints.name in own:
+        own[module.hints.name] += "\n".join(_strings(read_yaml(module.hints)))
+    for name, text in files.items():
+        if name in own:
+            prose = not name.endswith((".py", ".ipynb"))
+            found = student_version.shown(own[name], secret, prose)
+            found += student_version.copied(own[name], whole)
+        else:
+            found = [
+                mark for mark in student_version.MARKERS if re.search(rf"^\s*{mark}", text, re.M)
+            ]
+            if "/core/" not in name:  # earlier modules are given solved
+                found += student_version.copied(text, whole)
+        if found:
+            raise TitoError(
+                f"the release would show in {name}: {found[0]}"
+                + (f" ({len(found) - 1} more)" if len(found) > 1 else ""),
+                f"tito check {module.topic}",
+            )
+
+
+def _strings(value):
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _strings(each)
+
+
+def _is_changed(target):
+    """Whether somebody wrote something in a release that stands."""
+    if not target.exists():
+        return False
+    files = past.manifest(target / RELEASE).get("files", {})
+    for name in folders.written(target) - {RELEASE}:
+        path = target / name
+        if name not in files or path.is_symlink() or digest(path.read_bytes()) != files[name]:
+            return True
+    return False

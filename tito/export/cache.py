@@ -1,0 +1,88 @@
+"""What was made of a source: its cells, its package file, its last result. Kept so that a source that
+did not change is not read as a notebook, exported or judged anew."""
+
+import contextlib
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from tito.course import Module, write
+from tito.notebooks.cells import Cell
+
+# The package file depends on every file that reads a notebook or exports one, besides its own source.
+TOOL = Path(__file__).parents[1]
+MAKERS = sorted([*TOOL.glob("notebooks/*.py"), *TOOL.glob("export/*.py"), TOOL / "course.py"])
+
+
+def result(module: Module) -> dict | None:
+    """The last result, if the source is still the one it was a result of."""
+    return _known(module).get("result")
+
+
+def cells(module: Module) -> list[Cell]:
+    """The lesson's cells; reads the notebook if the source changed."""
+    known = _known(module).get("cells")
+    if known is None:
+        from tito.notebooks import notebook
+        from tito.notebooks.text import read_text
+
+        text = read_text(module.source)
+        found = notebook.cells(notebook.parse(text, module.source), text)
+        keep(module, cells=[asdict(cell) for cell in found])
+        return found
+    return [Cell(**cell) for cell in known]
+
+
+def is_exported(module: Module) -> bool:
+    """Whether the package file is the one that was made of this source, to the byte."""
+    package = _known(module).get("package")
+    return package is not None and package == _digest([module.package])
+
+
+def package_tests(module: Module) -> list[dict] | None:
+    """What the package tests said, if they passed and nothing they depend on has changed since."""
+    known = _known(module).get("package_tests")
+    return known["verdicts"] if known and known["of"] == _package_test_inputs(module) else None
+
+
+def keep_package_tests(module: Module, verdicts: list[dict]) -> None:
+    """Note that the package tests passed."""
+    keep(module, package_tests={"of": _package_test_inputs(module), "verdicts": verdicts})
+
+
+def _package_test_inputs(module: Module) -> str:
+    course = module.course
+    packages = [each.package for each in (*course.requires(module), module)]
+    instruments = sorted((course.library / "lab").rglob("*.py"))
+    versions = course.root / "constraints.txt"
+    return _digest(
+        [module.tests, course.root / "tests" / "conftest.py", versions, *packages, *instruments]
+    )
+
+
+def keep(module: Module, **parts) -> None:
+    """Add to what is known of the source as it stands; what was known of another is dropped."""
+    write(module.record, json.dumps(_known(module) | parts))
+
+
+def keep_export(module: Module) -> None:
+    """Note that the package file is what this source makes."""
+    keep(module, package=_digest([module.package]))
+
+
+def _known(module: Module) -> dict:
+    source = _digest([module.source, module.course.root / "constraints.txt", *MAKERS])
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        record = json.loads(module.record.read_text(encoding="utf-8"))
+        if record["source"] == source:
+            return record
+    return {"source": source}
+
+
+def _digest(paths) -> str | None:
+    digest = hashlib.sha256()
+    for path in paths:
+        with contextlib.suppress(OSError):
+            digest.update(path.read_bytes() + b"\0")
+    return digest.hexdigest()

@@ -1,0 +1,119 @@
+"""nbgrader's gradebook, read: points by machine and by hand, comments, late penalties, names.
+
+Its tables are read as they are. nbgrader's own models say the same, but take seconds to import, and
+opening a gradebook with them may write to it.
+"""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from tito import sanitize
+from tito.course import Module, TitoError, one_line
+
+STUDENTS = """
+select a.student_id, a.timestamp, s.first_name, s.last_name, s.email,
+       coalesce(sum(n.late_submission_penalty), 0)
+from submitted_assignment a
+join assignment m on m.id = a.assignment_id
+join student s on s.id = a.student_id
+left join submitted_notebook n on n.assignment_id = a.id
+where m.name = :module
+group by a.student_id, a.timestamp, s.first_name, s.last_name, s.email
+"""
+OF_MODULE = """
+join submitted_notebook n on n.id = g.notebook_id
+join submitted_assignment a on a.id = n.assignment_id
+join assignment m on m.id = a.assignment_id
+join base_cell c on c.id = g.cell_id
+"""
+GRADES = f"""
+select a.student_id, c.name, g.auto_score, g.manual_score, g.extra_credit, g.needs_manual_grade,
+       coalesce(t.max_score, k.max_score, 0)
+from grade g {OF_MODULE}
+left join grade_cells t on t.id = c.id
+left join task_cells k on k.id = c.id
+where m.name = :module order by a.student_id, c.name
+"""
+COMMENTS = f"""
+select a.student_id, c.name, g.manual_comment
+from comment g {OF_MODULE}
+where m.name = :module and g.manual_comment is not null order by a.student_id, c.name
+"""
+
+
+@dataclass
+class Grade:
+    """One cell's points."""
+
+    points: float
+    max_points: float
+    by_hand: bool = False
+    waits: bool = False
+
+
+@dataclass
+class Entry:
+    """One student's hand-in of a module; grades and a person's comments by grade_id."""
+
+    timestamp: str
+    first_name: str
+    last_name: str
+    email: str
+    penalty: float
+    grades: dict[str, Grade] = field(default_factory=dict)
+    comments: dict[str, str] = field(default_factory=dict)
+
+
+def read(module: Module) -> dict[str, Entry]:
+    """What the gradebook knows of a module, by student; empty when there is no gradebook yet."""
+    address = module.course.gradebook
+    if address.startswith("sqlite:///"):
+        file = Path(address.removeprefix("sqlite:///"))
+        if not file.is_file():
+            return {}
+        address = f"sqlite:///file:{quote(file.as_posix())}?mode=ro&uri=true"
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+    try:
+        # Somebody may be writing: wait as long as a batch of grades takes.
+        waits = {"timeout": 60} if address.startswith("sqlite") else {}
+        engine = create_engine(address, connect_args=waits)
+        with engine.connect() as connection:
+            students, grades, comments = (
+                connection.execute(text(query), {"module": module.name}).all()
+                for query in (STUDENTS, GRADES, COMMENTS)
+            )
+        engine.dispose()
+    except (SQLAlchemyError, ArgumentError, OSError, ModuleNotFoundError) as error:
+        # SQLAlchemy's text goes on with the query and its parameters.
+        reason = one_line(error).partition(" [SQL:")[0][:200]
+        raise TitoError(
+            f"cannot read the gradebook {module.course.gradebook}: {reason}",
+            "it is made by tito grade; its place is gradebook in settings.ini",
+        ) from None
+    found = {row[0]: _entry(row) for row in students}
+    for row in grades:
+        found[row[0]].grades[row[1]] = _grade(*row[2:])
+    for student, name, comment in comments:
+        found[student].comments[name] = sanitize.text(comment, 4000, 100)
+    return found
+
+
+def _entry(row) -> Entry:
+    _, timestamp, first, last, email, penalty = row
+    stamp = f"{timestamp}".partition(".")[0] + " UTC" if timestamp else ""
+    names = (sanitize.line(each or "") for each in (first, last, email))
+    return Entry(stamp, *names, _number(penalty))
+
+
+def _grade(auto, manual, extra, waits, most) -> Grade:
+    given = manual if manual is not None else auto
+    return Grade(_number(given) + _number(extra), _number(most), manual is not None, bool(waits))
+
+
+def _number(value) -> float:
+    number = float(value or 0)
+    return number if math.isfinite(number) else 0.0

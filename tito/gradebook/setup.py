@@ -1,0 +1,72 @@
+"""nbgrader's database knows the assignment: its notebook, its cells, their points."""
+
+import os
+import sys
+import warnings
+from pathlib import Path
+
+from tito import files
+from tito.course import Module, TitoError, one_line
+from tito.notebooks.student_version import QUIET
+
+
+def keep(module: Module, notebook) -> None:
+    """Enter a module's cells, as `nbgrader generate_assignment` does.
+
+    `notebook` has its solutions cleared and its hidden tests in place, which is what nbgrader puts back
+    into a submission before it runs it.
+    """
+    from nbgrader.api import Gradebook
+    from nbgrader.preprocessors import SaveCells
+    from sqlalchemy.exc import SQLAlchemyError
+
+    course = module.course
+    names = {"notebook": module.notebook.stem, "assignment": module.name}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # SQLAlchemy's, about nbgrader's own tables
+        try:
+            prepare(module)
+            with files.lock(course.build / "gradebook.lock"):
+                _find_alembic()
+                with Gradebook(course.gradebook, course.course_id) as book:
+                    book.update_or_create_assignment(module.name)
+                SaveCells(log=QUIET).preprocess(
+                    notebook, {"nbgrader": names | {"db_url": course.gradebook, "student": "."}}
+                )
+        except (SQLAlchemyError, OSError) as error:
+            raise TitoError(
+                f"cannot write the gradebook {course.gradebook}: {one_line(error)[:200]}",
+                "free space, mend the permissions, or mend gradebook in settings.ini",
+            ) from None
+        except RuntimeError as error:  # cells came or went after work was taken in
+            raise TitoError(
+                f"the gradebook refuses this release: {one_line(error)}",
+                "keep the grade_ids that were released, or start afresh with: "
+                f"nbgrader db assignment remove {module.name}",
+            ) from None
+
+
+def prepare(module: Module) -> None:
+    """Make the database if it is a file that does not exist, whole or not at all."""
+    from nbgrader.api import Gradebook
+
+    course = module.course
+    file = Path(course.gradebook.removeprefix("sqlite:///"))
+    with files.lock(course.build / "gradebook.lock"):
+        if not course.gradebook.startswith("sqlite:///") or file.exists():
+            return
+        _find_alembic()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial = file.with_name(f".{file.name}.new")
+        partial.unlink(missing_ok=True)
+        with Gradebook(f"sqlite:///{partial}", course.course_id) as book:
+            book.engine.dispose()
+        partial.replace(file)
+
+
+def _find_alembic() -> None:
+    """nbgrader starts this program by name when it makes a database."""
+    beside = os.path.dirname(sys.executable)
+    path = os.environ.get("PATH", "")
+    if beside not in path.split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join([beside, path])

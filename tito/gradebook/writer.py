@@ -1,0 +1,92 @@
+"""Marks entered in nbgrader's gradebook, many at a time, by one process of their own.
+
+What a person entered (manual scores, extra credit, comments, flags) is never touched.
+"""
+
+import contextlib
+import json
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+from tito.course import BROKEN, BUG, Course, Module, TitoError, one_line
+
+START = [sys.executable, "-I", "-c", "from tito.gradebook.writer import main; main()"]
+BATCH = 200
+
+
+class Ledger:
+    """The process that enters marks, as the grader holds it; it starts with the first student."""
+
+    def __init__(self, module: Module):
+        self.module = module
+        self.waiting: list[str] = []
+        self.sent = 0
+        self.process: subprocess.Popen | None = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        try:
+            if kind is None and (self.waiting or self.sent):
+                self._send()
+                self._answers()
+        finally:
+            if self.process:
+                self.process.kill()
+                self.process.wait()
+                self.process.stdin.close()
+                self.process.stdout.close()
+
+    def add(self, *students: str) -> None:
+        """Have the records of some students entered, at the latest when the run ends."""
+        if self.process is None and students:
+            pipe = subprocess.PIPE
+            where = [str(self.module.course.root), self.module.name]
+            self.process = subprocess.Popen([*START, *where], stdin=pipe, stdout=pipe)
+        self.waiting += students
+        if len(self.waiting) >= BATCH:
+            self._send()
+
+    def _send(self):
+        with contextlib.suppress(BrokenPipeError):  # _answers tells why it is gone
+            self.process.stdin.write(json.dumps(self.waiting).encode() + b"\n")
+            self.process.stdin.flush()
+        self.sent += 1
+        self.waiting = []
+
+    def _answers(self):
+        self.process.stdin.close()
+        for _ in range(self.sent):
+            line = self.process.stdout.readline()
+            said = (
+                json.loads(line) if line else {"error": "the process that enters marks has ended"}
+            )
+            if "error" in said:
+                raise TitoError(
+                    f"the marks are kept, but not in the gradebook: {said['error']}",
+                    said.get("hint", f"tito grade {self.module.topic} --changed"),
+                    said.get("code", BUG),
+                )
+
+
+def main() -> None:
+    """Enter the marks of the students named in each line of standard input; answer each with a line."""
+    root, name = sys.argv[1:]
+    module = Course(Path(root)).module(name)
+    warnings.simplefilter("ignore")  # SQLAlchemy's, about nbgrader's own tables
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from tito.gradebook import rows
+
+    for line in sys.stdin:
+        said = {}
+        try:
+            rows.enter(module, json.loads(line))
+        except TitoError as error:
+            said = {"error": str(error), "hint": error.hint, "code": error.code}
+        except (SQLAlchemyError, OSError) as error:
+            said = {"error": one_line(error)[:300], "code": BROKEN}
+        print(json.dumps(said), flush=True)

@@ -1,0 +1,202 @@
+"""One student's work, graded: a pure function of the assignment, the bytes that were handed in, and the walls.
+
+Local processes and the workers of a cluster call the same one; bytes go in and plain values come out.
+"""
+
+import contextlib
+import functools
+import hashlib
+import json
+import platform
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+
+import nbformat
+
+from tito.course import TitoError, one_line
+from tito.grading import supervisor, verdict
+from tito.grading.job import Job
+from tito.grading.sandbox import selftest, shown_files, zygotes
+from tito.grading.sandbox.bubblewrap import Sandbox
+from tito.notebooks import untrusted
+from tito.notebooks.cells import Cell
+from tito.notebooks.repair import Released, repair
+
+STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
+SAME = "install the same version of the course on every machine that grades"
+LOCKED = ("test", "locked")
+SANDBOXED, UNSANDBOXED = "sandboxed", "unsandboxed"
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a class is graded by: a job without answers, and what the students were given, latest first."""
+
+    job: Job
+    released: list[str]
+    library: str  # digest of the earlier modules' package files, which a student's code may import
+
+    @functools.cached_property
+    def version(self) -> str:
+        """A digest of everything that a mark depends on, apart from the work and the grader."""
+        return _digest(json.dumps(asdict(replace(self, job=replace(self.job, course="")))).encode())
+
+
+def from_plain(document: dict) -> Assignment:
+    """The assignment that `dataclasses.asdict` made a document of."""
+    return Assignment(**document | {"job": Job(**document["job"])})
+
+
+@functools.cache
+def grader() -> str:
+    """The version of the grader: a digest of its sources, the instruments, and what both run on."""
+    files = sorted(
+        [
+            *(shown_files.TOOL / "grading").rglob("*.py"),
+            *(shown_files.LIBRARY / "lab").rglob("*.py"),
+        ]
+    )
+    files += [*sorted(shown_files.TOOL.glob("notebooks/*.py")), shown_files.TOOL / "course.py"]
+    texts = [path.read_bytes() for path in files]
+    versions = (platform.python_version(), version("numpy"), version("numba"))
+    return _digest(*texts, *(each.encode() for each in versions))
+
+
+def library(earlier: list[str]) -> str:
+    """A digest of the package files of earlier modules."""
+    names = [name.rpartition(".")[2] for name in earlier]
+    files = [shown_files.LIBRARY / "core" / f"{name}.py" for name in names]
+    return _digest(*(path.read_bytes() for path in files if path.exists()))
+
+
+def sandbox() -> Sandbox:
+    """A sandbox that works here; raises TitoError if there is none, or no space to try one."""
+    try:
+        return selftest.find()
+    except OSError as error:
+        raise TitoError(f"cannot try a sandbox: {one_line(error)}", "free space in /tmp") from None
+
+
+@contextlib.contextmanager
+def walls(assignment: Assignment, unsafe: bool) -> Iterator:
+    """What `grade` puts up around students' code: templates in a sandbox that was tried; None if `unsafe`.
+
+    Raises
+    ------
+    TitoError
+        If there is no working sandbox, or the earlier modules here are not those of the assignment.
+    """
+    if library(assignment.job.earlier) != assignment.library:
+        raise TitoError(
+            "the earlier modules installed here are not those of the course",
+            SAME,
+        )
+    if unsafe:
+        yield None
+        return
+    with zygotes.templates(sandbox(), assignment.job) as started:
+        yield started
+
+
+def grade(assignment: Assignment, data: bytes, around, say=lambda verdict: None) -> dict:
+    """Grade one hand-in.
+
+    Parameters
+    ----------
+    assignment : Assignment
+    data : bytes
+        A notebook or a percent file as the student sent it.
+    around : Sandbox, Warm or None
+        What `walls` gave.
+    say : callable
+        Told of each verdict as it falls.
+
+    Returns
+    -------
+    dict
+        The student's record, without name and time, and the graded notebook's text under ``notebook``.
+
+    Raises
+    ------
+    TitoError
+        If the hand-in cannot be read.
+    """
+    released = _released(tuple(assignment.released))
+    made, findings = repair(released, untrusted.read(data))
+    given = {cell.source for cell in released.latest.cells}
+    with contextlib.ExitStack() as opened:
+        job = _fill(assignment.job, made, given)
+        if around is None:  # compiled code of one student must not serve another
+            folder = tempfile.TemporaryDirectory(prefix="tito-grade-", ignore_cleanup_errors=True)
+            job = replace(job, scratch=opened.enter_context(folder))
+        verdicts = []
+        for each in supervisor.run(job, around):
+            verdicts.append(_as_text(each))
+            say(verdicts[-1])
+        verdicts = verdict.in_order(verdicts, [cell["id"] for cell in job.cells])
+    return verdict.summary(job.module, None, verdicts) | {
+        "submission": hashlib.sha256(data).hexdigest(),
+        "assignment": assignment.version,
+        "grader": grader(),
+        "walls": UNSANDBOXED if around is None else SANDBOXED,
+        "repairs": findings.repaired + [f"missing: {name}" for name in findings.missing],
+        "notebook": _graded(made, job, verdicts),
+    }
+
+
+@functools.lru_cache(2)
+def _released(texts):
+    return Released([nbformat.reads(text, as_version=4) for text in texts])
+
+
+def _fill(job, made, given):
+    """The job with a student's answers; definitions in cells of the student's own precede what follows them."""
+    answers = {cell["id"]: STUB for cell in job.cells if cell["role"] == "solution"}
+    before, waiting = {}, []
+    for cell in made.cells:
+        name = cell.metadata.get("nbgrader", {}).get("grade_id")
+        if name is not None:
+            before[name], waiting = waiting, []
+            if name in answers:
+                answers[name] = cell.source
+        elif cell.cell_type == "code" and cell.source not in given:
+            waiting.append(cell.source)
+    cells = []
+    for cell in job.cells:
+        for source in before.get(cell["id"], ()):
+            own = Cell(f"own_cell_{len(cells)}", "plain", source)
+            cells.append(asdict(own) | {"title": "", "hidden": False, "empty": False})
+        cells.append(cell)
+    return replace(job, cells=cells, answers=answers)
+
+
+def _graded(made, job, verdicts):
+    """The notebook as formgrader shows it: the instructor's tests, and below each what came of it."""
+    sources = {cell["id"]: cell["source"] for cell in job.cells if cell["role"] in LOCKED}
+    found = {each.id: each for each in verdicts}
+    for cell in made.cells:
+        name = cell.metadata.get("nbgrader", {}).get("grade_id")
+        if name in sources:
+            cell.source = sources[name]
+        if name in found and found[name].status != verdict.PASSED:
+            status, message = found[name].status, found[name].message
+            text = f"{status}: {message}".removesuffix(": ")
+            cell.outputs = [
+                nbformat.v4.new_output("error", ename=status, evalue=message, traceback=[text])
+            ]
+    return json.dumps(made, sort_keys=True) + "\n"
+
+
+def _as_text(found):
+    """The verdict with a message that any file can hold."""
+    message = found.message.encode("utf-8", "replace").decode()
+    return replace(found, message=message)
+
+
+def _digest(*parts: bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()[:16]

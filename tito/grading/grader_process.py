@@ -1,0 +1,111 @@
+"""A process that grades one submission after another, and its other end.
+
+Each submission is graded in its own `try`: whatever is wrong with it is the outcome of that student alone.
+"""
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from dataclasses import asdict
+
+from tito.course import BUG, TitoError, one_line
+from tito.grading.grade_one import Assignment, from_plain, grade, walls
+from tito.grading.inside import limits
+
+START = [sys.executable, "-I", "-c", "from tito.grading.grader_process import main; main()"]
+TRIES = 2  # for a submission during which the process itself ended
+
+
+class Hand:
+    """The end that gives out work; the process ends with the thread that started it."""
+
+    def __init__(self, assignment: Assignment, unsafe: bool):
+        self.first = {"assignment": asdict(assignment), "unsafe": unsafe}
+        self.process: subprocess.Popen | None = None
+        self.stopped = False
+
+    def grade(self, data: bytes) -> dict:
+        """The record of a submission, or ``{"error": …}`` if it cannot be graded.
+
+        Raises
+        ------
+        TitoError
+            If nothing can be graded here: no working sandbox, or another version of the course.
+        """
+        for _ in range(TRIES):
+            if self.process is None:
+                self._start()
+            outcome = self._ask({"data": base64.b64encode(data).decode()})
+            if outcome is not None:
+                return outcome
+            self.end()
+            if self.stopped:
+                break
+        return {"error": "the process that graded it was ended from outside"}
+
+    def stop(self) -> None:
+        """Have `grade`, which another thread has called, come back at once."""
+        self.stopped = True
+        if process := self.process:
+            process.kill()
+
+    def end(self) -> None:
+        """End the process and the sandboxes it holds."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdin.close()
+            self.process.stdout.close()
+            self.process = None
+
+    def _start(self):
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(START, stdin=pipe, stdout=pipe, start_new_session=True)
+        said = self._ask(self.first) or {"error": "the process that grades does not start"}
+        if "error" in said:
+            self.end()
+            raise TitoError(said["error"], said.get("hint", "tito doctor"), said.get("code", BUG))
+
+    def _ask(self, message):
+        try:
+            self.process.stdin.write(json.dumps(message).encode() + b"\n")
+            self.process.stdin.flush()
+            return json.loads(self.process.stdout.readline())
+        except (OSError, ValueError):  # it has ended
+            return None
+
+
+def main() -> None:
+    """Read the assignment, then submissions, a line of JSON each, and answer each with a line."""
+    if sys.platform == "linux":
+        limits.prctl(limits.PR_SET_PDEATHSIG, signal.SIGKILL)
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+
+    def answer(outcome):
+        out.write(json.dumps(outcome) + "\n")
+        out.flush()
+
+    first = json.loads(sys.stdin.readline())
+    assignment = from_plain(first["assignment"])
+    try:
+        with walls(assignment, first["unsafe"]) as around:
+            answer({"ready": True})
+            for line in sys.stdin:
+                answer(_outcome(assignment, line, around))
+    except TitoError as error:
+        answer({"error": str(error), "hint": error.hint, "code": error.code})
+
+
+def _outcome(assignment, line, around):
+    try:
+        return grade(assignment, base64.b64decode(json.loads(line)["data"]), around)
+    except TitoError as error:
+        return {"error": one_line(error)[:300]}
+    except Exception as error:
+        traceback.print_exc()
+        return {"error": f"it cannot be graded: {type(error).__name__}: {one_line(error)[:200]}"}

@@ -1,0 +1,96 @@
+"""Give up all rights, then run the judge, a worker or the probe.
+
+The sandbox's first process stays behind to clear up after the others. It is held to the same limits and to
+the same filter, and cannot be looked into, so that nothing is gained by taking it over.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+from tito.grading.inside import limits
+
+WARM = Path("/warm")  # compiled code of the course's own files, made before any student's code ran
+CACHE = Path("/tmp/numba")
+ROLES = {
+    "judge": "tito.grading.judge.judge",
+    "probe": "tito.grading.inside.probe",
+    "worker": "tito.grading.inside.worker",
+}
+FAILED = 120  # the exit code of a sandbox that could not be put up
+
+
+def settle(
+    role: str, fds: list[int], uid: int | None, bounds: dict | None, lifetime=True, report=None
+) -> None:
+    """Start a process for `role` that has no rights, and wait until it ends; never returns.
+
+    The exit code is also sent on `report`, where there is such a socket.
+
+    Under root only that process becomes another user: the one that stays must be a user whom bubblewrap,
+    having no rights either, can end.
+    """
+    code = FAILED
+    try:
+        if lifetime:
+            limits.prctl(limits.PR_SET_PDEATHSIG, signal.SIGKILL)
+        if bounds is not None:
+            limits.apply(bounds)
+        limits.prctl(limits.PR_SET_DUMPABLE, 0)
+        child = os.fork()
+        if child == 0:
+            if report:
+                report.close()
+            _play(role, fds, uid)
+        if uid is not None:
+            limits.drop_capabilities()
+        os.closerange(0, max(fds, default=2) + 1)
+        ended = status = 0
+        while ended != child:
+            ended, status = os.wait()
+        code = os.waitstatus_to_exitcode(status)
+        code = 128 - code if code < 0 else code
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        with contextlib.suppress(OSError):
+            if report:
+                report.send(json.dumps(code).encode())
+        os._exit(code)
+
+
+def _play(role, fds, uid):
+    """Be a judge, a worker or the probe to the end; never returns."""
+    code = 1
+    try:
+        if uid is not None:
+            limits.become(uid)
+            limits.drop_capabilities()
+        limits.prctl(limits.PR_SET_DUMPABLE, 1)
+        os.setsid()
+        link_compiled(CACHE)
+        importlib.import_module(ROLES[role]).main(*fds)
+        code = 0
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def link_compiled(cache: Path) -> None:
+    """Let Numba find the course's compiled code; what a student compiles stays in the sandbox."""
+    if WARM.is_dir():
+        for folder in filter(Path.is_dir, WARM.iterdir()):
+            here = cache / folder.name
+            here.mkdir(parents=True, exist_ok=True)
+            for file in folder.iterdir():
+                (here / file.name).symlink_to(file)

@@ -1,0 +1,334 @@
+"""The process that runs a student's cells and answers calls to what they define.
+
+It decides nothing. The judge sends cells to load and calls to make; answers go back as plain data, and
+an object that is none stays here behind a number.
+"""
+
+import ast
+import builtins
+import contextlib
+import functools
+import hashlib
+import importlib
+import marshal
+import operator
+import os
+import re
+import sys
+import traceback
+import types
+from pathlib import Path
+
+import cloudpickle
+import numpy as np
+
+from tinytorch import lab
+from tinytorch.lab import checks
+from tito.grading.inside import wire
+
+OPERATORS = {
+    name: getattr(operator, name)
+    for name in (
+        "add sub mul truediv floordiv mod pow matmul neg pos abs invert eq ne lt le gt ge getitem setitem "
+        "delitem contains and_ or_ xor"
+    ).split()
+} | {name: getattr(builtins, name) for name in "len float int bool repr str list hash iter".split()}
+OPERATORS["asarray"] = np.asarray
+OPERATORS["isinstance"] = lambda value, name: name in {c.__name__ for c in type(value).__mro__}
+
+FUNCTIONS = (ast.FunctionDef, ast.ClassDef)
+MAGIC = re.compile(r"^\s*[%!]", re.MULTILINE)
+
+session: "Session"
+
+
+class Session:
+    """The student's namespace, the objects that tests hold, and the cells' files."""
+
+    def __init__(self, cells: Path, hidden: list[str], package: str):
+        self.cells = cells
+        self.package = Path(package) if package else None
+        self.home = self.package
+        self.text = self.package.read_text(encoding="utf-8") if self.package else ""
+        self.imports: list[ast.stmt] = []
+        self.homes: list[tuple[str, int, int, int]] = []  # cell, first and last line, shift
+        self.chain = hashlib.sha256(instruments().encode())
+        self.held: dict[int, object] = {}
+        self.count = 0
+        self.marks: dict[int, dict] = {}  # names as they once were
+        self.module = types.ModuleType("__main__")
+        self.module.__builtins__ = builtins
+        sys.modules["__main__"] = self.module
+        sys.modules.update((name, _Hidden(name)) for name in hidden)
+
+    def load(self, name: str, source: str, definitions: bool) -> None:
+        """Run a cell; of a cell that only demonstrates, run what it defines."""
+        self.chain.update(source.encode())
+        source = plain_python(source)
+        path, shift = self._home(name, source)
+        tree = ast.parse("\n" * shift + source, str(path))
+        if definitions:
+            tree.body = [node for node in tree.body if defines(node)]
+        # CPython compiles a call on an imported module in a way of its own, so a cell is compiled with the
+        # imports of those above it in view, as in the package file; they do not run again.
+        if path == self.home and self.imports:
+            seen = ast.parse("if False: pass").body[0]
+            seen.body = list(self.imports)
+            tree.body.insert(0, seen)
+        exec(compile(tree, str(path), "exec"), self.module.__dict__)
+        self.imports += [n for n in tree.body if _imports(n)]
+
+    def _home(self, name: str, source: str) -> tuple[Path, int]:
+        """The file a cell's code stands in, and how many lines lower: Numba keeps machine code by both.
+
+        Where the package file holds this very cell, as when a module is tested in place, it is the home,
+        so that code compiled for the one serves the other. After the first function that differs from
+        the package's, later ones may call it, and each cell has a file of its own.
+        """
+        if self.package:
+            lines = source.split("\n")
+            directives = next((n for n, line in enumerate(lines) if not line.startswith("#|")), 0)
+            code = "\n".join(lines[directives:]).strip("\n")
+            before, found, _ = self.text.partition(f" #{name}\n{code}\n")
+            if found:
+                shift = before.count("\n") + 1 - directives
+                self.homes.append((name, shift + 1, shift + len(lines), shift))
+                return self.package, shift
+            if directives and any(isinstance(n, FUNCTIONS) for n in ast.parse(source).body):
+                self.package = None
+        folder = self.cells / self.chain.hexdigest()[:24]
+        path = folder / f"{name}.py"
+        if not path.exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            partial = folder / f".{name}.{os.getpid()}"
+            partial.write_text(source, encoding="utf-8")
+            partial.replace(path)
+        return path, 0
+
+    def place(self, filename: str, line: int) -> tuple[str, int] | None:
+        """The cell, and the line in it, that a line of code came from."""
+        if filename.startswith(f"{self.cells}{os.sep}"):
+            return Path(filename).stem, line
+        for name, first, last, shift in self.homes:
+            if filename == str(self.home) and first <= line <= last:
+                return name, line - shift
+        return None
+
+    def answer(self, request: dict) -> dict:
+        """Do what a request asks for and return the parts of the reply."""
+        what = request["op"]
+        if what == "load":
+            errors = {}
+            for cell in request["cells"]:
+                try:
+                    self.load(cell["id"], cell["source"], cell["definitions"])
+                except (Exception, SystemExit, KeyboardInterrupt) as error:
+                    errors[cell["id"]] = describe(error)
+            if request["mark"] is not None:
+                self.marks[request["mark"]] = dict(vars(self.module))
+            return {"errors": errors}
+        if what == "return":
+            names, kept = vars(self.module), self.marks[request["mark"]]
+            names.update(kept)
+            for name in names.keys() - kept.keys():
+                del names[name]
+            return {}
+        if what == "get":
+            return {"value": getattr(request["target"], request["name"])}
+        if what == "set":
+            setattr(request["target"], request["name"], request["value"])
+            return {}
+        if what == "operator":
+            return {"value": OPERATORS[request["name"]](*request["args"])}
+        if what == "call":
+            value, changed, shared = checks.observe(
+                request["target"], request["args"], request["kwargs"]
+            )
+            return {"value": value, "changed": changed, "shared": shared}
+        if what == "forget":
+            self.held.clear()
+            return {}
+        raise ValueError(f"no request {what!r}")
+
+    def hold(self, encoder, value):
+        """What stays here: its number, and what a proxy of it should look like."""
+        self.count += 1
+        self.held[self.count] = value
+        classes = [f"{c.__module__}:{c.__qualname__}" for c in type(value).__mro__]
+        return {
+            "!": "handle",
+            "id": self.count,
+            "classes": classes[:16],
+            "callable": callable(value),
+        }
+
+    def find(self, decoder, node):
+        """What a request refers to: a name of the student's, a held object, or a shipped function."""
+        if node["!"] == "name":
+            return lookup(node["name"])
+        if node["!"] == "handle":
+            return held(node["id"])
+        if node["!"] == "function":
+            return made(marshal.loads(decoder.buffers[node["buffer"]]), {})
+        if node["!"] == "imported":
+            return imported(*node["place"])
+        if node["!"] == "pickle":
+            return cloudpickle.loads(bytes(decoder.buffers[node["buffer"]]))
+        raise wire.WireError(f"no tag {node['!']}")
+
+
+def lookup(name: str):
+    """A name that the student's cells define."""
+    try:
+        return vars(session.module)[name]
+    except KeyError:
+        raise NameError(f"{name} is not defined") from None
+
+
+def imported(module: str, name: str):
+    """What a module has by that name."""
+    return getattr(importlib.import_module(module), name)
+
+
+def made(description, spaces):
+    """A function of a test, from what `standins` says of it; functions of one space share their global names."""
+    kind, what, *rest = description
+    if kind == "plain":
+        return what
+    if kind == "name":
+        return lookup(what)
+    if kind == "module":
+        return importlib.import_module(what)
+    if kind == "imported":
+        return imported(what, *rest)
+    if kind in ("tuple", "frozenset"):
+        return {"tuple": tuple, "frozenset": frozenset}[kind](made(each, spaces) for each in what)
+    if kind == "pickle":
+        return cloudpickle.loads(what)
+    code, name, qualified, module, text = what
+    space, names, defaults, named, cells = rest
+    known = spaces.setdefault(space, {"__name__": module, "__builtins__": builtins})
+    known.update((key, made(each, spaces)) for key, each in names)
+    inner = None if cells is None else tuple(types.CellType(made(each, spaces)) for each in cells)
+    function = types.FunctionType(code, known, name, made(defaults, spaces), inner)
+    function.__kwdefaults__ = {key: made(each, spaces) for key, each in named} or None
+    function.__qualname__, function.__module__, function.__doc__ = qualified, module, text
+    return function
+
+
+def held(number: int):
+    """An object that stayed here."""
+    return session.held[number]
+
+
+def plain_python(source: str) -> str:
+    """The source without the magics that only a notebook understands."""
+    if not MAGIC.search(source):
+        return source
+    try:
+        ast.parse(source)
+        return source
+    except SyntaxError:
+        lines = source.split("\n")
+        return "\n".join("" if line.lstrip()[:1] in ("%", "!") else line for line in lines)
+
+
+def defines(node) -> bool:
+    """Whether a statement of a cell that only demonstrates is run: it defines, or sets a plain value."""
+    if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+        try:
+            ast.literal_eval(node.value)
+            return True
+        except ValueError:
+            return False
+    kinds = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
+    return isinstance(node, kinds)
+
+
+def _imports(node) -> bool:
+    future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
+    return isinstance(node, (ast.Import, ast.ImportFrom)) and not future
+
+
+class _Hidden(types.ModuleType):
+    """Stands for the module under test and those after it: nothing can be imported from them."""
+
+    def __getattr__(self, name):
+        if name.startswith("__"):  # inspect asks every module for its file
+            raise AttributeError(name)
+        raise ImportError(f"{self.__name__} is what this module builds: it cannot be imported here")
+
+
+@functools.cache
+def instruments() -> str:
+    """What compiled code also depends on: the instruments' sources and the compiler's version."""
+    files = sorted(Path(lab.__file__).parent.rglob("*.py"))
+    return "".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in files) + np.__version__
+
+
+def describe(error: BaseException) -> dict:
+    """An exception as plain data: built-in classes it belongs to, text, and where in the student's cells."""
+    frames = traceback.walk_tb(error.__traceback__)
+    places = [(frame.f_code.co_filename, line) for frame, line in frames]
+    if isinstance(error, SyntaxError):
+        places.append((error.filename or "", error.lineno or 1))
+    report = {}
+    for filename, line in places:
+        found = session.place(filename, line)
+        if found:
+            report = {"cell": found[0], "line": found[1]}
+    try:
+        text = str(error)[:4000]
+    except Exception:
+        text = ""
+    classes = [c.__name__ for c in type(error).__mro__ if c.__module__ == "builtins"]
+    notes = [str(note)[:400] for note in getattr(error, "__notes__", ())][:8]
+    look = getattr(error, "look", "") if isinstance(error, checks.Mismatch) else ""
+    return {
+        "class": type(error).__name__,
+        "builtin": classes,
+        "text": text,
+        "notes": notes,
+        "look": look,
+    } | report
+
+
+def main() -> None:
+    """Answer requests until the judge closes the pipe."""
+    global session
+    incoming, outgoing = _take_over_stdio()
+    hello, buffers = wire.read(incoming, marshal.loads)
+    start = wire.Decoder(buffers, None).value(hello)
+    session = Session(Path(start["cells"]), start["hidden"], start["package"])
+    sys.modules.setdefault("tito.grading.inside.worker", sys.modules[__name__])
+    number = 0
+    while (message := wire.read(incoming, marshal.loads)) is not None:
+        number += 1  # the judge counts as well, and takes no other answer
+        tree, buffers = message
+        try:
+            try:
+                request = wire.Decoder(buffers, session.find).value(tree)
+                reply = session.answer(request)
+            finally:
+                with contextlib.suppress(Exception):
+                    sys.stdout.flush()
+            parts = wire.pack(
+                wire.Encoder(session.hold).message(reply | {"ok": True, "number": number})
+            )
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            report = {"ok": False, "number": number, "error": describe(error)}
+            parts = wire.pack(wire.Encoder(session.hold).message(report))
+        wire.write(outgoing, parts)
+
+
+def _take_over_stdio():
+    """Keep the two pipes to the judge and point the student's own output at the log."""
+    incoming = os.fdopen(os.dup(0), "rb", 65536)
+    outgoing = os.fdopen(os.dup(1), "wb")
+    nowhere = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nowhere, 0)
+    os.close(nowhere)
+    os.dup2(2, 1)
+    sys.stdout = os.fdopen(1, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, encoding="utf-8", errors="replace", closefd=False)
+    return incoming, outgoing

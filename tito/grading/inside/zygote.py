@@ -1,0 +1,202 @@
+"""A process in a sandbox that has imported what judges or workers need, and is forked for each of them.
+
+It runs no student's code and is never reused after one: each copy gets namespaces, folders and a user of
+its own before its work begins. From there nothing of the template can be reached: it is not in the copy's
+process namespace, shares no folder that can be written to, no memory, no descriptor and no network with it.
+"""
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import platform
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from tito.grading.inside import limits, seccomp
+from tito.grading.inside.drop_rights import FAILED, settle
+
+NEW_USERS = 0x10000000
+# mounts, names, IPC, processes, network
+NEW = 0x00020000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000
+NO_SETUID, NO_DEVICES, NO_PROGRAMS, BIND, RECURSIVE, PRIVATE = 2, 4, 8, 0x1000, 0x4000, 0x40000
+TRIM, LARGE = -1, -3  # of mallopt(3)
+LIBC = ctypes.CDLL(None, use_errno=True)
+HELD = ctypes.PyDLL(None, use_errno=True)  # holds the interpreter's lock in a call
+
+
+def serve(line: int) -> None:
+    """Prepare for what standard input names, then make a copy of this process for each request on `line`."""
+    requests = socket.socket(fileno=line)
+    prepare(**json.load(sys.stdin))
+    problem = unsafe()
+    requests.send(problem.encode() or b"ready")
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits here for what has ended
+    gc.collect()
+    gc.freeze()
+    while not problem:
+        text, fds, _, _ = socket.recv_fds(requests, 65536, 8)
+        if not text:
+            return
+        request = json.loads(text)
+        owner = (os.getuid(), os.getgid()) if request["uid"] is None else None
+        try:
+            if _forked(NEW | (NEW_USERS if owner else 0)) == 0:
+                requests.close()
+                _begin(request, fds, owner)
+        except OSError:  # who asked sees that there is no copy
+            sys.excepthook(*sys.exc_info())
+        for number in fds:
+            os.close(number)
+
+
+def prepare(role: str, imports: list[str], cells: list[dict]) -> None:
+    """Import the part that copies will play; a worker's has the imports, a judge's has read the cells."""
+    if role == "worker":
+        import tito.grading.inside.worker
+
+        tito.grading.inside.worker.instruments()
+    elif role == "judge":
+        import tito.grading.judge.judge
+
+        tito.grading.judge.judge.know(cells)
+        for option, size in ((TRIM, 2**28), (LARGE, 2**25)):
+            LIBC.mallopt(option, size)
+    for statement in imports:
+        try:
+            exec(statement, {})
+        except ImportError:  # what is being built cannot be imported yet
+            continue
+    first_calls()
+
+
+def first_calls() -> None:
+    """Do what is done once in a process by the walls, and by what has been imported."""
+    seccomp.program()
+    if "numpy" in sys.modules:
+        importlib.import_module("numpy.random")  # NumPy does it on first use
+    if "tinytorch.lab.simd" in sys.modules:
+        sys.modules["tinytorch.lab.simd"].width()
+    if "tito.grading.inside.worker" in sys.modules and "numba" in sys.modules:
+        sys.modules["numba"].njit(_nothing)(0)
+
+
+def _nothing(x):
+    return x
+
+
+def unsafe() -> str:
+    """Why this process must not be copied; empty if it may: no other thread, no memory shared with copies."""
+    if len(os.listdir("/proc/self/task")) > 1:
+        return "an import has started a thread"
+    with open("/proc/self/maps") as maps:
+        shared = [line for line in maps if line.split()[1] in ("rw-s", "rwxs")]
+    return f"an import has shared memory: {shared[0].strip()}" if shared else ""
+
+
+def _forked(flags) -> int:
+    """Copy this process into new namespaces: os.fork with clone(2), which alone makes the copy the first in them."""
+    _, column = seccomp.MACHINES[platform.machine()]
+    words = seccomp.CLONE[column], flags | signal.SIGCHLD, 0, 0, 0, 0
+    ctypes.pythonapi.PyOS_BeforeFork()
+    number = HELD.syscall(*map(ctypes.c_long, words))
+    if number == 0:
+        ctypes.pythonapi.PyOS_AfterFork_Child()
+    else:
+        ctypes.pythonapi.PyOS_AfterFork_Parent()
+    _check(number < 0, "clone")
+    return number
+
+
+def _begin(request, fds, owner):
+    """Put up a copy's walls around its first process, and let it begin; never returns."""
+    *fds, last = fds
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        _own(owner)
+        report = socket.socket(fileno=last)
+        report.send(b"started")  # the kernel adds this process's number as the receiver sees it
+        size = f"mode=1777,size={request['limits']['scratch']}"
+        _mount("proc", "/proc", "proc", NO_SETUID | NO_DEVICES | NO_PROGRAMS)
+        for folder in ("/tmp", "/dev/shm"):
+            _empty(folder, size)
+        os.chdir("/tmp")
+        for target, number in enumerate(_above([*fds, report.detach()])):
+            os.dup2(number, target)
+        os.closerange(len(fds) + 1, os.sysconf("SC_OPEN_MAX"))
+        report = socket.socket(fileno=len(fds))
+        if request["uid"] is None:
+            limits.drop_capabilities()
+        _filter_calls()
+        if "numpy" in sys.modules:
+            sys.modules["numpy"].random.seed()
+        given = list(range(3, len(fds)))
+        settle(request["role"], given, request["uid"], request["limits"], report=report)
+    except BrokenPipeError:  # who asked is gone
+        pass
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(FAILED)
+
+
+def _own(owner):
+    """Separate the first process from the template's mounts; a plain user owns a user namespace from now on."""
+    limits.prctl(limits.PR_SET_DUMPABLE, 1)
+    if owner:
+        user, group = owner
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
+        Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
+    limits.prctl(limits.PR_SET_PDEATHSIG, signal.SIGKILL)
+    _mount(None, "/", None, RECURSIVE | PRIVATE)
+
+
+def _empty(folder, size):
+    """Put an empty folder in memory over a folder; what is mounted below it, as an interpreter may be, stays in sight."""
+    with open("/proc/self/mountinfo") as mounts:
+        places = sorted(
+            {line.split()[4] for line in mounts if line.split()[4].startswith(f"{folder}/")}
+        )
+    below = {Path(place): os.open(place, os.O_PATH) for place in places}
+    _mount("tmpfs", folder, "tmpfs", NO_SETUID | NO_DEVICES, size)
+    for place, number in below.items():
+        for parent in reversed(place.parents):
+            if not parent.exists():
+                parent.mkdir()
+                parent.chmod(0o755)
+        if not place.exists():
+            place.mkdir() if os.path.isdir(f"/proc/self/fd/{number}") else place.touch()
+        _mount(f"/proc/self/fd/{number}", str(place), None, BIND)
+
+
+def _above(fds):
+    """The descriptors at numbers where putting one in its place cannot close another."""
+    import fcntl
+
+    return [fcntl.fcntl(number, fcntl.F_DUPFD, len(fds) + 16) for number in fds]
+
+
+def _filter_calls():
+    program = seccomp.program()
+
+    class Filter(ctypes.Structure):
+        _fields_ = (("count", ctypes.c_ushort), ("code", ctypes.c_char_p))
+
+    code = Filter(len(program) // 8, program)
+    limits.prctl(limits.PR_SET_NO_NEW_PRIVS, 1)
+    limits.prctl(limits.PR_SET_SECCOMP, 2, ctypes.addressof(code))
+
+
+def _mount(source, target, kind, flags, options=None):
+    text = [None if each is None else each.encode() for each in (source, target, kind, options)]
+    _check(LIBC.mount(*text[:3], ctypes.c_ulong(flags), text[3]), f"mount {target}")
+
+
+def _check(result, what):
+    if result:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")

@@ -1,0 +1,581 @@
+"""The process that decides: it runs the instructor's tests against a worker that runs the student's cells.
+
+No byte of student code runs here. A test passes when its last statement has run, and in no other way.
+"""
+
+import ast
+import contextlib
+import copy
+import functools
+import json
+import linecache
+import marshal
+import os
+import re
+import socket
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+
+from tinytorch.lab import checks
+from tinytorch.lab.checks import Mismatch
+from tito.grading import verdict
+from tito.grading.inside import wire
+from tito.grading.judge import process, proxies
+from tito.grading.judge.pipes import Pipes
+from tito.notebooks.text import is_stub
+
+STARTS = 10  # workers that one student may use up
+TOGETHER = 2**20  # characters of cells that are loaded at once
+WALL = 8  # wall seconds allowed for each second of CPU time: other work may hold the machine
+TEXT = 4000  # characters of what an exception says
+LOG_KEPT = 256 * 1024  # bytes of output
+# What a student's exception may come back as. Those that steer Python itself would end a test's loop
+# as if it had run to its end, and are not among them.
+STEERING = (StopIteration, StopAsyncIteration, BaseExceptionGroup)
+ERRORS = {
+    name: kind
+    for name, kind in wire.PLAIN_TYPES.items()
+    if issubclass(kind, Exception) and not issubclass(kind, STEERING)
+}
+
+
+class WorkerGone(BaseException):
+    """The worker was ended or ended itself: `status` says how it counts. No test can catch it by accident."""
+
+    def __init__(self, status, message):
+        super().__init__(message)
+        self.status = status
+
+
+class Worker:
+    """A running worker process and what it printed."""
+
+    def __init__(self, job, judge):
+        self.seconds, self.output = job["seconds"], job["output"]
+        self.process = judge.launch(job["scratch"])
+        self.decode = proxies.decoder(judge)
+        self.log, self.logged, self.asked = bytearray(), 0, 0
+        self.marks: set[int] = set()  # after how many cells it has kept its names
+        self.started, self.budget = 0.0, None
+        step = min(max(self.seconds / 20, 0.2), 1)
+        self.pipes = Pipes(self.process, self._heard, self._idle, step)
+        start = {"cells": job["scratch"], "hidden": job["hidden_modules"]}
+        self._send(start | {"package": job["package"]})
+
+    def ask(self, request):
+        """Send a request, wait for the reply, and return it or raise what it reports."""
+        self._send(request)  # if it is too large, nothing is sent
+        self.asked += 1
+        reply = self._receive()
+        if reply.get("number") != self.asked:
+            raise self._gone(verdict.KILLED, "answered what it was not asked")
+        if reply.get("ok") is True:
+            return reply
+        raise _rebuild(reply.get("error"))
+
+    def end(self):
+        """End the worker and everything it started."""
+        self.process.end()
+        self.pipes.end()
+
+    def printed(self) -> int:
+        """How many bytes the student's code has printed."""
+        self.pipes.hear()
+        return self.logged
+
+    def said_since(self, count) -> str:
+        """The last lines that the student's code printed after `count` bytes of output."""
+        time.sleep(0.02)  # what was printed last may still be on its way
+        new = min(self.printed() - count, len(self.log))
+        text = bytes(self.log[-new:]).decode(errors="replace").strip() if new else ""
+        return f"\nprinted: {' / '.join(text.splitlines()[-3:])[-300:]}" if text else ""
+
+    def _send(self, request):
+        self.started, self.budget = time.monotonic(), None
+        encoder = wire.Encoder(proxies.encode, keep_strides=True)
+        self.pipes.send(wire.pack(encoder.message(request), marshal.dumps))
+
+    def _receive(self):
+        try:
+            message = self.pipes.receive()
+            if message is not None:
+                tree, buffers = message
+                reply = wire.Decoder(buffers, self.decode).value(tree)
+                if type(reply) is not dict:  # a proxy says of itself what the worker says
+                    raise wire.WireError("no reply")
+        except Exception as error:
+            self._quiet()
+            raise self._gone(
+                verdict.KILLED, f"sent an answer that cannot be read: {error}"
+            ) from None
+        self._quiet()
+        if message is None:
+            raise self._gone(verdict.KILLED, self.process.ending())
+        return reply
+
+    def _idle(self):
+        """Called while the worker does not answer: it may have used up its time."""
+        self._quiet()
+        used, waited = self.process.cpu(), time.monotonic() - self.started
+        self.budget = used if self.budget is None else self.budget
+        if used - self.budget > self.seconds:
+            raise self._gone(verdict.TIMEOUT, f"took more than {self.seconds:g} s of CPU time")
+        if waited > WALL * self.seconds:
+            raise self._gone(verdict.TIMEOUT, f"did not answer within {WALL * self.seconds:g} s")
+
+    def _quiet(self):
+        if self.logged > self.output:
+            raise self._gone(verdict.KILLED, f"printed more than {self.output >> 20} MB")
+
+    def _gone(self, status, message):
+        self.end()
+        return WorkerGone(status, message)
+
+    def _heard(self, part):
+        self.logged += len(part)
+        self.log += part
+        del self.log[:-LOG_KEPT]
+
+
+@dataclass(frozen=True)
+class Place:
+    """What is known at one place in the notebook: the cells above it, and what names stand for."""
+
+    loaded: list[dict]
+    names: "Names"
+    binder: dict[str, str]
+
+
+class Judge:
+    """One run over a notebook: cells are loaded in order and tests judged where they stand."""
+
+    def __init__(self, job, report, launch=process.Own):
+        self.job, self.report, self.launch = job, report, launch
+        self.worker: Worker | None = None
+        self.starts = 0
+        self.holds = False  # whether the worker keeps objects for the test
+        self.loaded: list[dict] = []
+        self.sent = 0  # how many of them the worker has loaded
+        self.together = True  # many at once, until a worker ends in the middle
+        self.deadly: dict[str, str] = {}  # cells that ended or hung a worker while loading
+        self.broken: dict[str, dict] = {}  # cells that raised while loading
+        self.binder: dict[str, str] = {}  # the cell that binds a name
+        self.names = Names({"__name__": "__main__", "__builtins__": __builtins__}, {})
+        checks.elsewhere = self.call
+        self.student = {
+            cell["id"]: job["answers"].get(cell["id"], cell["source"])
+            for cell in job["cells"]
+            if cell["role"] == "solution"
+        }
+
+    def run(self):
+        """Judge the visible tests, then the hidden ones, each with the names of its place in the notebook.
+
+        So no worker that has seen a hidden test answers for a visible one.
+        """
+        hidden = []
+        try:
+            for cell in self.job["cells"]:
+                if cell["role"] != "test":
+                    self.take_in(cell)
+                elif self.job["only"] is None or cell["exercise"] in self.job["only"]:
+                    if cell["hidden"] and not cell["empty"]:
+                        self._start()  # the worker keeps the names of this place
+                        names = self.names.copy()
+                        hidden.append((cell, Place(self.loaded.copy(), names, self.binder.copy())))
+                    else:
+                        self.report(self.judge(cell))
+            for cell, place in hidden:
+                self._return(place)
+                self.report(self.judge(cell))
+        finally:
+            if self.worker:
+                self.worker.end()
+
+    def take_in(self, cell):
+        """Make a cell known on both sides."""
+        self.loaded.append(cell)
+        if cell["role"] == "locked":
+            self._execute(_code(cell["source"], f"<{cell['id']}>"))
+        elif cell["role"] != "plain":
+            for node, names, constant in _bindings(cell["id"], cell["source"]):
+                if isinstance(node, (ast.Import, ast.ImportFrom)):
+                    self.names.promise(node)
+                for name in names:
+                    self.binder[name] = cell["id"]
+                    self.names[name] = proxies.StandIn(self, name)
+                if constant and cell["role"] == "given":
+                    # A constant of the instructor's; one made of the student's functions stays a stand-in.
+                    with contextlib.suppress(Exception):
+                        self._execute(constant)
+
+    def _return(self, place):
+        """Have the names of a place, here and in the worker; one that did not keep them is ended."""
+        self.loaded, self.binder = place.loaded, place.binder
+        self.names.become(place.names)
+        count = len(self.loaded)
+        if self.worker is None or self.sent == count:
+            return
+        if count in self.worker.marks:
+            try:
+                self.worker.ask({"op": "return", "mark": count})
+                self.sent = count
+                return
+            except (Exception, WorkerGone):
+                pass
+        elif self.sent < count:
+            return  # the cells between are still to be loaded
+        self.worker.end()
+        self.worker = None
+        self.starts -= 1  # it has done nothing wrong
+
+    def ask(self, request):
+        """Ask the worker, starting one if there is none; stand-ins and proxies call this."""
+        self._start()
+        if self.worker is None:
+            raise WorkerGone(
+                verdict.KILLED, f"not run: {STARTS} worker processes have ended already"
+            )
+        try:
+            return self.worker.ask(request)
+        except WorkerGone:
+            self.worker = None
+            raise
+
+    def call(self, function, args, kwargs):
+        """Run a helper of the tests in the worker; `checks.inside` asks for it."""
+        request = {"op": "call", "target": function, "args": list(args), "kwargs": kwargs}
+        return self.ask(request)["value"]
+
+    def judge(self, cell) -> verdict.Verdict:
+        started = time.perf_counter()
+        if not cell["empty"]:
+            self._start()
+        worker = self.worker
+        printed = worker.printed() if worker else 0
+        status, message = self._try(cell)
+        if message and worker:
+            message += worker.said_since(printed)
+        return verdict.Verdict(
+            id=cell["id"],
+            title=cell["title"],
+            exercise=cell["exercise"],
+            points=cell["points"] if status == verdict.PASSED else 0.0,
+            max_points=cell["points"],
+            hidden=cell["hidden"],
+            status=status,
+            seconds=round(time.perf_counter() - started, 4),
+            message=message,
+        )
+
+    def _try(self, cell):
+        if cell["empty"]:
+            return verdict.SKIPPED, "hidden: it runs when the work is graded"
+        try:
+            # What an earlier test bound is gone: every test starts from the same names.
+            _run(cell["source"], f"<{cell['id']}>", self.names.copy())
+            return verdict.PASSED, ""
+        except WorkerGone as gone:
+            return gone.status, f"{cell['exercise']} {gone}"
+        except Exception as error:
+            unstarted = self._unstarted(error)
+            if unstarted:
+                mine = unstarted == cell["exercise"]
+                return (
+                    verdict.NOT_STARTED,
+                    "" if mine else f"needs {unstarted}, which is not started",
+                )
+            judged = isinstance(error, AssertionError) and not hasattr(error, "remote")
+            return verdict.FAILED if judged else verdict.ERROR, self._explain(error, cell)
+        finally:
+            if self.worker and self.holds:
+                with contextlib.suppress(Exception, WorkerGone):
+                    self.ask({"op": "forget"})
+            self.holds = False
+
+    def _unstarted(self, error):
+        """The exercise whose untouched cell is behind an error, if that is what it comes from."""
+        said = {"class": type(error).__name__, "text": str(error)}
+        report = getattr(error, "remote", None) or _report(said)
+        for _ in range(len(self.loaded)):
+            if report["class"] == "NotImplementedError":
+                source = self.student.get(report["cell"], "")
+                return report["cell"] if is_stub(source) else None
+            missing = re.search(r"(\w+)'? is not defined", report["text"])
+            binder = missing and self.binder.get(missing[1])
+            if report["class"] != "NameError" or binder not in self.broken:
+                return None
+            report = self.broken[binder]
+        return None
+
+    def _explain(self, error, cell):
+        """What went wrong, and the line to look at: in the student's cell if it was reached."""
+        broken = self.broken.get(cell["exercise"])
+        if broken:
+            return f"the cell of {cell['exercise']} does not run: {self._sentence(broken)}"
+        remote = getattr(error, "remote", None)
+        if remote:
+            return self._sentence(remote)
+        text = str(error)[:TEXT]
+        if not isinstance(error, AssertionError):
+            text = f"{type(error).__name__}: {text}"
+        elif not text:
+            text = "a condition of the test does not hold"
+        if not isinstance(error, Mismatch):
+            code = _failing_line(error, cell)
+            text += f"\nlook at: {code}" if code else ""
+        return text
+
+    def _sentence(self, report):
+        text = f"{report['class']}: {report['text']}" if report["text"] else report["class"]
+        if report["look"]:
+            text = f"{report['text']}\nlook at: {report['look']}"
+        name, number = report["cell"], report["line"]
+        source = next((self._source(cell) for cell in self.loaded if cell["id"] == name), "")
+        line = source.split("\n")[number - 1 : number] if number > 0 else []
+        if line and line[0].strip():
+            text += f"\nlook at: {name}, line {number}: {line[0].strip()[:200]}"
+        return text
+
+    def _start(self):
+        """Have a worker that has loaded what stands above; a cell that ends it is left out of the next."""
+        if self.worker and self.sent == len(self.loaded):
+            return
+        while self.worker or self.starts < STARTS:
+            if self.worker is None:
+                self.starts += 1
+                self.worker, self.sent = Worker(self.job, self), 0
+            cells = [c for c in self.loaded[self.sent :] if c["id"] not in self.deadly]
+            self.sent = len(self.loaded)
+            size = sum(len(self._source(cell)) for cell in cells)
+            if self.together and len(cells) > 1 and size < TOGETHER:
+                try:
+                    self._load(cells, len(self.loaded))
+                except WorkerGone:  # to know which cell it was, another loads them one by one
+                    self.worker, self.together = None, False
+                    self.starts -= 1
+                    continue
+            else:
+                self._load_each(cells)
+            if self.worker:
+                break
+
+    def _source(self, cell):
+        return self.student.get(cell["id"], cell["source"])
+
+    def _load_each(self, cells):
+        for cell in cells:
+            try:
+                self._load([cell], len(self.loaded) if cell is cells[-1] else None)
+            except WorkerGone as gone:
+                self.worker = None
+                self.deadly[cell["id"]] = str(gone)
+                self.broken[cell["id"]] = _report({"class": "the worker", "text": str(gone)})
+                break
+
+    def _load(self, cells, mark):
+        """Have the worker load cells, and keep the names that there are then if `mark` is a number."""
+        parts = [
+            {
+                "id": cell["id"],
+                "source": self._source(cell),
+                "definitions": cell["role"] == "plain",
+            }
+            for cell in cells
+        ]
+        names = [cell["id"] for cell in cells]
+        try:
+            found = self.worker.ask({"op": "load", "cells": parts, "mark": mark})["errors"]
+            if type(found) is not dict:
+                raise wire.WireError("no reports")
+            reports = {name: _rebuild(found[name]).remote for name in names if name in found}
+        except Exception as error:  # too long a cell, or not what a worker of ours reports
+            report = _report({"class": type(error).__name__, "text": str(error)})
+            reports = dict.fromkeys(names, report)
+        else:
+            self.worker.marks.add(mark)
+        self.broken |= reports
+
+    def _execute(self, code):
+        """Run an instructor's cell, or a statement of one, in this process."""
+        with contextlib.redirect_stdout(sys.stderr):
+            exec(code, self.names)
+
+
+class Names(dict):
+    """What a test sees; a module is imported when the first of its names is looked up.
+
+    A lesson imports far more than its tests do.
+    """
+
+    def __init__(self, known, imports):
+        super().__init__(known)
+        self.imports = imports  # lists of statements, by the name that they bind
+
+    def promise(self, node):
+        """Bind what an import statement binds, without running it before a name of it is looked up."""
+        for alias in node.names:
+            name = alias.asname or alias.name.partition(".")[0]
+            one = copy.copy(node)
+            one.names = [alias]
+            self.pop(name, None)
+            self.imports.setdefault(name, []).append(one)
+            if name == "*":
+                self.update(_imported([one]))
+
+    def copy(self):
+        return Names(self, {name: list(each) for name, each in self.imports.items()})
+
+    def become(self, other):
+        """Hold what another holds; functions that were defined here see it too."""
+        self.clear()
+        self.update(other)
+        self.imports = other.imports
+
+    def __contains__(self, name):
+        return super().__contains__(name) or name in self.imports
+
+    def __missing__(self, name):
+        self[name] = value = _imported(self.imports[name])[name]
+        return value
+
+
+def _imported(statements):
+    """What import statements bind; nothing where there is no such module."""
+    names = {}
+    with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(ImportError):
+        exec(compile(ast.Module(statements, []), "<imports>", "exec"), names)
+    return names
+
+
+def know(cells: list[dict]) -> None:
+    """Read the instructor's cells ahead of a job that holds them, in a process that judges are copied from.
+
+    What its tests refer to is imported.
+    """
+    _known[:] = cells
+    names, used = Names({}, {}), set()
+    for cell in cells:
+        with contextlib.suppress(SyntaxError, ValueError):  # the judge will say so
+            if cell["role"] in ("test", "locked"):
+                _code(cell["source"], f"<{cell['id']}>")
+                tree = ast.parse(cell["source"])
+                used |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+                used |= {node.name for node in ast.walk(tree) if isinstance(node, ast.alias)}
+            if cell["role"] != "test":
+                for node, *_ in _bindings(cell["id"], cell["source"]):
+                    if isinstance(node, (ast.Import, ast.ImportFrom)):
+                        names.promise(node)
+    for name in used & set(names.imports):
+        with contextlib.suppress(KeyError):  # what is being built cannot be imported yet
+            names[name]
+
+
+_known: list[dict] = []  # cells that a job names by their place in this list
+
+
+@functools.cache
+def _code(source, name):
+    return compile(source, name, "exec")
+
+
+@functools.cache
+def _bindings(name, source):
+    """A cell's statements: each with the names that it binds and, where it is an assignment, its code."""
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:
+        fallback = name if name.isidentifier() else "_"
+        body = ast.parse(f"def {fallback}(): pass").body
+    found = []
+    for node in body:
+        names, code = _bound(node), None
+        if names and isinstance(node, (ast.Assign, ast.AnnAssign)):
+            with contextlib.suppress(SyntaxError, ValueError):
+                code = compile(ast.Module([node], []), f"<{name}>", "exec")
+        found.append((node, names, code))
+    return found
+
+
+def _bound(node):
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return [
+        name.id
+        for target in targets
+        if target
+        for name in ast.walk(target)
+        if isinstance(name, ast.Name)
+    ]
+
+
+def _run(source, name, names):
+    linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+    with contextlib.redirect_stdout(sys.stderr):
+        exec(_code(source, name), names)
+
+
+def _rebuild(said):
+    """The worker's exception as the same built-in class, or the nearest that is safe to raise."""
+    report = _report(said)
+    kinds = [ERRORS[name] for name in report["builtin"] if name in ERRORS]
+    try:
+        error = kinds[0](report["text"]) if kinds else RuntimeError(report["text"])
+    except TypeError:
+        error = RuntimeError(report["text"])
+    for note in report["notes"]:
+        error.add_note(note)
+    error.remote = report
+    return error
+
+
+def _report(said):
+    """What a worker says of an exception, each part of the type that it has to be; parts of others are left out."""
+    said = said if type(said) is dict else {}
+    report = {"class": "Exception", "text": "", "look": "", "cell": "", "line": 0}
+    for name, usual in report.items():
+        part = said.get(name)
+        report[name] = part if type(part) is type(usual) else usual
+    report["class"], report["look"] = report["class"][:200], report["look"][:TEXT]
+    report["text"] = report["text"][:TEXT]
+    for name in ("builtin", "notes"):
+        parts = said.get(name)
+        parts = parts if type(parts) is list else []
+        report[name] = [each[:TEXT] for each in parts[:8] if type(each) is str]
+    return report
+
+
+def _failing_line(error, cell):
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [frame for frame in frames if frame.filename == f"<{cell['id']}>"]
+    return (
+        f"the test's line {inside[0].lineno}: {inside[0].line}" if inside and inside[0].line else ""
+    )
+
+
+def main(keeper=None, launch=process.Own):
+    """Read a job on standard input, write one line of JSON for each verdict on standard output.
+
+    A cell may be a number: its place among those that `know` was given. Behind walls `keeper` is the descriptor of
+    a socket on which the supervisor starts workers; without, `launch` starts one.
+    """
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    job = json.load(sys.stdin)
+    job["cells"] = [_known[cell] if type(cell) is int else cell for cell in job["cells"]]
+
+    def report(result):
+        try:
+            out.write(json.dumps(vars(result)) + "\n")
+            out.flush()
+        except BrokenPipeError:  # nobody reads any more
+            os._exit(1)
+
+    if keeper is None:
+        Judge(job, report, launch).run()
+    else:
+        line = socket.socket(fileno=keeper)
+        Judge(job, report, lambda folder: process.Kept(line)).run()

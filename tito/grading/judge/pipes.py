@@ -1,0 +1,142 @@
+"""The judge's end of a worker's three pipes: requests, answers, and what the student's code prints.
+
+No worker may hold the judge up, whether it does not read, does not answer, or prints without end.
+"""
+
+import contextlib
+import io
+import os
+import queue
+import select
+import threading
+import time
+from collections.abc import Callable
+
+from tito.grading.inside import wire
+
+PART = 65536  # bytes that are read or written at once
+
+
+class Polled(io.RawIOBase):
+    """The pipes in the judge's own thread; `idle` is called now and then during a wait, and may end it by raising."""
+
+    def __init__(self, process, heard: Callable, idle: Callable, step: float):
+        self.heard, self.idle, self.step = heard, idle, step
+        self.requests, self.answers, self.log = (
+            stream.fileno() for stream in (process.stdin, process.stdout, process.stderr)
+        )
+        for number in (self.requests, self.answers, self.log):
+            os.set_blocking(number, False)
+        self.writing, self.reading, self.hearing = select.poll(), select.poll(), select.poll()
+        self.writing.register(self.requests, select.POLLOUT)
+        self.reading.register(self.answers, select.POLLIN)
+        self._listen(lambda poll: poll.register(self.log, select.POLLIN))
+        self.stream = io.BufferedReader(self, PART)
+        self.since = 0.0
+
+    def send(self, message: list) -> None:
+        """Write a packed message; nothing tells if the worker is gone but that no answer comes."""
+        self.since = time.monotonic()
+        if sum(map(len, message)) <= PART:
+            message = [b"".join(message)]
+        with contextlib.suppress(BrokenPipeError):
+            for part in message:
+                left = memoryview(part)
+                while left:
+                    try:
+                        left = left[os.write(self.requests, left) :]
+                    except BlockingIOError:
+                        self._wait(self.writing, self.requests)
+
+    def receive(self):
+        """The next message; None when the worker has closed its pipe."""
+        self.since = time.monotonic()
+        return wire.read(self.stream)
+
+    def hear(self) -> None:
+        """Take in what has been printed."""
+        if self.hearing.poll(0):
+            self._hear()
+
+    def end(self) -> None:
+        """Nothing is left to be done here when the worker has been ended."""
+
+    def readable(self):
+        return True
+
+    def readinto(self, memory):
+        """For the stream of answers: wait, then read what is there."""
+        self._wait(self.reading, self.answers)
+        return os.readv(self.answers, [memory])
+
+    def _wait(self, poll, wanted):
+        while True:
+            found = [number for number, _ in poll.poll(self.step * 1000)]
+            if self.log in found:
+                self._hear()
+            if wanted in found:
+                return
+            if time.monotonic() - self.since >= self.step:
+                self.since = time.monotonic()
+                self.idle()
+
+    def _hear(self):
+        part = os.read(self.log, PART)
+        self.heard(part)
+        if not part:
+            self._listen(lambda poll: poll.unregister(self.log))
+
+    def _listen(self, change):
+        for poll in (self.writing, self.reading, self.hearing):
+            change(poll)
+
+
+class Threaded:
+    """The same where pipes cannot be polled: a thread for each."""
+
+    def __init__(self, process, heard: Callable, idle: Callable, step: float):
+        self.process, self.heard, self.idle, self.step = process, heard, idle, step
+        self.requests: queue.SimpleQueue = queue.SimpleQueue()
+        self.answers: queue.Queue = queue.Queue(maxsize=2)
+        for target in (self._write, self._read, self._hear):
+            threading.Thread(target=target, daemon=True).start()
+
+    def send(self, message):
+        self.requests.put(message)
+
+    def receive(self):
+        while True:
+            try:
+                found = self.answers.get(timeout=self.step)
+                break
+            except queue.Empty:
+                self.idle()
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def hear(self):
+        """The thread that listens has done it."""
+
+    def end(self):
+        self.requests.put(None)
+
+    def _write(self):
+        with contextlib.suppress(OSError):
+            while message := self.requests.get():
+                wire.write(self.process.stdin, message)
+
+    def _read(self):
+        try:
+            while (message := wire.read(self.process.stdout)) is not None:
+                self.answers.put(message)
+            self.answers.put(None)
+        except Exception as error:
+            self.answers.put(error)
+
+    def _hear(self):
+        while part := self.process.stderr.read1(PART):
+            self.heard(part)
+
+
+Pipes = Polled if hasattr(select, "poll") else Threaded

@@ -1,0 +1,122 @@
+"""A worker's process as the judge holds it: one of its own, or one that the supervisor keeps behind walls."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import psutil
+
+# One thread against one, also where NumPy is imported before the lesson's first cell; and BLAS threads that
+# wait for work would add their CPU time to that of the tests.
+ONE_THREAD = dict.fromkeys(
+    ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+)
+START = [sys.executable, "-I", "-c", "from tito.grading.inside.worker import main; main()"]
+GRACE = 2  # seconds in which a worker that has closed its pipes must end by itself
+
+
+class Own:
+    """A process that the judge starts, without walls."""
+
+    def __init__(self, folder, command=START):
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=folder,
+            start_new_session=os.name == "posix",
+        )
+        self.stdin, self.stdout = self._process.stdin, self._process.stdout
+        self.stderr = self._process.stderr
+
+    def cpu(self) -> float:
+        """CPU seconds of the worker and its children so far."""
+        total = 0.0
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(self._process.pid)
+            for each in [process, *process.children(recursive=True)]:
+                with contextlib.suppress(psutil.Error):
+                    times = each.cpu_times()
+                    total += times.user + times.system
+            times = process.cpu_times()
+            total += getattr(times, "children_user", 0) + getattr(times, "children_system", 0)
+        return total
+
+    def end(self) -> None:
+        """End the worker and everything it started."""
+        end(self._process, group=True)
+
+    def ending(self) -> str:
+        """How a worker that closed its pipe has ended."""
+        try:
+            code = self._process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            return CLOSED
+        return describe(code)
+
+
+class Kept:
+    """A process that the supervisor starts behind walls, watches and ends, as the judge asks."""
+
+    def __init__(self, keeper: socket.socket):
+        self._keeper = keeper
+        keeper.send(b'{"op": "start"}')
+        answer, fds, _, _ = socket.recv_fds(keeper, 4096, 3)
+        if len(fds) != 3:
+            raise OSError(f"no worker: {answer.decode()}")
+        self.stdin = os.fdopen(fds[0], "wb")
+        self.stdout, self.stderr = (os.fdopen(number, "rb") for number in fds[1:])
+
+    def cpu(self) -> float:
+        """CPU seconds of the worker and its children so far."""
+        return self._ask("cpu")
+
+    def end(self) -> None:
+        """End the worker and everything it started."""
+        self._ask("end")
+
+    def ending(self) -> str:
+        """How a worker that closed its pipe has ended."""
+        return self._ask("ending")
+
+    def _ask(self, what):
+        self._keeper.send(json.dumps({"op": what}).encode())
+        return json.loads(self._keeper.recv(4096))
+
+
+CLOSED = "closed its pipes"
+
+
+def end(process: subprocess.Popen, group: bool = False) -> None:
+    """End a process and everything it started; with `group`, also what is left of the group that it leads."""
+    children = []
+    if process.poll() is None:
+        with contextlib.suppress(psutil.Error):
+            first = psutil.Process(process.pid)
+            first.suspend()  # or a judge would start another worker in place of one that is gone
+            children = first.children(recursive=True)
+    for child in children:
+        if os.name == "posix":
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if os.getpgid(child.pid) == child.pid:
+                    os.killpg(child.pid, signal.SIGKILL)
+        with contextlib.suppress(psutil.Error):
+            child.kill()
+    if group and os.name == "posix":
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+
+
+def describe(code: int) -> str:
+    """What an exit code means."""
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return f"was ended by {signal.Signals(-code).name}"
+    return f"ended its process with exit code {code}"

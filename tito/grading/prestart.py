@@ -1,0 +1,109 @@
+"""A judge and its worker, started ahead of a job: they wait with everything imported.
+
+Nothing is forked and nothing is used twice, so what threads or caches a student's code leaves behind ends
+with its run, on every system.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import tinytorch
+from tito.grading.job import Job
+from tito.grading.judge import process
+from tito.grading.sandbox.zygotes import imports
+
+JUDGE = [sys.executable, "-I", "-c", "from tito.grading.prestart import judge; judge()"]
+WORKER = [sys.executable, "-I", "-c", "from tito.grading.prestart import worker; worker()"]
+
+
+class Spare:
+    """A judge that waits for one job; `supervisor.run` takes it."""
+
+    def __init__(self, job: Job):
+        self._library = _library()
+        self._judge = subprocess.Popen(
+            JUDGE,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=os.environ | process.ONE_THREAD,
+            start_new_session=os.name == "posix",  # an interrupt is for the one who holds it
+        )
+        start = {"folder": job.scratch, "imports": imports(job)}
+        with contextlib.suppress(OSError):  # the run will say that it is gone
+            self._judge.stdin.write(json.dumps(start).encode() + b"\n")
+            self._judge.stdin.flush()
+
+    @property
+    def usable(self) -> bool:
+        """Whether it still waits, and what it imported is what stands on disk."""
+        return self._judge.poll() is None and self._library == _library()
+
+    def __enter__(self) -> subprocess.Popen:
+        return self._judge
+
+    def __exit__(self, *_) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """End it and everything it started."""
+        process.end(self._judge, group=os.name == "posix")
+
+
+def judge() -> None:
+    """Import what the first line of standard input names, start a worker, and judge the job that follows."""
+    from tito.grading.judge import judge
+
+    start = sys.stdin.readline()
+    if not start:
+        return
+    start = json.loads(start)
+    command = [*WORKER, json.dumps(start["imports"])]
+    waiting = [process.Own(start["folder"], command)]
+    _import(start["imports"])
+
+    def launch(folder):
+        return waiting.pop() if waiting else process.Own(folder)
+
+    try:
+        judge.main(launch=launch)
+    except json.JSONDecodeError:  # whoever held it has no job for it
+        for each in waiting:
+            each.end()
+
+
+def worker() -> None:
+    """Import what the argument names, then be a worker."""
+    from tito.grading.inside import worker
+
+    worker.instruments()
+    _import(json.loads(sys.argv.pop()))
+    if (
+        "numba" in sys.modules
+    ):  # its first function costs a third of a second, compiled before or not, its first array imports more
+        sys.modules["numba"].njit(_nothing)(worker.np.zeros(1))
+    worker.main()
+
+
+def _nothing(x):
+    return x
+
+
+def _import(statements):
+    for statement in statements:
+        with contextlib.suppress(Exception):  # the cell that holds it will say so
+            exec(statement, {})
+
+
+def _library():
+    """What a judge and a worker import of the course, as it stands on disk."""
+    found = {}
+    for path in Path(tinytorch.__file__).parent.rglob("*.py"):
+        with contextlib.suppress(OSError):
+            stat = path.stat()
+            found[path] = stat.st_mtime_ns, stat.st_size
+    return found

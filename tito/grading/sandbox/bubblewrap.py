@@ -1,0 +1,209 @@
+"""Walls around the judge and the workers: what holds, what does not.
+
+Guaranteed, given a correct kernel and bubblewrap: code in a sandbox reads nothing but `/usr`, the
+interpreter and the course's instruments and earlier modules; writes nothing but its own folders in memory,
+of bounded size; reaches no network, no socket, no process and no secret outside; gains no rights; leaves no
+process, file or compiled code behind. Processes, open files, the address space and CPU time of each
+process, wall time and output are bounded. The judge, which decodes what a worker sends, stands behind the
+same walls and sees neither the gradebook nor other students.
+
+Not guaranteed: an exact bound on the memory of many processes together (it is summed every 0.1 s, that of
+the judge, which is one process, every 0.5 s; between two looks each process can take what its address space
+allows); anything against an error in the kernel, or
+against what one process can learn of another by timing a processor that both use; that inputs of hidden
+tests stay hidden, inside, from the code that works on them. Linux only.
+
+As root the user namespace is replaced by a user of its own for each sandbox, because root is not bound by
+limits. `proof.find` gives a sandbox whose walls were tried from inside. The copies of a template
+(`warm.templates`) put up the same walls for themselves, and are tried in the same way.
+"""
+
+import contextlib
+import functools
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from tito.grading.inside import probe, seccomp
+from tito.grading.inside.limits import Limits
+from tito.grading.sandbox.shown_files import Stage
+
+WALLS = (
+    *probe.ATTEMPTS,
+    "lifetime",  # what is left behind ends with the sandbox
+    "ipc",  # System V memory and message queues are its own
+    "sizes",  # folders in memory are bounded
+    "memory",  # the sum over all processes is watched
+)
+NOBODY = 65534
+PARTS = ("bin", "lib", "lib64", "libexec", "pyvenv.cfg")  # of an interpreter's folder, and no more
+THREADS = 4  # of compiled code, so that a machine of many cores does not use up the processes
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A way to start processes behind walls; `without` names walls that are taken away to test them."""
+
+    bwrap: str
+    limits: Limits = field(default_factory=Limits)
+    without: frozenset = frozenset()
+
+    def start(self, role: str, stage: Stage, fds=(), **pipes) -> subprocess.Popen:
+        """Start a judge, a worker, the probe or a template; it ends with the thread that called this."""
+        settings = {
+            "uid": own_user(role) if self._has("identity") and os.geteuid() == 0 else None,
+            "limits": asdict(self.limits) if self._has("limits") else None,
+            "fds": fds,
+            "lifetime": self._has("lifetime"),
+        }
+        code = "from tito.grading.inside.entry import main; main()"
+        command = [sys.executable, "-I", "-c", code, role, json.dumps(settings)]
+        with contextlib.ExitStack() as opened:
+            # A template's copies put up for themselves the walls that it must be able to build.
+            template = role == "template"
+            words = self._walls(template) + self._places(stage)
+            if self._has("syscalls") and not template:
+                fds = (*fds, opened.enter_context(readable(seccomp.program())))
+                words += ["--seccomp", str(fds[-1])]
+            # The sandbox's first process shows its command line and environment to all that are inside.
+            fds = (*fds, opened.enter_context(readable("\0".join([*words, ""]).encode())))
+            return subprocess.Popen(
+                [self.bwrap, "--args", str(fds[-1]), "--", *command],
+                pass_fds=fds,
+                env={} if self._has("environment") else None,
+                cwd="/",
+                **pipes,
+            )
+
+    def _has(self, wall):
+        return wall not in self.without
+
+    def _walls(self, template):
+        words = ["--unshare-uts", "--hostname", "sandbox", "--unshare-cgroup-try", "--new-session"]
+        for wall, word in (
+            ("processes", "--unshare-pid"),
+            ("processes", "--as-pid-1"),  # bubblewrap's own first process could be looked into
+            ("network", "--unshare-net"),
+            ("ipc", "--unshare-ipc"),
+            ("lifetime", "--die-with-parent"),
+            ("environment", "--clearenv"),
+        ):
+            words += [word] if self._has(wall) else []
+        if self._has("identity"):
+            words += ["--cap-drop", "ALL"]
+            if os.geteuid() == 0:
+                for name in ("SETUID", "SETGID", *(["SYS_ADMIN"] if template else [])):
+                    words += ["--cap-add", f"CAP_{name}"]
+            else:
+                words += ["--unshare-user", "--uid", str(NOBODY), "--gid", str(NOBODY)]
+                if not template and _version(self.bwrap) >= (0, 8):
+                    words += ["--disable-userns"]
+        for name, value in environment().items():
+            words += ["--setenv", name, value]
+        return words
+
+    def _places(self, stage):
+        size = ["--size", str(self.limits.scratch)] if self._has("sizes") else []
+        folder = ["--perms", "1777", *size, "--tmpfs"]
+        proc = ["--proc"] if self._has("processes") else ["--ro-bind", "/proc"]
+        proc += ["/proc"]
+        shown = {place: ["--ro-bind", source, place] for place, source in stage.shown.items()}
+        if not self._has("files"):
+            below = {at: mount for at, mount in _system().items() if at.startswith("/tmp/")}
+            words = ["--bind", "/", "/", *proc, "--dev", "/dev", *folder, "/tmp"]
+            return [*words, *_mounts(below | shown), "--chdir", "/tmp"]
+        hidden = {place: ["--tmpfs", place] for place in stage.hidden if _under(place, _system())}
+        words = [*folder, "/tmp", *_mounts(_system() | hidden | shown)]
+        words += [*proc, "--dev", "/dev", *folder, "/dev/shm", "--remount-ro", "/dev"]
+        return [*words, "--remount-ro", "/", "--chdir", "/tmp"]
+
+
+def _mounts(places):
+    """The words that mount places, in the order of their depth, each in a folder that anybody may enter."""
+    words, made = [], {"/", "/tmp"}
+    for place, mount in sorted(places.items(), key=_depth):
+        for parent in map(str, reversed(Path(place).parents)):
+            if parent not in made:  # as root, bubblewrap would make it for root alone
+                words += ["--perms", "0755", "--dir", parent]
+                made.add(parent)
+        words += mount
+        made.add(place)
+    return words
+
+
+def own_user(role: str) -> int:
+    """A user that no other sandbox has now: by the thread that starts it, and judge apart from worker."""
+    first, _, count = Path("/proc/self/uid_map").read_text().split("\n")[-2].split()
+    top = min(int(first) + int(count), 2**31)
+    return top - 2 - (2 * threading.get_native_id() + (role == "judge")) % (top // 2)
+
+
+@functools.cache
+def _system() -> dict[str, list[str]]:
+    """What every sandbox sees of the system, and how it is put there."""
+    places = {"/usr": ["--ro-bind", "/usr", "/usr"]}
+    for name in ("bin", "sbin", "lib", "lib32", "lib64"):
+        path = Path("/", name)
+        if path.is_symlink():
+            places[str(path)] = ["--symlink", os.readlink(path), str(path)]
+        elif path.is_dir():
+            places[str(path)] = ["--ro-bind", str(path), str(path)]
+    for path in ("/etc/ld.so.cache", "/sys/devices/system/cpu", "/sys/devices/system/node"):
+        places[path] = ["--ro-bind-try", path, path]
+    for prefix in _prefixes():
+        if not _under(prefix, places):
+            for path in map(str, (prefix / part for part in PARTS)):
+                places[path] = ["--ro-bind-try", path, path]
+    return places
+
+
+def _prefixes():
+    """The folders of the interpreter: the environment's, and the one it was made from."""
+    program = Path(os.path.realpath(sys.executable)).parent.parent
+    named = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.base_exec_prefix), program}
+    return sorted(named | {each.resolve() for each in named})
+
+
+def _under(place, places):
+    return any(str(each) in places for each in (Path(place), *Path(place).parents))
+
+
+def _depth(item):
+    return len(Path(item[0]).parts)
+
+
+def environment():
+    threads = str(min(THREADS, os.cpu_count() or 1))
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": "/tmp",
+        "LANG": "C.UTF-8",
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": threads,
+        "NUMBA_NUM_THREADS": threads,
+        "NUMBA_CACHE_DIR": "/tmp/numba",
+        "MPLCONFIGDIR": "/tmp",
+    }
+
+
+@functools.cache
+def _version(bwrap):
+    said = subprocess.run([bwrap, "--version"], capture_output=True, text=True).stdout
+    return tuple(map(int, re.findall(r"\d+", said)))
+
+
+@contextlib.contextmanager
+def readable(data: bytes):
+    """A descriptor from which a child can read some bytes."""
+    number = os.memfd_create("tito")
+    try:
+        os.write(number, data)
+        os.lseek(number, 0, os.SEEK_SET)
+        yield number
+    finally:
+        os.close(number)

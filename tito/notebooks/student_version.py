@@ -1,0 +1,162 @@
+"""What students are given: the notebook without solutions and hidden tests, and proof that none is left."""
+
+import copy
+import logging
+import re
+
+from nbformat import NotebookNode
+
+from tito.course import TitoError, one_line
+from tito.notebooks import cells
+
+# Shorter lines (a return, an else) stand in any program and prove nothing, and so do fewer of them.
+TELLING, WHOLE = 16, 4
+MARKERS = (
+    cells.BEGIN_SOLUTION,
+    cells.END_SOLUTION,
+    cells.BEGIN_HIDDEN,
+    cells.END_HIDDEN,
+    cells.BEGIN_MARKS,
+    cells.END_MARKS,
+)
+
+QUIET = logging.Logger("nbgrader", logging.CRITICAL + 1)  # what it says is said here, on one line
+
+
+def student_version(notebook, record=None):
+    """The notebook as nbgrader releases it: stubs, visible tests, locked cells, checksums.
+
+    `record` is called with the notebook as the gradebook keeps it: solutions cleared, hidden tests in place.
+    """
+    from nbgrader.preprocessors import (
+        CheckCellMetadata,
+        ClearHiddenTests,
+        ClearMarkScheme,
+        ClearOutput,
+        ClearSolutions,
+        ComputeChecksums,
+        LockCells,
+    )
+
+    released = copy.deepcopy(notebook)
+    _strip_metadata(released)
+    _preprocess(released, LockCells, ClearSolutions, ClearOutput)
+    _preprocess(released, CheckCellMetadata, ComputeChecksums)
+    if record:
+        record(copy.deepcopy(released))
+    _preprocess(released, ClearHiddenTests, ClearMarkScheme)
+    for cell in released.cells:
+        cell.source = cell.source.rstrip()  # a percent file does not keep the last line end
+    _preprocess(released, ComputeChecksums, CheckCellMetadata)
+    return released
+
+
+def _strip_metadata(notebook):
+    """Leave the kernel's name and nbgrader's marks; pairing would bring the solutions back."""
+    notebook.metadata = NotebookNode(
+        {key: notebook.metadata[key] for key in ("kernelspec",) if key in notebook.metadata}
+    )
+    for cell in notebook.cells:
+        cell.metadata = NotebookNode({k: v for k, v in cell.metadata.items() if k == "nbgrader"})
+
+
+def _preprocess(notebook, *steps):
+    from nbgrader.nbgraderformat.common import SchemaMismatchError, ValidationError
+
+    for step in steps:
+        try:
+            step(log=QUIET).preprocess(notebook, {})
+        except (RuntimeError, ValueError, ValidationError, SchemaMismatchError) as error:
+            raise TitoError(
+                f"nbgrader cannot release this: {one_line(error)}", "tito check"
+            ) from None
+
+
+def leaks(notebook, released, known=()) -> list[str]:
+    """Lines of solutions and hidden tests that a released notebook still shows; see `secrets`."""
+    text = "\n".join(cell.source for cell in released.cells)
+    return shown(text, secrets(notebook, known))
+
+
+def secrets(notebook, known=()) -> set[str]:
+    """The telling lines that students must not be given, each with its spaces evened out.
+
+    They are those of solutions, hidden tests and mark schemes, and of `known` solutions (texts of cells), unless
+    they also stand in what the author shows.
+    """
+    public = {_even(line) for cell in notebook.cells for line in _visible(cell.source)}
+    secret = [line for cell in notebook.cells for line in _secret(cell.source)]
+    secret += [line for text in known for line in text.split("\n")]
+    words = {_even(line) for line in secret}
+    return {line for line in words - public if len(line) >= TELLING}
+
+
+def shown(text: str, secret: set[str], prose: bool = False) -> list[str]:
+    """What a text of a release shows that it must not: markers and secret lines, in prose also within a line."""
+    found = [marker for marker in MARKERS if marker in text]
+    lines = list(dict.fromkeys(_even(line) for line in text.split("\n")))
+    if prose:
+        joined = _even(text)
+        return found + [line for line in sorted(secret) if line in joined]
+    return found + [line for line in lines if line in secret and line not in MARKERS]
+
+
+def without_markers(text: str) -> str:
+    """A package file of an earlier module, which students are given solved, without its markers."""
+    return "".join(line for line in text.splitlines(True) if line.strip() not in MARKERS)
+
+
+def copied(text: str, answers: list[str]) -> list[str]:
+    """The first line of each answer that stands whole in a text that is given to students."""
+    lines = "\n".join(_telling(text))
+    found = []
+    for answer in answers:
+        body = _telling(answer)
+        if len(body) >= WHOLE and f"\n{chr(10).join(body)}\n" in f"\n{lines}\n":
+            found.append(body[0])
+    return found
+
+
+def answers(notebook) -> list[str]:
+    """The solutions and hidden tests of a notebook, each as one text."""
+    found = ["\n".join(_secret(cell.source)) for cell in notebook.cells]
+    return [text for text in found if text.strip()]
+
+
+def _telling(text):
+    lines = [_even(line) for line in text.split("\n")]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _even(line):
+    return " ".join(line.split())
+
+
+def _regions(source: str):
+    """The lines of a cell, each with whether it lies between markers."""
+    inside = False
+    for line in source.split("\n"):
+        mark = line.strip()
+        if mark in MARKERS:
+            inside = mark in MARKERS[::2]
+        else:
+            yield line, inside
+
+
+def _secret(source):
+    return [line for line, inside in _regions(source) if inside]
+
+
+def _visible(source):
+    return [line for line, inside in _regions(source) if not inside]
+
+
+def solution_region(source: str) -> re.Match:
+    """The one place between the markers of a solution cell: groups indent and body."""
+    pattern = (
+        rf"^(?P<indent>[ \t]*){cells.BEGIN_SOLUTION}\n(?P<body>.*?)^[ \t]*{cells.END_SOLUTION}"
+    )
+    found = list(re.finditer(pattern, source, flags=re.MULTILINE | re.DOTALL))
+    if len(found) != 1:
+        raise ValueError(f"{len(found)} solution regions")
+    return found[0]

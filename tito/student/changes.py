@@ -1,0 +1,177 @@
+"""A source as an editor has just saved it: its cells in milliseconds, its faults in a line, what an edit touched."""
+
+import ast
+import functools
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+from tito.course import Module, TitoError
+from tito.grading.inside.worker import defines, plain_python
+from tito.notebooks import notebook as nb
+from tito.notebooks import untrusted
+from tito.notebooks.cells import Cell
+
+BINDING = (
+    ast.FunctionDef,
+    ast.ClassDef,
+    ast.AsyncFunctionDef,
+    ast.Import,
+    ast.ImportFrom,
+    ast.Assign,
+    ast.AnnAssign,
+)
+
+
+@dataclass(frozen=True)
+class Touched:
+    """Exercises that an edit may have changed the verdict of: edited themselves, and those that use what was."""
+
+    edited: list[str]
+    others: list[str]
+    gone: list[str]  # exercises whose cell is no longer there
+
+
+def read(module: Module) -> tuple[str, list[Cell]]:
+    """The text of a module's source and its cells, without jupytext, which takes longer than most tests.
+
+    Raises
+    ------
+    TitoError
+        If the file is not there, or no notebook.
+    """
+    source = module.source
+    try:
+        data = source.read_bytes()
+    except OSError as error:
+        raise TitoError(f"cannot read {source.name}: {error.strerror}", "save it again") from None
+    text = data.decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    try:
+        return text, cells(data, text)
+    except untrusted.Unreadable as error:
+        raise TitoError(f"{source.name}: {error}", "save it again") from None
+
+
+def cells(data: bytes, text: str = "") -> list[Cell]:
+    """The cells of a percent source or a notebook; `text` is the source, for line numbers."""
+    nodes = []
+    for cell in untrusted.read(data).cells:
+        metadata = {"nbgrader": cell.mark} if cell.mark else {}
+        nodes.append(SimpleNamespace(cell_type=cell.kind, source=cell.source, metadata=metadata))
+    notebook = SimpleNamespace(cells=nodes)
+    nb.name_cells(notebook)
+    return nb.cells(notebook, text)
+
+
+def fault(module: Module, cells: list[Cell]) -> str:
+    """The first cell that is not Python, on one line; empty if there is none."""
+    for cell in cells:
+        if cell.role in ("solution", "given", "locked", "test"):
+            error = _facts(cell.role, cell.source).error
+            if error:
+                return _fault(module, cell, error)
+    return ""
+
+
+def _fault(module, cell, error):
+    line = getattr(error, "lineno", None)
+    said = getattr(error, "msg", None) or str(error) or type(error).__name__
+    name = cell.id if cell.role in ("solution", "test") else "a cell"
+    if not line:
+        return f"{name} is not Python: {said}"
+    lines = cell.source.split("\n")
+    code = lines[line - 1].strip()[:60] if line <= len(lines) else ""
+    if module.source.suffix == ".py" and cell.line:
+        where = f"{module.source.name} line {cell.line + line - 1}"
+    else:
+        where = f"line {line} of the cell"
+    return f"{name} is not Python, {where}: {said}" + (f": {code}" if code else "")
+
+
+def touched(old: list[Cell], new: list[Cell]) -> Touched:
+    """What an edit may have changed the verdict of.
+
+    A cell depends on another if it names what the other binds; tests reach a student's code by names alone. Where
+    names cannot tell (a statement that only has an effect, cells in another order), all that follows is touched.
+    """
+    old, new = ([cell for cell in cells if cell.role != "text"] for cells in (old, new))
+    before, after = ({_key(cell) for cell in cells} for cells in (old, new))
+    facts = {_key(cell): _facts(cell.role, cell.source) for cell in [*old, *new]}
+    exercises = [cell.id for cell in new if cell.role == "solution"]
+    gone = [c.id for c in old if c.role == "solution" and c.id not in exercises]
+    kept = [_key(cell) for cell in old if _key(cell) in after]
+    moved = kept != [_key(cell) for cell in new if _key(cell) in before]
+    lost = [facts[_key(cell)] for cell in old if cell.role != "test" and _key(cell) not in after]
+    dirty = {name for each in lost for name in each.bound}
+    everything = moved or any(each.acts for each in lost)
+    edited, reached = [], []
+    for cell in new:
+        changed, own = _key(cell) not in before, facts[_key(cell)]
+        uses = everything or bool(dirty & own.used)
+        if cell.role != "test" and (changed or uses):
+            dirty |= own.bound
+            everything = everything or (changed and own.acts)
+        name = cell.id if cell.role == "solution" else cell.exercise
+        if name and changed:
+            edited.append(name)
+        elif name and uses:
+            reached.append(name)
+    order = [name for name in exercises if name in {*edited, *reached}]
+    return Touched(
+        [name for name in order if name in edited],
+        [name for name in order if name not in edited],
+        gone,
+    )
+
+
+def _key(cell):
+    return cell.id, cell.role, cell.source, cell.points
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What a cell's code tells of it: the names it binds and those it may look up, also by attribute or in a text,
+    whether loading it does more than bind names, and what keeps it from being Python."""
+
+    bound: frozenset
+    used: frozenset
+    acts: bool
+    error: Exception | None = None
+
+
+@functools.lru_cache(4096)
+def _facts(role: str, source: str) -> _Facts:
+    try:
+        tree = ast.parse(plain_python(source))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return _Facts(frozenset(), frozenset(), False, error.with_traceback(None))
+    body = [node for node in tree.body if role != "plain" or defines(node)]
+    bound = frozenset(name for node in body for name in _bound(node))
+    used = frozenset(name for node in body for name in _used(node))
+    return _Facts(bound, used, any(map(_acts, body)))
+
+
+def _bound(node):
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
+        yield node.name
+    elif isinstance(node, (ast.Import, ast.ImportFrom)):
+        yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names)
+    else:
+        for target in [*getattr(node, "targets", ()), getattr(node, "target", None)]:
+            if target:
+                yield from (e.id for e in ast.walk(target) if isinstance(e, ast.Name))
+
+
+def _used(node):
+    for each in ast.walk(node):
+        if isinstance(each, ast.Name):
+            yield each.id
+        elif isinstance(each, ast.Attribute):
+            yield each.attr
+        elif isinstance(each, ast.Constant) and isinstance(each.value, str):
+            if each.value.isidentifier():
+                yield each.value
+
+
+def _acts(node) -> bool:
+    text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return not isinstance(node, BINDING) and not text

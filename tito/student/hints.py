@@ -1,0 +1,203 @@
+"""Hints: a few steps for each exercise in hints.yaml, from vague to concrete.
+
+A step is a sentence or two. One that is a mapping with ``test`` or ``says`` is for those who failed that test, or
+read that in a message; it comes before the steps for everybody.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tito.course import USAGE, Module, TitoError, read_yaml
+from tito.student import last_results, progress
+from tito.student.progress import Exercise
+
+KEYS = {"hint", "test", "says"}
+LEAST = 2  # hints for everybody that an exercise must have; module.yaml may ask for more
+
+
+@dataclass(frozen=True)
+class Hint:
+    """One step; `test` and `says` narrow it to a failure."""
+
+    text: str
+    test: str = ""
+    says: str = ""
+
+    @property
+    def key(self) -> str:
+        """What it is remembered by; a hint that was reworded is new."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:12]
+
+    @property
+    def general(self) -> bool:
+        return not self.test and not self.says
+
+    def answers(self, failure: dict | None) -> bool:
+        """Whether it is for those who saw this failure."""
+        if self.general:
+            return True
+        if failure is None:
+            return False
+        same = self.test in ("", failure.get("id"))
+        return same and self.says.lower() in str(failure.get("message", "")).lower()
+
+
+@dataclass(frozen=True)
+class Given:
+    """Hints as they are shown: (number, text) of `count` steps, for an exercise and the failure they answer."""
+
+    exercise: Exercise
+    failure: dict | None
+    hints: list[tuple[int, str]]
+    count: int
+    left: int
+
+
+def load(module: Module) -> dict[str, list[Hint]]:
+    """Read a module's hints by exercise."""
+    if not module.hints.exists():
+        raise TitoError(
+            f"{module.name} has no hints", f"take {module.hints.name} from the release again"
+        )
+    found = {}
+    for exercise, steps in read_yaml(module.hints).items():
+        if not isinstance(steps, list) or not all(map(_is_step, steps)):
+            raise TitoError(
+                f"{module.hints.name}: {exercise} is no list of hints",
+                "write sentences, or mappings of hint and test or says",
+            )
+        found[str(exercise)] = [_hint(step) for step in steps]
+    return found
+
+
+def give(
+    module: Module, wanted: str | None = None, *, again: bool = False, every: bool = False
+) -> Given:
+    """The next hint for an exercise, or for the first that does not pass; it is remembered as given.
+
+    Parameters
+    ----------
+    module : Module
+    wanted : str, optional
+        The exercise.
+    again : bool
+        The hint that was given last, once more.
+    every : bool
+        All that there are for what was last seen of the exercise.
+
+    Raises
+    ------
+    TitoError
+        If there is no such exercise, or nothing is left to do.
+    """
+    exercises = progress.of(module)
+    exercise = find(exercises, wanted) if wanted else progress.first_open(exercises)
+    if exercise is None:
+        raise TitoError(
+            f"every exercise of {module.topic} passes",
+            f"name one to read its hints, as in tito hint {module.topic} {exercises[0].name}"
+            if exercises
+            else f"tito status {module.topic}",
+            USAGE,
+        )
+    steps = _steps(load(module).get(exercise.name, []), exercise.failure)
+    if not steps:
+        raise TitoError(f"no hints for {exercise.name}", f"tito test {module.topic}")
+    keys = [step.key for step in steps]
+    before = [
+        key for key in last_results.read(module)["hints"].get(exercise.name, []) if key in keys
+    ]
+    fresh = [key for key in keys if key not in before]
+    if every:
+        chosen = keys
+    elif before and (again or not fresh):
+        chosen = before[-1:]
+    else:
+        chosen = fresh[:1]
+    last_results.give(module, exercise.name, chosen)
+    left = len([key for key in fresh if key not in chosen])
+    shown = [(keys.index(key) + 1, steps[keys.index(key)].text) for key in chosen]
+    return Given(exercise, exercise.failure, shown, len(steps), left)
+
+
+def document(module: Module, given: Given) -> dict:
+    """Given hints as plain values."""
+    return {
+        "schema": 1,
+        "module": module.name,
+        "exercise": given.exercise.name,
+        "state": given.exercise.state,
+        "test": given.failure["id"] if given.failure else None,
+        "hints": [{"number": number, "text": text} for number, text in given.hints],
+        "count": given.count,
+        "left": given.left,
+    }
+
+
+def find(exercises: list[Exercise], wanted: str) -> Exercise:
+    """The exercise of a name, or a suggestion."""
+    names = {each.name.lower(): each for each in exercises}
+    key = wanted.strip().lower().replace("-", "_")
+    if key in names:
+        return names[key]
+    import difflib
+
+    near = difflib.get_close_matches(key, names, n=1)
+    listing = ", ".join(each.name for each in exercises) or "none"
+    raise TitoError(
+        f"no exercise named {wanted!r}",
+        f"did you mean {names[near[0]].name}?" if near else f"the exercises are: {listing}",
+        USAGE,
+    )
+
+
+def faults(module: Module, cells, secret) -> Iterator[str]:
+    """What is wrong with a module's hints; `secret(text)` lists what a text gives away."""
+    try:
+        known = load(module)
+    except TitoError as error:
+        yield f"{error}; {error.hint}"
+        return
+    exercises = [cell.id for cell in cells if cell.role == "solution"]
+    tests = {cell.id: cell for cell in cells if cell.role == "test"}
+    least = module.about.get("hints", LEAST)
+    for name in exercises:
+        count = sum(hint.general for hint in known.get(name, []))
+        if count < least:
+            yield f"{name} has {count} hints for everybody, {least} are asked"
+    for name, steps in known.items():
+        if name not in exercises:
+            yield f"{module.hints.name}: no exercise {name}"
+            continue
+        keys = [step.key for step in steps]
+        for key in dict.fromkeys(key for key in keys if keys.count(key) > 1):
+            yield f"{module.hints.name}: {name}: stands twice: {steps[keys.index(key)].text[:50]}"
+        for step in steps:
+            test = tests.get(step.test)
+            start = f"{module.hints.name}: {name}: "
+            if step.test and (test is None or test.exercise != name):
+                yield f"{start}no test {step.test}"
+            elif test is not None and test.hidden:
+                yield f"{start}{step.test} is hidden, nobody sees it fail"
+            for line in secret(step.text):
+                yield f"{start}a hint gives the solution away: {line}"
+
+
+def _steps(hints: list[Hint], failure: dict | None) -> list[Hint]:
+    """The steps for a failure first, then those for everybody."""
+    fitting = [hint for hint in hints if hint.answers(failure)]
+    return [h for h in fitting if not h.general] + [h for h in fitting if h.general]
+
+
+def _is_step(step) -> bool:
+    if isinstance(step, str):
+        return bool(step.strip())
+    texts = isinstance(step, dict) and all(isinstance(text, str) for text in step.values())
+    return bool(texts and set(step) <= KEYS and step.get("hint", "").strip() and len(step) > 1)
+
+
+def _hint(step) -> Hint:
+    step = {"hint": step} if isinstance(step, str) else step
+    text = " ".join(step["hint"].split())
+    return Hint(text, step.get("test", ""), step.get("says", ""))

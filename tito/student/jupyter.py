@@ -1,0 +1,91 @@
+"""JupyterLab on one module, and nbgrader's formgrader on the course."""
+
+import json
+import os
+import subprocess
+import sys
+from urllib.parse import quote
+
+import nbformat
+
+from tito import files
+from tito.course import Course, Module, TitoError, write
+from tito.notebooks import notebook as nb
+from tito.notebooks.pairing import refuse_conflict
+from tito.notebooks.text import read_text
+
+# What is new in JupyterLab is asked of the network and told on every first start; whoever wants it says so there.
+DEFAULTS = {
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
+}
+FORMGRADER = "/formgrader"  # not the page itself: nbgrader's cookie would be for its pages alone
+CONFIG = "nbgrader_config.py"
+
+
+def notebook(module: Module, *, browser: bool, port: int | None = None) -> int:
+    """Run JupyterLab with the module's notebook open until it is stopped; returns its exit code."""
+    prepare(module)
+    place = module.notebook.relative_to(module.course.root).as_posix()
+    return _serve(module.course, browser, port, f"/lab/tree/{quote(place)}")
+
+
+def formgrader(course: Course, *, browser: bool, port: int | None = None) -> int:
+    """Run nbgrader's formgrader on the course's gradebook until it is stopped; returns its exit code."""
+    course.refuse_copy()
+    if not (course.root / CONFIG).exists():
+        raise TitoError(f"no {CONFIG} in {course.root}", "restore it from git")
+    return _serve(course, browser, port, FORMGRADER)
+
+
+def prepare(module: Module) -> None:
+    """Bring the notebook beside a percent source up to date, keeping its outputs.
+
+    Raises
+    ------
+    TitoError
+        If the notebook was edited later than the source and says something else.
+    """
+    if module.source == module.notebook:
+        return
+    refuse_conflict(module)
+    fresh = nb.parse(read_text(module.source), module.source)
+    if module.notebook.exists():
+        old = nb.parse(read_text(module.notebook), module.notebook)
+        if nb.inputs(old) == nb.inputs(fresh):
+            return
+        files.copy_aside(module.notebook)
+        _keep_outputs(old, fresh)
+    write(module.notebook, nbformat.writes(fresh))
+
+
+def _keep_outputs(old, fresh):
+    """Carry over the outputs of cells that say the same."""
+    before = {cell.id: cell for cell in old.cells if cell.cell_type == "code"}
+    for cell in fresh.cells:
+        same = before.get(cell.id)
+        if cell.cell_type == "code" and same is not None and same.source == cell.source:
+            cell.outputs, cell.execution_count = same.outputs, same.execution_count
+
+
+def _serve(course, browser, port, page):
+    """Become a server on this machine alone, in the course's folder: nbgrader looks there for its settings."""
+    settings = course.build / "jupyter"
+    write(settings / "labconfig" / "default_setting_overrides.json", json.dumps(DEFAULTS) + "\n")
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={course.root}"]
+    command += [f"--LabApp.default_url={page}"]
+    command += [
+        "--ServerApp.ip=127.0.0.1",
+        "--ServerApp.contents_manager_class=tito.student.jupyter_contents.Contents",
+    ]
+    command += [f"--LabApp.workspaces_dir={settings / 'workspaces'}"]  # tabs of this course alone
+    command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"] if port else []
+    command += [] if browser else ["--no-browser"]
+    command += ["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []  # a container
+    added = {"PATH": os.path.dirname(sys.executable), "JUPYTER_CONFIG_PATH": str(settings)}
+    environment = dict(os.environ)
+    for name, first in added.items():
+        environment[name] = os.pathsep.join([first, *filter(None, [os.environ.get(name)])])
+    if os.name == "posix":  # become the server, so that whoever ends this process ends it
+        os.chdir(course.root)
+        os.execve(sys.executable, command, environment)
+    return subprocess.call(command, env=environment, cwd=course.root)

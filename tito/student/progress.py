@@ -1,0 +1,75 @@
+"""How far a student is, exercise by exercise, told from the source's text and the verdicts last seen."""
+
+import re
+from dataclasses import dataclass
+
+from tito.course import Module
+from tito.grading import verdict as v
+from tito.notebooks.notebook import exercise_of
+from tito.notebooks.text import is_stub, parts, read_text
+from tito.student import last_results
+
+NOT_STARTED, NOT_TESTED, FAILING, PASSING = "not started", "not tested", "failing", "passing"
+ID = re.compile(r'"grade_id": ?"([^"]+)"')
+POINTS = re.compile(r'"points": ?([0-9.]+)')
+SOLUTION, GRADED = re.compile(r'"solution": ?true'), re.compile(r'"grade": ?true')
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise: its state, points, and the first test that did not pass when last seen."""
+
+    name: str
+    state: str
+    score: float
+    max_score: float
+    failure: dict | None = None
+
+    def __str__(self):
+        return f"{self.name} ({self.state})"
+
+
+def of(module: Module, text: str | None = None) -> list[Exercise]:
+    """The exercises of a module, in the order of its cells; `text` is its source."""
+    cells = parts(module.source, read_text(module.source) if text is None else text)
+    found, points = {}, []
+    for cell in cells:
+        head, _, body = cell.partition("\n")
+        name = ID.search(head)
+        if not name:
+            continue
+        if GRADED.search(head):
+            points.append((name[1], sum(map(float, POINTS.findall(head)))))
+        elif SOLUTION.search(head):
+            found[name[1]] = body
+    known = last_results.read(module)
+    most = dict.fromkeys(found, 0.0)
+    for name, worth in points:
+        exercise = exercise_of(name, list(found))
+        if exercise:
+            most[exercise] += worth
+    return [_exercise(name, body, known, most[name]) for name, body in found.items()]
+
+
+def first_open(exercises: list[Exercise]) -> Exercise | None:
+    """The first exercise that is not known to pass."""
+    return next((each for each in exercises if each.state != PASSING), None)
+
+
+def after(exercises: list[Exercise], name: str) -> Exercise | None:
+    """The next exercise behind one that is not known to pass; from the end on to the beginning."""
+    names = [each.name for each in exercises]
+    at = names.index(name) + 1 if name in names else 0
+    return first_open(exercises[at:] + exercises[:at])
+
+
+def _exercise(name, body, known, most) -> Exercise:
+    own = [test | {"id": id} for id, test in known["tests"].items() if test.get("exercise") == name]
+    bad = [test for test in own if test.get("status") not in v.HARMLESS]
+    failure = next((test for test in bad if test.get("status") != v.NOT_STARTED), None)
+    if is_stub(body):
+        return Exercise(name, NOT_STARTED, 0.0, most)
+    if not own or known["cells"].get(name) != last_results.digest(body):
+        return Exercise(name, NOT_TESTED, 0.0, most, failure)
+    score = min(sum(float(test.get("points", 0)) for test in own), most)
+    return Exercise(name, FAILING if bad else PASSING, score, most, failure)

@@ -1,0 +1,79 @@
+"""The course as a map, told from files alone: nothing is imported, parsed or run."""
+
+from tito.course import Course, Module, TitoError
+from tito.export import cache
+from tito.grading.verdict import NOT_STARTED
+from tito.notebooks.text import digest_line, read_text
+from tito.student import progress
+
+UNREADY = ("missing", "not started", "in progress")
+
+
+def of(course: Course, modules: list[Module]) -> list[dict]:
+    """The state of `modules`, each a mapping of plain values."""
+    states = {module.name: _state(module) for module in course.modules}
+    return [states[module.name] | _needs(course, module, states) for module in modules]
+
+
+def next_step(rows: list[dict]) -> dict | None:
+    """Where to go on: the first module in order that is not passing, and its first open exercise."""
+    row = next((row for row in rows if row["state"] != "passing"), None)
+    if row is None:
+        return None
+    topic = row["module"].partition("_")[2]
+    exercise = next((e for e in row["exercises"] if e["state"] != progress.PASSING), None)
+    if row["state"] == "missing":
+        command = f"tito check {topic}"
+    elif exercise is None or exercise["state"] == progress.NOT_TESTED:
+        command = f"tito test {topic}"
+    else:
+        command = f"tito watch {topic}"
+    return {"module": row["module"], "exercise": exercise and exercise["exercise"]} | {
+        "state": exercise["state"] if exercise else row["state"],
+        "command": command,
+    }
+
+
+def _needs(course, module, states) -> dict:
+    unmet = [n.name for n in course.requires(module) if states[n.name]["state"] in UNREADY]
+    return {"requires": list(module.about["requires"] or []), "unmet": unmet}
+
+
+def _state(module: Module) -> dict:
+    row = {"module": module.name, "title": module.about["title"], "state": "missing", "score": None}
+    row |= {"max_score": 0.0, "export": "missing", "hours": module.about.get("hours")}
+    row["exercises"] = []
+    try:
+        exercises = progress.of(module, read_text(module.source))
+    except TitoError:
+        return row
+    row["exercises"] = [
+        {"exercise": e.name, "state": e.state, "score": e.score, "max_score": e.max_score}
+        for e in exercises
+    ]
+    row["max_score"] = sum(each.max_score for each in exercises)
+    row["export"] = _export(module)
+    states = [each.state for each in exercises]
+    tested = [s for s in states if s in (progress.PASSING, progress.FAILING)]
+    result = cache.result(module)
+    if states and set(states) == {progress.NOT_STARTED}:
+        row["state"] = "not started"
+    elif result is not None:
+        row["score"] = result["score"]
+        untouched = all(test["status"] == NOT_STARTED for test in result["tests"])
+        row["state"] = "passing" if result["ok"] else "not started" if untouched else "in progress"
+    elif tested:
+        row["score"] = sum(each.score for each in exercises)
+        row["state"] = "passing" if set(states) == {progress.PASSING} else "in progress"
+    else:
+        row["state"] = "in progress" if progress.NOT_STARTED in states else "not tested"
+    return row
+
+
+def _export(module: Module) -> str:
+    try:
+        with open(module.package, encoding="utf-8") as file:
+            head = [next(file, "").rstrip("\n") for _ in range(40)]
+    except (OSError, UnicodeDecodeError):
+        return "missing"
+    return "current" if digest_line(module) in head else "stale"

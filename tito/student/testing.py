@@ -1,0 +1,163 @@
+"""Test a module: its inline tests in the grading engine, then its package tests with pytest."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as xml
+from collections.abc import Iterator
+from pathlib import Path
+
+from tito.course import Module, TitoError
+from tito.export import cache
+from tito.grading import job, supervisor
+from tito.grading import verdict as v
+from tito.grading.judge import process
+from tito.grading.sandbox.bubblewrap import Sandbox
+from tito.notebooks.pairing import refuse_conflict
+
+KEPT = 400  # folders of cells kept for their compiled code
+
+
+def export(module: Module) -> None:
+    """Bring the package file up to date, at no cost if it is."""
+    refuse_conflict(module)
+    if not cache.is_exported(module):
+        from tito.export import package
+
+        package.export(module)
+
+
+def inline(module: Module, walls: Sandbox | None = None) -> Iterator[v.Verdict]:
+    """Judge the module's own notebook, one verdict a test cell.
+
+    Without walls unless they are asked for: it is one's own code on one's own machine, and behind walls
+    nothing that was compiled before is found again, so that kernels take several times as long.
+    """
+    made = job.make(module, cache.cells(module), scratch(module), in_place=True)
+    yield from supervisor.run(made, walls)
+
+
+def scratch(module: Module) -> Path:
+    """The folder in which workers keep the cells they run, so that compiled code is found again."""
+    folder = module.course.build / "cells"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TitoError(f"cannot make {folder}: {error.strerror}", "mend the permissions") from None
+    aged = []
+    for each in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # another run may be clearing up as well
+            aged.append((each.stat().st_mtime, each))
+    for _, each in sorted(aged, reverse=True)[KEPT:]:
+        shutil.rmtree(each, ignore_errors=True)
+    return folder
+
+
+def package(module: Module) -> tuple[list[v.Verdict], bool]:
+    """The verdicts of the module's package tests, which carry no points, and whether they were run now.
+
+    Tests that passed are not run again before something they depend on has changed.
+    """
+    if not module.tests.exists():
+        return [], True
+    known = cache.package_tests(module)
+    if known is not None:
+        return [v.Verdict(**verdict) for verdict in known], False
+    found = _run_pytest(module)
+    if all(verdict.status in v.HARMLESS for verdict in found):
+        cache.keep_package_tests(module, [vars(verdict) for verdict in found])
+    return found, True
+
+
+def _run_pytest(module: Module) -> list[v.Verdict]:
+    with tempfile.TemporaryDirectory(prefix="tito-test-") as folder:
+        report = Path(folder) / "report.xml"
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:xdist",
+            "-p",
+            "no:anyio",
+            f"--junitxml={report}",
+        ]
+        environment = os.environ | process.ONE_THREAD | {"HYPOTHESIS_PROFILE": "quick"}
+        run = subprocess.run(
+            [*command, "-m", "not slow and not thorough", str(module.tests)],
+            cwd=module.course.root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+        if not report.exists():
+            last = (run.stdout + run.stderr).strip().splitlines()[-1:]
+            raise TitoError(f"pytest wrote no report: {' '.join(last)}", "tito doctor")
+        return [_case(module, case) for case in xml.parse(report).iter("testcase")]
+
+
+def _case(module: Module, case) -> v.Verdict:
+    name = case.get("name", "")
+    status, message = v.PASSED, ""
+    for kind in ("failure", "error", "skipped"):
+        node = case.find(kind)
+        if node is not None:
+            status = {"failure": v.FAILED, "error": v.ERROR, "skipped": v.SKIPPED}[kind]
+            message = (node.get("message") or "").strip()
+            if "NotImplementedError" in message.partition("\n")[0]:
+                status = v.NOT_STARTED
+    return v.Verdict(
+        id=f"tests/{module.tests.name}::{name}",
+        title=name.removeprefix("test_").replace("_", " "),
+        exercise="",
+        points=0.0,
+        max_points=0.0,
+        hidden=False,
+        status=status,
+        seconds=round(float(case.get("time") or 0), 4),
+        message=message[:2000],
+    )
+
+
+def junit(results: list[dict]) -> str:
+    """The results as a JUnit document."""
+    suites = xml.Element("testsuites")
+    for result in results:
+        tests = result["tests"]
+        bad = [t for t in tests if t["status"] not in v.HARMLESS]
+        suite = xml.SubElement(
+            suites,
+            "testsuite",
+            name=result["module"],
+            tests=str(len(tests)),
+            failures=str(len(bad)),
+            skipped=str(sum(t["status"] == v.SKIPPED for t in tests)),
+            time=f"{sum(t['seconds'] for t in tests):.4f}",
+        )
+        for test in tests:
+            name = f"{test['id']}: {test['title']}" if test["exercise"] else test["id"]
+            classname = f"{result['module']}.{test['exercise'] or 'package'}"
+            case = xml.SubElement(
+                suite, "testcase", classname=classname, name=name, time=f"{test['seconds']:.4f}"
+            )
+            if test in bad:
+                message = f"{test['status']}: {test['message']}".rstrip(": ")
+                xml.SubElement(case, "failure", message=_printable(message))
+            elif test["status"] == v.SKIPPED:
+                xml.SubElement(case, "skipped", message=_printable(test["message"]))
+    xml.indent(suites)
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n' + xml.tostring(suites, encoding="unicode") + "\n"
+    )
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)

@@ -1,0 +1,347 @@
+"""Watch a module: after each save, judge what the save touched, and say what came of it."""
+
+import contextlib
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from tito import terminal
+from tito.course import Module, TitoError
+from tito.grading import job, supervisor
+from tito.grading import verdict as v
+from tito.grading.prestart import Spare
+from tito.notebooks.pairing import refuse_conflict
+from tito.student import changes, file_events, hints, keyboard, last_results, progress, testing
+
+KEYS = "n next  h hint  l list  r rerun  q quit"
+PATIENCE = 0.5  # seconds that a file which cannot be read is given
+WAIT = 0.5  # seconds between two looks for an interrupt where waiting cannot be interrupted
+
+
+class Watch:
+    """One person at work on one module. Only the thread that calls `run` changes it; others send events."""
+
+    def __init__(self, module: Module, wanted: str | None, events, say: Callable, status: Callable):
+        self.module, self.events, self.say, self.status = module, events, say, status
+        self.text, self.cells = changes.read(module)
+        self.exercises: list[progress.Exercise] = []
+        self._look()
+        if wanted:
+            self.now = hints.find(self.exercises, wanted).name
+        else:
+            start = progress.first_open(self.exercises) or (self.exercises or [None])[0]
+            self.now = start.name if start else ""
+        self.waiting: list[list[str]] = []  # exercises still to be judged, in batches
+        self.run_: Run | None = None
+        self.spare: Spare | None = None
+        self.complaint = ""
+
+    def run(self) -> None:
+        """Watch until somebody quits. Everything that was started has ended when this returns."""
+        self._start_ahead()
+        self.say(self._overview())
+        fault = changes.fault(self.module, self.cells)
+        if fault:
+            self._complain(fault)
+        else:
+            unknown = [each.name for each in self.exercises if each.state == progress.NOT_TESTED]
+            first = [name for name in unknown if name == self.now]
+            self._queue(first, [name for name in unknown if name not in first])
+        try:
+            while self._handle(*self._next()):
+                pass
+        finally:
+            self.status("")
+            for each in (self.run_, self.spare):
+                if each:
+                    each.end()
+
+    def _next(self):
+        while True:
+            with contextlib.suppress(queue.Empty):
+                return self.events.get(timeout=WAIT)
+
+    def _handle(self, what, *details) -> bool:
+        """Act on one event; False when it is time to go."""
+        if what == "quit":
+            return False
+        if what == "saved":
+            self._saved()
+        elif what == "key":
+            return self._key(*details)
+        elif what == "verdict":
+            self._verdict(*details)
+        elif what == "over":
+            self._over(*details)
+        return True
+
+    def _key(self, key) -> bool:
+        if key in "qQ\x04":
+            return False
+        if key in "nN":
+            self._move()
+        elif key in "hH":
+            self._hint()
+        elif key in "lL":
+            for line in self._list():
+                self.say(line)
+        elif key in "rR":
+            if self.complaint:
+                self.say(self.complaint)
+            elif self.now:
+                self._queue([self.now], [])
+        elif not key.isspace():
+            self.say(f"  {KEYS}")
+        return True
+
+    def _move(self):
+        """Go to the next exercise that does not pass; only this key does."""
+        exercise = progress.after(self.exercises, self.now)
+        if exercise is None:
+            self.say("  every exercise passes")
+            return
+        alone = exercise.name == self.now
+        self.now = exercise.name
+        self.say(f"  {'still' if alone else 'now'}: {exercise}")
+        if exercise.failure and exercise.state == progress.FAILING:
+            for line in terminal.failure_lines(exercise.failure):
+                self.say(line)
+
+    def _hint(self):
+        try:
+            for line in terminal.hint_lines(hints.give(self.module, self.now or None), ""):
+                self.say(line)
+        except TitoError as error:
+            self.say(f"  {error}")
+
+    def _list(self):
+        for each in self.exercises:
+            yield terminal.exercise_line(each, now=each.name == self.now)
+
+    def _saved(self):
+        """Read what was saved; judge what differs from what was read last."""
+        try:
+            refuse_conflict(self.module)
+            text, cells = self._read()
+        except TitoError as error:
+            self._complain(f"{error}; {error.hint}")
+            return
+        if text == self.text and not self.complaint:
+            return
+        clock = time.strftime("%H:%M:%S")
+        fault = changes.fault(self.module, cells)
+        if fault:
+            self._complain(f"{clock} {fault}")
+            return
+        found = changes.touched(self.cells, cells)
+        had, self.complaint = self.complaint, ""
+        self.text, self.cells = text, cells
+        self._look()
+        for name in found.gone:
+            self.say(f"{clock} the cell of {name} is gone: its tests are not run until it is back")
+        if self.now not in [each.name for each in self.exercises]:
+            start = progress.first_open(self.exercises)
+            self.now = start.name if start else ""
+        first, rest = found.edited, found.others
+        if not first and self.now in rest:
+            first, rest = [self.now], [name for name in rest if name != self.now]
+        if first or rest:
+            said = ", ".join(found.edited) if found.edited else "what others build on"
+            self.say(f"{clock} changed: {said}")
+            self._queue(first, rest)
+        elif had:
+            self.say(f"{clock} as it was when last judged")
+            self._queue([], [])
+        elif not found.gone:
+            self.say(f"{clock} saved: nothing that a test depends on has changed")
+
+    def _read(self):
+        """Read the source; one that is no notebook may be half written, and is given a moment."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return changes.read(self.module)
+            except TitoError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.02)
+
+    def _complain(self, line):
+        """One line on what cannot be judged, and not twice the same."""
+        undone = self._stop()
+        if undone:
+            self.waiting.insert(0, undone)
+        self.status("")
+        if line[9:] != self.complaint[9:]:
+            self.say(terminal.trouble(line))
+        self.complaint = line
+
+    def _queue(self, first, rest):
+        """Judge `first` at once and `rest` behind it, with what an earlier save left undone."""
+        undone = {name for batch in self.waiting for name in batch}
+        undone |= set(self._stop())
+        names = [each.name for each in self.exercises]
+        rest = [n for n in names if n in undone | set(rest) and n not in first]
+        self.waiting = [batch for batch in (first, rest) if batch]
+        self._begin()
+
+    def _stop(self) -> list[str]:
+        """End the run in progress; returns the exercises that it had not judged."""
+        if not self.run_:
+            return []
+        undone = list(self.run_.expected)
+        self.run_.end()
+        self.run_ = None
+        self._start_ahead()
+        return undone
+
+    def _begin(self):
+        """Judge the next batch, if there is one."""
+        self.status("")
+        if not self.waiting:
+            return
+        batch = self.waiting.pop(0)
+        spare, self.spare = self.spare, None
+        if spare and not spare.usable:
+            spare.end()
+            spare = None
+        task = self._job(batch)
+        self.run_ = Run(task, spare or Spare(task), self.events.put)
+        self.status(f"  judging {', '.join(batch)}")
+
+    def _job(self, only):
+        """The job of judging some exercises, up to the last of their tests."""
+        wanted = [c.role == "test" and c.exercise in only for c in self.cells]
+        last = len(wanted) - wanted[::-1].index(True) if True in wanted else len(wanted)
+        folder = testing.scratch(self.module)
+        return job.make(self.module, self.cells[:last], folder, only=only, in_place=True)
+
+    def _start_ahead(self):
+        if self.spare is None or not self.spare.usable:
+            if self.spare:
+                self.spare.end()
+            self.spare = Spare(self._job([]))
+
+    def _verdict(self, run, verdict):
+        if run is not self.run_:
+            return
+        found = run.take(verdict)
+        if found is None:
+            return
+        sources = {c.id: c.source for c in self.cells if c.role == "solution"}
+        last_results.note(self.module, found, sources)
+        self._look()
+        self.status("")
+        for line in terminal.exercise_lines(verdict.exercise, found):
+            self.say(line)
+        if run.expected:
+            self.status(f"  judging {', '.join(run.expected)}")
+
+    def _over(self, run, error):
+        if run is not self.run_:
+            return
+        self.run_ = None
+        for name in run.expected:
+            self.say(terminal.trouble(f"{name} has no tests"))
+        if error:
+            self.say(terminal.trouble(f"error: {error}"))
+        self._start_ahead()
+        if self.waiting:
+            self._begin()
+            self._start_ahead()
+        else:
+            self.status("")
+            self.say(self._summary())
+
+    def _look(self):
+        self.exercises = progress.of(self.module, self.text)
+
+    def _overview(self):
+        return "\n".join(
+            [f"  {self._summary().strip()}", *([f"  now: {self.now}"] * bool(self.now))]
+        )
+
+    def _summary(self):
+        passing = sum(each.state == progress.PASSING for each in self.exercises)
+        score = sum(each.score for each in self.exercises)
+        most = sum(each.max_score for each in self.exercises)
+        return f"  {passing} of {len(self.exercises)} exercises pass, {score:g}/{most:g} points"
+
+
+class Run:
+    """One job under way. Its thread only sends what it reads."""
+
+    def __init__(self, task: job.Job, judge: Spare, tell: Callable):
+        self.judge, self.tell, self.task = judge, tell, task
+        tests = [c for c in task.cells if c["role"] == "test" and c["exercise"] in task.only]
+        self.left = {name: [t["id"] for t in tests if t["exercise"] == name] for name in task.only}
+        self.found: dict[str, list[v.Verdict]] = {}
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    @property
+    def expected(self) -> list[str]:
+        """The exercises that are not judged yet."""
+        return list(self.left)
+
+    def take(self, verdict: v.Verdict) -> list[v.Verdict] | None:
+        """Keep a verdict; returns those of its exercise when it is the last of them."""
+        found = self.found.setdefault(verdict.exercise, [])
+        found.append(verdict)
+        if len(found) < len(self.left.get(verdict.exercise, ())):
+            return None
+        self.left.pop(verdict.exercise, None)
+        return found
+
+    def end(self) -> None:
+        """End it and everything it started."""
+        self.judge.end()
+        self.thread.join(5)
+
+    def _read(self):
+        error = None
+        try:
+            for verdict in supervisor.run(self.task, judge=self.judge):
+                self.tell(("verdict", self, verdict))
+        except Exception as fault:
+            error = fault
+        self.tell(("over", self, error))
+
+
+def run(module: Module, wanted: str | None, say: Callable, status: Callable) -> None:
+    """Watch a module until somebody quits, interrupts or closes the terminal.
+
+    Parameters
+    ----------
+    module : Module
+    wanted : str or None
+        The exercise to begin with, instead of the first that does not pass.
+    say, status : callables
+        Print lines; show a line that the next one takes the place of, or take it back.
+    """
+    refuse_conflict(module)
+    names = {module.notebook.name, f"{module.topic}_dev.py"}
+    events: queue.SimpleQueue = queue.SimpleQueue()
+    with contextlib.ExitStack() as over:
+        # Saves are listened for before the source is read, so that none falls between.
+        over.enter_context(file_events.heard(module.folder, names, lambda: events.put(("saved",))))
+        watch = Watch(module, wanted, events, say, status)
+        over.enter_context(_ended_by(lambda: events.put(("quit",))))
+        if keyboard.has_terminal():
+            say(f"  {KEYS}")
+            over.enter_context(keyboard.heard(lambda key: events.put(("key", key))))
+        watch.run()
+
+
+@contextlib.contextmanager
+def _ended_by(quit_: Callable) -> Iterator[None]:
+    """An interrupt, a closed terminal or a request to end is a wish to quit."""
+    kinds = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
+    before = {kind: signal.signal(kind, lambda *_: quit_()) for kind in kinds if kind}
+    try:
+        yield
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
