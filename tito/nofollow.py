@@ -66,8 +66,9 @@ def read(root: Path, parts: tuple[str, ...], most: int) -> bytes:
                     raise TitoError(f"{name} is not a file", HINT)
                 return file.read(most)
     except OSError as error:
-        what = "is a link" if link(root, parts) else f"cannot be read: {error.strerror}"
-        raise TitoError(f"{name} {what}", HINT) from None
+        found = link(root, parts)
+        said = f"{found.name} is a link" if found else f"{name} cannot be read: {error.strerror}"
+        raise TitoError(said, HINT) from None
 
 
 def link(root: Path, parts: tuple[str, ...]) -> Path | None:

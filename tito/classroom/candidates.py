@@ -63,13 +63,13 @@ def read(files: list[StudentFile], released: Released, module: Module) -> Readin
     TitoError
         If several are notebooks of the module, and it cannot be said that one student wrote them.
     """
-    found = Reading()
+    found, words = Reading(), people_names.Words(module, "")
     everything = [*files, *_unpacked(files, found)]
     notebooks = [each for each in everything if is_notebook(each.entry.name)]
     wanted = [each for each in notebooks if not _is_aside(each, module)]
     if not any(_is_likely(each, module) for each in wanted):
         wanted = [each for each in notebooks if not people_names.is_hidden(each.rest)]
-    wanted.sort(key=lambda e: (not _is_likely(e, module), -e.order, e.entry.name))
+    wanted.sort(key=lambda e: (_guess(e, words), -e.order, e.entry.name))
     for each in wanted[:CANDIDATES]:
         _read_one(each, released, module, found)
     for each in wanted[CANDIDATES:]:
@@ -84,7 +84,7 @@ def read(files: list[StudentFile], released: Released, module: Module) -> Readin
         for each in (e for e in deeper if nested.is_archive(e.entry.name)):
             found.say(each, each.entry.fault, True, unread=True)
     found.read.sort(key=lambda each: each.rank)
-    _refuse_several(found.read, people_names.Words(module, ""))
+    _refuse_several(found.read, words)
     return found
 
 
@@ -142,6 +142,16 @@ def _is_likely(each: StudentFile, module: Module) -> bool:
     return name.endswith(".ipynb") or module.topic in name
 
 
+def _guess(each: StudentFile, words: people_names.Words) -> int:
+    """Smaller for a file that is more likely to be the notebook, by its name."""
+    name = _short(each)
+    if words.is_own(name):
+        return 0
+    if words.module.topic in name.lower():
+        return 1
+    return 2 if name.lower().endswith(".ipynb") else 3
+
+
 def _short(each: StudentFile) -> str:
     return PurePosixPath(each.entry.name).name
 
@@ -158,7 +168,8 @@ def _refuse_several(read: list[Read], words: people_names.Words) -> None:
         places.setdefault(tuple(folders), []).append(_short(each.file))
     if () in places and any(words.is_own(name) for name in places[()]):
         places = {(): places[()]}
-    others = {people_names.base(name) for names in places.values() for name in names} - {*words.own}
+    names = [name for each in places.values() for name in each]
+    others = {people_names.base(name) for name in names if not words.is_own(name)}
     if len(places) > 1 or len(others) > 1:
         names = sorted(each.file.entry.name for each in worked.values())
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -21,12 +21,12 @@ def find(notebooks: list[Entry], files: list[Entry], stem: str) -> Entry | None:
     """The metadata file, if these are the files of an export: it lies beside all the students' folders."""
     for each in files:
         around, _, name = each.name.rpartition("/")
-        if name != METADATA or (around not in ("", stem) and not AROUND.fullmatch(around)):
-            continue
         begin = f"{around}/" if around else ""
-        tops = [n.name.removeprefix(begin).split("/")[0] for n in notebooks]
-        inside = all(n.name.startswith(begin) for n in notebooks)
-        if inside and tops and all(FOLDER.fullmatch(top) for top in tops):
+        if name != METADATA or not all(n.name.startswith(begin) for n in notebooks):
+            continue
+        tops = {n.name.removeprefix(begin).split("/")[0] for n in notebooks}
+        is_known = around in ("", stem) or AROUND.fullmatch(around) or len(tops) > 1
+        if is_known and "/" not in around and tops and all(FOLDER.fullmatch(t) for t in tops):
             return each
     return None
 

@@ -137,16 +137,18 @@ def _by_place(
     if any(p.parts[0] == ".git" for p in placed):  # the folder itself is a student's repository
         placed = [Placed((named, *p.parts), p.entry) for p in placed]
     words = people_names.Words(module, named)
-    depth, platform, read = _layout(placed, words)
-    around = placed[0].parts[:depth] if placed else []
-    inner = [_below(p, depth) for p in placed if list(p.parts[:depth]) == list(around)]
+    around, platform, read = _layout(placed, words)
+    depth = len(around)
+    inner = [_below(p, depth) for p in placed if tuple(p.parts[:depth]) == around]
+    outside = [p for p in placed if tuple(p.parts[:depth]) != around]
+    result.left_out += [shown(p.entry.name) for p in outside if p.parts[-1].endswith(".ipynb")]
     if read is None:
         yield from _named_by_people(inner, words, [named, *around][-1], zone, result)
         return
     for p in inner:
         owner = read(p.parts)
         if owner is None:
-            if people_names.is_somebodys(p.parts):
+            if people_names.is_somebodys(p.parts) or (p.entry.fault and len(p.parts) == 1):
                 result.stray.append(
                     f"{shown(p.entry.name)}: it is not named as {platform} names submissions, "
                     "as the others are"
@@ -160,32 +162,32 @@ def _by_place(
         yield f"{each.original} ({each.name})", each
 
 
-def _layout(placed: list[Placed], words: people_names.Words) -> tuple[int, str, Reader | None]:
-    """How many folders lie around all students', and the platform that named what is in them, if one did."""
+def _layout(
+    placed: list[Placed], words: people_names.Words
+) -> tuple[tuple[str, ...], str, Reader | None]:
+    """The folders that lie around all students, and the platform that named what is in them, if one did."""
     work = [p for p in placed if people_names.is_work(p.parts)]
+    if not work:
+        return (), "", None
     shared = 0
-    while work and all(
-        len(p.parts) > shared + 1 and p.parts[shared] == work[0].parts[shared] for p in work
-    ):
+    first = tuple(work[0].parts)
+    while all(len(p.parts) > shared + 1 and p.parts[shared] == first[shared] for p in work):
         shared += 1
     for depth in range(shared + 1):
         inner = [_below(p, depth) for p in work]
-        everything = [_below(p, depth) for p in placed if len(p.parts) > depth]
+        everything = [_below(p, depth) for p in placed if tuple(p.parts[:depth]) == first[:depth]]
         tops = {p.parts[0] for p in inner}
         for name, layout in PLATFORMS.items():
             read = layout(everything)
             hits = {p.parts[0] for p in inner if read and read(p.parts)}
-            known = depth == 0 or len(hits) > 1 or words.is_around(work[0].parts[depth - 1])
+            known = depth == 0 or len(hits) > 1 or words.is_around(first[depth - 1])
             if hits and 2 * len(hits) >= len(tops) and known:
-                return depth, name, read
+                return first[:depth], name, read
     depth = words.depth([p.parts for p in work], shared)
-    around = work[0].parts[depth - 1] if depth else words.named
-    inner = [_below(p, depth) for p in placed if len(p.parts) > depth]
-    return (
-        depth,
-        "GitHub Classroom",
-        platform_names.github(inner, around, words.slugs) if work else None,
-    )
+    around = first[depth - 1] if depth else words.named
+    inner = [_below(p, depth) for p in placed if tuple(p.parts[:depth]) == first[:depth]]
+    repositories = platform_names.github(inner, around, words.slugs)
+    return first[:depth], "GitHub Classroom", repositories
 
 
 def _below(placed: Placed, depth: int) -> Placed:
@@ -213,6 +215,8 @@ def _named_by_people(
                 who = words.student(p.parts[0])
                 each = _student_file(Owner(who, who), _below(p, 1), zone, by_people=True)
                 yield people_names.stem(p.parts[0]), each
+            elif len(p.parts) == 1 and p.entry.fault:
+                raise TitoError(f"it {p.entry.fault}", "")
             elif len(p.parts) == 1 and people_names.is_somebodys(p.parts):
                 raise TitoError("it belongs to no student", "")
             elif name.endswith(".ipynb"):
@@ -236,6 +240,7 @@ class _Stamps:
 
     def __init__(self, placed: list[Placed], folders: set[str], module: str, around: str) -> None:
         self.found = {tuple(p.parts): p.entry for p in placed if p.parts[-1] == STAMP}
+        self.owners = {parts[0] for parts in self.found}
         self.place: tuple[str, ...] | None = None
         if around == "submitted":
             self.place = (module, STAMP)
@@ -247,9 +252,8 @@ class _Stamps:
         """What is said of a file's time: the time, and notes."""
         who = placed.parts[0]
         if self.place is None:
-            own = any(parts[0] == who for parts in self.found)
             note = f"{STAMP} does not count: only some folders have one"
-            return {"notes": (note,)} if own else {}
+            return {"notes": (note,)} if who in self.owners else {}
         entry = self.found.get((who, *self.place))
         if entry is None:
             return {}

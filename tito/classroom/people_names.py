@@ -26,10 +26,13 @@ AROUND = (
 )  # fmt: skip
 DOWNLOAD = re.compile(r"drive-download-\d{8}T\d{6}Z(?:-\d+)*|.+-submissions", re.IGNORECASE)
 VERSION = re.compile(
-    r"(?:[ _.-]*(?:\(\d+\)|v?\d{1,3}|copy ?\d*|kopie|final|new|old|backup|fixed|done|draft|submit|submitted"
-    r"|submission|solution|solved|latest))+$",
+    r"(?: ?\(\d+\)|[ _.-]+(?:v\d{1,3}|copy ?\d*|kopie|final|new|old|backup|fixed|done|draft|submit"
+    r"|submitted|submission|solution|solved|latest))+$",
     re.IGNORECASE,
 )
+NUMBER = re.compile(
+    r"[ _.-]*\d{1,3}$"
+)  # behind the notebook's own name; elsewhere it may tell students apart
 COPY_OF = re.compile(r"^(?:copy of|kopie von|copie de|copia de) ", re.IGNORECASE)
 UNPACKED = (".tar.gz", ".tar.bz2", ".tar.xz", *NESTED)
 
@@ -112,7 +115,7 @@ class Words:
 
     def is_own(self, name: str) -> bool:
         """Whether a file is named as the module's notebook, whatever version or copy it is."""
-        return base(name) in self.own
+        return base(name) in self.own or NUMBER.sub("", base(name)) in self.own
 
     def student(self, name: str) -> str:
         """Who handed in a file, by its name: what is there beside the notebook's own name.
@@ -130,7 +133,7 @@ class Words:
         after = re.fullmatch(rf"{notebook}(?: - |[ _-]+)(.*)", plain, re.IGNORECASE)
         found = before or after
         who = found[1].strip() if found else plain
-        if self.is_own(name) or not who or (after and VERSION.fullmatch(f" {who}")):
+        if self.is_own(name) or not who or (after and VERSION.fullmatch(f"_{who}")):
             raise TitoError(
                 "it belongs to no student", "put it into a folder named like the student"
             )
