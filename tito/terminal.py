@@ -12,7 +12,7 @@ import click
 from tito import verdict as v
 
 COLOURS = {v.PASSED: "green", v.SKIPPED: None, v.UNDECIDED: "yellow", v.NOT_STARTED: "cyan"}
-WORDS = {v.NOT_STARTED: "not started"}
+WORDS = {v.NOT_STARTED: "not started", v.SKIPPED: "hidden"}
 
 
 def heading(number: int, title: str) -> str:
