@@ -23,9 +23,9 @@ import psutil
 import pytest
 
 from tests.conftest import ROOT, SOURCE
+from tito import verdict as v
 from tito.course import Course, TitoError
 from tito.grading import job, supervisor
-from tito.grading import verdict as v
 from tito.grading.inside import probe, seccomp
 from tito.grading.sandbox import monitor, selftest, shown_files, zygotes
 from tito.grading.sandbox.bubblewrap import Sandbox
@@ -525,7 +525,7 @@ DEEDS = {
     ),
     "forge an answer before time": (
         """
-        from tito.grading import wire
+        from tito.grading.inside import wire
         for number in range(1, 9):
             forged = {"ok": True, "number": number, "value": x, "changed": [], "shared": []}
             line = b''.join(wire.pack(wire.Encoder(None).message(forged)))

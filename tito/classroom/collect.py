@@ -12,7 +12,7 @@ from tito import files as folders
 from tito.classroom import archive, candidates, collected, owners
 from tito.classroom.candidates import Read
 from tito.classroom.owners import StudentFile
-from tito.course import FAILED, Course, Module, TitoError, one_line, write
+from tito.course import FAILED, Course, Module, TitoError, make_folder, one_line, write
 from tito.gradebook.student_ids import key
 from tito.notebooks.released import history
 from tito.notebooks.repair import Released
@@ -70,8 +70,10 @@ def collect(
         If the path cannot be read, the archive is refused, or there is nothing in it that a student sent.
     """
     module.course.refuse_copy()
+    module.course.keep_private()
     zone = _zone(module.course)
     released = Released(history(module))
+    make_folder(collected.folder(module), private=True)
     lock = collected.folder(module) / ".lock"
     with archive.entries(path) as found, folders.lock(lock):
         named = path.resolve().name if path.is_dir() else path.name.partition(".")[0]
@@ -129,7 +131,7 @@ def _student(
         taken.state, taken.aside = stored.state, [*taken.aside, *stored.aside]
         if stored.state not in (collected.UNCHANGED, collected.KEPT_ASIDE):
             report = collected.folder(module) / taken.student / "report.txt"
-            write(report, "\n".join(sentences(taken)) + "\n")
+            write(report, "\n".join(sentences(taken)) + "\n", private=True)
     except (TitoError, OSError) as error:
         taken.state, taken.error = REFUSED, one_line(error)
     return taken

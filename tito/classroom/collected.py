@@ -16,7 +16,7 @@ from tito import files as folders
 from tito import nofollow
 from tito.classroom.candidates import Read
 from tito.classroom.owners import STAMP, StudentFile
-from tito.course import Course, Module, TitoError, write
+from tito.course import Course, Module, TitoError, make_folder, restrict, write
 from tito.gradebook.student_ids import key
 
 COLLECTED, UPDATED, UNCHANGED, KEPT_ASIDE = "collected", "updated", "unchanged", "kept aside"
@@ -93,7 +93,7 @@ def know(course: Course, files: list[StudentFile]) -> list[StudentFile]:
                 known[each.student] = {"original": each.original, "name": each.name}
         text = json.dumps(known, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
         if not path.exists() or path.read_bytes() != text.encode():
-            write(path, text)
+            write(path, text, private=True)
     return taken
 
 
@@ -128,14 +128,14 @@ def _put(path: Path, target: Path, text: str, time: str | None) -> bool:
     for begun in target.glob(f".{path.name}.*"):  # by a run that was killed
         begun.unlink()
     if not path.is_file() or path.read_bytes() != text.encode():
-        write(path, text)
+        write(path, text, private=True)
     stamp = target / STAMP
     if stamp.is_symlink():
         stamp.unlink()
     before = stamp.read_text(errors="replace") if stamp.is_file() else ""
     wanted = f"{time} UTC\n" if time else ""
     if wanted and wanted != before:
-        write(stamp, wanted)
+        write(stamp, wanted, private=True)
     elif not wanted:
         stamp.unlink(missing_ok=True)
     return wanted != before
@@ -187,14 +187,15 @@ def _log(kept: Path) -> list[dict]:
 
 
 def _write_log(kept: Path, log: list[dict]) -> None:
-    write(kept / "index.json", json.dumps(log, indent=1) + "\n")
+    write(kept / "index.json", json.dumps(log, indent=1) + "\n", private=True)
 
 
 def _write_bytes(path: Path, data: bytes) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent, private=True)
         partial = path.with_name(f".{path.name}")
         partial.write_bytes(data)
+        restrict(partial)
         partial.replace(path)
     except OSError as error:
         raise TitoError(

@@ -20,7 +20,7 @@ from tito.course import Module
 from tito.gradebook import submitted
 from tito.gradebook.records import Journal
 from tito.grading.grader_process import Hand
-from tito.notebooks import untrusted
+from tito.notebooks import safe_notebook, untrusted
 from tito.notebooks.released import history
 from tito.notebooks.repair import Released, repair
 
@@ -64,12 +64,15 @@ class Exporter(NotebookExporter):
 
 
 class Repair(preprocessors.NbGraderPreprocessor):
-    """The released notebook with the student's answers, whatever was done to the cells."""
+    """The released notebook with the student's answers, whatever was done to the cells, and no active HTML."""
 
     def preprocess(self, nb, resources):
         module = _module(resources)
+        grade.remove_others(module, resources["nbgrader"]["student"])
         data = submitted.read(module, resources["nbgrader"]["student"])
-        made, _ = repair(Released(history(module)), untrusted.read(data))
+        released = Released(history(module))
+        made, _ = repair(released, untrusted.read(data))
+        safe_notebook.sanitize(made, released.latest)
         return made, resources
 
 

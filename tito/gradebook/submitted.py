@@ -1,4 +1,4 @@
-"""Submissions as nbgrader keeps them: submitted/<student>/<module>/<notebook>, read as data, without following links."""
+"""Submissions in nbgrader's layout, submitted/<student>/<module>/<notebook>, read as data. No link is followed."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ TIMESTAMP = "timestamp.txt"
 
 
 def students(module: Module) -> list[str]:
-    """Everybody who has a folder for this module."""
+    """List the students who have a folder for this module."""
     folder = module.course.place("submitted")
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         names = sorted(os.listdir(folder))
@@ -27,12 +27,12 @@ def _has_work(folder: Path, name: str) -> bool:
 
 
 def place(module: Module, student: str) -> Path:
-    """The folder of a student's submission."""
+    """Return the folder of a student's submission."""
     return module.course.place("submitted") / student / module.name
 
 
 def read(module: Module, student: str) -> bytes:
-    """The bytes of a student's notebook, or of the percent file if there is no notebook.
+    """Read a student's notebook, or the percent file if there is no notebook.
 
     Raises
     ------
@@ -41,7 +41,9 @@ def read(module: Module, student: str) -> bytes:
         cannot be a student's.
     """
     if not student.isprintable() or len(student.encode()) > NAME:
-        raise TitoError(f"the folder's name is no student's: {student[:40]!r}", "rename the folder")
+        raise TitoError(
+            f"the name of the folder cannot be a student id: {student[:40]!r}", "rename the folder"
+        )
     folder, stem = place(module, student), module.notebook.stem
     for name in (f"{stem}.ipynb", f"{stem}.py"):
         if os.path.lexists(folder / name):
@@ -50,7 +52,7 @@ def read(module: Module, student: str) -> bytes:
 
 
 def timestamp(module: Module, student: str) -> str:
-    """When it was handed in, as nbgrader notes it; empty if nobody noted it."""
+    """Read the time of submission, as nbgrader stores it; empty if there is none."""
     try:
         return _read(module, student, TIMESTAMP, 100).decode(errors="replace")
     except TitoError:

@@ -5,7 +5,6 @@ No byte of student code runs here. A test passes when its last statement has run
 
 import ast
 import contextlib
-import copy
 import functools
 import json
 import linecache
@@ -20,15 +19,20 @@ from dataclasses import dataclass
 
 from tinytorch.lab import checks
 from tinytorch.lab.checks import Mismatch
-from tito.grading import verdict
+from tito import verdict
 from tito.grading.inside import wire
-from tito.grading.judge import process, proxies
+from tito.grading.inside.lookups import global_names
+from tito.grading.inside.worker import hide
+from tito.grading.judge import evidence, process, proxies, stopwatch
+from tito.grading.judge.budget import LOADING, TEST, Exceeded, Meter
+from tito.grading.judge.clean import Clean
+from tito.grading.judge.names import Names
 from tito.grading.judge.pipes import Pipes
+from tito.grading.judge.stopwatch import Timed
 from tito.notebooks.text import is_stub
 
 STARTS = 10  # workers that one student may use up
 TOGETHER = 2**20  # characters of cells that are loaded at once
-WALL = 8  # wall seconds allowed for each second of CPU time: other work may hold the machine
 TEXT = 4000  # characters of what an exception says
 LOG_KEPT = 256 * 1024  # bytes of output
 # What a student's exception may come back as. Those that steer Python itself would end a test's loop
@@ -52,33 +56,45 @@ class WorkerGone(BaseException):
 class Worker:
     """A running worker process and what it printed."""
 
-    def __init__(self, job, judge):
-        self.seconds, self.output = job["seconds"], job["output"]
-        self.process = judge.launch(job["scratch"])
-        self.decode = proxies.decoder(judge)
+    def __init__(self, job, judge, name=process.STUDENT):
+        self.meter = judge.meter
+        self.process = judge.launch(job["scratch"], name)
+        self.decode = proxies.decoder(judge) if name == process.STUDENT else _no_object
         self.log, self.logged, self.asked = bytearray(), 0, 0
         self.marks: set[int] = set()  # after how many cells it has kept its names
-        self.started, self.budget = 0.0, None
-        step = min(max(self.seconds / 20, 0.2), 1)
-        self.pipes = Pipes(self.process, self._heard, self._idle, step)
+        self.ended = False
+        self.pipes = Pipes(self.process, self._heard, self._check, self.meter.step)
         start = {"cells": job["scratch"], "hidden": job["hidden_modules"]}
         self._send(start | {"package": job["package"]})
 
     def ask(self, request):
         """Send a request, wait for the reply, and return it or raise what it reports."""
-        self._send(request)  # if it is too large, nothing is sent
-        self.asked += 1
-        reply = self._receive()
-        if reply.get("number") != self.asked:
+        received = self.pipes.received
+        self.meter.wait()
+        try:
+            self._send(request)  # if it is too large, nothing is sent
+            self.asked += 1
+            reply = self._receive()
+        finally:
+            self.meter.resume(self.pipes.received - received)
+        self._quiet()
+        if self.meter.due:
+            self._check()
+        number = reply.get("number")
+        if type(number) is not int or number != self.asked:
             raise self._gone(verdict.KILLED, "answered what it was not asked")
         if reply.get("ok") is True:
             return reply
-        raise _rebuild(reply.get("error"))
+        error = _rebuild(reply.get("error"))
+        error.after = reply.get("after")
+        raise error
 
     def end(self):
         """End the worker and everything it started."""
-        self.process.end()
-        self.pipes.end()
+        if not self.ended:
+            self.ended = True
+            self.meter.end(self, self.process.end())
+            self.pipes.end()
 
     def printed(self) -> int:
         """How many bytes the student's code has printed."""
@@ -93,7 +109,6 @@ class Worker:
         return f"\nprinted: {' / '.join(text.splitlines()[-3:])[-300:]}" if text else ""
 
     def _send(self, request):
-        self.started, self.budget = time.monotonic(), None
         encoder = wire.Encoder(proxies.encode, keep_strides=True)
         self.pipes.send(wire.pack(encoder.message(request), marshal.dumps))
 
@@ -102,7 +117,7 @@ class Worker:
             message = self.pipes.receive()
             if message is not None:
                 tree, buffers = message
-                reply = wire.Decoder(buffers, self.decode).value(tree)
+                reply = wire.Decoder(buffers, self.decode, answers=True).value(tree)
                 if type(reply) is not dict:  # a proxy says of itself what the worker says
                     raise wire.WireError("no reply")
         except Exception as error:
@@ -110,24 +125,25 @@ class Worker:
             raise self._gone(
                 verdict.KILLED, f"sent an answer that cannot be read: {error}"
             ) from None
-        self._quiet()
         if message is None:
             raise self._gone(verdict.KILLED, self.process.ending())
         return reply
 
-    def _idle(self):
-        """Called while the worker does not answer: it may have used up its time."""
+    def _check(self):
+        """Called now and then while the worker is waited for: it may have used up its time."""
         self._quiet()
-        used, waited = self.process.cpu(), time.monotonic() - self.started
-        self.budget = used if self.budget is None else self.budget
-        if used - self.budget > self.seconds:
-            raise self._gone(verdict.TIMEOUT, f"took more than {self.seconds:g} s of CPU time")
-        if waited > WALL * self.seconds:
-            raise self._gone(verdict.TIMEOUT, f"did not answer within {WALL * self.seconds:g} s")
+        try:
+            self.meter.check(self, self.process.cpu())
+        except Exceeded as over:
+            if over.whole:
+                raise self._gone(verdict.KILLED, f"was ended: {over}") from None
+            raise self._gone(verdict.TIMEOUT, str(over)) from None
 
     def _quiet(self):
-        if self.logged > self.output:
-            raise self._gone(verdict.KILLED, f"printed more than {self.output >> 20} MB")
+        try:
+            self.meter.sizes()
+        except Exceeded as over:
+            raise self._gone(verdict.KILLED, str(over)) from None
 
     def _gone(self, status, message):
         self.end()
@@ -135,8 +151,13 @@ class Worker:
 
     def _heard(self, part):
         self.logged += len(part)
+        self.meter.printed += len(part)
         self.log += part
         del self.log[:-LOG_KEPT]
+
+
+def _no_object(_, node):
+    raise wire.WireError(f"no tag {node['!']}")
 
 
 @dataclass(frozen=True)
@@ -144,7 +165,7 @@ class Place:
     """What is known at one place in the notebook: the cells above it, and what names stand for."""
 
     loaded: list[dict]
-    names: "Names"
+    names: Names
     binder: dict[str, str]
 
 
@@ -154,6 +175,7 @@ class Judge:
     def __init__(self, job, report, launch=process.Own):
         self.job, self.report, self.launch = job, report, launch
         self.worker: Worker | None = None
+        self.meter = Meter(job)
         self.starts = 0
         self.holds = False  # whether the worker keeps objects for the test
         self.loaded: list[dict] = []
@@ -163,7 +185,9 @@ class Judge:
         self.broken: dict[str, dict] = {}  # cells that raised while loading
         self.binder: dict[str, str] = {}  # the cell that binds a name
         self.names = Names({"__name__": "__main__", "__builtins__": __builtins__}, {})
-        checks.elsewhere = self.call
+        self.clean: Clean | None = None
+        self.doubts: list[str] = []  # why the verdict on the test stays open
+        checks.judge = self
         self.student = {
             cell["id"]: job["answers"].get(cell["id"], cell["source"])
             for cell in job["cells"]
@@ -191,8 +215,9 @@ class Judge:
                 self._return(place)
                 self.report(self.judge(cell))
         finally:
-            if self.worker:
-                self.worker.end()
+            for each in (self.worker, self.clean):
+                if each:
+                    each.end()
 
     def take_in(self, cell):
         """Make a cell known on both sides."""
@@ -205,7 +230,7 @@ class Judge:
                     self.names.promise(node)
                 for name in names:
                     self.binder[name] = cell["id"]
-                    self.names[name] = proxies.StandIn(self, name)
+                    self.names.known[name] = proxies.StandIn(self, name)
                 if constant and cell["role"] == "given":
                     # A constant of the instructor's; one made of the student's functions stays a stand-in.
                     with contextlib.suppress(Exception):
@@ -235,19 +260,58 @@ class Judge:
         """Ask the worker, starting one if there is none; stand-ins and proxies call this."""
         self._start()
         if self.worker is None:
-            raise WorkerGone(
-                verdict.KILLED, f"not run: {STARTS} worker processes have ended already"
-            )
+            raise WorkerGone(verdict.KILLED, f"not run: {self._why_none()}")
         try:
             return self.worker.ask(request)
         except WorkerGone:
             self.worker = None
             raise
 
-    def call(self, function, args, kwargs):
+    def observe(self, function, args, kwargs, shared):
+        """Call a function in the worker, and tell which arguments it changed and, if asked, shares."""
+        return evidence.observe(self.ask, function, args, kwargs, shared)
+
+    def observe_each(self, function, cases):
+        """Call a function in the worker for each of several cases; `checks.calls` asks for it."""
+        return evidence.observe_each(self.ask, function, cases)
+
+    def inside(self, function, args, kwargs):
         """Run a helper of the tests in the worker; `checks.inside` asks for it."""
         request = {"op": "call", "target": function, "args": list(args), "kwargs": kwargs}
-        return self.ask(request)["value"]
+        return self.ask(request | {"after": False, "keep": False})["value"]
+
+    def on_source(self, function, args, kwargs, instead):
+        """Run a helper of the tests on the text of the student's cells; `checks.on_source` asks for it."""
+        return self._clean().call(function, args, kwargs, instead, self._texts_above())
+
+    def timed(self, kernel, baseline, args, kernel_first):
+        """Time a kernel in the worker and a function of the test in a clean one; `speed.at_least` asks for it."""
+        clean = self._clean()
+        clean.ask({"op": "space", "instead": {}, "cells": self._texts_above()})
+        places = Timed(self.ask, self._cpu), Timed(clean.ask, clean.cpu)
+        return stopwatch.timed(*places, kernel, baseline, args, kernel_first)
+
+    def undecided(self, why):
+        """The test could not tell whether the work is fast enough: that costs no points."""
+        self.doubts.append(why)
+
+    def _clean(self):
+        if self.clean is None:
+            given = [cell for cell in self.job["cells"] if cell["role"] in ("given", "locked")]
+            texts = [
+                {"id": cell["id"], "source": self._source(cell)}
+                for cell in self.job["cells"]
+                if cell["role"] == "solution"
+            ]
+            self.clean = Clean(lambda: Worker(self.job, self, process.CLEAN), given, texts)
+        return self.clean
+
+    def _texts_above(self):
+        return [cell["id"] for cell in self.loaded if cell["role"] == "solution"]
+
+    def _cpu(self):
+        self._start()
+        return self.worker.process.cpu() if self.worker else 0.0
 
     def judge(self, cell) -> verdict.Verdict:
         started = time.perf_counter()
@@ -262,7 +326,7 @@ class Judge:
             id=cell["id"],
             title=cell["title"],
             exercise=cell["exercise"],
-            points=cell["points"] if status == verdict.PASSED else 0.0,
+            points=cell["points"] if status in (verdict.PASSED, verdict.UNDECIDED) else 0.0,
             max_points=cell["points"],
             hidden=cell["hidden"],
             status=status,
@@ -274,11 +338,14 @@ class Judge:
         if cell["empty"]:
             return verdict.SKIPPED, "hidden: it runs when the work is graded"
         try:
+            self.meter.begin(TEST)
+            self.doubts.clear()
             # What an earlier test bound is gone: every test starts from the same names.
-            _run(cell["source"], f"<{cell['id']}>", self.names.copy())
-            return verdict.PASSED, ""
+            _run(cell["source"], f"<{cell['id']}>", self.names)
+            return (verdict.UNDECIDED, self.doubts[0]) if self.doubts else (verdict.PASSED, "")
         except WorkerGone as gone:
-            return gone.status, f"{cell['exercise']} {gone}"
+            said = str(gone)
+            return gone.status, said if said.startswith("not run") else f"{cell['exercise']} {said}"
         except Exception as error:
             unstarted = self._unstarted(error)
             if unstarted:
@@ -303,9 +370,10 @@ class Judge:
             if report["class"] == "NotImplementedError":
                 source = self.student.get(report["cell"], "")
                 return report["cell"] if is_stub(source) else None
-            missing = re.search(r"(\w+)'? is not defined", report["text"])
+            missing = re.search(r"(\w+)['`]? is not defined", report["text"])
             binder = missing and self.binder.get(missing[1])
-            if report["class"] != "NameError" or binder not in self.broken:
+            kinds = (report["class"], *report["builtin"])
+            if "NameError" not in kinds or binder not in self.broken:
                 return None
             report = self.broken[binder]
         return None
@@ -319,7 +387,7 @@ class Judge:
         if remote:
             return self._sentence(remote)
         text = str(error)[:TEXT]
-        if not isinstance(error, AssertionError):
+        if not isinstance(error, (AssertionError, wire.WireError)):
             text = f"{type(error).__name__}: {text}"
         elif not text:
             text = "a condition of the test does not hold"
@@ -329,7 +397,7 @@ class Judge:
         return text
 
     def _sentence(self, report):
-        text = f"{report['class']}: {report['text']}" if report["text"] else report["class"]
+        text = ": ".join(filter(None, (report["class"], report["text"]))) + self._instead(report)
         if report["look"]:
             text = f"{report['text']}\nlook at: {report['look']}"
         name, number = report["cell"], report["line"]
@@ -339,17 +407,31 @@ class Judge:
             text += f"\nlook at: {name}, line {number}: {line[0].strip()[:200]}"
         return text
 
+    def _instead(self, report):
+        """What the cell that should define a missing name defines."""
+        missing = re.fullmatch(r"`(\w+)` is not defined", report["text"])
+        exercise = missing and self.binder.get(missing[1])
+        if report["class"] or exercise not in self.student:
+            return ""
+        found = _bindings(exercise, self.student[exercise])
+        names = [f"`{name}`" for _, names, _ in found for name in names][:5]
+        return f": your cell {exercise} defines {', '.join(names)}" if names else ""
+
     def _start(self):
         """Have a worker that has loaded what stands above; a cell that ends it is left out of the next."""
+        if self._spent() and self.worker:
+            self.worker.end()
+            self.worker = None
         if self.worker and self.sent == len(self.loaded):
             return
-        while self.worker or self.starts < STARTS:
+        while (self.worker or self.starts < STARTS) and not self._spent():
             if self.worker is None:
                 self.starts += 1
                 self.worker, self.sent = Worker(self.job, self), 0
             cells = [c for c in self.loaded[self.sent :] if c["id"] not in self.deadly]
             self.sent = len(self.loaded)
             size = sum(len(self._source(cell)) for cell in cells)
+            self.meter.begin(LOADING, sum(cell["role"] != "plain" for cell in cells) or 1)
             if self.together and len(cells) > 1 and size < TOGETHER:
                 try:
                     self._load(cells, len(self.loaded))
@@ -362,6 +444,17 @@ class Judge:
             if self.worker:
                 break
 
+    def _spent(self):
+        """What the submission has used up; empty if it may go on."""
+        try:
+            self.meter.left()
+            return ""
+        except Exceeded as over:
+            return str(over)
+
+    def _why_none(self):
+        return self._spent() or f"{STARTS} worker processes have ended already"
+
     def _source(self, cell):
         return self.student.get(cell["id"], cell["source"])
 
@@ -372,7 +465,7 @@ class Judge:
             except WorkerGone as gone:
                 self.worker = None
                 self.deadly[cell["id"]] = str(gone)
-                self.broken[cell["id"]] = _report({"class": "the worker", "text": str(gone)})
+                self.broken[cell["id"]] = _report({"class": "", "text": str(gone)})
                 break
 
     def _load(self, cells, mark):
@@ -392,7 +485,7 @@ class Judge:
                 raise wire.WireError("no reports")
             reports = {name: _rebuild(found[name]).remote for name in names if name in found}
         except Exception as error:  # too long a cell, or not what a worker of ours reports
-            report = _report({"class": type(error).__name__, "text": str(error)})
+            report = _report({"class": "", "text": str(error)})
             reports = dict.fromkeys(names, report)
         else:
             self.worker.marks.add(mark)
@@ -401,53 +494,8 @@ class Judge:
     def _execute(self, code):
         """Run an instructor's cell, or a statement of one, in this process."""
         with contextlib.redirect_stdout(sys.stderr):
-            exec(code, self.names)
-
-
-class Names(dict):
-    """What a test sees; a module is imported when the first of its names is looked up.
-
-    A lesson imports far more than its tests do.
-    """
-
-    def __init__(self, known, imports):
-        super().__init__(known)
-        self.imports = imports  # lists of statements, by the name that they bind
-
-    def promise(self, node):
-        """Bind what an import statement binds, without running it before a name of it is looked up."""
-        for alias in node.names:
-            name = alias.asname or alias.name.partition(".")[0]
-            one = copy.copy(node)
-            one.names = [alias]
-            self.pop(name, None)
-            self.imports.setdefault(name, []).append(one)
-            if name == "*":
-                self.update(_imported([one]))
-
-    def copy(self):
-        return Names(self, {name: list(each) for name, each in self.imports.items()})
-
-    def become(self, other):
-        """Hold what another holds; functions that were defined here see it too."""
-        self.clear()
-        self.update(other)
-        self.imports = other.imports
-
-    def __contains__(self, name):
-        return super().__contains__(name) or name in self.imports
-
-    def __missing__(self, name):
-        self[name] = value = _imported(self.imports[name])[name]
-        return value
-
-
-def _imported(statements):
-    """What import statements bind; nothing where there is no such module."""
-    names = {}
-    with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(ImportError):
-        exec(compile(ast.Module(statements, []), "<imports>", "exec"), names)
-    return names
+            self.names.ready(code, defines=True)
+            exec(code, self.names.known)
 
 
 def know(cells: list[dict]) -> None:
@@ -460,7 +508,7 @@ def know(cells: list[dict]) -> None:
     for cell in cells:
         with contextlib.suppress(SyntaxError, ValueError):  # the judge will say so
             if cell["role"] in ("test", "locked"):
-                _code(cell["source"], f"<{cell['id']}>")
+                global_names(_code(cell["source"], f"<{cell['id']}>"))
                 tree = ast.parse(cell["source"])
                 used |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
                 used |= {node.name for node in ast.walk(tree) if isinstance(node, ast.alias)}
@@ -469,8 +517,7 @@ def know(cells: list[dict]) -> None:
                     if isinstance(node, (ast.Import, ast.ImportFrom)):
                         names.promise(node)
     for name in used & set(names.imports):
-        with contextlib.suppress(KeyError):  # what is being built cannot be imported yet
-            names[name]
+        names.find(name)
 
 
 _known: list[dict] = []  # cells that a job names by their place in this list
@@ -514,8 +561,10 @@ def _bound(node):
 
 def _run(source, name, names):
     linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+    code = _code(source, name)
     with contextlib.redirect_stdout(sys.stderr):
-        exec(_code(source, name), names)
+        names.ready(code)
+        exec(code, dict(names.known))
 
 
 def _rebuild(said):
@@ -565,6 +614,7 @@ def main(keeper=None, launch=process.Own):
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     job = json.load(sys.stdin)
+    hide(job["hidden_modules"])  # what is judged is not here, in no form
     job["cells"] = [_known[cell] if type(cell) is int else cell for cell in job["cells"]]
 
     def report(result):
@@ -578,4 +628,4 @@ def main(keeper=None, launch=process.Own):
         Judge(job, report, launch).run()
     else:
         line = socket.socket(fileno=keeper)
-        Judge(job, report, lambda folder: process.Kept(line)).run()
+        Judge(job, report, lambda folder, name: process.Kept(line, name)).run()

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import psutil
 
@@ -16,13 +17,18 @@ ONE_THREAD = dict.fromkeys(
     ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
 START = [sys.executable, "-I", "-c", "from tito.grading.inside.worker import main; main()"]
+STUDENT, CLEAN = (
+    "student",
+    "clean",
+)  # the worker of the student's code, and one that runs none of it
+SCHED = 2  # which clock of a process clock_gettime(2) reads on Linux
 GRACE = 2  # seconds in which a worker that has closed its pipes must end by itself
 
 
 class Own:
     """A process that the judge starts, without walls."""
 
-    def __init__(self, folder, command=START):
+    def __init__(self, folder, name=STUDENT, command=START):
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -41,15 +47,16 @@ class Own:
             process = psutil.Process(self._process.pid)
             for each in [process, *process.children(recursive=True)]:
                 with contextlib.suppress(psutil.Error):
-                    times = each.cpu_times()
-                    total += times.user + times.system
+                    total += clock(each.pid) or sum(each.cpu_times()[:2])
             times = process.cpu_times()
             total += getattr(times, "children_user", 0) + getattr(times, "children_system", 0)
         return total
 
-    def end(self) -> None:
-        """End the worker and everything it started."""
+    def end(self) -> float:
+        """End the worker and everything it started; returns its CPU seconds, 0 if it has ended before."""
+        used = self.cpu()
         end(self._process, group=True)
+        return used
 
     def ending(self) -> str:
         """How a worker that closed its pipe has ended."""
@@ -63,9 +70,9 @@ class Own:
 class Kept:
     """A process that the supervisor starts behind walls, watches and ends, as the judge asks."""
 
-    def __init__(self, keeper: socket.socket):
-        self._keeper = keeper
-        keeper.send(b'{"op": "start"}')
+    def __init__(self, keeper: socket.socket, name: str = STUDENT):
+        self._keeper, self._worker = keeper, name
+        keeper.send(json.dumps({"op": "start", "worker": name}).encode())
         answer, fds, _, _ = socket.recv_fds(keeper, 4096, 3)
         if len(fds) != 3:
             raise OSError(f"no worker: {answer.decode()}")
@@ -76,16 +83,16 @@ class Kept:
         """CPU seconds of the worker and its children so far."""
         return self._ask("cpu")
 
-    def end(self) -> None:
-        """End the worker and everything it started."""
-        self._ask("end")
+    def end(self) -> float:
+        """End the worker and everything it started; returns its CPU seconds, 0 if it has ended before."""
+        return self._ask("end")
 
     def ending(self) -> str:
         """How a worker that closed its pipe has ended."""
         return self._ask("ending")
 
     def _ask(self, what):
-        self._keeper.send(json.dumps({"op": what}).encode())
+        self._keeper.send(json.dumps({"op": what, "worker": self._worker}).encode())
         return json.loads(self._keeper.recv(4096))
 
 
@@ -112,6 +119,14 @@ def end(process: subprocess.Popen, group: bool = False) -> None:
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     process.wait()
+
+
+def clock(pid: int) -> float:
+    """CPU seconds of a process and its threads by its own clock, which is finer than /proc; 0 if there is none."""
+    try:
+        return time.clock_gettime(~pid << 3 | SCHED)
+    except (OSError, AttributeError):
+        return 0.0
 
 
 def describe(code: int) -> str:
