@@ -79,6 +79,15 @@ def forks(count):
         for pid in made:
             os.kill(pid, 9)
             os.waitpid(pid, 0)
+def ignores_children():
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        return True
 def starts_threads(count):
     over = threading.Event()
     try:
@@ -195,7 +204,7 @@ ATTEMPTS = {
     "enlarge a socket": "socket.socketpair()[0].setsockopt(1, 7, 2**20) is None",
     "read a socket's place in the machine's count": "socket.socketpair()[0].getsockopt(1, 57, 8)",
     "give pages to a pipe": "call(278, 75, os.pipe()[1], (ctypes.c_size_t * 2)(id(libc), 8), 1, 0) > 0",
-    "ignore the end of children": "signal.signal(signal.SIGCHLD, signal.SIG_IGN) is not None",
+    "ignore the end of children": "ignores_children()",
     "write the machine's memory to disk": "call(162, 81) == 0",
     "lock memory": "libc.mlockall(1) == 0",
     "evade the end of memory": "writes('/proc/self/oom_score_adj') and int(open('/proc/self/oom_score_adj').read()) < 1000",

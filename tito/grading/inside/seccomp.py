@@ -121,7 +121,9 @@ CLONE, CLONE3, SOCKET, IOCTL = (56, 220), (435, 435), (41, 198), (16, 29)
 FCNTL, SIGACTION, SETSOCKOPT, GETSOCKOPT = (72, 25), (13, 134), (54, 208), (55, 209)
 # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_GETPIPE_SZ: no lock, lease, watch or larger pipe
 FCNTL_ALLOWED = (0, 1, 2, 3, 4, 1030, 1032)
-SIGCHLD = 17  # stays as it is, so that the CPU time of children that have ended is always counted
+SIGCHLD = (
+    17  # to change what it does has no effect: the CPU time of ended children is always counted
+)
 OF_SOCKETS = 1  # SOL_SOCKET
 LARGER = (7, 8, 32, 33)  # SO_SNDBUF, SO_RCVBUF and both with FORCE: memory that no limit sees
 COOKIE = 57  # SO_COOKIE, a count of the whole machine
@@ -181,7 +183,7 @@ def _unless(values):
 
 
 def _unchanged(number):
-    """Allow rt_sigaction, but for this signal only to ask: the pointer to the new action must be null."""
+    """Have rt_sigaction do nothing for this signal, unless it only asks: the new action is then null."""
     return [
         _load(FIRST),
         _jump(EQUAL, number, over=0, otherwise=5),
@@ -189,7 +191,7 @@ def _unchanged(number):
         _jump(EQUAL, 0, over=0, otherwise=2),
         _load(SECOND + HIGH),
         _jump(EQUAL, 0, over=1),
-        _fail(),
+        _fail(0),
         _allow(),
     ]
 
