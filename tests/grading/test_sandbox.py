@@ -541,6 +541,78 @@ DEEDS = {
         {v.KILLED},
         "MB of memory",
     ),
+    "compute in children that nobody waits for": (
+        """
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        while True:
+            with contextlib.suppress(OSError):
+                if os.fork() == 0:
+                    until = time.process_time() + 0.04
+                    while time.process_time() < until: pass
+                    os._exit(0)
+            time.sleep(0.05)
+        """,
+        {v.TIMEOUT},
+        "CPU time",
+    ),
+    "compute in children of children": (
+        """
+        while True:
+            pid = os.fork()
+            if pid == 0:
+                with contextlib.suppress(OSError):
+                    if os.fork() == 0:
+                        until = time.process_time() + 0.04
+                        while time.process_time() < until: pass
+                os._exit(0)
+            os.waitpid(pid, 0)
+            time.sleep(0.05)
+        """,
+        {v.TIMEOUT},
+        "CPU time",
+    ),
+    "compute in children that end without a signal": (
+        """
+        while True:
+            if call(56, 220, 0, 0, 0, 0, 0) == 0:
+                until = time.process_time() + 0.04
+                while time.process_time() < until: pass
+                os._exit(0)
+            time.sleep(0.05)
+        """,
+        {v.TIMEOUT},
+        "CPU time",
+    ),
+    "take memory in buffers of sockets": (
+        """
+        def fill():
+            pairs = []
+            with contextlib.suppress(OSError):
+                while True:
+                    pairs.append(socket.socketpair())
+            for each in [one for pair in pairs for one in pair]:
+                each.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    while True: each.send(bytes(65536))
+            time.sleep(600)
+        for _ in range(12):
+            os.fork() or fill()
+        time.sleep(3)
+        return 2 * x
+        """,
+        {v.KILLED},
+        "MB of memory",
+    ),
+    "take memory in names of files": (
+        """
+        for folder in ("/tmp/many", "/dev/shm/many"):
+            os.mkdir(folder)
+            for number in range(2_000_000):
+                os.close(os.open(folder + "/%d" % number, os.O_CREAT))
+        """,
+        {v.KILLED, v.ERROR},
+        "",
+    ),
     "fill the folder": ("open('x', 'wb').write(bytes(200_000_000))", {v.ERROR, v.KILLED}, ""),
     "open files without end": ("a = []\nwhile True: a.append(os.dup(2))", {v.ERROR, v.KILLED}, ""),
     "print without end": ("while True: os.write(2, b'x' * 65536)", {v.KILLED}, "printed more"),
@@ -694,6 +766,40 @@ def test_a_deed_has_its_verdict_and_the_next_test_is_graded(tmp_path, walls, kin
     assert words in found[0].message
     assert found[1].status == v.PASSED, found[1]
     assert left_behind() == []
+
+
+BOMBS = {
+    "arrays": "a = []\nwhile True: a.append(np.ones(1_000_000))",
+    "text": "a = []\nwhile True: a.append('x' * 10**6)",
+    "a list that doubles": "a = [0]\nwhile True: a = a + a",
+    "a large integer": "return 1 << (8 * 10**9)",
+    "arrays, whatever is raised": """
+        a = []
+        while True:
+            with contextlib.suppress(MemoryError):
+                a.append(np.ones(1_000_000))
+        """,
+    "arrays, slowly": """
+        a = []
+        while True:
+            until = time.process_time() + 0.05
+            while time.process_time() < until: pass
+            a.append(np.ones(2_500_000))
+        """,
+    "many processes": "[os.fork() for _ in range(3)]\n"
+    + "a = []\nwhile True: a.append(np.ones(100_000))",
+    "buffers of sockets": DEEDS["take memory in buffers of sockets"][0],
+    "names of files": DEEDS["take memory in names of files"][0],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_what_fills_its_memory_is_ended_for_that(tmp_path, walls, kind, bomb):
+    seconds = 1 if bomb == "arrays, slowly" else 20  # that one takes longer to fill its memory
+    found = judge(lesson(tmp_path, seconds=seconds), does(BOMBS[bomb]), small(walls), kind)
+    said = "No space left" if (bomb, kind) == ("names of files", "warm") else "MB of memory"
+    assert said in found[0].message and found[1].status == v.PASSED
 
 
 @pytest.mark.slow
