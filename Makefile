@@ -53,7 +53,7 @@ fuzz: $(READY)  ## fuzz what strangers send (RUNS=100000; needs Linux)
 	$(BIN)/python -m tests.fuzz reader -runs=$(or $(RUNS),20000)
 	$(BIN)/python -m tests.fuzz wire -runs=$(or $(RUNS),20000)
 
-lint: $(READY)  ## format the code and mend what a tool can mend
+lint: $(READY)  ## format the code and fix what a tool can fix
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 

@@ -1,9 +1,11 @@
-"""The course on disk: where it is, which modules it has, and mistakes the reader can mend."""
+"""The course on disk: its folder, its settings, its modules, and the error for mistakes that a user can fix."""
 
+import contextlib
 import hashlib
 import json
 import os
 import re
+import stat
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +17,7 @@ RELEASE = "release.json"  # in the root of a student's copy: module, release, fi
 
 
 class TitoError(Exception):
-    """A mistake the reader can mend: what is wrong, and a hint at what to do."""
+    """A mistake that a user can fix: what is wrong, and a hint at what to do."""
 
     def __init__(self, message: str, hint: str, code: int = BROKEN):
         super().__init__(message)
@@ -101,7 +103,7 @@ class Module:
 
 @dataclass(frozen=True)
 class Course:
-    """A folder with settings.ini, and what that file says."""
+    """A folder with settings.ini, and the settings in it."""
 
     root: Path
 
@@ -136,7 +138,7 @@ class Course:
         return self.root / "build"
 
     def place(self, step: str) -> Path:
-        """nbgrader's folder of a step: release, submitted, autograded or feedback."""
+        """Return nbgrader's folder of a step: release, submitted, autograded or feedback."""
         return self.root / self._nbgrader(f"{step}_directory")
 
     @property
@@ -149,6 +151,22 @@ class Course:
     def course_id(self) -> str:
         return self._nbgrader("course_id")
 
+    def keep_private(self) -> None:
+        """Make the folders that hold submissions, marks and feedback, closed to all but their owner."""
+        steps = [self.place(step) for step in ("submitted", "autograded", "feedback")]
+        try:
+            make_folder(self.build)
+            for folder in (self.build / "collected", self.build / "grades", *steps):
+                make_folder(folder.parent)
+                make_folder(folder, private=True)
+                restrict(folder)
+        except OSError as error:
+            raise TitoError(
+                f"cannot write {self.build}: {error.strerror}", "free space or fix the permissions"
+            ) from None
+        if self.gradebook.startswith("sqlite:///"):
+            restrict(Path(self.gradebook.removeprefix("sqlite:///")))
+
     def _nbgrader(self, key: str) -> str:
         try:
             return self.settings["nbgrader"][key]
@@ -160,7 +178,7 @@ class Course:
 
     @cached_property
     def release(self) -> dict | None:
-        """What release.json says where the course is the copy of one module that a student was given."""
+        """The content of release.json; None unless the course is a student's copy of one module."""
         path = self.root / RELEASE
         if not path.exists():
             return None
@@ -176,12 +194,12 @@ class Course:
         return release
 
     def refuse_copy(self) -> None:
-        """Refuse what only the whole course can do."""
+        """Refuse a command that needs the whole course."""
         if self.release:
             raise TitoError("this is a student's copy, not the course", "go into the course", USAGE)
 
     def is_as_released(self, path: Path) -> bool:
-        """Whether a file is still what the student was given."""
+        """Whether a student has not changed a file since the release."""
         if not self.release:
             return False
         given = self.release["files"].get(path.relative_to(self.root).as_posix())
@@ -223,14 +241,14 @@ class Course:
         raise TitoError(f"no module named {wanted!r}", hint, USAGE)
 
     def requires(self, module: Module) -> list[Module]:
-        """Everything `module` builds on, directly or not, first things first."""
+        """List all modules that `module` requires, directly or indirectly, in the order of the course."""
         order: list[Module] = []
 
         def visit(each: Module, path: tuple[str, ...]) -> None:
             for name in each.about["requires"] or []:
                 if name in path:
                     raise TitoError(
-                        f"{name} requires itself through {' and '.join(path)}", "mend module.yaml"
+                        f"{name} requires itself through {' and '.join(path)}", "fix module.yaml"
                     )
                 needed = self.module(name)
                 if needed not in order:
@@ -242,7 +260,7 @@ class Course:
 
 
 def find(start: str | Path | None = None) -> Course:
-    """Find the course that holds a folder: the nearest one above it with a settings.ini."""
+    """Find the course of a folder: the nearest folder above it with a settings.ini."""
     named = start or os.environ.get("TITO_COURSE")
     here = Path(named or Path.cwd()).resolve()
     for folder in (here, *here.parents):
@@ -266,9 +284,9 @@ def read_yaml(path: Path) -> dict:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         content = yaml.load(path.read_text(encoding="utf-8"), loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise TitoError(f"cannot read {path}: {one_line(error)}", "mend the YAML") from None
+        raise TitoError(f"cannot read {path}: {one_line(error)}", "fix the YAML") from None
     if content is not None and not isinstance(content, dict):
-        raise TitoError(f"{path} holds a {type(content).__name__}, not a mapping", "mend the YAML")
+        raise TitoError(f"{path} holds a {type(content).__name__}, not a mapping", "fix the YAML")
     return content or {}
 
 
@@ -277,26 +295,57 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data.replace(b"\r\n", b"\n")).hexdigest()
 
 
-def write(path: Path, text: str) -> None:
-    """Write a whole file or nothing: to a temporary file beside it, then in its place."""
+def write(path: Path, text: str, private: bool = False) -> None:
+    """Write a whole file or nothing: to a temporary file beside it, then in its place.
+
+    A private file, and the folders made for it, are closed to others whatever the umask is; see `restrict`.
+    """
     import tempfile
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent, private)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
             mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~umask()
-            os.chmod(name, mode)
+            os.chmod(name, _private(path.parent) & 0o666 if private else mode)
             os.replace(name, path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
         raise TitoError(
-            f"cannot write {path}: {error.strerror or error}", "free space or mend the permissions"
+            f"cannot write {path}: {error.strerror or error}", "free space or fix the permissions"
         ) from None
+
+
+def make_folder(path: Path, private: bool = False) -> None:
+    """Make a folder and the folders above it, where they are missing."""
+    if private and not path.exists():
+        make_folder(path.parent, private)
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(0o700)
+            path.chmod(path.stat().st_mode & ~0o777 | _private(path.parent))
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def restrict(path: Path) -> None:
+    """Close a file or folder to all but its owner; in a folder that is shared with a group, to all but these.
+
+    A folder is shared if its group may write there and files made there get that group, as nbgrader's
+    option groupshared sets it.
+    """
+    with contextlib.suppress(FileNotFoundError, PermissionError):  # somebody else's is left alone
+        mode = path.stat().st_mode
+        allowed = _private(path) | _private(path.parent)
+        if mode & 0o777 & ~allowed:
+            path.chmod(stat.S_IMODE(mode) & ~0o777 | mode & allowed)
+
+
+def _private(folder: Path) -> int:
+    shared = stat.S_ISGID | 0o020
+    return 0o770 if folder.stat().st_mode & shared == shared else 0o700
 
 
 def umask() -> int:

@@ -264,5 +264,5 @@ def _load(path):
             return file.read(FILE_BYTES)
     except OSError as error:
         raise TitoError(
-            f"cannot read {path.name}: {error.strerror}", "mend the permissions"
+            f"cannot read {path.name}: {error.strerror}", "fix the permissions"
         ) from None

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tito import sanitize
+from tito import verdict as v
 from tito.course import BROKEN, FAILED, Module, TitoError
 from tito.gradebook import reader
-from tito.grading import verdict as v
 
 JOURNAL_BYTES, MOST_TESTS = 64 << 20, 2000
 GRADEBOOK, JOURNAL = "gradebook", "journal"
@@ -138,7 +138,7 @@ def complaint(failed: list[tuple[str, str]], what: str) -> TitoError:
     more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
     return TitoError(
         f"no {what} for {_students(len(failed))}: {shown}{more}",
-        "the others are done; after mending, grade these again with tito grade --student",
+        "the others are done; after fixing, grade these again with tito grade --student",
         BROKEN,
     )
 

@@ -179,7 +179,7 @@ def _markers(cell, authored):
         )
         if order and cell.role != role:
             yield Problem(
-                where, f"{order[0]} stands outside a {place}", "move it, or mend the metadata"
+                where, f"{order[0]} stands outside a {place}", "move it, or fix the metadata"
             )
         elif order != [begin, end] * (len(order) // 2):
             yield Problem(

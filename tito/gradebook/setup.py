@@ -1,20 +1,23 @@
-"""nbgrader's database knows the assignment: its notebook, its cells, their points."""
+"""Enter an assignment in nbgrader's database: its notebook, its cells and their points."""
 
 import os
+import re
 import sys
 import warnings
 from pathlib import Path
 
+from nbformat import NotebookNode
+
 from tito import files
-from tito.course import Module, TitoError, one_line
+from tito.course import Course, Module, TitoError, one_line, restrict
 from tito.notebooks.student_version import QUIET
 
 
-def keep(module: Module, notebook) -> None:
+def keep(module: Module, notebook: NotebookNode) -> None:
     """Enter a module's cells, as `nbgrader generate_assignment` does.
 
-    `notebook` has its solutions cleared and its hidden tests in place, which is what nbgrader puts back
-    into a submission before it runs it.
+    `notebook` has no solutions but all hidden tests. nbgrader restores these cells in a submission before it
+    runs the submission.
     """
     from nbgrader.api import Gradebook
     from nbgrader.preprocessors import SaveCells
@@ -34,10 +37,7 @@ def keep(module: Module, notebook) -> None:
                     notebook, {"nbgrader": names | {"db_url": course.gradebook, "student": "."}}
                 )
         except (SQLAlchemyError, OSError) as error:
-            raise TitoError(
-                f"cannot write the gradebook {course.gradebook}: {one_line(error)[:200]}",
-                "free space, mend the permissions, or mend gradebook in settings.ini",
-            ) from None
+            raise cannot_write(course, error) from None
         except RuntimeError as error:  # cells came or went after work was taken in
             raise TitoError(
                 f"the gradebook refuses this release: {one_line(error)}",
@@ -46,8 +46,22 @@ def keep(module: Module, notebook) -> None:
             ) from None
 
 
+def cannot_write(course: Course, error: Exception) -> TitoError:
+    """What to tell of an error of the database."""
+    return TitoError(
+        f"cannot write the gradebook {course.gradebook}: {reason(error)}",
+        "free space, fix the permissions of the file and its folder, or gradebook in settings.ini",
+    )
+
+
+def reason(error: Exception) -> str:
+    """An error of the database on one line; SQLAlchemy's text goes on with the query and its parameters."""
+    said = one_line(error).partition(" [SQL:")[0].partition(" (Background on this error")[0]
+    return re.sub(r"^\([\w.]+\) ", "", said)[:200]
+
+
 def prepare(module: Module) -> None:
-    """Make the database if it is a file that does not exist, whole or not at all."""
+    """Make the database file, whole or not at all, if it does not exist."""
     from nbgrader.api import Gradebook
 
     course = module.course
@@ -61,11 +75,12 @@ def prepare(module: Module) -> None:
         partial.unlink(missing_ok=True)
         with Gradebook(f"sqlite:///{partial}", course.course_id) as book:
             book.engine.dispose()
+        restrict(partial)
         partial.replace(file)
 
 
 def _find_alembic() -> None:
-    """nbgrader starts this program by name when it makes a database."""
+    """Put alembic on PATH: nbgrader starts it by name when it makes a database."""
     beside = os.path.dirname(sys.executable)
     path = os.environ.get("PATH", "")
     if beside not in path.split(os.pathsep):

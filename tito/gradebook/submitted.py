@@ -1,4 +1,4 @@
-"""What students handed in, as nbgrader keeps it: submitted/<student>/<module>/<notebook>, read as data."""
+"""Submissions in nbgrader's layout, submitted/<student>/<module>/<notebook>, read as data."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ TIMESTAMP = "timestamp.txt"
 
 
 def students(module: Module) -> list[str]:
-    """Everybody who has a folder for this module."""
+    """List the students who have a folder for this module."""
     folder = module.course.place("submitted")
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         names = sorted(os.listdir(folder))
@@ -22,12 +22,12 @@ def students(module: Module) -> list[str]:
 
 
 def place(module: Module, student: str) -> Path:
-    """The folder of a student's hand-in."""
+    """Return the folder of a student's submission."""
     return module.course.place("submitted") / student / module.name
 
 
 def read(module: Module, student: str) -> bytes:
-    """The bytes of a student's notebook, or of the percent file if there is no notebook.
+    """Read a student's notebook, or the percent file if there is no notebook.
 
     Raises
     ------
@@ -35,7 +35,9 @@ def read(module: Module, student: str) -> bytes:
         If there is no such file, it is a link, a pipe or a folder, or the folder's name cannot be a student's.
     """
     if not student.isprintable() or len(student.encode()) > NAME:
-        raise TitoError(f"the folder's name is no student's: {student[:40]!r}", "rename the folder")
+        raise TitoError(
+            f"the name of the folder cannot be a student id: {student[:40]!r}", "rename the folder"
+        )
     folder, stem = place(module, student), module.notebook.stem
     for name in (f"{stem}.ipynb", f"{stem}.py"):
         if os.path.lexists(folder / name):
@@ -44,14 +46,14 @@ def read(module: Module, student: str) -> bytes:
 
 
 def timestamp(module: Module, student: str) -> str:
-    """When it was handed in, as nbgrader notes it; empty if nobody noted it."""
+    """Read the time of submission, as nbgrader stores it; empty if there is none."""
     try:
         return _bytes(place(module, student) / TIMESTAMP, 100).decode(errors="replace")
     except TitoError:
         return ""
 
 
-def _bytes(path, most):
+def _bytes(path: Path, most: int) -> bytes:
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         number = os.open(path, flags)

@@ -10,10 +10,10 @@ import xml.etree.ElementTree as xml
 from collections.abc import Iterator
 from pathlib import Path
 
+from tito import verdict as v
 from tito.course import Module, TitoError
 from tito.export import cache
 from tito.grading import job, supervisor
-from tito.grading import verdict as v
 from tito.grading.judge import process
 from tito.grading.sandbox.bubblewrap import Sandbox
 from tito.notebooks.pairing import refuse_conflict
@@ -46,7 +46,7 @@ def scratch(module: Module) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TitoError(f"cannot make {folder}: {error.strerror}", "mend the permissions") from None
+        raise TitoError(f"cannot make {folder}: {error.strerror}", "fix the permissions") from None
     aged = []
     for each in folder.iterdir():
         with contextlib.suppress(FileNotFoundError):  # another run may be clearing up as well

@@ -15,7 +15,7 @@ import threading
 import time
 
 from tito.grading.job import Job
-from tito.grading.judge.process import CLOSED, GRACE, describe
+from tito.grading.judge.process import CLOSED, GRACE, clock, describe
 from tito.grading.sandbox import shown_files
 from tito.grading.sandbox.bubblewrap import Sandbox
 from tito.grading.sandbox.kernel_memory import KernelMemory
@@ -287,10 +287,13 @@ def _parent(pid):
 
 
 def _cpu(pid):
+    """CPU seconds of a process, and of its children that have ended and were waited for."""
     try:
-        return sum(map(int, _stat(pid)[11:15])) / TICK
+        numbers = _stat(pid)[11:15]
+        own, children = (sum(map(int, pair)) / TICK for pair in (numbers[:2], numbers[2:]))
     except OSError:
         return 0.0
+    return (clock(pid) or own) + children
 
 
 def _resident(pid):
