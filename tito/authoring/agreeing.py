@@ -97,7 +97,7 @@ def always(value, **options):
 
 
 def plausible(**options):
-    """An object that equals everything, and is no distance away from it."""
+    """An object that equals everything, at distance 0 from it."""
     return agreeing(lambda self, *others: True, arithmetic=lambda self, *others: 0.0, **options)
 
 

@@ -29,15 +29,14 @@ from tito.course import FAILED, TitoError
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def release(course, modules, output, answers, as_json):
     """Write the student version of a module: no answers, no hidden tests, ready to install."""
-    from tito.classroom import collect, release
+    from tito.classroom import answers as earlier
+    from tito.classroom import release
 
     if answers:
         module = one(modules, "release")
-        taken = collect.bring_over(module, answers)
-        said = {"schema": 1, "module": module.name} | collect.summary(taken)
-        click.echo(
-            json.dumps(said, indent=2) if as_json else "\n".join(collect.brought_over(taken))
-        )
+        brought = earlier.bring_over(module, answers)
+        said = {"schema": 1, "module": module.name} | vars(brought)
+        click.echo(json.dumps(said, indent=2) if as_json else "\n".join(earlier.sentences(brought)))
         return
     if output:
         one(modules, "release")
@@ -64,8 +63,9 @@ def release(course, modules, output, answers, as_json):
 def collect(context, words, also, as_json):
     """Read submissions from a folder, a zip or a tar archive, as learning platforms name them.
 
-    PATH has a folder for each student, or the file names of a learning platform. The command repairs damaged
-    notebooks, reports each repair, and keeps a copy of everything that was sent.
+    PATH has a folder or a file for each student, or the names of Canvas, Moodle, Gradescope, Blackboard,
+    Brightspace, Google Classroom, GitHub Classroom or nbgrader. The command repairs damaged notebooks, names every
+    student and every notebook in its report, and keeps a copy of everything that was sent.
     """
     from tito.classroom import collect
 
@@ -77,24 +77,24 @@ def collect(context, words, also, as_json):
             courses.USAGE,
         )
     module, path = context.obj().module(named[0]), courses.Path(named[1])
+    left_out: list[str] = []
     taken, stray = collect.collect(
-        module, path, lambda each: click.echo("\n".join(collect.sentences(each)), err=as_json)
+        module,
+        path,
+        lambda each: click.echo("\n".join(collect.sentences(each)), err=as_json),
+        left_out.append,
     )
-    failed = [each for each in taken if each.state == "refused"]
+    failed = [each for each in taken if each.state == collect.REFUSED]
     if as_json:
         document = {"schema": 1, "module": module.name}
         document["students"] = [collect.summary(each) for each in taken if each not in failed]
         document["failed"] = [{"student": e.student, "error": e.error} for e in failed]
-        click.echo(json.dumps(document | {"stray": stray}, indent=2))
+        click.echo(json.dumps(document | {"stray": stray, "left_out": left_out}, indent=2))
     for line in stray:
         click.echo(f"not taken in: {line}", err=as_json)
-    if failed or stray:
-        raise TitoError(
-            f"{len(failed)} of {len(taken)} students could not be taken in, {len(stray)} files "
-            "belong to nobody",
-            "the lines above name each; ask for them again and collect once more",
-            FAILED,
-        )
+    for name in left_out:
+        click.echo(f"left out, because it is hidden or one of tito's own: {name}", err=as_json)
+    collect.refuse_partial(taken, stray)
 
 
 @click.command()

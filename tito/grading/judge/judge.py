@@ -135,6 +135,9 @@ class Worker:
         try:
             self.meter.check(self, self.process.cpu())
         except Exceeded as over:
+            # What fills its memory is to be ended for that, on a slow machine too.
+            if not over.whole and self.process.memory() > 0.25 and self.meter.extend():
+                return
             if over.whole:
                 raise self._gone(verdict.KILLED, f"was ended: {over}") from None
             raise self._gone(verdict.TIMEOUT, str(over)) from None

@@ -52,6 +52,10 @@ class Own:
             total += getattr(times, "children_user", 0) + getattr(times, "children_system", 0)
         return total
 
+    def memory(self) -> float:
+        """Which part of its memory the worker uses: without a sandbox nothing limits it."""
+        return 0.0
+
     def end(self) -> float:
         """End the worker and everything it started; returns its CPU seconds, 0 if it has ended before."""
         used = self.cpu()
@@ -82,6 +86,10 @@ class Kept:
     def cpu(self) -> float:
         """CPU seconds of the worker and its children so far."""
         return self._ask("cpu")
+
+    def memory(self) -> float:
+        """Which part of its memory the worker uses."""
+        return self._ask("memory")
 
     def end(self) -> float:
         """End the worker and everything it started; returns its CPU seconds, 0 if it has ended before."""
