@@ -477,7 +477,7 @@ def test_what_no_kernel_holds_is_refused_with_its_line(body, words):
         (1, 2048, "block"),
         (1, (32, 64), "1024"),
         ((1, 1, 1, 1), 1, "three"),
-        (1.5, 1, "whole"),
+        (1.5, 1, "integer"),
     ],
 )
 def test_a_launch_that_no_gpu_accepts_is_refused(grid, block, words):
