@@ -1089,7 +1089,7 @@ def test_the_probe_names_the_wall_that_is_missing(walls, wall):
     if wall == "identity" and USER != "as root":
         pytest.skip("a plain user cannot start a sandbox without it")
     found = selftest.prove(dataclasses.replace(walls, without=frozenset(without)))
-    assert found.startswith("these walls do not stand: ") and wall in found
+    assert found.startswith("these protections of the sandbox failed: ") and wall in found
 
 
 def test_without_bubblewrap_the_fix_is_named(monkeypatch, tmp_path):

@@ -242,7 +242,7 @@ def samples(function, repeats, number, threads=True):
 
 
 def paired(first, second, repeats=30, seed=0, threads=True):
-    """Time two functions in turn, each pair in random order, so that foreign load meets both alike.
+    """Time two functions in turn, each pair in random order, so that background load affects both equally.
 
     Parameters
     ----------

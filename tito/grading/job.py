@@ -1,4 +1,4 @@
-"""What is to be judged: the instructor's cells, and a student's text for the solution cells."""
+"""A job of the judge: the instructor's cells, and a student's text for the solution cells."""
 
 from dataclasses import dataclass, field
 

@@ -1,7 +1,7 @@
 """The system calls that a sandboxed process may not make, as a filter for the kernel.
 
 The filter is written for the kernel's packet-filter machine directly, so that no library is needed. What it
-denies fails with EPERM, as if a wall stood there; a system call of another architecture ends the process.
+denies fails with EPERM, as if the caller had no permission; a system call of another architecture ends the process.
 """
 
 import errno
@@ -110,7 +110,7 @@ DENIED = {
     "iopl": (172, -1),
     "ioperm": (173, -1),
 }
-# What sets the times of files does nothing: the devices are those of the machine, and their times can be set.
+# Calls that set file times do nothing: the machine's own devices are visible, and their times could be set.
 TIMES = {
     "utime": (132, -1),
     "utimes": (235, -1),
@@ -132,7 +132,7 @@ UNIX = 1  # the only family of sockets that stays: it cannot leave the sandbox
 TYPING = (
     0x5412,
     0x541C,
-)  # TIOCSTI, TIOCLINUX: put words in the mouth of whoever holds the terminal
+)  # TIOCSTI, TIOCLINUX: write input to the terminal of another process
 
 
 @functools.cache
@@ -148,7 +148,7 @@ def program(machine: str | None = None) -> bytes:
     code = [_load(ARCHITECTURE), _jump(EQUAL, architecture, over=1), _return(KILL), _load(NUMBER)]
     if column == 0:
         code += [_jump(AT_LEAST, X32, over=0, otherwise=1), _return(KILL)]
-    code += _when(CLONE3[column], [_fail(errno.ENOSYS)])  # its flags lie in memory; libc asks clone
+    code += _when(CLONE3[column], [_fail(errno.ENOSYS)])  # its flags are in memory; libc asks clone
     code += _when(
         CLONE[column],
         [_load(FIRST), _jump(ANY_BIT, NEW_NAMESPACES, over=0, otherwise=1), _fail(), _allow()],

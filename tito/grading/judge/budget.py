@@ -15,7 +15,7 @@ TEST, LOADING = "", "loading its cells "  # what is metered, as messages say it
 
 
 class Exceeded(Exception):
-    """A budget is used up: the message says which. `whole` if it is that of the submission."""
+    """A budget is used up: the message says which. `whole` if it is the budget of the submission."""
 
     def __init__(self, message: str, whole: bool = False):
         super().__init__(message)

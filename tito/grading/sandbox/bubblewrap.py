@@ -1,4 +1,4 @@
-"""Walls around the judge and the workers: what holds, what does not.
+"""The sandbox of the judge and the workers.
 
 Guaranteed, given a correct kernel and bubblewrap: code in a sandbox reads nothing but `/usr`, the
 interpreter and the course's instruments and earlier modules; writes nothing but its own folders in memory,
@@ -47,7 +47,7 @@ THREADS = 4  # of compiled code, so that a machine of many cores does not use up
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A way to start processes behind walls; `without` names walls that are taken away to test them."""
+    """A way to start processes in a sandbox; `without` names walls that are taken away to test them."""
 
     bwrap: str
     limits: Limits = field(default_factory=Limits)
@@ -64,7 +64,7 @@ class Sandbox:
         code = "from tito.grading.inside.entry import main; main()"
         command = [sys.executable, "-I", "-c", code, role, json.dumps(settings)]
         with contextlib.ExitStack() as opened:
-            # A template's copies put up for themselves the walls that it must be able to build.
+            # The copies of a zygote build their own sandboxes, so the zygote keeps the rights to do that.
             template = role == "template"
             words = self._walls(template) + self._places(stage, template)
             if self._has("syscalls") and not template:

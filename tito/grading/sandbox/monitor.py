@@ -1,4 +1,4 @@
-"""Starts the judge of one job behind walls and, when it asks, its workers; watches both and ends them.
+"""Start the judge of one job in a sandbox and, when it asks, its workers; watches both and ends them.
 
 It reads nothing that a worker wrote: the pipes to a worker go to the judge.
 """
@@ -200,7 +200,7 @@ class Process:
         self.single = self.kernel = None
 
     def ending(self) -> str:
-        """How it has ended; one that has closed its pipes and goes on is told from that."""
+        """How it has ended; a process that closed its pipes and continues is recognized."""
         until = time.monotonic() + GRACE
         while (code := self.outer.poll()) is None:
             if time.monotonic() > until:
@@ -278,7 +278,7 @@ def _read(path):
 
 
 def _stat(pid):
-    """What stands in /proc/PID/stat after the program's name."""
+    """The fields of /proc/PID/stat after the program's name."""
     return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
 
 
