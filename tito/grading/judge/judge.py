@@ -23,9 +23,10 @@ from tito.grading import verdict
 from tito.grading.inside import wire
 from tito.grading.judge import process, proxies
 from tito.grading.judge.pipes import Pipes
+from tito.grading.judge.reruns import Reruns
 from tito.notebooks.text import is_stub
 
-STARTS = 10  # workers that one student may use up
+STARTS = 10  # workers that the tests of one exercise may use up, and likewise the loading of cells
 TOGETHER = 2**20  # characters of cells that are loaded at once
 WALL = 8  # wall seconds allowed for each second of CPU time: other work may hold the machine
 TEXT = 4000  # characters of what an exception says
@@ -138,18 +139,23 @@ class Worker:
 
 
 class Judge:
-    """One run over a notebook: cells are loaded in order and tests judged where they stand."""
+    """One run over a notebook: cells are loaded in order and tests judged where they stand.
 
-    def __init__(self, job, report, launch=process.Own):
-        self.job, self.report, self.launch = job, report, launch
+    `given` are versions of exercises that are loaded in place of the student's. What `deadly` says of cells that
+    ended or hung a worker while loading, one run tells the next.
+    """
+
+    def __init__(self, job, launch=process.Own, given=None, deadly=None):
+        self.job, self.launch, self.given = job, launch, given or {}
         self.worker: Worker | None = None
-        self.starts = 0
+        self.failed = ""  # the exercise of which a test failed in this worker
+        self.ended: dict[str, int] = {}  # workers that the tests of an exercise have used up
         self.holds = False  # whether the worker keeps objects for the test
         self.loaded: list[dict] = []
         self.sent = 0  # of them the worker has been given
         self.together = True  # many at once, until a worker ends in the middle
-        self.deadly: dict[str, str] = {}  # cells that ended or hung a worker while loading
-        self.broken: dict[str, dict] = {}  # cells that raised while loading
+        self.deadly: dict[str, str] = {} if deadly is None else deadly
+        self.broken = {name: _gone(text) for name, text in self.deadly.items()}
         self.binder: dict[str, str] = {}  # the cell that binds a name
         self.names = Names({"__name__": "__main__", "__builtins__": __builtins__}, {})
         checks.elsewhere = self.call
@@ -158,18 +164,13 @@ class Judge:
             for cell in job["cells"]
             if cell["role"] == "solution"
         }
+        self.stubs = {name for name, source in self.student.items() if is_stub(source)}
 
-    def run(self):
-        try:
-            for cell in self.job["cells"]:
-                if cell["role"] == "test":
-                    if self.job["only"] is None or cell["exercise"] in self.job["only"]:
-                        self.report(self.judge(cell))
-                else:
-                    self.take_in(cell)
-        finally:
-            if self.worker:
-                self.worker.end()
+    def end(self):
+        """End the worker."""
+        if self.worker:
+            self.worker.end()
+            self.worker = None
 
     def take_in(self, cell):
         """Make a cell known on both sides."""
@@ -191,10 +192,6 @@ class Judge:
     def ask(self, request):
         """Ask the worker, starting one if there is none; stand-ins and proxies call this."""
         self._start()
-        if self.worker is None:
-            raise WorkerGone(
-                verdict.KILLED, f"not run: {STARTS} worker processes have ended already"
-            )
         try:
             return self.worker.ask(request)
         except WorkerGone:
@@ -207,12 +204,17 @@ class Judge:
         return self.ask(request)["value"]
 
     def judge(self, cell) -> verdict.Verdict:
+        """Judge a test. A worker in which one has failed runs no test of another exercise."""
         started = time.perf_counter()
-        if not cell["empty"]:
+        if self.failed not in ("", cell["exercise"]):
+            self.end()
+        worker, printed = None, 0
+        if not cell["empty"] and self.ended.get(cell["exercise"], 0) < STARTS:
             self._start()
-        worker = self.worker
-        printed = worker.printed() if worker else 0
+            worker, printed = self.worker, self.worker.printed()
         status, message = self._try(cell)
+        if status in (verdict.FAILED, verdict.ERROR):
+            self.failed = cell["exercise"]
         if message and worker:
             message += worker.said_since(printed)
         return verdict.Verdict(
@@ -230,20 +232,24 @@ class Judge:
     def _try(self, cell):
         if cell["empty"]:
             return verdict.SKIPPED, "hidden: it runs when the work is graded"
+        if self.ended.get(cell["exercise"], 0) >= STARTS:
+            text = (
+                f"not run: tests of {cell['exercise']} have ended {STARTS} worker processes already"
+            )
+            return verdict.KILLED, text
         try:
             # What an earlier test bound is gone: every test starts from the same names.
             _run(cell["source"], f"<{cell['id']}>", self.names.copy())
             return verdict.PASSED, ""
         except WorkerGone as gone:
+            self.ended[cell["exercise"]] = self.ended.get(cell["exercise"], 0) + 1
             return gone.status, f"{cell['exercise']} {gone}"
         except Exception as error:
             unstarted = self._unstarted(error)
+            if unstarted and cell["exercise"] in self.stubs:
+                return verdict.NOT_STARTED, ""
             if unstarted:
-                mine = unstarted == cell["exercise"]
-                return (
-                    verdict.NOT_STARTED,
-                    "" if mine else f"needs {unstarted}, which is not started",
-                )
+                return verdict.ERROR, f"needs `{unstarted}`, which is not started"
             judged = isinstance(error, AssertionError) and not hasattr(error, "remote")
             return verdict.FAILED if judged else verdict.ERROR, self._explain(error, cell)
         finally:
@@ -258,8 +264,7 @@ class Judge:
         report = getattr(error, "remote", None) or _report(said)
         for _ in range(len(self.loaded)):
             if report["class"] == "NotImplementedError":
-                source = self.student.get(report["cell"], "")
-                return report["cell"] if is_stub(source) else None
+                return report["cell"] if report["cell"] in self.stubs else None
             missing = re.search(r"(\w+)'? is not defined", report["text"])
             binder = missing and self.binder.get(missing[1])
             if report["class"] != "NameError" or binder not in self.broken:
@@ -298,13 +303,10 @@ class Judge:
 
     def _start(self):
         """Have a worker that has loaded what stands above; a cell that ends it is left out of the next."""
-        if self.worker and self.sent == len(self.loaded):
-            return
-        while self.worker or self.starts < STARTS:
+        while self.worker is None or self.sent < len(self.loaded):
             if self.worker is None:
-                self.starts += 1
-                self.worker, self.sent = Worker(self.job, self), 0
-            cells = [c for c in self.loaded[self.sent :] if c["id"] not in self.deadly]
+                self.worker, self.sent, self.failed = Worker(self.job, self), 0, ""
+            cells = [cell for cell in self.loaded[self.sent :] if self._is_safe(cell)]
             self.sent = len(self.loaded)
             size = sum(len(self._source(cell)) for cell in cells)
             if self.together and len(cells) > 1 and size < TOGETHER:
@@ -312,15 +314,16 @@ class Judge:
                     self._load(cells)
                 except WorkerGone:  # to know which cell it was, another loads them one by one
                     self.worker, self.together = None, False
-                    self.starts -= 1
-                    continue
             else:
                 self._load_each(cells)
-            if self.worker:
-                break
+
+    def _is_safe(self, cell):
+        """Whether a cell is loaded: none that ended a worker, and no plain one when many have."""
+        many = cell["role"] == "plain" and len(self.deadly) >= STARTS
+        return cell["id"] in self.given or (cell["id"] not in self.deadly and not many)
 
     def _source(self, cell):
-        return self.student.get(cell["id"], cell["source"])
+        return self.given.get(cell["id"]) or self.student.get(cell["id"], cell["source"])
 
     def _load_each(self, cells):
         for cell in cells:
@@ -329,7 +332,7 @@ class Judge:
             except WorkerGone as gone:
                 self.worker = None
                 self.deadly[cell["id"]] = str(gone)
-                self.broken[cell["id"]] = _report({"class": "the worker", "text": str(gone)})
+                self.broken[cell["id"]] = _gone(str(gone))
                 break
 
     def _load(self, cells):
@@ -496,6 +499,11 @@ def _report(said):
     return report
 
 
+def _gone(text):
+    """What is said of a cell that ended or hung a worker while loading."""
+    return _report({"class": "the worker", "text": text})
+
+
 def _failing_line(error, cell):
     frames = traceback.extract_tb(error.__traceback__)
     inside = [frame for frame in frames if frame.filename == f"<{cell['id']}>"]
@@ -522,8 +530,11 @@ def main(keeper=None, launch=process.Own):
         except BrokenPipeError:  # nobody reads any more
             os._exit(1)
 
-    if keeper is None:
-        Judge(job, report, launch).run()
-    else:
+    if keeper is not None:
         line = socket.socket(fileno=keeper)
-        Judge(job, report, lambda folder: process.Kept(line)).run()
+
+        def launch(folder):
+            return process.Kept(line)
+
+    make = functools.partial(Judge, job, launch, deadly={})
+    Reruns(job, make, report).run()
