@@ -3,14 +3,13 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tito.authoring import check
 from tito.course import Course, read_yaml
 
-ROOT = Path(__file__).resolve().parent.parent
 COURSE = Course(ROOT)
 MODULES = {module.name: module for module in COURSE.modules}
 GUIDES = read_yaml(ROOT / "nbdev.yaml")["guides"]

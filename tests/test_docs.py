@@ -11,8 +11,8 @@ from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from conftest import ROOT, SOURCE
 
+from tests.conftest import ROOT, SOURCE
 from tito.authoring import check, variants
 from tito.course import Course, read_yaml
 from tito.export import package

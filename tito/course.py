@@ -64,7 +64,7 @@ class Module:
 
     @property
     def tests(self) -> Path:
-        return self.course.root / "tests" / f"test_{self.topic}.py"
+        return self.course.root / "tests" / "core" / f"test_{self.topic}.py"
 
     @property
     def readme(self) -> Path:

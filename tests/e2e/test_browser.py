@@ -10,7 +10,7 @@ import nbformat
 import pytest
 
 from tests.conftest import ROOT
-from tests.e2e import lab
+from tests.support import lab_server
 from tito import files
 from tito.classroom import collect, release
 from tito.course import Course
@@ -51,7 +51,7 @@ def page():
     """A browser, one at a time on this machine."""
     with (
         files.lock(Path(tempfile.gettempdir()) / "tinytorch-browser.lock"),
-        lab.browser() as page,
+        lab_server.browser() as page,
     ):
         yield page
 
@@ -83,8 +83,8 @@ def test_a_student_opens_runs_answers_validates_and_saves(course, tmp_path, page
     made = release.make(module, tmp_path / "mine")
     mine = Course(made.path).module("kernels")
     given = (made.path / "kernels_dev.py").read_bytes()
-    with lab.served(made.path, tmp_path, "notebook", "kernels") as address:
-        opened = lab.Notebook(page, address)
+    with lab_server.served(made.path, tmp_path, "notebook", "kernels") as address:
+        opened = lab_server.Notebook(page, address)
         assert quiet(page) and not opened.is_unsaved()
         opened.run_all()
         opened.save()
@@ -112,8 +112,8 @@ def test_a_student_opens_runs_answers_validates_and_saves(course, tmp_path, page
 def test_an_author_runs_everything_edits_and_keeps_both_sides_of_a_conflict(course, tmp_path, page):
     module = course.module("kernels")
     before = read_text(module.source)
-    with lab.served(course.root, tmp_path, "notebook", "kernels") as address:
-        opened = lab.Notebook(page, address)
+    with lab_server.served(course.root, tmp_path, "notebook", "kernels") as address:
+        opened = lab_server.Notebook(page, address)
         assert quiet(page) and not opened.is_unsaved()
         opened.run_all()
         opened.save()
@@ -159,8 +159,8 @@ def test_an_instructor_grades_by_button_and_by_hand(course, tmp_path, page):
         path.write_text(nbformat.writes(handed), encoding="utf-8")
     collect.collect(module, tmp_path / "hand-ins")
     points = sum(cell.points for cell in notebook.cells(notebook.read(module)))
-    with lab.served(course.root / "modules", tmp_path, "formgrader") as address:
-        page.goto(f"{address}/?token={lab.TOKEN}")
+    with lab_server.served(course.root / "modules", tmp_path, "formgrader") as address:
+        page.goto(f"{address}/?token={lab_server.TOKEN}")
         row = page.locator("tr", has_text="02_activations")
         row.locator(".num-submissions a").click()
         for student in ("ann", "ben"):

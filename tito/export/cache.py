@@ -57,7 +57,7 @@ def _package_test_inputs(module: Module) -> str:
     instruments = sorted((course.library / "lab").rglob("*.py"))
     versions = course.root / "constraints.txt"
     return _digest(
-        [module.tests, module.tests.with_name("conftest.py"), versions, *packages, *instruments]
+        [module.tests, course.root / "tests" / "conftest.py", versions, *packages, *instruments]
     )
 
 

@@ -10,9 +10,9 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
-from test_grade_parity import class_of, copy_of_course, hand_in
 
+from tests.classroom.test_grade_parity import class_of, copy_of_course, hand_in
+from tests.conftest import ROOT
 from tito.classroom import release
 from tito.course import Course
 from tito.grading.sandbox import selftest

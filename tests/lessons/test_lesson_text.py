@@ -1,14 +1,14 @@
 """The text of module 11: short cells, the length of each answer as it is, and one hint for each exercise."""
 
 import re
-from pathlib import Path
 
+from tests.conftest import ROOT
 from tito.course import Course
 from tito.notebooks import notebook as nb
 from tito.notebooks.student_version import solution_region
 from tito.notebooks.text import read_text
 
-KERNELS = Course(Path(__file__).resolve().parent.parent).module("kernels")
+KERNELS = Course(ROOT).module("kernels")
 CELLS = nb.cells(nb.read(KERNELS), read_text(KERNELS.source))
 SHORTEST, LONGEST = 20, 90  # words of a text cell, without its formulas and pseudo-code
 LINES = 12  # of a solution

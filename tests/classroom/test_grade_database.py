@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_grade import ANSWERS, RIGHT, needs_walls
-from test_grade_parity import autograde
 
+from tests.classroom.test_grade import ANSWERS, RIGHT, needs_walls
+from tests.classroom.test_grade_parity import autograde
 from tito.classroom import grade, release
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), needs_walls]

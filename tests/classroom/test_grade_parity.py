@@ -10,8 +10,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import ROOT
 
+from tests.conftest import ROOT
 from tito.authoring import variants
 from tito.classroom import grade, release
 from tito.course import Course

@@ -7,7 +7,7 @@ import shutil
 import nbformat
 import pytest
 
-from tests.test_cli import refused, snapshot, tito
+from tests.support.commands import refused, snapshot, tito
 from tito.classroom import collect, grade, release
 from tito.course import Course
 from tito.gradebook import submitted

@@ -12,11 +12,11 @@ from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 
-import marking
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support import marking
 from tito import sanitize
 from tito.classroom import feedback, markdown, marks
 

@@ -15,7 +15,7 @@ import jupytext
 import nbformat
 import pytest
 
-from tests.test_cli import refused, snapshot, tito
+from tests.support.commands import refused, snapshot, tito
 from tito import files as folders
 from tito.classroom import collect, release
 from tito.course import Course, TitoError, digest, find
@@ -41,7 +41,7 @@ def module(tiny):
     tiny.readme.write_text(
         "# 01 Tiny\n\nOne `double`.\n\n    tito test tiny\n    tito test other\n"
     )
-    for name in ("tests/test_tiny.py", "benchmarks/tiny.py"):
+    for name in ("tests/core/test_tiny.py", "benchmarks/tiny.py"):
         (tiny.course.root / name).parent.mkdir()
         (tiny.course.root / name).write_text("def test_it(): assert double(np.empty(0)) == 0\n")
     return tiny

@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from test_grade import ANSWERS, HOSTILE, in_gradebook, needs_walls, plain
 
+from tests.classroom.test_grade import ANSWERS, HOSTILE, in_gradebook, needs_walls, plain
 from tito.classroom import grade
 from tito.course import TitoError
 from tito.grading import cluster

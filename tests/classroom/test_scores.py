@@ -8,11 +8,11 @@ import random
 import subprocess
 import sys
 
-import marking
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import marking
 from tito import sanitize
 from tito.classroom import item_analysis, lms, marks, scores
 from tito.course import TitoError

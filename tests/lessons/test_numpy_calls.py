@@ -2,10 +2,10 @@
 
 import ast
 import textwrap
-from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from tito.course import Course
 from tito.grading import job, supervisor
 from tito.notebooks import cells as lesson
@@ -13,7 +13,7 @@ from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text
 from tito.student import testing
 
-KERNELS = Course(Path(__file__).resolve().parent.parent).module("kernels")
+KERNELS = Course(ROOT).module("kernels")
 
 # What stands for the whole body of the function that is asked for, which is plain Python then.
 CALLS = {

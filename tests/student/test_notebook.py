@@ -8,7 +8,7 @@ import urllib.request
 import nbformat
 import pytest
 
-from tests.e2e import lab
+from tests.support import lab_server
 from tito.course import USAGE, Course, TitoError
 from tito.notebooks.text import read_text
 from tito.student import jupyter
@@ -67,7 +67,7 @@ def test_formgrader_is_for_the_whole_course(given, tiny):
 
 @pytest.mark.slow
 def test_the_server_serves_the_notebook_without_news_and_stops(tiny, tmp_path):
-    with lab.served(tiny.folder, tmp_path, "notebook", "tiny") as address:
+    with lab_server.served(tiny.folder, tmp_path, "notebook", "tiny") as address:
         path = tiny.notebook.relative_to(tiny.course.root).as_posix()
         assert read(f"{address}/api/contents/{path}")["type"] == "notebook"
         about = read(f"{address}/lab/api/settings/@jupyterlab/apputils-extension:notification")
@@ -81,5 +81,5 @@ def test_the_server_serves_the_notebook_without_news_and_stops(tiny, tmp_path):
 
 
 def read(address):
-    with urllib.request.urlopen(f"{address}?token={lab.TOKEN}", timeout=30) as reply:
+    with urllib.request.urlopen(f"{address}?token={lab_server.TOKEN}", timeout=30) as reply:
         return json.load(reply)

@@ -2,11 +2,11 @@
 
 import json
 import threading
-from pathlib import Path
 
 import pytest
-from test_cli import refused, tito
 
+from tests.conftest import ROOT
+from tests.support.commands import refused, tito
 from tito.authoring import check
 from tito.classroom import release
 from tito.course import USAGE, Course, Module, TitoError
@@ -25,7 +25,7 @@ double:
   - {hint: Nothing has no first number., says: IndexError}
 """
 
-MODULES = Course(Path(__file__).resolve().parent.parent).modules
+MODULES = Course(ROOT).modules
 
 
 @pytest.fixture

@@ -14,11 +14,10 @@ from benchmarks import __main__ as program
 from benchmarks import measure, ours, report
 from benchmarks.ours import Missing, NotInstalled, Side
 from benchmarks.rows import CURVES, ROWS, TARGETS
+from tests.conftest import ROOT
 from tinytorch.lab import roofline
 from tito.course import FAILED, PASSED, UNDECIDED, USAGE, Course, TitoError
 from tito.student import bench
-
-ROOT = Path(__file__).resolve().parent.parent
 
 # The target table of the design, row by row, and the entries that stand for each.
 PROMISED = {

@@ -9,8 +9,8 @@ import time
 from dataclasses import replace
 
 import pytest
-from terminal import PATIENCE, Session, assert_gone
 
+from tests.support.terminal import PATIENCE, Session, assert_gone
 from tito.course import Course
 from tito.export import cache
 from tito.notebooks import notebook

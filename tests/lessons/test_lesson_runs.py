@@ -1,16 +1,15 @@
 """The lesson in Jupyter: all of it runs without a warning, and a student's copy stops at what is to be written."""
 
-from pathlib import Path
-
 import pytest
 
+from tests.conftest import ROOT
 from tito.authoring import claims
 from tito.course import Course
 from tito.notebooks import notebook as nb
 from tito.notebooks import student_version
 from tito.notebooks.text import read_text
 
-KERNELS = Course(Path(__file__).resolve().parent.parent).module("kernels")
+KERNELS = Course(ROOT).module("kernels")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -21,8 +21,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.conftest import SOURCE
-from tests.test_cli import refused, snapshot, tito
+from tests.conftest import ROOT, SOURCE
+from tests.support.commands import refused, snapshot, tito
 from tito.classroom import archive, collect, platform_names, release
 from tito.course import Course, TitoError
 from tito.notebooks import notebook as nb
@@ -38,7 +38,7 @@ ANSWER = "    return 2 * np.asarray(x)"
 def released(tmp_path_factory):
     """The tiny module, released once; tests copy it."""
     root = tmp_path_factory.mktemp("course")
-    here = Path(__file__).resolve().parent.parent
+    here = ROOT
     for name in ("settings.ini", "pyproject.toml", "nbgrader_config.py"):
         shutil.copy(here / name, root / name)
     folder = root / "modules" / "source" / "01_tiny"

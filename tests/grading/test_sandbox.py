@@ -21,8 +21,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import ROOT, SOURCE
 
+from tests.conftest import ROOT, SOURCE
 from tito.course import Course, TitoError
 from tito.grading import job, supervisor
 from tito.grading import verdict as v
@@ -839,9 +839,9 @@ def test_nothing_is_left_when_the_supervisor_is_killed(tmp_path, walls, kind, wi
     deed = "subprocess.run([sys.executable, '-c', '\"left behind\"; import time; time.sleep(90)'])"
     program = f"""
 import dataclasses, sys
-sys.path.insert(0, {str(ROOT / "tests")!r})
-import test_sandbox as t
-walls = dataclasses.replace(t.proof.find(), without=frozenset({without!r}))
+sys.path.insert(0, {str(ROOT)!r})
+from tests.grading import test_sandbox as t
+walls = dataclasses.replace(t.selftest.find(), without=frozenset({without!r}))
 t.judge(t.Course(t.Path({str(tmp_path)!r})).module("tiny"), {does(deed)!r}, walls, {kind!r})
 """
     started = tmp_path / "program.py"

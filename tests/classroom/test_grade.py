@@ -12,8 +12,8 @@ import sys
 import time
 
 import pytest
-from conftest import ROOT
 
+from tests.conftest import ROOT
 from tito.classroom import grade
 from tito.course import TitoError
 from tito.gradebook import submitted
