@@ -135,7 +135,7 @@ def grade(assignment: Assignment, data: bytes, around, say=lambda verdict: None)
         for each in supervisor.run(job, around):
             verdicts.append(_as_text(each))
             say(verdicts[-1])
-    verdicts = in_order(job, verdicts)
+    verdicts = job.in_order(verdicts)
     return verdict.summary(job.module, None, verdicts) | {
         "submission": hashlib.sha256(data).hexdigest(),
         "assignment": assignment.version,
@@ -144,12 +144,6 @@ def grade(assignment: Assignment, data: bytes, around, say=lambda verdict: None)
         "repairs": findings.repaired + [f"missing: {name}" for name in findings.missing],
         "notebook": _graded(made, job, verdicts),
     }
-
-
-def in_order(job: Job, verdicts: list[verdict.Verdict]) -> list[verdict.Verdict]:
-    """Verdicts in the order of the lesson; those of tests that ran twice come last from the judge."""
-    places = {cell["id"]: place for place, cell in enumerate(job.cells)}
-    return sorted(verdicts, key=lambda each: places[each.id])
 
 
 @functools.lru_cache(2)
@@ -192,6 +186,9 @@ def _graded(made, job, verdicts):
             cell.outputs = [
                 nbformat.v4.new_output("error", ename=status, evalue=message, traceback=[text])
             ]
+        elif name in found and found[name].message:
+            text = f"{found[name].message}\n"
+            cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text)]
     return json.dumps(made, sort_keys=True) + "\n"
 
 

@@ -14,7 +14,7 @@ import zlib
 from dataclasses import asdict, dataclass, field
 
 from tito.course import Module, TitoError
-from tito.notebooks.cells import BEGIN_SOLUTION, Cell
+from tito.notebooks.cells import BEGIN_SOLUTION, END_SOLUTION, Cell
 from tito.notebooks.text import read_text
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -54,7 +54,7 @@ def pack(given: Given) -> str:
 def unpack(text: str, name: str) -> Given:
     """Read a packed file."""
     try:
-        data = base64.b64decode(text.removeprefix(HEAD), validate=False)
+        data = base64.b64decode(text.replace("\r\n", "\n").removeprefix(HEAD))
         found = json.loads(zlib.decompressobj().decompress(data, LARGEST))
         return Given(dict(found["versions"]), dict(found["needs"]))
     except (binascii.Error, zlib.error, ValueError, KeyError, TypeError):
@@ -128,7 +128,7 @@ def _replaced(cell: Cell, definitions: list[Definition], text: str, name: str) -
     lines, given = cell.source.split("\n"), text.split("\n")
     for old, new in sorted(edits, key=lambda edit: -edit[0].lineno):
         lines[_first(old) : old.end_lineno] = given[_first(new) : new.end_lineno]
-    made = "\n".join(lines)
+    made = "\n".join(line for line in lines if line.strip() != END_SOLUTION)
     if BEGIN_SOLUTION in made:
         raise TitoError(
             f"{name}: the given version of {cell.id} leaves its solution in place",

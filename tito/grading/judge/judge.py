@@ -233,10 +233,10 @@ class Judge:
         if cell["empty"]:
             return verdict.SKIPPED, "hidden: it runs when the work is graded"
         if self.ended.get(cell["exercise"], 0) >= STARTS:
-            text = (
-                f"not run: tests of {cell['exercise']} have ended {STARTS} worker processes already"
+            return (
+                verdict.KILLED,
+                f"not run: the tests of {cell['exercise']} have already ended {STARTS} processes",
             )
-            return verdict.KILLED, text
         try:
             # What an earlier test bound is gone: every test starts from the same names.
             _run(cell["source"], f"<{cell['id']}>", self.names.copy())
@@ -296,7 +296,9 @@ class Judge:
             text = f"{report['text']}\nlook at: {report['look']}"
         name, number = report["cell"], report["line"]
         source = next((self._source(cell) for cell in self.loaded if cell["id"] == name), "")
-        line = source.split("\n")[number - 1 : number] if number > 0 else []
+        line = (
+            source.split("\n")[number - 1 : number] if number > 0 and name not in self.given else []
+        )
         if line and line[0].strip():
             text += f"\nlook at: {name}, line {number}: {line[0].strip()[:200]}"
         return text

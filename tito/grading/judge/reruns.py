@@ -73,8 +73,8 @@ class Reruns:
         judge, used, place = None, None, 0
         try:
             for cell in (cell for cell in self.tests if cell["id"] in self.held):
-                own = self.held[cell["id"]]
                 reasons = self._reasons(cell["id"])
+                own = None if set(reasons.values()) - {"wrong"} else self.held[cell["id"]]
                 if own is not None and not reasons:
                     self._settle(own)
                     continue
