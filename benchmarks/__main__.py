@@ -14,7 +14,7 @@ from numba.core.codegen import get_host_cpu_features
 from benchmarks import report
 from benchmarks.rows import CURVES, ROWS, TARGETS
 from tinytorch.lab import hardware, timing
-from tito.student import bench
+from tinytorch.lab.child import in_child
 
 ROOT = Path(__file__).resolve().parent.parent
 BUDGETS = {"default": 2.0, "quick": 0.3}  # seconds for the pairs of one size
@@ -79,7 +79,7 @@ def run(names, quick=False, say=print):
     for setting in dict.fromkeys(_setting(ROWS[name]) for name, _ in tasks):
         group = [task for task in tasks if _setting(ROWS[task[0]]) == setting]
         wanted = [task for task in group if _lacks(ROWS[task[0]], features) is None]
-        answers = bench.in_child(
+        answers = in_child(
             [sys.executable, "-m", "benchmarks.measure"],
             [(*task, budget) for task in wanted],
             SECONDS,

@@ -40,6 +40,7 @@ from tito.gradebook.records import Journal
 from tito.grading import grade_one
 from tito.notebooks import notebook as nb
 from tito.notebooks.cells import Cell
+from tito.notebooks.released import history
 from tito.notebooks.text import read_text
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -435,7 +436,7 @@ def given(module, count):
     solved = {cell.id: cell.source for cell in cells if cell.role == "solution"}
     quick = [each for each in variants.load(module, cells) if "while True" not in each.source]
     ways = itertools.cycle([{}, *({each.exercise: each.source} for each in quick)])
-    notebook = release.history(module)[0]
+    notebook = history(module)[0]
     names = [f"student{number:04}" for number in range(count)]
     for name, way in zip(names, ways, strict=False):
         answers = solved | way

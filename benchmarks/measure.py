@@ -7,9 +7,9 @@ import numpy as np
 
 from benchmarks.ours import Missing, NotInstalled
 from benchmarks.rows import ROWS
-from tinytorch.lab import timing
+from tinytorch.lab import ladder, timing
+from tinytorch.lab.child import answer
 from tito.course import one_line
-from tito.student import bench
 
 LEAST, MOST = 5, 60  # pairs
 MB = 1e6
@@ -60,8 +60,8 @@ def measure(row, size, budget):
     found["rival"] = other.how
     least = LEAST if budget >= 1 else 3
     if row.clock == "wall":
-        free, budget = bench.free_cores(other.call), 2 * budget
-    ours, theirs = bench.pairs(mine.call, other.call, budget, row.clock, least, MOST)
+        free, budget = ladder.free_cores(other.call), 2 * budget
+    ours, theirs = ladder.pairs(mine.call, other.call, budget, row.clock, least, MOST)
     found |= {"status": "measured", "message": "", "pairs": len(ours)}
     typical = min if row.clock == "wall" else np.median
     found |= {"ours_seconds": float(typical(ours)), "rival_seconds": float(typical(theirs))}
@@ -70,7 +70,7 @@ def measure(row, size, budget):
     if row.limit:
         found |= _limit(row, row.limit(case), other, budget / 2)
     if row.clock == "wall":
-        free = min(free, bench.free_cores(other.call))
+        free = min(free, ladder.free_cores(other.call))
         if free < row.threads:  # threads that wait for others prove nothing for either side
             found |= {"reached": None, "message": f"undecided, {free:g} cores free"}
     return found
@@ -101,7 +101,7 @@ def _figure(row, ours, theirs):
 
 def _limit(row, bound, other, budget):
     """The figure that would be reached if our side took no longer than the bound."""
-    least, theirs = bench.pairs(bound.call, other.call, budget, row.clock, LEAST, MOST)
+    least, theirs = ladder.pairs(bound.call, other.call, budget, row.clock, LEAST, MOST)
     return {"limit": _figure(row, least, theirs)[0], "limited_by": bound.how}
 
 
@@ -133,4 +133,4 @@ def _task(task):
 
 
 if __name__ == "__main__":
-    bench.answer(_task)
+    answer(_task)

@@ -97,10 +97,11 @@ def given(tmp_path_factory):
     (folder / "module.yaml").write_text("title: Tiny\nsummary: One function.\nseconds: 2\n")
     (folder / "hints.yaml").write_text("double: [What is twice three?, Multiply by two.]\n")
     from tito.classroom import release
+    from tito.notebooks.released import history
 
     module = Course(root).module("tiny")
     release.make(module)
-    return root, release.history(module)[0]
+    return root, history(module)[0]
 
 
 @pytest.fixture

@@ -49,8 +49,8 @@ def test_a_junit_report_is_written(tiny):
 
 
 def test_package_tests_are_run_and_reported(tiny):
-    tests = tiny.course.root / "tests"
-    tests.mkdir()
+    tests = tiny.tests.parent
+    tests.mkdir(parents=True)
     (tests / "test_tiny.py").write_text(
         "def test_it_holds(): pass\ndef test_it_does_not(): assert 1 == 2\n"
     )
@@ -64,8 +64,8 @@ def test_package_tests_are_run_and_reported(tiny):
 
 
 def test_package_tests_run_again_when_something_they_depend_on_changed(tiny):
-    tests = tiny.course.root / "tests"
-    tests.mkdir()
+    tests = tiny.tests.parent
+    tests.mkdir(parents=True)
     counter = tiny.course.root / "counter"
     body = f"def test_it_holds():\n    open({str(counter)!r}, 'a').write('x')\n"
 

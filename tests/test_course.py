@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tito.authoring import check
+from tito.cli import main
 from tito.course import Course, read_yaml
 
 COURSE = Course(ROOT)
@@ -21,18 +22,18 @@ modules = pytest.mark.parametrize("name", MODULES)
 @pytest.mark.timeout(600)
 def test_a_module_is_sound(name):
     """Solution full, release empty, no leak, package current, names exist."""
-    assert [line for line, good in check.run(MODULES[name], variants=False) if not good] == []
+    assert [line for line, good in check.run(MODULES[name], main, variants=False) if not good] == []
 
 
 @modules
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 def test_known_wrong_solutions_lose_points_and_right_ones_none(name):
-    assert [line for line, good in check.run(MODULES[name]) if not good] == []
+    assert [line for line, good in check.run(MODULES[name], main) if not good] == []
 
 
 def test_kernels_has_the_points_and_tests_that_were_promised():
-    lines = [line for line, _ in check.run(MODULES["11_kernels"], variants=False)]
+    lines = [line for line, _ in check.run(MODULES["11_kernels"], main, variants=False)]
     exercises, tests, points = map(int, re.findall(r"\d+", lines[0]))
     assert 60 <= points <= 100 and tests >= 2 * exercises
 
@@ -50,7 +51,7 @@ def test_every_command_in_a_document_is_one_that_exists(path):
     assert commands
     targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     for command in commands:
-        check.runs(command)
+        check.runs(command, main)
         if command.startswith("make "):
             assert command.split()[1] in targets, command
 
@@ -82,7 +83,9 @@ def test_check_finds_what_is_wrong_with_a_module(tiny):
     """The proof itself is proved: each kind of unsoundness is found."""
 
     def findings(variants=False):
-        return " | ".join(line for line, good in check.run(tiny, variants=variants) if not good)
+        return " | ".join(
+            line for line, good in check.run(tiny, main, variants=variants) if not good
+        )
 
     (tiny.folder / "README.md").write_text(
         "# Tiny\n`double` and `triple`; `tito test tiny`, `tito tset tiny`\n"

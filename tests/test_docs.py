@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import ROOT, SOURCE
 from tito.authoring import check, variants
+from tito.cli import main
 from tito.course import Course, read_yaml
 from tito.export import package
 from tito.notebooks import notebook as nb
@@ -52,7 +53,7 @@ def test_every_command_of_another_program_exists(path):
         else:
             assert program in ("tito", "make", "python3"), line
             if line.startswith(".venv/bin/tito"):
-                check.runs(line.removeprefix(".venv/bin/"))
+                check.runs(line.removeprefix(".venv/bin/"), main)
 
 
 @pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.stem)
@@ -81,7 +82,7 @@ def test_the_module_on_the_authors_page_is_sound(tmp_path):
     (folder / "README.md").write_text("# Doubles\n\n    tito test doubles\n")
     module = Course(tmp_path).module("doubles")
     package.export(module)
-    assert [line for line, good in check.run(module) if not good] == []
+    assert [line for line, good in check.run(module, main) if not good] == []
 
 
 class Page(HTMLParser):

@@ -89,6 +89,10 @@ class Module:
         return self.folder / "given.txt"
 
     @property
+    def bench(self) -> Path:
+        return self.folder / f"{self.topic}_bench.py"
+
+    @property
     def record(self) -> Path:
         return self.course.build / "records" / f"{self.name}.json"
 
@@ -100,7 +104,8 @@ class Module:
     def about(self) -> dict:
         """What module.yaml says: title, summary, requires, hours, and the seconds a test may take."""
         path = self.folder / "module.yaml"
-        defaults = {"title": self.topic.capitalize(), "summary": "", "requires": [], "seconds": 20}
+        defaults = {"title": self.topic.capitalize(), "summary": "", "requires": [], "prints": {}}
+        defaults["seconds"] = 20
         return defaults | read_yaml(path) if path.exists() else defaults
 
 

@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from filelock import FileLock
+
 from tito.course import TitoError, umask, write
 
 # What running and opening a copy leaves behind; nobody wrote it.
@@ -16,26 +18,25 @@ LEFT_BEHIND = ("build", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".
 
 @contextlib.contextmanager
 def lock(path: Path) -> Iterator[None]:
-    """Hold a lock file; whoever comes second waits."""
+    """Hold a lock file; a second process waits until it is released.
+
+    Raises
+    ------
+    TitoError
+        If the lock file cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "a+b")
+        held = FileLock(path, mode=0o600)
+        held.acquire()
     except OSError as error:
-        raise TitoError(f"cannot write {path}: {error.strerror}", "mend the permissions") from None
-    with file:
-        if os.name == "nt":
-            import msvcrt
-
-            file.seek(0)
-            while True:
-                with contextlib.suppress(OSError):
-                    msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-                    break
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX)
+        raise TitoError(
+            f"cannot write {path}: {error.strerror or error}", "check the permissions of its folder"
+        ) from None
+    try:
         yield
+    finally:
+        held.release()
 
 
 def replace(new: Path, target: Path, keep: bool) -> Path | None:

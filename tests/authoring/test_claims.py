@@ -3,6 +3,7 @@
 import pytest
 
 from tito.authoring import check, claims
+from tito.cli import main
 from tito.course import Course
 from tito.notebooks import notebook as nb
 from tito.notebooks.cells import Cell
@@ -108,7 +109,7 @@ def test_no_lesson_and_no_readme_claims_a_speed_without_a_reason(root):
     for module in Course(root).modules:
         text = module.source.read_text(encoding="utf-8")
         cells = nb.cells(nb.parse(text, module.source), text)
-        assert claims.find(cells) == [], module.name
+        assert claims.find(cells, prints=module.about["prints"]) == [], module.name
         assert claims.in_text(module.readme.read_text(encoding="utf-8")) == [], module.name
     assert claims.in_text((root / "README.md").read_text(encoding="utf-8")) == []
 
@@ -117,5 +118,5 @@ def test_check_reports_a_claim_with_its_line(tiny):
     text = tiny.source.read_text(encoding="utf-8")
     planted = "> One function, 40 times faster than a loop."
     tiny.source.write_text(text.replace("> One function.", planted), encoding="utf-8")
-    found = [line for line, good in check.run(tiny, variants=False) if not good]
+    found = [line for line, good in check.run(tiny, main, variants=False) if not good]
     assert any("40 times faster" in line and line.startswith("line ") for line in found), found

@@ -27,6 +27,7 @@ from tito.classroom import archive, collect, platform_names, release
 from tito.course import Course, TitoError
 from tito.notebooks import notebook as nb
 from tito.notebooks import untrusted
+from tito.notebooks.released import history
 from tito.notebooks.repair import Released, repair
 from tito.notebooks.text import read_text
 
@@ -989,7 +990,7 @@ def test_any_bytes_are_a_sheet_or_the_named_error(content):
     )
 )
 def test_any_json_is_a_sheet_or_the_named_error_and_a_repair_is_whole(released, found):
-    versions = release.history(Course(released).module("tiny"))
+    versions = history(Course(released).module("tiny"))
     try:
         made, findings = repair(Released(versions), untrusted.read(json.dumps(found).encode()))
     except untrusted.Unreadable:
@@ -999,7 +1000,7 @@ def test_any_json_is_a_sheet_or_the_named_error_and_a_repair_is_whole(released, 
 
 @given(st.lists(loose_cells, max_size=8), st.randoms(use_true_random=False))
 def test_released_cells_among_any_others_are_put_right(released, loose, shuffle):
-    versions = release.history(Course(released).module("tiny"))
+    versions = history(Course(released).module("tiny"))
     cells = json.loads(nbformat.writes(versions[0]))["cells"] + loose
     shuffle.shuffle(cells)
     text = json.dumps({"nbformat": 4, "cells": cells})
@@ -1200,7 +1201,7 @@ def test_the_kernels_module_goes_out_and_comes_back(root, tmp_path):
     folder = tmp_path / "hand-ins"
     for student, name, content in (
         ("ann", "kernels_dev.ipynb", data(notebook)),
-        ("ben", "kernels_dev.py", release.percent(notebook).encode()),
+        ("ben", "kernels_dev.py", nb.percent(notebook).encode()),
         ("cy", "kernels_dev.py", (given / "kernels_dev.py").read_bytes()),
     ):
         (folder / student).mkdir(parents=True)

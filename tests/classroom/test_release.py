@@ -20,6 +20,7 @@ from tito import files as folders
 from tito.classroom import collect, release
 from tito.course import Course, TitoError, digest, find
 from tito.notebooks import notebook as nb
+from tito.notebooks.released import history
 from tito.notebooks.text import read_text
 
 SECRETS = ["2 * np.asarray(x)", "np.empty(0)", "### BEGIN", "### END", "(1 + 1) * np", "twice over"]
@@ -42,7 +43,7 @@ def module(tiny):
         "# 01 Tiny\n\nOne `double`.\n\n    tito test tiny\n    tito test other\n"
     )
     for name in ("tests/core/test_tiny.py", "benchmarks/tiny.py"):
-        (tiny.course.root / name).parent.mkdir()
+        (tiny.course.root / name).parent.mkdir(parents=True)
         (tiny.course.root / name).write_text("def test_it(): assert double(np.empty(0)) == 0\n")
     return tiny
 
@@ -251,7 +252,7 @@ def test_a_changed_release_gets_the_next_number_and_an_unchanged_one_keeps_it(mo
     assert (made.number, made.new, made.backup) == (2, True, None)
     assert json.loads((made.path / "release.json").read_text())["number"] == 2
     assert "release 2" in (made.path / "README.md").read_text()
-    assert len(release.history(module)) == 2
+    assert len(history(module)) == 2
     shutil.rmtree(module.course.build / "releases")
     assert release.make(module).number == 2
     change(module, "Return x twice.", "Return twice x.")

@@ -13,9 +13,9 @@ from pathlib import Path
 import nbformat
 
 from tito.authoring import variants
-from tito.classroom import release
 from tito.course import Course
 from tito.notebooks import notebook
+from tito.notebooks.released import history
 from tito.notebooks.text import read_text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,7 +106,7 @@ def hand_in(module, path):
     class_ = {"right": solved, "wrong": solved | wrong, "half": half, "hostile": solved | hostile}
     with zipfile.ZipFile(path, "w") as archive:
         for student, answers in class_.items():
-            handed = release.history(module)[0]
+            handed = history(module)[0]
             for cell in handed.cells:
                 key = cell.metadata.get("nbgrader", {}).get("grade_id")
                 cell.source = answers.get(key, cell.source)

@@ -17,6 +17,7 @@ from tito.course import Course
 from tito.export import package
 from tito.grading.sandbox import selftest
 from tito.notebooks import notebook
+from tito.notebooks.released import history
 from tito.notebooks.student_version import without_markers
 from tito.notebooks.text import read_text
 
@@ -150,7 +151,7 @@ def test_an_instructor_grades_by_button_and_by_hand(course, tmp_path, page):
     release.make(module)
     solved = solutions(module)
     for student, answers in {"ann": solved, "ben": dict(list(solved.items())[:2])}.items():
-        handed = release.history(module)[0]
+        handed = history(module)[0]
         for cell in handed.cells:
             key = cell.metadata.get("nbgrader", {}).get("grade_id")
             cell.source = answers.get(key, cell.source)

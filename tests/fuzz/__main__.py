@@ -20,7 +20,6 @@ import nbformat
 import numpy as np
 
 from tests.conftest import SOURCE
-from tito.classroom import release
 from tito.notebooks import notebook as nb
 from tito.notebooks import student_version
 
@@ -60,7 +59,7 @@ def refuse(_, value):
 def notebooks():
     """Hand-ins to begin with."""
     yield nbformat.writes(RELEASED)
-    yield release.percent(RELEASED)
+    yield nb.percent(RELEASED)
     yield json.dumps(
         {"nbformat": 3, "worksheets": [{"cells": [{"cell_type": "code", "input": 1}]}]}
     )

@@ -329,7 +329,7 @@ def test_what_a_template_imports_ahead_is_what_tests_refer_to():
     ]
     code = f"""
 import sys
-from tito.grading import judge
+from tito.grading.judge import judge
 judge.know({cells})
 print(*(name in sys.modules for name in ("wave", "tabnanny", "this", "chunk")))
 """
@@ -381,7 +381,7 @@ def test_a_job_names_cells_that_the_judges_template_has_read_by_their_place(tiny
     own = made.cells[0] | {"id": "own", "role": "plain", "source": "import math"}
     filled = replace(made, cells=[own, *made.cells])
     code = f"""
-from tito.grading import judge
+from tito.grading.judge import judge
 judge.know({made.cells})
 judge.main()
 """

@@ -525,7 +525,7 @@ DEEDS = {
     ),
     "forge an answer before time": (
         """
-        from tito.grading import wire
+        from tito.grading.inside import wire
         for number in range(1, 9):
             forged = {"ok": True, "number": number, "value": x, "changed": [], "shared": []}
             line = b''.join(wire.pack(wire.Encoder(None).message(forged)))

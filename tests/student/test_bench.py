@@ -15,7 +15,8 @@ from benchmarks import measure, ours, report
 from benchmarks.ours import Missing, NotInstalled, Side
 from benchmarks.rows import CURVES, ROWS, TARGETS
 from tests.conftest import ROOT
-from tinytorch.lab import roofline
+from tinytorch.lab import ladder, roofline
+from tinytorch.lab.child import in_child
 from tito.course import FAILED, PASSED, UNDECIDED, USAGE, Course, TitoError
 from tito.student import bench
 
@@ -97,7 +98,7 @@ def wrong(x):
 
 @pytest.mark.parametrize("side", ["ours", "theirs"])
 def test_a_wrong_output_is_never_timed(side, monkeypatch):
-    monkeypatch.setattr(bench, "pairs", lambda *args: pytest.fail("timed"))
+    monkeypatch.setattr(ladder, "pairs", lambda *args: pytest.fail("timed"))
     row = dataclasses.replace(ROWS["relu"], **{side: wrong})
     found = measure.measure(row, 1000, 0.01)
     assert found["status"] == "wrong" and "expected" in found["message"]
@@ -140,7 +141,7 @@ def test_what_is_missing_says_so_and_keeps_its_row():
 
 
 def test_a_figure_is_reached_or_not(monkeypatch):
-    monkeypatch.setattr(bench, "pairs", lambda *args: ([1.0] * 9, [2.0] * 9))
+    monkeypatch.setattr(ladder, "pairs", lambda *args: ([1.0] * 9, [2.0] * 9))
     for goal, reached in [(1.9, True), (2.1, False), (None, None)]:
         found = measure.measure(dataclasses.replace(ROWS["relu"], goal=goal), 100, 0.01)
         assert (found["value"], found["reached"]) == (pytest.approx(2), reached)
@@ -156,8 +157,8 @@ def test_threads_are_compared_by_their_shortest_times():
 
 @pytest.mark.parametrize("free, reached", [(2.0, True), (1.5, None)])
 def test_threads_on_a_busy_machine_are_undecided(free, reached, monkeypatch):
-    monkeypatch.setattr(bench, "free_cores", lambda function: free)
-    monkeypatch.setattr(bench, "pairs", lambda *args: ([1.0] * 9, [7.0] * 9))
+    monkeypatch.setattr(ladder, "free_cores", lambda function: free)
+    monkeypatch.setattr(ladder, "pairs", lambda *args: ([1.0] * 9, [7.0] * 9))
     row = ROWS["matmul_threads"]
     found = measure.measure(row, 16, 0.01)
     assert (found["value"], found["reached"]) == (7, reached)
@@ -227,7 +228,7 @@ for task in json.load(sys.stdin):
 
 def test_a_task_that_crashes_or_hangs_costs_only_itself():
     tasks = [1, "crash", 2, "hang", 3]
-    found = list(bench.in_child([sys.executable, "-c", CHILD], tasks, 3))
+    found = list(in_child([sys.executable, "-c", CHILD], tasks, 3))
     assert [task for task, _ in found] == tasks
     states = [answer["status"] for _, answer in found]
     assert states == ["measured", "crashed", "measured", "timeout", "measured"]
@@ -236,7 +237,7 @@ def test_a_task_that_crashes_or_hangs_costs_only_itself():
 
 def test_pairs_are_at_least_and_at_most_so_many():
     for budget, count in [(0, 3), (60, 4)]:
-        first, second = bench.pairs(lambda: None, lambda: None, budget, "wall", 3, 4)
+        first, second = ladder.pairs(lambda: None, lambda: None, budget, "wall", 3, 4)
         assert len(first) == len(second) == count and min(first) > 0
 
 
@@ -251,6 +252,7 @@ def course(tmp_path, monkeypatch):
     shutil.copy(ROOT / "settings.ini", tmp_path)
     folder = tmp_path / "modules" / "source" / "11_kernels"
     folder.mkdir(parents=True)
+    shutil.copy(ROOT / "modules/source/11_kernels/kernels_bench.py", folder)
     (folder.parent / "01_tensor").mkdir()
     roof = roofline.Roof(200e9, {1: 400e9, 2: 80e9, 3: 20e9, "memory": 15e9})
     monkeypatch.setattr(roofline, "roof", lambda fresh=False: roof)
@@ -276,7 +278,7 @@ def test_bench_measures_what_exists_and_names_the_rest(course):
     said = []
     document = bench.run(module, said.append, 60, 0.05)
     states = {step["kernel"]: step["status"] for step in document["steps"]}
-    assert list(states) == [step.kernel for step in bench.LADDERS["kernels"]]
+    assert list(states) == [step.kernel for step in bench.ladder(module)]
     assert states.pop("vectorized_relu") == "measured"
     assert states.pop("quantized_relu") == "wrong"
     assert states.pop("parallel_relu") in ("measured", "not_started")
@@ -300,9 +302,9 @@ def test_bench_measures_what_exists_and_names_the_rest(course):
     assert len(said) == len(document["steps"]) and "about" in said[0]
 
 
-def test_bench_of_an_untouched_release_says_where_to_begin(course, monkeypatch):
+def test_bench_of_an_untouched_release_says_where_to_begin(course):
     module, _, text = course
-    monkeypatch.setitem(bench.LADDERS, "kernels", bench.LADDERS["kernels"][:2])
+    module.bench.write_text(module.bench.read_text() + "\nLADDER = LADDER[:2]\n")
     module.package.write_text(text, encoding="utf-8")
     document = bench.run(module, budget=0.05)
     assert {step["status"] for step in document["steps"]} == {"not_started"}
@@ -365,7 +367,7 @@ def test_exit_codes_and_80_columns(facts, code):
 
 def test_the_next_step_comes_from_the_roof(course):
     roof = roofline.roof()
-    ladder = bench.LADDERS["kernels"][1:3]
+    steps = bench.ladder(course[0])[1:3]
     found = [
         {
             "kernel": "cache_friendly_matmul",
@@ -380,4 +382,4 @@ def test_the_next_step_comes_from_the_roof(course):
         (0.9, "vectorized_relu is"),
     ]:
         found[0]["seconds"] = 2 * 256**3 / (share * roof.peak)
-        assert words in bench._next(ladder, found, roof)
+        assert words in bench._next(steps, found, roof)

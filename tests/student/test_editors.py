@@ -13,6 +13,7 @@ from tito.classroom import collect, grade, release
 from tito.course import Course
 from tito.grading.sandbox import selftest
 from tito.notebooks import notebook
+from tito.notebooks.released import history
 from tito.notebooks.text import read_text
 
 
@@ -44,7 +45,7 @@ def worked_on(module):
     solved.pop(names[3])
     marker = r"### BEGIN SOLUTION.*?### END SOLUTION"
     solved[names[2]] = re.sub(marker, "return x", solved[names[2]], flags=re.DOTALL)
-    made = copy.deepcopy(release.history(module)[0])
+    made = copy.deepcopy(history(module)[0])
     for cell in made.cells:
         cell.source = solved.get(name_of(cell), cell.source)
     return made

@@ -9,6 +9,7 @@ from tests.conftest import ROOT
 from tests.support.commands import refused, tito
 from tito.authoring import check
 from tito.classroom import release
+from tito.cli import main
 from tito.course import USAGE, Course, Module, TitoError
 from tito.grading.verdict import FAILED, NOT_STARTED, PASSED, Verdict
 from tito.notebooks import notebook as nb
@@ -194,7 +195,7 @@ def test_a_check_finds_what_is_wrong_with_hints(module):
 
 def test_a_check_names_its_findings(module):
     module.hints.write_text("double: [One.]")
-    found = dict(check.run(module, variants=False))
+    found = dict(check.run(module, main, variants=False))
     assert found["double has 1 hints for everybody, 2 are asked"] is False
 
 

@@ -7,13 +7,15 @@ import shlex
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-from tito.authoring import claims, variants
+import click
+
+from tito.authoring import claims, dependents, variants
 from tito.course import Module, TitoError
 from tito.export import lint, package
 from tito.grading import job, supervisor
 from tito.grading import verdict as v
+from tito.notebooks import given, student_version
 from tito.notebooks import notebook as nb
-from tito.notebooks import student_version
 from tito.notebooks.text import read_text
 from tito.student import hints, testing
 
@@ -25,8 +27,11 @@ TESTS_PER_EXERCISE = 2
 Finding = tuple[str, bool]
 
 
-def run(module: Module, *, variants: bool = True) -> Iterator[Finding]:
-    """Everything that must hold of a module; the slow part is `variants`."""
+def run(module: Module, cli: click.Group, *, variants: bool = True) -> Iterator[Finding]:
+    """Check everything that must be true of a module; `variants` is the slow part.
+
+    `cli` is the program that the commands in README.md are checked against.
+    """
     source = read_text(module.source)
     notebook = nb.parse(source, module.source)
     problems = lint.find(module, notebook, source)
@@ -45,11 +50,14 @@ def run(module: Module, *, variants: bool = True) -> Iterator[Finding]:
     if fault:
         yield fault, False
     yield from _release(module, notebook, cells, [each.source for each in known])
+    yield from _given(module, notebook, cells, [each.source for each in known])
     yield from _hints(module, notebook, cells, [each.source for each in known])
-    yield from _names(module, cells)
+    yield from _names(module, cells, cli)
     yield from _claims(module, cells)
     if variants and not fault:
-        yield from _variants(module, cells, known)
+        users = dependents.of(given.load(module, cells), cells)
+        yield from _stubs(module, notebook, cells, users)
+        yield from _variants(module, cells, known, users)
 
 
 def _exercises(cells):
@@ -99,6 +107,31 @@ def _release(module, notebook, cells, known):
         yield "the untouched release earns nothing", True
 
 
+def _given(module, notebook, cells, known):
+    secret = student_version.secrets(notebook, known)
+    whole = [*student_version.answers(notebook), *known]
+    found = given.load(module, cells).versions
+    shown = [
+        f"the given version of {name} shows: {line}"
+        for name, text in found.items()
+        for line in student_version.shown(text, secret) + student_version.copied(text, whole)
+    ]
+    yield from ((line, False) for line in shown)
+    if found and not shown:
+        yield f"{len(found)} given versions, and none shows a line of a solution", True
+
+
+def _stubs(module, notebook, cells, users):
+    stubs = {cell.id: cell.source for cell in student_version.student_version(notebook).cells}
+    found = dependents.cases(stubs, users)
+    lost = list(
+        dependents.losses(found, lambda answers, only: _judge(module, cells, answers, only))
+    )
+    yield from ((line, False) for line in lost)
+    if found and not lost:
+        yield "an exercise that is not started costs no other exercise a point", True
+
+
 def _hints(module, notebook, cells, known):
     secret = student_version.secrets(notebook, known)
     found = list(
@@ -115,7 +148,7 @@ def _judge(module, cells, answers=None, only=None):
     return supervisor.run(job.make(module, cells, testing.scratch(module), answers, only))
 
 
-def _variants(module, cells, known):
+def _variants(module, cells, known, users):
     heart = module.about.get("variants", {"wrong": 3, "right": 1})
     for name in (cell.id for cell in cells if cell.role == "solution"):
         for kind, least in heart.items():
@@ -124,7 +157,8 @@ def _variants(module, cells, known):
                 yield f"{name} has {count} {kind} solutions on file, {least} are asked", False
 
     def judge(variant):
-        only = [variant.exercise] if variant.kind == variants.WRONG else None
+        only = [variant.exercise, *users[variant.exercise]]
+        only = only if variant.kind == variants.WRONG else None
         return variant, list(_judge(module, cells, {variant.exercise: variant.source}, only))
 
     bad = 0
@@ -132,22 +166,31 @@ def _variants(module, cells, known):
         for variant, verdicts in pool.map(judge, known):
             lost = [each for each in verdicts if each.status not in (v.PASSED, v.UNDECIDED)]
             label = f"{variant.exercise}, {variant.kind}: {variant.name}"
-            if variant.kind == variants.WRONG and not any(each.max_points for each in lost):
+            own = [each for each in lost if each.exercise == variant.exercise]
+            if variant.kind == variants.WRONG and not any(each.max_points for each in own):
                 bad += 1
                 yield f"{label}: loses no point", False
+            elsewhere = [e for e in lost if e not in own and dependents.costs(e)]
+            if variant.kind == variants.WRONG and elsewhere:
+                bad += 1
+                yield dependents.lost(label, elsewhere[0]), False
             if variant.kind == variants.RIGHT and lost:
                 bad += 1
                 yield f"{label}: loses {lost[0].id}: {lost[0].message}", False
     if not bad:
         wrong = sum(each.kind == variants.WRONG for each in known)
         yield (
-            f"{wrong} wrong solutions lose points, {len(known) - wrong} right ones lose none",
+            f"{wrong} wrong solutions lose points of their own exercise only, "
+            f"{len(known) - wrong} right ones lose none",
             True,
         )
 
 
 def _claims(module, cells):
-    alone = [(f"line {claim.line}", claim.sentence) for claim in claims.find(cells)]
+    alone = [
+        (f"line {claim.line}", claim.sentence)
+        for claim in claims.find(cells, prints=module.about["prints"])
+    ]
     if module.readme.exists():
         page = claims.in_text(module.readme.read_text(encoding="utf-8"))
         alone += [(module.readme.name, claim.sentence) for claim in page]
@@ -160,7 +203,7 @@ def _claims(module, cells):
         yield "every speed in the text has a formula, a citation or a cell that prints it", True
 
 
-def _names(module, cells):
+def _names(module, cells, cli):
     """Every name and command in README.md and module.yaml exists."""
     texts = {module.readme.name: module.readme, "module.yaml": module.folder / "module.yaml"}
     known = {module.topic, module.name, *(each.name for each in module.course.modules)}
@@ -177,7 +220,7 @@ def _names(module, cells):
                 unknown.append(f"{label}: {span}")
         for command in commands(text):
             try:
-                runs(command)
+                runs(command, cli)
             except TitoError as error:
                 unknown.append(f"{label}: {command}: {error}")
     for name in unknown:
@@ -211,20 +254,16 @@ def commands(text: str) -> list[str]:
     return [line for line in lines if line.split(" ")[0] in ("tito", "make")]
 
 
-def runs(command: str) -> None:
-    """Raise unless tito would take a command line as it is written."""
-    import click
-
-    from tito.cli import main
-
+def runs(command: str, cli: click.Group) -> None:
+    """Raise TitoError unless the program `cli` accepts a command line as it is written."""
     program, *words = shlex.split(command)
     if program != "tito":
         return
     try:
-        if words and words[0] in main.commands:
-            main.commands[words[0]].make_context(words[0], words[1:])
+        if words and words[0] in cli.commands:
+            cli.commands[words[0]].make_context(words[0], words[1:])
         else:
-            main.make_context("tito", words)
+            cli.make_context("tito", words)
             raise click.UsageError(f"No such command {words[0]!r}.")
     except click.exceptions.Exit:
         return

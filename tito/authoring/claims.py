@@ -44,7 +44,7 @@ class Claim:
     sentence: str
 
 
-def find(cells, outputs=None) -> list[Claim]:
+def find(cells, outputs=None, prints: dict[str, str] | None = None) -> list[Claim]:
     """List the claims of a lesson that stand alone.
 
     Parameters
@@ -52,6 +52,8 @@ def find(cells, outputs=None) -> list[Claim]:
     cells : sequence of Cell
     outputs : dict of str to str, optional
         What cells printed, by their ids; then the number of a claim must be there, within a quarter.
+    prints : dict of str to str, optional
+        What a call of each of these functions prints; a module lists its own in ``module.yaml``.
     """
     found = []
     for place, cell in enumerate(cells):
@@ -64,7 +66,7 @@ def find(cells, outputs=None) -> list[Claim]:
                 continue
             if SOURCE.search(cell.source):
                 continue
-            if not all(_printed(kind, claim, below, outputs) for kind, claim in kinds):
+            if not all(_printed(*each, below, outputs, prints or {}) for each in kinds):
                 found.append(Claim(cell.line, sentence))
     return found
 
@@ -104,9 +106,11 @@ def _kinds(sentence):
                 yield shown, match[0]
 
 
-def _printed(shown, claim, below, outputs):
+def _printed(shown, claim, below, outputs, prints):
     if outputs is None:
-        return any(re.search(shown, words) for cell in below for words in _said(cell.source))
+        return any(
+            re.search(shown, words) for cell in below for words in _said(cell.source, prints)
+        )
     wanted = re.search(NUMBER, claim, re.IGNORECASE)
     text = "\n".join(outputs.get(cell.id, "") for cell in below)
     if wanted is None:
@@ -120,7 +124,7 @@ def _value(words):
     return WORDS.get(words.lower()) or float(words.replace(",", "").rstrip("."))
 
 
-def _said(source):
+def _said(source, prints):
     """The strings of a cell that prints or shows something."""
     try:
         tree = ast.parse(source)
@@ -134,7 +138,5 @@ def _said(source):
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
-        elif isinstance(node, ast.Name) and node.id == "benchmark_operation":
-            yield "ratio, times"
-        elif isinstance(node, ast.Name) and node.id in ("profile_operation", "ladder"):
-            yield "seconds, GFLOP/s"
+        elif isinstance(node, ast.Name) and node.id in prints:
+            yield prints[node.id]

@@ -15,10 +15,11 @@ from pathlib import Path
 import nbformat
 
 from tito import files as folders
-from tito.classroom import archive, platform_names, release
+from tito.classroom import archive, platform_names
 from tito.course import USAGE, Module, TitoError, one_line, write
 from tito.notebooks import notebook as nb
 from tito.notebooks import untrusted
+from tito.notebooks.released import history
 from tito.notebooks.repair import Findings, Released, repair
 from tito.notebooks.text import read_text
 
@@ -74,7 +75,7 @@ def collect(
         If the path cannot be read, the archive is refused, or there is nothing of this module in it.
     """
     module.course.refuse_copy()
-    released = Released(release.history(module))
+    released = Released(history(module))
     with archive.entries(path) as found, folders.lock(_kept(module) / ".lock"):
         stem = "" if path.is_dir() else path.name.partition(".")[0]
         hand_ins, stray = platform_names.sort(found, stem)
@@ -299,7 +300,7 @@ def bring_over(module: Module, path: Path) -> Taken:
     text = nbformat.writes(chosen.notebook) + "\n"
     write(
         own[".ipynb" if is_notebook else ".py"],
-        text if is_notebook else release.percent(chosen.notebook),
+        text if is_notebook else nb.percent(chosen.notebook),
     )
     taken = Taken("", "", file=chosen.hand_in.entry.name)
     _tell(taken, chosen.findings)

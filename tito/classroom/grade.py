@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 
 import nbformat
 
-from tito.classroom import release
 from tito.course import USAGE, Module, TitoError, write
 from tito.gradebook import submitted
 from tito.gradebook.records import KEY, Journal
 from tito.gradebook.writer import Ledger
 from tito.grading import grade_one, job, pool
 from tito.notebooks import notebook as nb
+from tito.notebooks.released import history
 from tito.notebooks.text import read_text
 
 BATCH = 200  # records that are entered in the gradebook together
@@ -57,7 +57,7 @@ def assignment(module: Module) -> grade_one.Assignment:
     text = read_text(module.source)
     cells = nb.cells(nb.parse(text, module.source), text)
     made = job.make(module, cells, "")
-    released = [nbformat.writes(each) for each in release.history(module)]
+    released = [nbformat.writes(each) for each in history(module)]
     return grade_one.Assignment(made, released, grade_one.library(made.earlier))
 
 

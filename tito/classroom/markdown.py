@@ -5,6 +5,8 @@ import re
 
 import mistune
 
+from tito import safe_html
+
 # Code is left alone; then formulas on lines of their own, then those within a line.
 FORMULAS = re.compile(
     r"(```.*?```|`[^`\n]*`)|\$\$(.+?)\$\$|(?<!\\)\$(?!\s)([^$\n]+?)(?<!\s)\$(?!\d)", re.DOTALL
@@ -32,7 +34,7 @@ class _Plain(mistune.HTMLRenderer):
     def link(self, text, url, title=None):
         if not url.startswith(("https://", "http://")):
             return text
-        return f'<a href="{html.escape(url)}" rel="noreferrer">{text}</a>'
+        return f'<a href="{html.escape(url)}">{text}</a>'
 
     def block_code(self, code, info=None):
         return f"<pre><code>{html.escape(code)}</code></pre>\n"
@@ -54,7 +56,7 @@ def render(markdown: str) -> str:
     made = re.sub(rf"<p>({KEPT.pattern})</p>", r"\1", made)
     made = re.sub(r"<td [^>]*>", "<td>", made)  # alignment comes as inline style
     made = re.sub(r"<th(?: [^>]*)?>", '<th scope="col">', made)
-    return KEPT.sub(lambda match: formulas[int(match[1])], made)
+    return safe_html.clean(KEPT.sub(lambda match: formulas[int(match[1])], made))
 
 
 def formula(tex: str) -> str:

@@ -8,24 +8,27 @@ from nbgrader import preprocessors
 from traitlets import Bool
 
 from tito import course as courses
-from tito.classroom import grade, release
+from tito.classroom import grade
 from tito.course import Module
 from tito.gradebook import submitted
 from tito.gradebook.records import Journal
 from tito.grading.grader_process import Hand
-from tito.notebooks import untrusted
+from tito.notebooks import safe_notebook, untrusted
+from tito.notebooks.released import history
 from tito.notebooks.repair import Released, repair
 
 _hands: dict[tuple, Hand] = {}  # by assignment version and walls; the latest alone
 
 
 class Repair(preprocessors.NbGraderPreprocessor):
-    """The released notebook with the student's answers, whatever was done to the cells."""
+    """The released notebook with the student's answers, whatever was done to the cells, and no active HTML."""
 
     def preprocess(self, nb, resources):
         module = _module(resources)
         data = submitted.read(module, resources["nbgrader"]["student"])
-        made, _ = repair(Released(release.history(module)), untrusted.read(data))
+        released = Released(history(module))
+        made, _ = repair(released, untrusted.read(data))
+        safe_notebook.sanitize(made, released.latest)
         return made, resources
 
 

@@ -4,7 +4,6 @@ It is nbgrader's release of the assignment as well. Students need the folder and
 """
 
 import ast
-import copy
 import hashlib
 import json
 import re
@@ -12,7 +11,6 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-import jupytext
 import nbformat
 import yaml
 
@@ -23,9 +21,12 @@ from tito.authoring import variants
 from tito.course import RELEASE, USAGE, Course, Module, TitoError, digest, read_yaml, write
 from tito.export import lint, package
 from tito.gradebook import setup
+from tito.notebooks import given as given_versions
 from tito.notebooks import notebook as nb
+from tito.notebooks import released as past
 from tito.notebooks import student_version
-from tito.notebooks.text import digest_line, read_text, refuse_conflict
+from tito.notebooks.pairing import refuse_conflict
+from tito.notebooks.text import digest_line, read_text
 
 SETTINGS = "[DEFAULT]\nlib_name = {0}\nlib_path = {0}\nnbs_path = .\ndoc_path = _docs\n"
 PROJECT_TABLES = (
@@ -51,8 +52,6 @@ release {number}. When a later one is published, unpack it beside this one, inst
 
     tito release {topic} --answers FOLDER  # FOLDER is the one you worked in
 """
-TEXT = {"text_representation": {"extension": ".py", "format_name": "percent"}}
-TEXT["text_representation"]["format_version"] = "1.3"
 
 
 @dataclass(frozen=True)
@@ -86,12 +85,12 @@ def make(module: Module, output: Path | None = None) -> Release:
     known = [variant.source for variant in variants.load(module, cells)]
     recorded = []
     released = student_version.student_version(notebook, recorded.append)
-    with folders.lock(_history(module) / ".lock"):
+    with folders.lock(past.kept_in(module) / ".lock"):
         folders.recover(target)
-        given = _given(module, released)
+        given = _given(module, released) | _packed(module, cells)
         content = _content(given, released)
-        latest = latest_number(module, target)
-        same = latest and _content_of(module, target, latest) == content
+        latest = past.latest_number(module, target)
+        same = latest and past.content_of(module, target, latest) == content
         number = latest if same else latest + 1
         files = given | _own(module, notebook, released, number)
         files[RELEASE] = _manifest(module, number, content, files)
@@ -105,41 +104,13 @@ def make(module: Module, output: Path | None = None) -> Release:
             files |= made
             _refuse_leaks(module, notebook, released, known, files)
             setup.keep(module, recorded[0])
-            _keep(module, number, content, released)
+            past.keep(module, number, content, released)
             changed = _is_changed(target)
             backup = folders.replace(scratch, target, keep=changed)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     points = sum(cell.points for cell in cells)
     return Release(target, number, not same, points, len(files), backup)
-
-
-def history(module: Module) -> list[nbformat.NotebookNode]:
-    """The released notebooks of a module, the latest first; one made now if none was released."""
-    paths = sorted(_history(module).glob("*.ipynb"), reverse=True)
-    if not paths:
-        notebook = nb.read(module)
-        return [student_version.student_version(notebook)]
-    return [nb.parse(read_text(path), path) for path in paths]
-
-
-def latest_number(module: Module, target: Path | None = None) -> int:
-    """The number of the latest release, 0 before the first."""
-    kept = [int(path.stem) for path in _history(module).glob("*.json") if path.stem.isdigit()]
-    if target is not None:
-        kept.append(_read(target / RELEASE).get("number", 0))
-    return max(kept, default=0)
-
-
-def percent(notebook) -> str:
-    """A notebook as percent source, with the header of the course's own sources."""
-    marked = copy.deepcopy(notebook)
-    marked.metadata["jupytext"] = copy.deepcopy(TEXT)
-    for cell in marked.cells:
-        if cell.cell_type == "markdown" and '"""' not in cell.source:
-            cell.metadata["cell_marker"] = 'r"""'
-    text = jupytext.writes(marked, fmt="py:percent")
-    return re.sub(r"^#       jupytext_version: .*\n", "", text, count=1, flags=re.MULTILINE)
 
 
 def _target(module, output):
@@ -182,10 +153,16 @@ def _given(module, released):
     texts["settings.ini"] = SETTINGS.format(course.library.name)
     about = {k: v for k, v in module.about.items() if k in ("title", "summary", "hours", "seconds")}
     texts["module.yaml"] = yaml.safe_dump(about, sort_keys=False, allow_unicode=True)
-    for path in (module.readme, module.hints):
+    for path in (module.readme, module.hints, module.bench):
         if path.exists():
             texts[path.name] = read_text(path)
     return texts
+
+
+def _packed(module, cells):
+    """The given versions of exercises, for `tito test` in a student's copy."""
+    found = given_versions.load(module, cells)
+    return {module.packed_given.name: given_versions.pack(found)} if found.versions else {}
 
 
 def _own(module, notebook, released, number):
@@ -193,7 +170,7 @@ def _own(module, notebook, released, number):
     stem = module.notebook.stem
     return {
         f"{stem}.ipynb": nbformat.writes(released) + "\n",
-        f"{stem}.py": percent(released),
+        f"{stem}.py": nb.percent(released),
         "README.md": _readme(module, number),
     }
 
@@ -294,9 +271,12 @@ def _refuse_leaks(module, notebook, released, known, files):
     )
     if module.hints.name in own:
         own[module.hints.name] += "\n".join(_strings(read_yaml(module.hints)))
+    packed = module.packed_given.name
+    if packed in own:
+        own[packed] = "\n".join(given_versions.unpack(own[packed], packed).versions.values())
     for name, text in files.items():
         if name in own:
-            prose = not name.endswith((".py", ".ipynb"))
+            prose = name != packed and not name.endswith((".py", ".ipynb"))
             found = student_version.shown(own[name], secret, prose)
             found += student_version.copied(own[name], whole)
         else:
@@ -325,37 +305,9 @@ def _is_changed(target):
     """Whether somebody wrote something in a release that stands."""
     if not target.exists():
         return False
-    files = _read(target / RELEASE).get("files", {})
+    files = past.manifest(target / RELEASE).get("files", {})
     for name in folders.written(target) - {RELEASE}:
         path = target / name
         if name not in files or path.is_symlink() or digest(path.read_bytes()) != files[name]:
             return True
     return False
-
-
-def _read(path):
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _history(module):
-    return module.course.build / "releases" / module.name
-
-
-def _content_of(module, target, number):
-    for path in (_history(module) / f"{number:04}.json", target / RELEASE):
-        found = _read(path)
-        if found.get("number") == number:
-            return found.get("content")
-    return None
-
-
-def _keep(module, number, content, released):
-    """Remember a release in the course, also when its folder has been given away."""
-    base = _history(module) / f"{number:04}.json"
-    if not base.exists():
-        write(base.with_suffix(".ipynb"), nbformat.writes(released) + "\n")
-        write(base, json.dumps({"number": number, "content": content}) + "\n")

@@ -40,7 +40,9 @@ def check(course, modules, quick):
     found = 0
     for module in modules or course.modules:
         click.echo(f"{module.name}")
-        for line, good in checking.run(module, variants=not quick):
+        for line, good in checking.run(
+            module, click.get_current_context().find_root().command, variants=not quick
+        ):
             found += not good
             click.echo(f"  {line}" if good else "  " + click.style(line, fg="red"))
     if found:

@@ -43,8 +43,7 @@ def test(course, modules, inline_only, package_only, junit, as_json):
                 say(terminal.test_line(each))
             verdicts += group
         if verdicts:
-            order = [cell.id for cell in cache.cells(module)]
-            verdicts.sort(key=lambda each: order.index(each.id))
+            verdicts = v.in_order(verdicts, [cell.id for cell in cache.cells(module)])
             sources = {c.id: c.source for c in cache.cells(module) if c.role == "solution"}
             last_results.note(module, verdicts, sources)
         packaged, ran = ([], True) if inline_only else testing.package(module)

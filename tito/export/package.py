@@ -15,7 +15,8 @@ from nbdev.maker import ModuleMaker
 from tito.course import Module, TitoError, one_line, write
 from tito.export import cache, lint
 from tito.notebooks import notebook as nb
-from tito.notebooks.text import digest_line, read_text, refuse_conflict
+from tito.notebooks.pairing import refuse_conflict
+from tito.notebooks.text import digest_line, read_text
 
 
 def export(module: Module) -> bool:

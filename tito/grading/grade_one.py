@@ -15,18 +15,20 @@ from importlib.metadata import version
 
 import nbformat
 
+from tito import sanitize
 from tito.course import TitoError, one_line
 from tito.grading import supervisor, verdict
 from tito.grading.job import Job
 from tito.grading.sandbox import selftest, shown_files, zygotes
 from tito.grading.sandbox.bubblewrap import Sandbox
-from tito.notebooks import untrusted
+from tito.notebooks import safe_notebook, untrusted
 from tito.notebooks.cells import Cell
 from tito.notebooks.repair import Released, repair
 
 STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
 SAME = "install the same version of the course on every machine that grades"
 LOCKED = ("test", "locked")
+SHOWN = 20_000, 500  # characters and lines of a message
 SANDBOXED, UNSANDBOXED = "sandboxed", "unsandboxed"
 
 
@@ -58,7 +60,8 @@ def grader() -> str:
             *(shown_files.LIBRARY / "lab").rglob("*.py"),
         ]
     )
-    files += [*sorted(shown_files.TOOL.glob("notebooks/*.py")), shown_files.TOOL / "course.py"]
+    files += sorted(shown_files.TOOL.glob("notebooks/*.py"))
+    files += [shown_files.TOOL / name for name in ("course.py", "safe_html.py", "sanitize.py")]
     texts = [path.read_bytes() for path in files]
     versions = (platform.python_version(), version("numpy"), version("numba"))
     return _digest(*texts, *(each.encode() for each in versions))
@@ -135,14 +138,14 @@ def grade(assignment: Assignment, data: bytes, around, say=lambda verdict: None)
         for each in supervisor.run(job, around):
             verdicts.append(_as_text(each))
             say(verdicts[-1])
-    verdicts = job.in_order(verdicts)
+        verdicts = verdict.in_order(verdicts, [cell["id"] for cell in job.cells])
     return verdict.summary(job.module, None, verdicts) | {
         "submission": hashlib.sha256(data).hexdigest(),
         "assignment": assignment.version,
         "grader": grader(),
         "walls": UNSANDBOXED if around is None else SANDBOXED,
         "repairs": findings.repaired + [f"missing: {name}" for name in findings.missing],
-        "notebook": _graded(made, job, verdicts),
+        "notebook": _graded(made, released.latest, job, verdicts),
     }
 
 
@@ -172,8 +175,9 @@ def _fill(job, made, given):
     return replace(job, cells=cells, answers=answers)
 
 
-def _graded(made, job, verdicts):
+def _graded(made, released, job, verdicts):
     """The notebook as formgrader shows it: the instructor's tests, and below each what came of it."""
+    safe_notebook.sanitize(made, released)
     sources = {cell["id"]: cell["source"] for cell in job.cells if cell["role"] in LOCKED}
     found = {each.id: each for each in verdicts}
     for cell in made.cells:
@@ -182,12 +186,13 @@ def _graded(made, job, verdicts):
             cell.source = sources[name]
         if name in found and found[name].status != verdict.PASSED:
             status, message = found[name].status, found[name].message
+            message = sanitize.text(message, *SHOWN)
             text = f"{status}: {message}".removesuffix(": ")
             cell.outputs = [
                 nbformat.v4.new_output("error", ename=status, evalue=message, traceback=[text])
             ]
         elif name in found and found[name].message:
-            text = f"{found[name].message}\n"
+            text = f"{sanitize.text(found[name].message, *SHOWN)}\n"
             cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text)]
     return json.dumps(made, sort_keys=True) + "\n"
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from tito.course import Module
-from tito.grading.verdict import Verdict
 from tito.notebooks import given
 from tito.notebooks.cells import Cell
 
@@ -25,11 +24,6 @@ class Job:
     earlier: list[str] = field(default_factory=list)  # modules that a student's code may import
     given: dict[str, str] = field(default_factory=dict)  # plain versions of exercises
     needs: dict[str, list[str]] = field(default_factory=dict)  # by test: exercises it can reach
-
-    def in_order(self, verdicts: list[Verdict]) -> list[Verdict]:
-        """Verdicts in the order of the lesson; the judge tells those of tests that run twice last."""
-        places = {cell["id"]: place for place, cell in enumerate(self.cells)}
-        return sorted(verdicts, key=lambda each: places[each.id])
 
 
 def make(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from tito.course import BUG, TitoError
 from tito.grading.job import Job
 from tito.grading.judge import process
-from tito.grading.judge.judge import WALL
+from tito.grading.judge.budget import wall_seconds
 from tito.grading.sandbox.bubblewrap import Sandbox
 from tito.grading.sandbox.monitor import Keeper
 from tito.grading.verdict import KILLED, STATUSES, Verdict
@@ -87,7 +87,8 @@ def _verdicts(job, judge, tests):
         late.set()
         judge.kill()
 
-    deadline = threading.Timer(WALL * job.seconds * (len(job.cells) + 2), end)
+    most = wall_seconds(job.seconds, job.cells)  # of workers; the judge computes as well
+    deadline = threading.Timer(most + most / 2, end)
     deadline.daemon = True
     deadline.start()
     try:

@@ -23,6 +23,12 @@ class Verdict:
     message: str
 
 
+def in_order(verdicts: list[Verdict], names: list[str]) -> list[Verdict]:
+    """The verdicts in the order of the lesson's cells; hidden tests are judged after all others."""
+    places = {name: place for place, name in enumerate(names)}
+    return sorted(verdicts, key=lambda each: places[each.id])
+
+
 def summary(
     module: str, student: str | None, verdicts: list[Verdict], *, unsandboxed: bool = False
 ) -> dict:

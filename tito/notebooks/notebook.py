@@ -13,6 +13,9 @@ from tito.notebooks.text import is_exported, read_text
 if TYPE_CHECKING:
     import nbformat
 
+TEXT = {"text_representation": {"extension": ".py", "format_name": "percent"}}
+TEXT["text_representation"]["format_version"] = "1.3"
+
 
 def read(module: Module) -> "nbformat.NotebookNode":
     """Read a module's notebook and give its cells ids that follow from their content."""
@@ -83,6 +86,19 @@ def cells(notebook: "nbformat.NotebookNode", text: str = "") -> list[Cell]:
             exercise = exercise_of(node.id, exercises)
         found.append(Cell(node.id, role, node.source, line, points, exercise))
     return found
+
+
+def percent(notebook: "nbformat.NotebookNode") -> str:
+    """A notebook as percent source, with the header of the course's own sources."""
+    marked = copy.deepcopy(notebook)
+    marked.metadata["jupytext"] = copy.deepcopy(TEXT)
+    for cell in marked.cells:
+        if cell.cell_type == "markdown" and '"""' not in cell.source:
+            cell.metadata["cell_marker"] = 'r"""'
+    import jupytext
+
+    text = jupytext.writes(marked, fmt="py:percent")
+    return re.sub(r"^#       jupytext_version: .*\n", "", text, count=1, flags=re.MULTILINE)
 
 
 def inputs(notebook: "nbformat.NotebookNode") -> list[tuple[str, str]]:

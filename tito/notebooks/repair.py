@@ -134,6 +134,8 @@ class _Repair:
             self.findings.answered.append(name)
         if found.source.strip():
             cell.source = found.source.rstrip()
+        if found.attachments and cell.cell_type == "markdown":
+            cell.attachments = nbformat.from_dict(found.attachments)
         self._compare_flags(cell, found)
         return place
 
@@ -217,8 +219,10 @@ class _Repair:
             if number in self.copies:
                 after.setdefault(rank, []).append(nbformat.v4.new_raw_cell(cell.source))
                 continue
-            maker = getattr(nbformat.v4, f"new_{cell.kind}_cell")
-            after.setdefault(rank, []).append(maker(cell.source))
+            added = getattr(nbformat.v4, f"new_{cell.kind}_cell")(cell.source)
+            if cell.attachments and cell.kind == "markdown":
+                added.attachments = nbformat.from_dict(cell.attachments)
+            after.setdefault(rank, []).append(added)
         cells, seen = list(after.get(-1, [])), {cell.id for cell in made.cells}
         for rank, cell in enumerate(made.cells):
             cells += [cell, *after.get(rank, [])]

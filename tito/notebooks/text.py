@@ -27,26 +27,6 @@ def read_text(path: Path) -> str:
         raise TitoError(f"cannot read {path}: {error.strerror}", "mend the permissions") from None
 
 
-def refuse_conflict(module: Module) -> None:
-    """Refuse to go on with a percent source when the notebook beside it holds later work.
-
-    An editor that does not know the pairing saves the notebook alone.
-    """
-    notebook, source = module.notebook, module.source
-    if source == notebook or not notebook.exists() or not source.exists():
-        return
-    if notebook.stat().st_mtime <= source.stat().st_mtime + 2:
-        return
-    from tito.notebooks import notebook as nb
-
-    ours, theirs = (nb.inputs(nb.parse(read_text(path), path)) for path in (source, notebook))
-    if ours != theirs:
-        raise TitoError(
-            f"{notebook.name} is newer than {source.name} and differs from it",
-            f"remove the one you do not want, or: jupytext --to py:percent {notebook.name}",
-        )
-
-
 def is_exported(cell: str) -> bool:
     """Whether nbdev exports a cell: the directive stands on its first line that is not blank."""
     return bool(EXPORT.match(cell.lstrip().partition("\n")[0]))

@@ -11,7 +11,8 @@ import nbformat
 from tito import files
 from tito.course import Course, Module, TitoError, write
 from tito.notebooks import notebook as nb
-from tito.notebooks.text import read_text, refuse_conflict
+from tito.notebooks.pairing import refuse_conflict
+from tito.notebooks.text import read_text
 
 # What is new in JupyterLab is asked of the network and told on every first start; whoever wants it says so there.
 DEFAULTS = {

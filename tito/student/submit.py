@@ -17,8 +17,9 @@ from tito.grading import grade_one, job
 from tito.grading.verdict import Verdict
 from tito.notebooks import notebook as nb
 from tito.notebooks import untrusted
+from tito.notebooks.pairing import refuse_conflict
 from tito.notebooks.repair import Findings, Released, repair
-from tito.notebooks.text import read_text, refuse_conflict
+from tito.notebooks.text import read_text
 
 FOLDER = "hand-in"
 

@@ -17,7 +17,7 @@ from tito.grading import job, supervisor
 from tito.grading import verdict as v
 from tito.grading.judge import process
 from tito.grading.sandbox.bubblewrap import Sandbox
-from tito.notebooks.text import refuse_conflict
+from tito.notebooks.pairing import refuse_conflict
 
 KEPT = 400  # folders of cells kept for their compiled code
 
@@ -49,7 +49,7 @@ def by_exercise(module: Module) -> Iterator[list[v.Verdict]]:
         found[each.exercise].append(each)
         left[each.exercise] -= 1
         if not left[each.exercise]:
-            yield made.in_order(found[each.exercise])
+            yield v.in_order(found[each.exercise], [cell["id"] for cell in made.cells])
 
 
 def _job(module):

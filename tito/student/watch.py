@@ -12,7 +12,7 @@ from tito.course import Module, TitoError
 from tito.grading import job, supervisor
 from tito.grading import verdict as v
 from tito.grading.prestart import Spare
-from tito.notebooks.text import refuse_conflict
+from tito.notebooks.pairing import refuse_conflict
 from tito.student import changes, file_events, hints, keyboard, last_results, progress, testing
 
 KEYS = "n next  h hint  l list  r rerun  q quit"

@@ -149,7 +149,7 @@ The tests below use these helpers, and so do the measurements. The cell is locke
 import tempfile
 from pathlib import Path
 
-from tinytorch.lab import checks
+from tinytorch.lab import checks, clocks
 
 
 DRAWN = np.random.default_rng(0).standard_normal(32749)  # a prime: no block repeats another
@@ -289,6 +289,34 @@ def check_layers(*cases):
         checks.close(result, expected, 1e-4, 1e-4, f"{x.shape} by {weights.shape}")
 
 
+def on_known_clocks(measure, wall, cpu=(0.0,), **options):
+    """Measure an operation whose calls take known times in turn; return the finding and how often it was called."""
+    with clocks.by_hand(measure) as hand:
+        found = measure(hand.work(wall, cpu, result="done"), **options)
+    return found, len(hand.order)
+
+
+def memory_on_known_clocks(measure):
+    """Measure an operation that makes two arrays of 200,000 bytes and keeps one of them; return the peak."""
+    with clocks.by_hand(measure) as hand:
+        kept = []
+
+        def operation():
+            hand.spend(0.1)
+            kept.append(np.ones(50_000, np.float32))
+            return float((2 * kept[-1]).sum())
+
+        return measure(operation, repeats=8).peak_memory
+
+
+def compared(ours, theirs, slower=1.0, **options):
+    """Benchmark two operations of known wall and CPU times; return the finding and the order of their calls."""
+    with clocks.by_hand(benchmark_operation) as hand:
+        operation = hand.work(*ours, name="ours", result=1.0, slower=slower)
+        baseline = hand.work(*theirs, name="theirs", result=1.0, slower=slower)
+        return benchmark_operation(operation, baseline=baseline, **options), hand.order
+
+
 def small_model(seed=0):
     rng = np.random.default_rng(seed)
     layers = [Dense(12, 9, seed=rng), ReLU(), Dense(9, 4, seed=rng)]
@@ -344,18 +372,35 @@ def time_kernel(func, *args, **kwargs) -> tuple:
 
 
 # %% nbgrader={"grade": true, "grade_id": "time_kernel_units", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The result comes first, then microseconds, and time spent waiting counts."""
+"""`time_kernel(pow, 2, 10)` returns 1024 and a float, and sleeps of 5 and 50 ms take that many microseconds."""
 result, duration = time_kernel(pow, 2, 10)
-assert result == 1024, f"expected the result 1024, got {result}"
-_, duration = time_kernel(time.sleep, 0.02)
-assert 19_000 < duration < 5_000_000, f"20 ms are at least 20,000 microseconds, got {duration}"
+assert result == 1024, f"the result comes first: expected 1024, got {result}"
+assert isinstance(duration, float), f"the time is a float, got {duration!r}"
+for milliseconds in (5, 50):
+    start = time.perf_counter()
+    _, duration = time_kernel(time.sleep, milliseconds / 1000)
+    most = (time.perf_counter() - start) * 1e6
+    assert 990 * milliseconds < duration < 1.01 * most + 100, (
+        f"a sleep of {milliseconds} ms took between {1000 * milliseconds:,} and {most:,.0f} microseconds,"
+        f" got {duration:,.1f}: subtract two readings of a wall clock, in seconds, and multiply by 1e6"
+    )
 
 # %% nbgrader={"grade": true, "grade_id": "time_kernel_one_call", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""The function is called once, keywords reach it, and its exceptions reach the caller."""
+"""The function is called once, with its arguments and keywords, its result is not changed, and its exceptions reach the caller."""
+
+
 ### BEGIN HIDDEN TESTS
-calls = []
-count, _ = time_kernel(lambda step: (calls.append(step), len(calls))[1], step=3)
-assert count == 1, f"one call, got {count}"
+def calls_made():
+    """The arguments of the calls, and whether the result is the very object that the function returned."""
+    calls, made = [], [1, 3, 2]
+    result, _ = time_kernel(lambda *args, **kwargs: calls.append((args, kwargs)) or made, 7, step=3)
+    return calls, result is made
+
+
+calls, same = checks.inside(calls_made)
+assert len(calls) == 1, f"the function is to be called once, it was called {len(calls)} times"
+assert calls[0] == ((7,), {"step": 3}), f"expected the arguments 7 and step=3, got {calls[0]}"
+assert same, "return the object that the function returned, not a copy"
 assert time_kernel(sorted, [1, 3, 2], reverse=True)[0] == [3, 2, 1]
 checks.refuses(ZeroDivisionError, time_kernel, lambda: 1 // 0)
 ### END HIDDEN TESTS
@@ -419,43 +464,63 @@ def profile_operation(
 
 
 # %% nbgrader={"grade": true, "grade_id": "profile_operation_waiting", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""A call that sleeps takes wall time and next to no CPU time, and its result is kept."""
+"""A call that sleeps for 4 ms takes at least 4 ms of wall time and little CPU time, and its result is kept."""
 p = profile_operation(lambda s: time.sleep(s) or "awake", 0.004, repeats=5)
 assert p.result == "awake", f"expected the result of the call, got {p.result!r}"
 assert 0.0039 < p.min_time <= p.median_time <= p.max_time, f"each call sleeps 4 ms: {p}"
 assert p.cpu_time < 0.002 and p.cpu_efficiency < 0.5, f"a sleeping process computes nothing: {p}"
 
 # %% nbgrader={"grade": true, "grade_id": "profile_operation_warm_up", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""What only the first call pays for is not in the samples."""
-
-
+"""A first call of 50 s changes no time, and calls of 10 microseconds are timed many in a sample."""
 ### BEGIN HIDDEN TESTS
-def longest_after_a_slow_first_call():
-    calls = []
-    return profile_operation(
-        lambda: calls.append(0) if calls else time.sleep(0.1) or calls.append(0), repeats=3
-    ).max_time
-
-
-assert any(longest_after_a_slow_first_call() < 0.05 for _ in range(3)), (
-    "the first call sleeps 0.1 s and must not be timed"
+p, _ = checks.inside(on_known_clocks, profile_operation, [50.0, *[0.1] * 99], repeats=3)
+assert math.isclose(p.max_time, 0.1, rel_tol=1e-4), (
+    f"the first call takes 50 s and all others 0.1 s; the longest sample is {p.max_time:g} s:"
+    " make one call before the samples"
+)
+p, count = checks.inside(on_known_clocks, profile_operation, [1e-5], repeats=3)
+assert count >= 30, (
+    f"a call of 10 microseconds is too short for a clock; 3 samples made {count} calls in all"
+)
+assert math.isclose(p.median_time, 1e-5, rel_tol=1e-2), (
+    f"a call takes 10 microseconds, got {1e6 * p.median_time:g}: times are those of one call"
 )
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "profile_operation_memory_and_rates", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Memory is counted in bytes, rates follow from flops, bytes and the median, and repeats must be positive."""
+"""Times come from `repeats` samples, CPU time from the process, memory from one call, and rates from the median."""
 ### BEGIN HIDDEN TESTS
-p = profile_operation(np.ones, 50_000, repeats=4, flops=3e6, bytes=6e6, dtype=np.float32)
+p, fewer = checks.inside(on_known_clocks, profile_operation, [0.1, 0.2, 0.6], [0.075], repeats=6)
+assert p.result == "done", f"expected the result of the call, got {p.result!r}"
+assert math.isclose(p.mean_time, 0.3, rel_tol=1e-5) and p.min_time < 0.9 * p.max_time, (
+    f"calls take 0.1, 0.2 and 0.6 s in turn, so 6 samples have the mean 0.3 s and differ: {p}, mean {p.mean_time}"
+)
+assert math.isclose(p.cpu_time, 0.075, rel_tol=1e-5), (
+    f"each call takes 75 ms of the process's CPU time, got {p.cpu_time:g} s"
+)
+assert math.isclose(p.cpu_efficiency, 0.25, rel_tol=1e-5), f"75 of 300 ms: {p.cpu_efficiency}"
+_, more = checks.inside(on_known_clocks, profile_operation, [0.1], repeats=12)
+assert more - fewer >= 6, (
+    f"6 samples took {fewer} calls and 12 samples {more}: `repeats` is the number of samples"
+)
+rates = {"flops": 1.5e4, "bytes": 3e4}
+p, _ = checks.inside(on_known_clocks, profile_operation, [1e-5], repeats=4, **rates)
+assert math.isclose(p.gflops, 1.5, rel_tol=1e-2), (
+    f"15,000 flops in 10 microseconds are 1.5 GFLOP/s, got {p.gflops}"
+)
+assert math.isclose(p.bandwidth, 3e9, rel_tol=1e-2) and p.intensity == 0.5, (
+    f"30,000 bytes in 10 microseconds are 3 GB/s, got {p.bandwidth}; {p.intensity} flop a byte"
+)
+peak = checks.inside(memory_on_known_clocks, profile_operation)
+assert 400_000 <= peak < 480_000, (
+    f"a call holds two arrays of 200,000 bytes, got {peak:,}: measure the memory of one call"
+)
+p = profile_operation(np.ones, 50_000, repeats=4, dtype=np.float32)
 assert 200_000 <= p.peak_memory < 300_000, f"an array of 200,000 bytes, got {p.peak_memory}"
 assert p.result.dtype == np.float32, "keywords belong to the operation"
-assert math.isclose(p.gflops, 3e-3 / p.median_time), (
-    f"gflops are flops / median / 1e9, got {p.gflops}"
-)
-assert math.isclose(p.bandwidth, 6e6 / p.median_time) and p.intensity == 0.5, (
-    f"bytes and flops: {p}"
-)
 p = profile_operation(abs, -1, repeats=3)
 assert p.gflops is None and p.min_time < 1e-4, f"times are those of one call, not of a sample: {p}"
+checks.refuses(ZeroDivisionError, profile_operation, lambda: 1 // 0, repeats=2)
 checks.refuses(ValueError, profile_operation, abs, -1, repeats=0, match="0")
 ### END HIDDEN TESTS
 
@@ -575,7 +640,7 @@ def benchmark_operation(
 
 
 # %% nbgrader={"grade": true, "grade_id": "benchmark_operation_verdicts", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Twenty sums cost more than one: the one is faster, the twenty are slower."""
+"""One sum is \"faster\" than twenty sums and has a ratio above 3; twenty are \"slower\" than one."""
 
 
 def once(x):
@@ -593,26 +658,84 @@ b = benchmark_operation(twenty_times, x, baseline=once, repeats=7)
 assert b.verdict == "slower" and b.ratio < 0.33, f"expected about 20 times slower, got {b}"
 
 # %% nbgrader={"grade": true, "grade_id": "benchmark_operation_outputs", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Outputs that differ are refused, however fast, and equal ones with NaN are not."""
+"""Outputs that differ raise ValueError, also in one element or by one; NaN in both and rounding do not."""
 ### BEGIN HIDDEN TESTS
 x = np.linspace(0, 1, 1000)
 checks.refuses(ValueError, benchmark_operation, np.sqrt, x, baseline=np.square, repeats=3)
 checks.refuses(ValueError, benchmark_operation, np.sum, x, baseline=np.square, repeats=3)
+checks.refuses(ValueError, benchmark_operation, np.sort, -x, baseline=np.abs, repeats=3)
+whole = np.arange(2, 1002)
+checks.refuses(ValueError, benchmark_operation, np.copy, whole, baseline=lambda x: x - (x == 777))
+checks.refuses(
+    ValueError, benchmark_operation, np.flip, x, baseline=np.copy, repeats=3, match="differ"
+)
 x[3] = np.nan
-assert benchmark_operation(np.sqrt, x, baseline=lambda x: x**0.5, repeats=3).verdict is not None
+b = benchmark_operation(lambda x: x / 3, x, baseline=lambda x: x * (1 / 3), repeats=3)
+assert b.verdict is not None, f"equal outputs with NaN and rounding are compared: {b}"
 ### END HIDDEN TESTS
 
-# %% nbgrader={"grade": true, "grade_id": "benchmark_operation_interval", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The interval holds the median, the ratio lies in its own, and without a baseline there is no ratio."""
+# %% nbgrader={"grade": true, "grade_id": "benchmark_operation_interval", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""`repeats`, `confidence` and `seed` change the samples and the intervals; without a baseline there is no ratio."""
+
+
 ### BEGIN HIDDEN TESTS
+WALLS = [0.1 + (7 * n % 31) / 100 for n in range(31)]
+CPUS = [0.1 + (11 * n % 29) / 100 for n in range(29)]
+
+
+def intervals(options):
+    """Benchmark the same two operations with each of some options."""
+    return [compared((WALLS, CPUS), (WALLS, CPUS[::-1]), **each) for each in options]
+
+
 b = benchmark_operation(time.sleep, 0.002, repeats=9, confidence=0.9)
 assert 0.0019 < b.low <= b.median <= b.high, f"each call sleeps 2 ms: {b}"
 assert (b.confidence, b.repeats, b.ratio, b.verdict) == (0.9, 9, None, None), f"no baseline: {b}"
+b, _ = checks.inside(on_known_clocks, benchmark_operation, [0.1, 0.1, 0.1, 0.7], repeats=20)
+assert math.isclose(b.median, 0.1, rel_tol=1e-4), f"three calls of four take 0.1 s: {b}"
 b = benchmark_operation(sorted, [3, 1, 2] * 100, baseline=sorted, repeats=9, reverse=True)
 assert b.ratio_low <= b.ratio <= b.ratio_high, f"the ratio lies in its interval: {b}"
 assert 0.3 < b.ratio < 3, f"the same function twice has a ratio near 1: {b}"
+options = [{"repeats": 30, "confidence": c} for c in (0.5, 0.99)]
+options += [{"repeats": 30, "seed": seed} for seed in range(6)] + [{"repeats": 10}]
+(narrow, _), (wide, _), *seeds, (_, fewer) = checks.inside(intervals, options)
+for what, low, high in [("median", "low", "high"), ("ratio", "ratio_low", "ratio_high")]:
+    widths = [getattr(b, high) - getattr(b, low) for b in (narrow, wide)]
+    assert widths[0] < widths[1], f"intervals of the {what} for 50 % and 99 % are {widths} wide"
+    ends = {(getattr(b, low), getattr(b, high)) for b, _ in seeds}
+    assert len(ends) > 1, f"six seeds give the same interval of the {what}: {ends}"
+counts = [(order.count("ours"), order.count("theirs")) for order in (seeds[0][1], fewer)]
+assert counts[0][1] - counts[1][1] >= 20 and counts[0][0] - counts[1][0] >= 40, (
+    f"30 repeats instead of 10 are 20 pairs and 20 samples more, calls of both: {counts}"
+)
 checks.refuses(ValueError, benchmark_operation, abs, -1, repeats=3, confidence=1.5)
 checks.refuses(ValueError, benchmark_operation, abs, -1, repeats=-2, match="-2")
+### END HIDDEN TESTS
+
+# %% nbgrader={"grade": true, "grade_id": "benchmark_operation_pairs", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""CPU times decide, pairs in random order cancel a growing load, and a ratio that may be 1 is \"undecided\"."""
+### BEGIN HIDDEN TESTS
+b, _ = checks.inside(compared, ([0.5], [0.1]), ([0.1], [0.2]), repeats=8)
+assert b.verdict == "faster" and math.isclose(b.ratio, 2, rel_tol=1e-4), (
+    f"the baseline takes twice the CPU time, and less wall time: {b}"
+)
+assert math.isclose(b.median, 0.5, rel_tol=1e-4), f"the median is that of wall times: {b}"
+b, _ = checks.inside(compared, ([0.1], [0.102]), ([0.1], [0.1]), repeats=8)
+assert b.verdict == "slower" and 0.97 < b.ratio < 0.99, f"102 ms against 100, in every pair: {b}"
+b, _ = checks.inside(compared, ([0.1], [0.1, 0.2]), ([0.1], [0.15]), repeats=30)
+assert b.verdict == "undecided" and b.ratio_low < 0.8 and b.ratio_high > 1.4, (
+    f"100 or 200 ms against 150 in turn, so the ratio is 0.75 or 1.5: {b}"
+)
+loaded = {"slower": 1.02, "repeats": 30}
+b, order = checks.inside(compared, ([0.1], [0.1]), ([0.1], [0.1]), **loaded)
+assert b.verdict == "undecided" and 0.97 < b.ratio < 1.03, (
+    f"the same operation twice, while each call takes 2 % longer than the one before: {b};"
+    " run both in turn, and draw which is first in each pair"
+)
+_, again = checks.inside(compared, ([0.1], [0.1]), ([0.1], [0.1]), **loaded)
+_, other = checks.inside(compared, ([0.1], [0.1]), ([0.1], [0.1]), seed=1, **loaded)
+assert order == again, "the same seed gives the same order of calls"
+assert order != other, "another seed gives another order within the pairs"
 ### END HIDDEN TESTS
 
 # %%

@@ -55,6 +55,7 @@ class Session:
         self.chain = hashlib.sha256(instruments().encode())
         self.held: dict[int, object] = {}
         self.count = 0
+        self.marks: dict[int, dict] = {}  # names as they once were
         self.module = types.ModuleType("__main__")
         self.module.__builtins__ = builtins
         sys.modules["__main__"] = self.module
@@ -123,7 +124,15 @@ class Session:
                     self.load(cell["id"], cell["source"], cell["definitions"])
                 except (Exception, SystemExit, KeyboardInterrupt) as error:
                     errors[cell["id"]] = describe(error)
+            if request["mark"] is not None:
+                self.marks[request["mark"]] = dict(vars(self.module))
             return {"errors": errors}
+        if what == "return":
+            names, kept = vars(self.module), self.marks[request["mark"]]
+            names.update(kept)
+            for name in names.keys() - kept.keys():
+                del names[name]
+            return {}
         if what == "get":
             return {"value": getattr(request["target"], request["name"])}
         if what == "set":
@@ -245,6 +254,8 @@ class _Hidden(types.ModuleType):
     """Stands for the module under test and those after it: nothing can be imported from them."""
 
     def __getattr__(self, name):
+        if name.startswith("__"):  # inspect asks every module for its file
+            raise AttributeError(name)
         raise ImportError(f"{self.__name__} is what this module builds: it cannot be imported here")
 
 

@@ -16,19 +16,20 @@ import socket
 import sys
 import time
 import traceback
+from dataclasses import dataclass
 
 from tinytorch.lab import checks
 from tinytorch.lab.checks import Mismatch
 from tito.grading import verdict
 from tito.grading.inside import wire
 from tito.grading.judge import process, proxies
+from tito.grading.judge.budget import LOADING, TEST, Exceeded, Meter
 from tito.grading.judge.pipes import Pipes
-from tito.grading.judge.reruns import Reruns
+from tito.grading.judge.reruns import NOT_RUN, Reruns
 from tito.notebooks.text import is_stub
 
 STARTS = 10  # workers that the tests of one exercise may use up, and likewise the loading of cells
 TOGETHER = 2**20  # characters of cells that are loaded at once
-WALL = 8  # wall seconds allowed for each second of CPU time: other work may hold the machine
 TEXT = 4000  # characters of what an exception says
 LOG_KEPT = 256 * 1024  # bytes of output
 # What a student's exception may come back as. Those that steer Python itself would end a test's loop
@@ -53,21 +54,29 @@ class Worker:
     """A running worker process and what it printed."""
 
     def __init__(self, job, judge):
-        self.seconds, self.output = job["seconds"], job["output"]
+        self.meter = judge.meter
         self.process = judge.launch(job["scratch"])
         self.decode = proxies.decoder(judge)
         self.log, self.logged, self.asked = bytearray(), 0, 0
-        self.started, self.budget = 0.0, None
-        step = min(max(self.seconds / 20, 0.2), 1)
-        self.pipes = Pipes(self.process, self._heard, self._idle, step)
+        self.marks: set[int] = set()  # after how many cells it has kept its names
+        self.ended = False
+        self.pipes = Pipes(self.process, self._heard, self._check, self.meter.step)
         start = {"cells": job["scratch"], "hidden": job["hidden_modules"]}
         self._send(start | {"package": job["package"]})
 
     def ask(self, request):
         """Send a request, wait for the reply, and return it or raise what it reports."""
-        self._send(request)  # if it is too large, nothing is sent
-        self.asked += 1
-        reply = self._receive()
+        received = self.pipes.received
+        self.meter.wait()
+        try:
+            self._send(request)  # if it is too large, nothing is sent
+            self.asked += 1
+            reply = self._receive()
+        finally:
+            self.meter.resume(self.pipes.received - received)
+        self._quiet()
+        if self.meter.due:
+            self._check()
         if reply.get("number") != self.asked:
             raise self._gone(verdict.KILLED, "answered what it was not asked")
         if reply.get("ok") is True:
@@ -76,8 +85,10 @@ class Worker:
 
     def end(self):
         """End the worker and everything it started."""
-        self.process.end()
-        self.pipes.end()
+        if not self.ended:
+            self.ended = True
+            self.meter.end(self.process.end())
+            self.pipes.end()
 
     def printed(self) -> int:
         """How many bytes the student's code has printed."""
@@ -92,7 +103,6 @@ class Worker:
         return f"\nprinted: {' / '.join(text.splitlines()[-3:])[-300:]}" if text else ""
 
     def _send(self, request):
-        self.started, self.budget = time.monotonic(), None
         encoder = wire.Encoder(proxies.encode, keep_strides=True)
         self.pipes.send(wire.pack(encoder.message(request), marshal.dumps))
 
@@ -109,24 +119,25 @@ class Worker:
             raise self._gone(
                 verdict.KILLED, f"sent an answer that cannot be read: {error}"
             ) from None
-        self._quiet()
         if message is None:
             raise self._gone(verdict.KILLED, self.process.ending())
         return reply
 
-    def _idle(self):
-        """Called while the worker does not answer: it may have used up its time."""
+    def _check(self):
+        """Called now and then while the worker is waited for: it may have used up its time."""
         self._quiet()
-        used, waited = self.process.cpu(), time.monotonic() - self.started
-        self.budget = used if self.budget is None else self.budget
-        if used - self.budget > self.seconds:
-            raise self._gone(verdict.TIMEOUT, f"took more than {self.seconds:g} s of CPU time")
-        if waited > WALL * self.seconds:
-            raise self._gone(verdict.TIMEOUT, f"did not answer within {WALL * self.seconds:g} s")
+        try:
+            self.meter.check(self.process.cpu())
+        except Exceeded as over:
+            if over.whole:
+                raise self._gone(verdict.KILLED, f"was ended: {over}") from None
+            raise self._gone(verdict.TIMEOUT, str(over)) from None
 
     def _quiet(self):
-        if self.logged > self.output:
-            raise self._gone(verdict.KILLED, f"printed more than {self.output >> 20} MB")
+        try:
+            self.meter.sizes()
+        except Exceeded as over:
+            raise self._gone(verdict.KILLED, str(over)) from None
 
     def _gone(self, status, message):
         self.end()
@@ -134,28 +145,38 @@ class Worker:
 
     def _heard(self, part):
         self.logged += len(part)
+        self.meter.printed += len(part)
         self.log += part
         del self.log[:-LOG_KEPT]
+
+
+@dataclass(frozen=True)
+class Place:
+    """What is known at one place in the notebook: the cells above it, and what names stand for."""
+
+    loaded: list[dict]
+    names: "Names"
+    binder: dict[str, str]
 
 
 class Judge:
     """One run over a notebook: cells are loaded in order and tests judged where they stand.
 
-    `given` are versions of exercises that are loaded in place of the student's. What `deadly` says of cells that
-    ended or hung a worker while loading, one run tells the next.
+    `given` are versions of exercises that are loaded in place of the student's. Runs of one job share a `meter`,
+    and what `deadly` says of cells that ended or hung a worker while loading.
     """
 
-    def __init__(self, job, launch=process.Own, given=None, deadly=None):
-        self.job, self.launch, self.given = job, launch, given or {}
+    def __init__(self, job, launch, meter, deadly, given):
+        self.job, self.launch, self.meter, self.given = job, launch, meter, given
         self.worker: Worker | None = None
         self.failed = ""  # the exercise of which a test failed in this worker
         self.ended: dict[str, int] = {}  # workers that the tests of an exercise have used up
         self.holds = False  # whether the worker keeps objects for the test
         self.loaded: list[dict] = []
-        self.sent = 0  # of them the worker has been given
+        self.sent = 0  # how many of them the worker has loaded
         self.together = True  # many at once, until a worker ends in the middle
-        self.deadly: dict[str, str] = {} if deadly is None else deadly
-        self.broken = {name: _gone(text) for name, text in self.deadly.items()}
+        self.deadly: dict[str, str] = deadly
+        self.broken = {name: _gone(text) for name, text in deadly.items()}  # cells that raised
         self.binder: dict[str, str] = {}  # the cell that binds a name
         self.names = Names({"__name__": "__main__", "__builtins__": __builtins__}, {})
         checks.elsewhere = self.call
@@ -171,6 +192,11 @@ class Judge:
         if self.worker:
             self.worker.end()
             self.worker = None
+
+    def place(self) -> "Place":
+        """Where the judge is; the worker keeps the names that it has here."""
+        self._start()
+        return Place(self.loaded.copy(), self.names.copy(), self.binder.copy())
 
     def take_in(self, cell):
         """Make a cell known on both sides."""
@@ -189,9 +215,29 @@ class Judge:
                     with contextlib.suppress(Exception):
                         self._execute(constant)
 
+    def go(self, place: "Place"):
+        """Have the names of a place, here and in the worker; one that did not keep them is ended."""
+        self.loaded, self.binder = place.loaded, place.binder
+        self.names.become(place.names)
+        count = len(self.loaded)
+        if self.worker is None or self.sent == count:
+            return
+        if count in self.worker.marks:
+            try:
+                self.worker.ask({"op": "return", "mark": count})
+                self.sent = count
+                return
+            except (Exception, WorkerGone):
+                pass
+        elif self.sent < count:
+            return  # the cells between are still to be loaded
+        self.end()
+
     def ask(self, request):
         """Ask the worker, starting one if there is none; stand-ins and proxies call this."""
         self._start()
+        if self.worker is None:
+            raise WorkerGone(verdict.KILLED, f"{NOT_RUN}{self._spent()}")
         try:
             return self.worker.ask(request)
         except WorkerGone:
@@ -208,10 +254,10 @@ class Judge:
         started = time.perf_counter()
         if self.failed not in ("", cell["exercise"]):
             self.end()
-        worker, printed = None, 0
         if not cell["empty"] and self.ended.get(cell["exercise"], 0) < STARTS:
             self._start()
-            worker, printed = self.worker, self.worker.printed()
+        worker = self.worker
+        printed = worker.printed() if worker else 0
         status, message = self._try(cell)
         if status in (verdict.FAILED, verdict.ERROR):
             self.failed = cell["exercise"]
@@ -233,15 +279,16 @@ class Judge:
         if cell["empty"]:
             return verdict.SKIPPED, "hidden: it runs when the work is graded"
         if self.ended.get(cell["exercise"], 0) >= STARTS:
-            return (
-                verdict.KILLED,
-                f"not run: the tests of {cell['exercise']} have already ended {STARTS} processes",
-            )
+            many = f"the tests of {cell['exercise']} have already ended {STARTS} processes"
+            return verdict.KILLED, NOT_RUN + many
         try:
+            self.meter.begin(TEST)
             # What an earlier test bound is gone: every test starts from the same names.
             _run(cell["source"], f"<{cell['id']}>", self.names.copy())
             return verdict.PASSED, ""
         except WorkerGone as gone:
+            if str(gone).startswith(NOT_RUN):
+                return gone.status, str(gone)
             self.ended[cell["exercise"]] = self.ended.get(cell["exercise"], 0) + 1
             return gone.status, f"{cell['exercise']} {gone}"
         except Exception as error:
@@ -296,24 +343,25 @@ class Judge:
             text = f"{report['text']}\nlook at: {report['look']}"
         name, number = report["cell"], report["line"]
         source = next((self._source(cell) for cell in self.loaded if cell["id"] == name), "")
-        line = (
-            source.split("\n")[number - 1 : number] if number > 0 and name not in self.given else []
-        )
-        if line and line[0].strip():
+        line = source.split("\n")[number - 1 : number] if number > 0 else []
+        if line and line[0].strip() and name not in self.given:
             text += f"\nlook at: {name}, line {number}: {line[0].strip()[:200]}"
         return text
 
     def _start(self):
         """Have a worker that has loaded what stands above; a cell that ends it is left out of the next."""
-        while self.worker is None or self.sent < len(self.loaded):
+        if self._spent():
+            self.end()
+        while not self._spent() and (self.worker is None or self.sent < len(self.loaded)):
             if self.worker is None:
                 self.worker, self.sent, self.failed = Worker(self.job, self), 0, ""
             cells = [cell for cell in self.loaded[self.sent :] if self._is_safe(cell)]
             self.sent = len(self.loaded)
             size = sum(len(self._source(cell)) for cell in cells)
+            self.meter.begin(LOADING, sum(cell["role"] != "plain" for cell in cells) or 1)
             if self.together and len(cells) > 1 and size < TOGETHER:
                 try:
-                    self._load(cells)
+                    self._load(cells, len(self.loaded))
                 except WorkerGone:  # to know which cell it was, another loads them one by one
                     self.worker, self.together = None, False
             else:
@@ -324,20 +372,29 @@ class Judge:
         many = cell["role"] == "plain" and len(self.deadly) >= STARTS
         return cell["id"] in self.given or (cell["id"] not in self.deadly and not many)
 
+    def _spent(self):
+        """What the submission has used up; empty if it may go on."""
+        try:
+            self.meter.left()
+            return ""
+        except Exceeded as over:
+            return str(over)
+
     def _source(self, cell):
         return self.given.get(cell["id"]) or self.student.get(cell["id"], cell["source"])
 
     def _load_each(self, cells):
         for cell in cells:
             try:
-                self._load([cell])
+                self._load([cell], len(self.loaded) if cell is cells[-1] else None)
             except WorkerGone as gone:
                 self.worker = None
                 self.deadly[cell["id"]] = str(gone)
                 self.broken[cell["id"]] = _gone(str(gone))
                 break
 
-    def _load(self, cells):
+    def _load(self, cells, mark):
+        """Have the worker load cells, and keep the names that there are then if `mark` is a number."""
         parts = [
             {
                 "id": cell["id"],
@@ -348,13 +405,15 @@ class Judge:
         ]
         names = [cell["id"] for cell in cells]
         try:
-            found = self.worker.ask({"op": "load", "cells": parts})["errors"]
+            found = self.worker.ask({"op": "load", "cells": parts, "mark": mark})["errors"]
             if type(found) is not dict:
                 raise wire.WireError("no reports")
             reports = {name: _rebuild(found[name]).remote for name in names if name in found}
         except Exception as error:  # too long a cell, or not what a worker of ours reports
             report = _report({"class": type(error).__name__, "text": str(error)})
             reports = dict.fromkeys(names, report)
+        else:
+            self.worker.marks.add(mark)
         self.broken |= reports
 
     def _execute(self, code):
@@ -385,7 +444,13 @@ class Names(dict):
                 self.update(_imported([one]))
 
     def copy(self):
-        return Names(self, self.imports)
+        return Names(self, {name: list(each) for name, each in self.imports.items()})
+
+    def become(self, other):
+        """Hold what another holds; functions that were defined here see it too."""
+        self.clear()
+        self.update(other)
+        self.imports = other.imports
 
     def __contains__(self, name):
         return super().__contains__(name) or name in self.imports
@@ -538,5 +603,4 @@ def main(keeper=None, launch=process.Own):
         def launch(folder):
             return process.Kept(line)
 
-    make = functools.partial(Judge, job, launch, deadly={})
-    Reruns(job, make, report).run()
+    Reruns(job, functools.partial(Judge, job, launch, Meter(job), {}), report).run()

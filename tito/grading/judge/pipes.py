@@ -33,6 +33,7 @@ class Polled(io.RawIOBase):
         self._listen(lambda poll: poll.register(self.log, select.POLLIN))
         self.stream = io.BufferedReader(self, PART)
         self.since = 0.0
+        self.received = 0  # bytes of answers
 
     def send(self, message: list) -> None:
         """Write a packed message; nothing tells if the worker is gone but that no answer comes."""
@@ -67,18 +68,22 @@ class Polled(io.RawIOBase):
     def readinto(self, memory):
         """For the stream of answers: wait, then read what is there."""
         self._wait(self.reading, self.answers)
-        return os.readv(self.answers, [memory])
+        count = os.readv(self.answers, [memory])
+        self.received += count
+        return count
 
     def _wait(self, poll, wanted):
         while True:
             found = [number for number, _ in poll.poll(self.step * 1000)]
             if self.log in found:
                 self._hear()
-            if wanted in found:
-                return
-            if time.monotonic() - self.since >= self.step:
+            if (
+                time.monotonic() - self.since >= self.step
+            ):  # also of a worker that sends byte by byte
                 self.since = time.monotonic()
                 self.idle()
+            if wanted in found:
+                return
 
     def _hear(self):
         part = os.read(self.log, PART)
@@ -98,6 +103,7 @@ class Threaded:
         self.process, self.heard, self.idle, self.step = process, heard, idle, step
         self.requests: queue.SimpleQueue = queue.SimpleQueue()
         self.answers: queue.Queue = queue.Queue(maxsize=2)
+        self.received = 0
         for target in (self._write, self._read, self._hear):
             threading.Thread(target=target, daemon=True).start()
 
@@ -128,11 +134,23 @@ class Threaded:
 
     def _read(self):
         try:
-            while (message := wire.read(self.process.stdout)) is not None:
+            while (message := wire.read(self)) is not None:
                 self.answers.put(message)
             self.answers.put(None)
         except Exception as error:
             self.answers.put(error)
+
+    def read(self, size):
+        """For `wire.read`: bytes of an answer, counted."""
+        part = self.process.stdout.read(size)
+        self.received += len(part)
+        return part
+
+    def readinto(self, memory):
+        """As `read`, into memory."""
+        count = self.process.stdout.readinto(memory)
+        self.received += count
+        return count
 
     def _hear(self):
         while part := self.process.stderr.read1(PART):

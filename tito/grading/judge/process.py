@@ -47,9 +47,11 @@ class Own:
             total += getattr(times, "children_user", 0) + getattr(times, "children_system", 0)
         return total
 
-    def end(self) -> None:
-        """End the worker and everything it started."""
+    def end(self) -> float:
+        """End the worker and everything it started; returns its CPU seconds, 0 if it has ended before."""
+        used = self.cpu()
         end(self._process, group=True)
+        return used
 
     def ending(self) -> str:
         """How a worker that closed its pipe has ended."""
@@ -76,9 +78,9 @@ class Kept:
         """CPU seconds of the worker and its children so far."""
         return self._ask("cpu")
 
-    def end(self) -> None:
-        """End the worker and everything it started."""
-        self._ask("end")
+    def end(self) -> float:
+        """End the worker and everything it started; returns its CPU seconds, 0 if it has ended before."""
+        return self._ask("end")
 
     def ending(self) -> str:
         """How a worker that closed its pipe has ended."""

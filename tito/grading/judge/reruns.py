@@ -11,6 +11,7 @@ from tito.grading import verdict as v
 from tito.grading.verdict import Verdict
 
 DEADLY = (v.TIMEOUT, v.KILLED)
+NOT_RUN = "not run: "  # how the message of a test begins for which nothing is left
 WHY = {
     "stub": "yours is not started",
     "deadly": "yours does not end, or ends its process",
@@ -43,15 +44,23 @@ class Reruns:
         self._again()
 
     def _first(self, ids):
-        """Judge tests with the student's own work; those that may gain from a given version are held."""
-        judge = self.make({})
+        """Judge tests with the student's own work; those that may gain from a given version are held.
+
+        Visible ones come first, so that no worker that has seen a hidden test answers for a visible one.
+        """
+        judge, hidden = self.make({}), []
         try:
             self.stubs = judge.stubs
             for cell in self.job["cells"]:
                 if cell["role"] != "test":
                     judge.take_in(cell)
+                elif cell["id"] in ids and cell["hidden"] and not cell["empty"]:
+                    hidden.append((cell, judge.place()))
                 elif cell["id"] in ids:
                     self._judge_own(judge, cell)
+            for cell, place in hidden:
+                judge.go(place)
+                self._judge_own(judge, cell)
         finally:
             judge.end()
 
@@ -69,28 +78,21 @@ class Reruns:
             self._settle(found)
 
     def _again(self):
-        """Judge the held tests, in order, each with given versions of what does not work."""
-        judge, used, place = None, None, 0
-        try:
-            for cell in (cell for cell in self.tests if cell["id"] in self.held):
-                reasons = self._reasons(cell["id"])
-                own = None if set(reasons.values()) - {"wrong"} else self.held[cell["id"]]
-                if own is not None and not reasons:
-                    self._settle(own)
-                    continue
-                if judge is None or used != set(reasons):
-                    if judge:
-                        judge.end()
-                    used, place = set(reasons), 0
-                    judge = self.make({name: self.job["given"][name] for name in used})
-                while self.job["cells"][place] is not cell:
-                    if self.job["cells"][place]["role"] != "test":
-                        judge.take_in(self.job["cells"][place])
-                    place += 1
-                self._settle(_better(own, judge.judge(cell), reasons))
-        finally:
-            if judge:
-                judge.end()
+        """Judge the held tests, visible ones first, with given versions of what does not work."""
+        held = [cell for cell in self.tests if cell["id"] in self.held]
+        for hidden in (False, True):
+            again = Again(self.job, self.make)
+            try:
+                for cell in (cell for cell in held if cell["hidden"] is hidden):
+                    reasons = self._reasons(cell["id"])
+                    own = None if set(reasons.values()) - {"wrong"} else self.held[cell["id"]]
+                    if own is None or reasons:
+                        found = again.judge(cell, set(reasons))
+                        self._settle(_better(own, found, reasons))
+                    else:
+                        self._settle(own)
+            finally:
+                again.end()
 
     def _settle(self, found):
         self.found[found.id] = found
@@ -117,10 +119,38 @@ class Reruns:
         return cell["exercise"] == exercise and cell["id"] in self.found
 
 
+class Again:
+    """A judge for the tests of some exercises, in order; another for each set of given versions."""
+
+    def __init__(self, job: dict, make: Callable):
+        self.job, self.make = job, make
+        self.current, self.used, self.place = None, set(), 0
+
+    def judge(self, cell: dict, used: set[str]) -> Verdict:
+        """Judge a test with these given versions."""
+        if self.current is None or self.used != used:
+            self.end()
+            self.current = self.make({name: self.job["given"][name] for name in used})
+            self.used, self.place = used, 0
+        while self.job["cells"][self.place] is not cell:
+            above = self.job["cells"][self.place]
+            if above["role"] != "test":
+                self.current.take_in(above)
+            self.place += 1
+        return self.current.judge(cell)
+
+    def end(self) -> None:
+        """End the judge's worker."""
+        if self.current:
+            self.current.end()
+
+
 def _better(own: Verdict | None, given: Verdict, reasons: dict[str, str]) -> Verdict:
     """The verdict that counts, and both in its message where they differ."""
     if not reasons:
         return given
+    if own and given.message.startswith(NOT_RUN):
+        return own
     said = "; ".join(f"a given `{name}`, because {WHY[why]}" for name, why in reasons.items())
     note = f"tested with {said}"
     passed = given.status in v.HARMLESS

@@ -22,7 +22,7 @@ from tito.grading.sandbox.bubblewrap import Sandbox
 LOOK = 0.1  # seconds between two looks at what is used
 SELDOM = 5  # of so many looks one is at the judge too: it is one process and runs no student's code
 F_SETPIPE_SZ, PIPE = 1031, 2**18  # bytes that a pipe holds
-STARTS = 30  # workers that a judge may ask for; it asks for a third of them
+STARTS = 30, 4  # workers that a judge may ask for: so many, and so many for each test
 TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
@@ -94,9 +94,9 @@ class Keeper(threading.Thread):
         if what == "start":
             self._start()
             return True
-        answer = {"cpu": self.worker.cpu, "end": self.worker.end, "ending": self.worker.ending}[
-            what
-        ]()
+        answer = self.worker.ending() if what == "ending" else self.worker.cpu()
+        if what == "end":
+            self.worker.end()
         self.mine.send(json.dumps(answer).encode())
         return True
 
@@ -104,7 +104,8 @@ class Keeper(threading.Thread):
         if self.worker:
             self.worker.end()
         self.starts += 1
-        if self.starts > STARTS:
+        tests = sum(cell["role"] == "test" for cell in self.job.cells)
+        if self.starts > STARTS[0] + STARTS[1] * tests:
             self.mine.send(b"too many workers")
             return
         import fcntl  # not on Windows, where nothing is sandboxed

@@ -1,0 +1,180 @@
+"""A test and a submission have one budget each, however many calls, cells, prints and answers use it."""
+
+import json
+import textwrap
+import time
+
+import pytest
+
+from tests.conftest import SOURCE
+from tito.grading import job, supervisor
+from tito.grading import verdict as v
+from tito.grading.judge import budget
+from tito.notebooks import notebook as nb
+from tito.notebooks.text import read_text
+from tito.student import testing
+
+MARK = {"grade": True, "locked": True, "points": 1, "schema_version": 3, "solution": False}
+CALLS = "for n in range(8):\n    assert double(n) == 2 * n"
+NEXT = "assert double('next') == 'nextnext'"
+
+
+def made(module, answer, tests, seconds=0.5, own=()):
+    """The job of judging an answer by these tests, with cells of the student's own before the first."""
+    (module.folder / "module.yaml").write_text(f"title: Tiny\nseconds: {seconds}\n")
+    head, _, _ = SOURCE.partition('# %% nbgrader={"grade": true')
+    cells = [
+        f"# %% nbgrader={json.dumps(MARK | {'grade_id': f'double_{n}'})}\n"
+        + f'"""Test {n}."""\n{test}\n'
+        for n, test in enumerate(tests)
+    ]
+    module.source.write_text("\n\n".join([head, *cells]), encoding="utf-8")
+    text = read_text(module.source)
+    cells = nb.cells(nb.parse(text, module.source), text)
+    answers = {"double": "#| export\nimport os, sys, threading, time\n" + textwrap.dedent(answer)}
+    found = job.make(module, cells, testing.scratch(module), answers)
+    place = next(n for n, cell in enumerate(found.cells) if cell["role"] == "test")
+    found.cells[place:place] = [
+        {"id": f"own_{n}", "role": "plain", "source": source} for n, source in enumerate(own)
+    ]
+    return found
+
+
+def judged(*args, walls=None, **options):
+    """The verdicts, and the seconds that they took."""
+    started = time.monotonic()
+    found = list(supervisor.run(made(*args, **options), walls))
+    return found, time.monotonic() - started
+
+
+SUMS = {
+    "calls that each compute for a little less": (
+        "until = time.process_time() + 0.3\n    while x != 'next' and time.process_time() < until: pass",
+        "CPU time",
+    ),
+    "calls that each sleep for a little less": (
+        "x != 'next' and time.sleep(1.5)",
+        "did not answer",
+    ),
+    "children that each compute for a little less": (
+        """
+    if x != 'next' and os.fork() == 0:
+        until = time.process_time() + 0.3
+        while time.process_time() < until: pass
+        os._exit(0)
+    x == 'next' or os.wait()""",
+        "CPU time",
+    ),
+    "a thread that computes between the calls": (
+        """
+    def burn():
+        until = time.thread_time() + 1.5
+        while time.thread_time() < until: pass
+    x == 0 and threading.Thread(target=burn).start()
+    x != 'next' and time.sleep(0.3)""",
+        "CPU time",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", SUMS)
+def test_the_calls_of_a_test_have_one_budget(tiny, kind):
+    body, words = SUMS[kind]
+    found, _ = judged(tiny, f"def double(x):\n    {body}\n    return 2 * x", [CALLS, NEXT])
+    assert [each.status for each in found] == [v.TIMEOUT, v.PASSED]
+    assert words in found[0].message
+
+
+SLOWLY = """
+import json
+from tito.grading.inside import wire
+def slow(stream, parts):
+    data, pause = b"".join(bytes(part) for part in parts), {pause}
+    for number in range(len(data)):
+        os.write(stream.fileno(), data[number : number + 1])
+        until = time.monotonic() + pause
+        while time.monotonic() < until: {wait}
+def double(x):
+    wire.write = slow if x != "next" else wire.write
+    return "y" * 2000 if x != "next" else 2 * x
+"""
+
+
+@pytest.mark.parametrize(("pause", "wait"), [(0.01, "time.sleep(0.005)"), (0.01, "pass")])
+def test_a_reply_sent_byte_by_byte_is_ended(tiny, pause, wait):
+    answer = SLOWLY.replace("{pause}", str(pause)).replace("{wait}", wait)
+    found, took = judged(tiny, answer, ["double(1)", NEXT])
+    assert [each.status for each in found] == [v.TIMEOUT, v.PASSED]
+    assert found[0].seconds < 8 and took < 40
+
+
+def test_a_request_read_byte_by_byte_is_ended(tiny):
+    answer = """
+    def double(x):
+        if x == 0:
+            def slow():
+                while True:
+                    os.read(3, 20); time.sleep(0.05)
+            threading.Thread(target=slow).start()
+            time.sleep(0.1)
+        return 2 * x
+    """
+    test = "double(0)\nassert (double(np.zeros(10**6)) == 0).all()"
+    found, _ = judged(tiny, answer, [test, NEXT])
+    assert found[0].status in (v.TIMEOUT, v.KILLED) and found[0].seconds < 8
+    assert found[1].status == v.PASSED
+
+
+def test_loading_has_one_budget_however_many_cells_there_are(tiny):
+    own = ["def f(x=time.sleep(0.3)): pass", *["import time\ndef f(x=time.sleep(0.3)): pass"] * 400]
+    found, took = judged(tiny, "def double(x): return 2 * x", [NEXT, NEXT, NEXT], 0.1, own)
+    most = budget.wall_seconds(0.1, [{"role": "test"}] * 3)
+    assert took < most + 30
+    assert {each.status for each in found} <= {v.ERROR, v.KILLED}
+
+
+def test_the_budget_of_a_submission_is_said_where_it_is_used_up(tiny, monkeypatch):
+    test = "assert double(1) == 2"
+    work = made(tiny, "def double(x): time.sleep(600)", [test] * 8 + [NEXT], seconds=1)
+    monkeypatch.setattr(budget, "SPARE", 0)
+    program = """
+import sys
+from tito.grading.judge import budget, judge
+budget.wall_seconds = lambda seconds, cells: 12
+judge.main()
+"""
+    monkeypatch.setattr(supervisor, "START", [supervisor.sys.executable, "-c", program])
+    found = list(supervisor.run(work))
+    said = "the submission has used its budget of 12 s"
+    assert found[0].status == v.TIMEOUT and "did not answer within 8 s" in found[0].message
+    assert (found[1].status, found[1].message) == (v.KILLED, f"double was ended: {said}")
+    assert {(each.status, each.message) for each in found[2:]} == {(v.KILLED, f"not run: {said}")}
+
+
+def test_neither_budget_grows_with_the_cells_of_a_submission():
+    tests = [{"role": "test"}] * 3
+    more = [{"role": "plain"}, {"role": "solution"}] * 1000
+    for sum_of in (budget.cpu_seconds, budget.wall_seconds):
+        assert sum_of(2.0, tests) == sum_of(2.0, tests + more)
+
+
+def test_what_is_printed_is_counted_over_all_workers(tiny):
+    answer = """
+    def double(x):
+        os.write(2, b"x" * 900_000)
+        if x != "next":
+            os._exit(1)
+        return 2 * x
+    """
+    work = made(tiny, answer, ["double(1)"] * 9 + [NEXT] * 5)
+    found = list(supervisor.run(supervisor.replace(work, output=2**20)))
+    assert [each.status for each in found[:9]] == [v.KILLED] * 9
+    assert found[-1].message == "not run: the submission has used its budget of 10 MB of output"
+
+
+def test_answers_to_one_test_are_counted_together(tiny):
+    answer = "def double(x): return 2 * x if x == 'next' else np.zeros(60_000_000, np.uint8)"
+    test = "for _ in range(6):\n    double(1)"
+    found, _ = judged(tiny, answer, [test, NEXT], 20)
+    assert [each.status for each in found] == [v.KILLED, v.PASSED]
+    assert "sent more than 256 MB of answers" in found[0].message

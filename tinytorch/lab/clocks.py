@@ -1,0 +1,123 @@
+"""Clocks that a test moves by hand: it knows to the last digit what a correct measurement must find.
+
+    with clocks.by_hand(profile_operation) as hand:
+        work = hand.work(wall=[0.1, 0.3], cpu=[0.05])
+        profile = profile_operation(work, repeats=6)     # needs no time; the mean is 0.2 s
+
+The result depends neither on the machine nor on what else it runs.
+"""
+
+import contextlib
+import time
+import timeit
+from collections.abc import Callable, Iterator, Sequence
+
+TICK = 1e-9  # seconds between two readings, so that a loop that waits for the clock to change ends
+WALL = "perf_counter", "monotonic", "time"
+CPU = "process_time"
+THREAD = "thread_time"
+
+
+class Hand:
+    """What moves the clocks. Times are in seconds, from 0 on.
+
+    Attributes
+    ----------
+    wall, cpu, thread : float
+        Wall-clock time, CPU time of the process, and CPU time of the calling thread.
+    order : list of str
+        The names of the operations, in the order of their calls.
+    """
+
+    def __init__(self) -> None:
+        self.wall = self.cpu = self.thread = 0.0
+        self.order: list[str] = []
+
+    def spend(self, wall: float, cpu: float = 0.0) -> None:
+        """Move the clocks on. The calling thread does half of the computing."""
+        self.wall += wall
+        self.cpu += cpu
+        self.thread += cpu / 2
+
+    def work(
+        self,
+        wall: Sequence[float],
+        cpu: Sequence[float] = (0.0,),
+        *,
+        name: str = "",
+        result: object = None,
+        slower: float = 1.0,
+    ) -> Callable[[], object]:
+        """Return an operation whose calls take known times.
+
+        Parameters
+        ----------
+        wall, cpu : sequence of float
+            Seconds of each call, in turn; after the last the first again.
+        name : str
+            What `order` records for each call.
+        result : object
+            What each call returns.
+        slower : float
+            Factor by which every call of any operation slows down those that follow.
+
+        Returns
+        -------
+        callable
+            Takes no arguments.
+        """
+        calls = 0
+
+        def operation() -> object:
+            nonlocal calls
+            load = slower ** len(self.order)
+            self.order.append(name)
+            self.spend(wall[calls % len(wall)] * load, cpu[calls % len(cpu)] * load)
+            calls += 1
+            return result
+
+        return operation
+
+    def _reader(self, name: str, unit: float) -> Callable[[], float]:
+        def read() -> float:
+            value = getattr(self, name) + TICK
+            setattr(self, name, value)
+            return value if unit == 1 else int(value * unit)
+
+        return read
+
+
+@contextlib.contextmanager
+def by_hand(*functions: Callable[..., object]) -> Iterator[Hand]:
+    """Replace the clocks of `time`, and `time.sleep`, until the block ends.
+
+    Parameters
+    ----------
+    *functions : callable
+        Clocks that the modules of these functions have imported by name are replaced too.
+
+    Yields
+    ------
+    Hand
+    """
+    hand = Hand()
+    readers = {name: "wall" for name in WALL} | {CPU: "cpu", THREAD: "thread"}
+    replaced = {time.sleep: lambda seconds: hand.spend(seconds)}
+    for name, which in readers.items():
+        replaced[getattr(time, name)] = hand._reader(which, 1)
+        replaced[getattr(time, f"{name}_ns")] = hand._reader(which, 1e9)
+    places = [vars(time), vars(timeit)]
+    places += [space for each in functions if (space := getattr(each, "__globals__", None))]
+    changed = [
+        (place, name, value)
+        for place in places
+        for name, value in list(place.items())
+        if isinstance(value, type(time.sleep)) and value in replaced
+    ]
+    try:
+        for place, name, value in changed:
+            place[name] = replaced[value]
+        yield hand
+    finally:
+        for place, name, value in changed:
+            place[name] = value
