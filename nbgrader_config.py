@@ -3,6 +3,8 @@
 import configparser
 from pathlib import Path
 
+from tito.course import Course
+
 root = Path(__file__).resolve().parent
 settings = configparser.ConfigParser()
 settings.read(root / "settings.ini", encoding="utf-8")
@@ -30,6 +32,10 @@ c.CourseDirectory.ignore = [
 ]
 if "://" not in gradebook:
     (root / gradebook).parent.mkdir(parents=True, exist_ok=True)
+# Submissions, marks and feedback are closed to everybody but who grades.
+Course(root).keep_private()
+c.Autograde.permissions = 600
+c.GenerateFeedback.permissions = 600
 if "exchange" in nbgrader:
     c.Exchange.root = str(root / nbgrader["exchange"])
 

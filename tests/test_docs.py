@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from tests.conftest import ROOT, SOURCE
+from tinytorch.lab import roofline
 from tito.authoring import check, variants
 from tito.cli import main
 from tito.course import Course, read_yaml
@@ -20,6 +21,7 @@ from tito.export import package
 from tito.notebooks import notebook as nb
 from tito.notebooks import student_version
 from tito.notebooks.text import read_text
+from tito.student import bench
 
 GUIDES = [ROOT / "docs" / f"{name}.md" for name in read_yaml(ROOT / "nbdev.yaml")["guides"]]
 BLOCK = re.compile(r"^(`{3,4})(\w+)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
@@ -65,7 +67,7 @@ def test_every_file_that_a_guide_names_exists(path):
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 
-def test_the_module_on_the_authors_page_is_sound(tmp_path):
+def test_the_module_on_the_authors_page_is_sound_and_can_be_measured(tmp_path, monkeypatch):
     page = ROOT / "docs" / "author.md"
     for name in ("settings.ini", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
@@ -80,9 +82,20 @@ def test_the_module_on_the_authors_page_is_sound(tmp_path):
     (folder / "variants.yaml").write_text(wrong, encoding="utf-8")
     (folder / "module.yaml").write_text("title: Doubles\nsummary: One function.\nhours: 1\n")
     (folder / "README.md").write_text("# Doubles\n\n    tito test doubles\n")
+    shutil.copytree(ROOT / "tinytorch", tmp_path / "tinytorch")
     module = Course(tmp_path).module("doubles")
     package.export(module)
     assert [line for line, good in check.run(module, main) if not good] == []
+
+    [steps] = [text for text in blocks(page, "python") if "LADDER" in text]
+    module.bench.write_text(steps, encoding="utf-8")
+    roof = roofline.Roof(200e9, {1: 400e9, 2: 80e9, 3: 20e9, "memory": 15e9})
+    monkeypatch.setattr(roofline, "roof", lambda fresh=False: roof)
+    [step] = bench.run(module, budget=0.05)["steps"]
+    assert (step["kernel"], step["status"]) == (
+        "double",
+        "wrong",
+    )  # int64 2 * x is not float32 2 * x
 
 
 class Page(HTMLParser):

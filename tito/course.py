@@ -1,9 +1,11 @@
 """The course on disk: where it is, which modules it has, and mistakes the reader can mend."""
 
+import contextlib
 import hashlib
 import json
 import os
 import re
+import stat
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -159,6 +161,22 @@ class Course:
     def course_id(self) -> str:
         return self._nbgrader("course_id")
 
+    def keep_private(self) -> None:
+        """Make the folders that hold submissions, marks and feedback, closed to all but their owner."""
+        steps = [self.place(step) for step in ("submitted", "autograded", "feedback")]
+        try:
+            make_folder(self.build)
+            for folder in (self.build / "collected", self.build / "grades", *steps):
+                make_folder(folder.parent)
+                make_folder(folder, private=True)
+                restrict(folder)
+        except OSError as error:
+            raise TitoError(
+                f"cannot write {self.build}: {error.strerror}", "free space or fix the permissions"
+            ) from None
+        if self.gradebook.startswith("sqlite:///"):
+            restrict(Path(self.gradebook.removeprefix("sqlite:///")))
+
     def _nbgrader(self, key: str) -> str:
         try:
             return self.settings["nbgrader"][key]
@@ -287,18 +305,21 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data.replace(b"\r\n", b"\n")).hexdigest()
 
 
-def write(path: Path, text: str) -> None:
-    """Write a whole file or nothing: to a temporary file beside it, then in its place."""
+def write(path: Path, text: str, private: bool = False) -> None:
+    """Write a whole file or nothing: to a temporary file beside it, then in its place.
+
+    A private file, and the folders made for it, are closed to others whatever the umask is; see `restrict`.
+    """
     import tempfile
 
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent, private)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
                 file.write(text)
             mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~umask()
-            os.chmod(name, mode)
+            os.chmod(name, _private(path.parent) & 0o666 if private else mode)
             os.replace(name, path)
         except BaseException:
             Path(name).unlink(missing_ok=True)
@@ -307,6 +328,34 @@ def write(path: Path, text: str) -> None:
         raise TitoError(
             f"cannot write {path}: {error.strerror or error}", "free space or mend the permissions"
         ) from None
+
+
+def make_folder(path: Path, private: bool = False) -> None:
+    """Make a folder and the folders above it, where they are missing."""
+    if private and not path.exists():
+        make_folder(path.parent, private)
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(0o700)
+            path.chmod(path.stat().st_mode & ~0o777 | _private(path.parent))
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def restrict(path: Path) -> None:
+    """Close a file or folder to all but its owner; in a folder that is shared with a group, to all but these.
+
+    A folder is shared if its group may write there and files made there get that group, as nbgrader's
+    option groupshared sets it.
+    """
+    with contextlib.suppress(FileNotFoundError, PermissionError):  # somebody else's is left alone
+        mode = path.stat().st_mode
+        allowed = _private(path) | _private(path.parent)
+        if mode & 0o777 & ~allowed:
+            path.chmod(stat.S_IMODE(mode) & ~0o777 | mode & allowed)
+
+
+def _private(folder: Path) -> int:
+    shared = stat.S_ISGID | 0o020
+    return 0o770 if folder.stat().st_mode & shared == shared else 0o700
 
 
 def umask() -> int:

@@ -1,4 +1,4 @@
-"""What the environment lacks, and how each lack is mended."""
+"""What is wrong with the environment, and how to fix it."""
 
 import importlib.metadata
 import os
@@ -6,7 +6,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from packaging.requirements import Requirement
@@ -26,8 +26,11 @@ class Finding:
     fix: str = ""
 
 
-def examine(course: Course) -> Iterator[Finding]:
-    """Look at everything the commands rely on."""
+def examine(course: Course, find_sandbox: Callable) -> Iterator[Finding]:
+    """Check everything that the commands need.
+
+    `find_sandbox` returns a sandbox or None, what is wrong, and the fix.
+    """
     yield from _python()
     yield from _versions(course)
     yield from _forbidden()
@@ -35,7 +38,7 @@ def examine(course: Course) -> Iterator[Finding]:
     yield from _compiler()
     yield from _threads()
     yield from _tools()
-    yield from _sandbox()
+    yield from _sandbox(*find_sandbox())
 
 
 def _python():
@@ -141,10 +144,7 @@ def _tools():
     yield Finding(OK, "JupyterLab and nbgrader are installed")
 
 
-def _sandbox():
-    from tito.grading.sandbox import selftest
-
-    sandbox, problem, hint = selftest.examine()
+def _sandbox(sandbox, problem, hint):
     if sandbox:
         yield Finding(OK, f"a sandbox for grading works: {sandbox.bwrap}")
     else:

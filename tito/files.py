@@ -112,7 +112,7 @@ def copy_aside(path: Path) -> Path:
     return kept
 
 
-def save(path: Path, text: str, hint: str) -> Path | None:
+def save(path: Path, text: str, hint: str, private: bool = False) -> Path | None:
     """Write a file whole; one that said something else is kept beside it, and its path is returned."""
     kept = None
     try:
@@ -121,7 +121,7 @@ def save(path: Path, text: str, hint: str) -> Path | None:
             shutil.copy2(path, kept)
     except OSError as error:
         raise TitoError(f"cannot keep {path}: {error.strerror}", hint) from None
-    write(path, text)
+    write(path, text, private)
     return kept
 
 

@@ -9,7 +9,7 @@ import textwrap
 
 import click
 
-from tito.grading import verdict as v
+from tito import verdict as v
 
 COLOURS = {v.PASSED: "green", v.SKIPPED: None, v.UNDECIDED: "yellow", v.NOT_STARTED: "cyan"}
 WORDS = {v.NOT_STARTED: "not started"}

@@ -222,7 +222,7 @@ def test_the_command_prints_the_folder_or_one_error_and_exits_3(module):
     assert Path(document["path"]).is_dir()
     module.readme.write_text(LEAKS["the solution in the README"][1])
     before = snapshot(module.course.root)
-    refused(tito("release", "tiny", course=module.course.root), 3, "would show", "tito check")
+    refused(tito("release", "tiny", course=module.course.root), 3, "would show", "change that line")
     assert snapshot(module.course.root) == before
     refused(tito("release", course=module.course.root), 2, "name one")
 

@@ -2,15 +2,21 @@
 
 import importlib.util
 import os
+import shutil
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import nbformat
 import pytest
 
+from tests.conftest import ROOT
 from tito.course import Course, TitoError
-from tito.export import package
+from tito.export import cache, package
 from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text
+from tito.student import testing
 
 
 def test_the_committed_package_files_are_what_the_sources_make(root):
@@ -153,3 +159,29 @@ def test_a_source_survives_the_way_to_a_notebook_and_back(root):
             assert cell.id
         again = jupytext.writes(notebook, fmt="py:percent")
         assert again.rstrip("\n") == text.rstrip("\n"), module.name
+
+
+def test_an_edit_of_any_file_that_makes_the_package_file_exports_again(tiny, tmp_path, monkeypatch):
+    copies = []
+    for path in cache.MAKERS:
+        copies.append(tmp_path / "-".join(path.relative_to(ROOT).parts))
+        shutil.copy(path, copies[-1])
+    monkeypatch.setattr(cache, "MAKERS", copies)
+    testing.export(tiny)
+    for path in copies:
+        assert cache.is_exported(tiny)
+        path.write_text(path.read_text(encoding="utf-8") + "# edited\n", encoding="utf-8")
+        assert not cache.is_exported(tiny), path.name
+        testing.export(tiny)
+
+
+def test_every_file_that_an_export_runs_is_one_that_the_cache_watches(tiny):
+    code = (
+        "import sys; from tito.course import Course; from tito.export import package\n"
+        f"package.render(Course(__import__('pathlib').Path({str(tiny.course.root)!r})).module('tiny'))\n"
+        "print(*{m.__file__ for n, m in sys.modules.items() if n.startswith('tito.')}, sep='\\n')"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    ran = {Path(line) for line in run.stdout.splitlines()} - {ROOT / "tito" / "__init__.py"}
+    ran = {path for path in ran if path.read_text(encoding="utf-8").strip()}
+    assert ran and ran <= set(cache.MAKERS)

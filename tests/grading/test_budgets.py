@@ -7,8 +7,8 @@ import time
 import pytest
 
 from tests.conftest import SOURCE
+from tito import verdict as v
 from tito.grading import job, supervisor
-from tito.grading import verdict as v
 from tito.grading.judge import budget
 from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text

@@ -11,8 +11,8 @@ from dataclasses import replace
 import psutil
 import pytest
 
+from tito import verdict as v
 from tito.grading import job, supervisor
-from tito.grading import verdict as v
 from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text
 from tito.student import testing
@@ -306,13 +306,47 @@ def test_constants_of_given_cells_are_the_instructors(tiny):
     assert statuses(tiny, answer, source=source) == [v.PASSED]
 
 
+@pytest.mark.parametrize("place", ["the test", "a helper", "a cell above"])
+def test_a_loop_in_a_test_is_as_fast_as_anywhere(tiny, place):
+    """A baseline that is slow in the judge alone would make slow answers look fast."""
+    loop = "total = 0\nfor i in range(60_000):\n    total = abs(total) + abs(i) + len(NAMES)\n"
+    helper = (
+        "NAMES = [1, 2]\ndef baseline():\n" + textwrap.indent(loop, "    ") + "    return total\n"
+    )
+    body = f"""
+        import time
+
+        def seconds(names, loop):
+            code, best = compile(loop, "<loop>", "exec"), 9.0
+            for _ in range(7):
+                start = time.process_time()
+                exec(code, names)
+                best = min(best, time.process_time() - start)
+            return best
+
+        loop = {loop if place == "the test" else "baseline()"!r}
+        plain = {{"__name__": "__main__"}}
+        exec({helper!r}, plain)
+        here, elsewhere = seconds(globals(), loop), seconds(plain, loop)
+        assert here < 2 * elsewhere, f"{{here / elsewhere:.1f}} times as long"
+    """
+    source = with_test(tiny, body)
+    own = '# %% nbgrader={"grade": false, "grade_id": "more", "locked": true, "schema_version": 3, "solution": false}'
+    if place == "a cell above":
+        before, mark, test = source.rpartition("# %% nbgrader")
+        source = f"{before}{own}\n{helper}\n{mark}{test}"
+    else:
+        source = source.replace('"""Own."""\n', f'"""Own."""\n{helper}')
+    found = judge(tiny, source=source)
+    assert found["double_own"].status == v.PASSED, found["double_own"].message
+
+
 def test_the_judge_imports_what_a_test_looks_at_and_nothing_else(tiny):
     text = read_text(tiny.source)
     wanted = "import numpy as np\nimport wave, this as zen\n"
     tiny.source.write_text(text.replace("import numpy as np\n", wanted, 1), encoding="utf-8")
     body = """
         import sys
-        assert "wave" in globals() and "wave" not in sys.modules
         assert callable(wave.open) and "this" not in sys.modules
         assert (lambda f: double(f()))(lambda: np.float32(3)) == 6
     """

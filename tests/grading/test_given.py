@@ -1,109 +1,21 @@
 """One wrong exercise costs its own points only: tests of others run with a given version of it."""
 
-import json
-import textwrap
-
 import pytest
 
+from tests.support.chain import STUB, code, write
+from tito import verdict as v
 from tito.course import TitoError
 from tito.grading import job, supervisor
-from tito.grading import verdict as v
 from tito.notebooks import given
 from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text
 from tito.student import testing
 
-STUB = "    # YOUR CODE HERE\n    raise NotImplementedError()\n"
-GIVEN = '''
-"""Plain versions."""
-
-
-def double(x):
-    return x + x
-
-
-class Counter:
-    def add(self, x):
-        self.total = self.total + double(x)
-'''
-
-
-def solution(name, code):
-    mark = {"grade": False, "grade_id": name, "locked": False, "solution": True}
-    mark |= {"schema_version": 3}
-    return f"# %% nbgrader={json.dumps(mark)}\n#| export\n{textwrap.dedent(code).strip()}\n\n"
-
-
-def test_cell(name, code, hidden=False):
-    mark = {"grade": True, "grade_id": name, "locked": True, "points": 1, "solution": False}
-    mark |= {"schema_version": 3}
-    code = textwrap.dedent(code).strip()
-    if hidden:
-        code = f"### BEGIN HIDDEN TESTS\n{code}\n### END HIDDEN TESTS"
-    return f'# %% nbgrader={json.dumps(mark)}\n"""{name}."""\n{code}\n\n'
-
-
-test_cell.__test__ = False
-DOUBLE = "def double(x):\n    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION"
-LESSON = [
-    solution("double", DOUBLE),
-    test_cell("double_two", "assert double(2) == 4"),
-    test_cell("double_three", "assert double(3) == 6", hidden=True),
-    "# %%\n#| export\ndef twice_double(x):\n    return double(double(x))\n\n",
-    solution(
-        "quadruple",
-        """
-        def quadruple(x):
-            ### BEGIN SOLUTION
-            return twice_double(x)
-            ### END SOLUTION
-        """,
-    ),
-    test_cell("quadruple_two", "assert quadruple(2) == 8"),
-    test_cell("quadruple_three", "assert quadruple(3) == 12", hidden=True),
-    solution(
-        "Counter",
-        """
-        class Counter:
-            start = 1
-
-            def __init__(self):
-                self.total = self.start
-
-            def add(self, x):
-                ### BEGIN SOLUTION
-                self.total += double(x)
-                ### END SOLUTION
-        """,
-    ),
-    test_cell("Counter_adds", "c = Counter()\nc.add(2)\nassert c.total == 5"),
-    solution(
-        "count",
-        """
-        def count(numbers):
-            ### BEGIN SOLUTION
-            counter = Counter()
-            for each in numbers:
-                counter.add(each)
-            return counter.total
-            ### END SOLUTION
-        """,
-    ),
-    test_cell("count_two", "assert count([1, 2]) == 7"),
-    solution(
-        "half", "def half(x):\n    ### BEGIN SOLUTION\n    return x / 2\n    ### END SOLUTION"
-    ),
-    test_cell("half_two", "assert half(2) == 1"),
-]
-
 
 @pytest.fixture
 def chain(tiny):
     """A module whose exercises build on each other, with given versions of two."""
-    head, _, _ = read_text(tiny.source).partition('# %% nbgrader={"grade": false')
-    tiny.source.write_text(head + "".join(LESSON), encoding="utf-8")
-    tiny.given.write_text(GIVEN, encoding="utf-8")
-    return tiny
+    return write(tiny)
 
 
 def judge(module, answers=None, only=None):
@@ -119,10 +31,6 @@ def judge(module, answers=None, only=None):
 def lost(found):
     """The exercises that lost points."""
     return {each.exercise for each in found.values() if each.points < each.max_points}
-
-
-def code(name, body, argument="x"):
-    return f"#| export\ndef {name}({argument}):\n{textwrap.indent(textwrap.dedent(body), '    ')}"
 
 
 def test_a_test_names_what_it_reaches_through_given_code_and_solutions(chain):
@@ -158,7 +66,7 @@ def test_nothing_runs_twice_when_everything_is_right(chain):
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (STUB.replace("    ", ""), "yours is not started"),
+        (STUB, "yours is not started"),
         ("return 3 * x", "yours fails its tests"),
         ("return 3 * x if x == 3 else 2 * x", None),
         ("raise ValueError(x)", "yours fails its tests"),
@@ -186,7 +94,7 @@ def test_a_missing_exercise_and_one_that_is_not_python_cost_their_own_points_onl
 
 def test_an_exercise_that_is_written_is_never_not_started(chain):
     chain.given.unlink()
-    found = judge(chain, {"double": code("double", STUB.replace("    ", ""))})
+    found = judge(chain, {"double": code("double", STUB)})
     assert found["double_two"].status == v.NOT_STARTED
     assert found["quadruple_two"].status == v.ERROR
     assert found["quadruple_two"].message == "needs `double`, which is not started"
@@ -208,7 +116,7 @@ def test_both_results_are_shown_where_they_differ(chain):
 
 
 def test_a_stub_cannot_earn_points_with_its_own_given_version(chain):
-    stub = code("double", STUB.replace("    ", ""))
+    stub = code("double", STUB)
     found = judge(chain, {"double": stub, "half": code("half", "return 0 * x")})
     assert [found[name].status for name in ("double_two", "double_three")] == [v.NOT_STARTED] * 2
     steals = code("double", "import sys\nreturn sys.modules['__main__'].quadruple(x) / 2")
@@ -217,7 +125,7 @@ def test_a_stub_cannot_earn_points_with_its_own_given_version(chain):
 
 def test_a_given_version_is_not_there_for_exercises_that_do_not_need_it(chain):
     """`half` could be made of a given `double`, but no test of `half` reaches it."""
-    answers = {"double": code("double", STUB.replace("    ", ""))}
+    answers = {"double": code("double", STUB)}
     answers["half"] = code("half", "return double(x) / 4")
     found = judge(chain, answers)
     assert lost(found) == {"double", "half"}

@@ -6,8 +6,8 @@ import textwrap
 import pytest
 
 from tests.conftest import SOURCE
+from tito import verdict as v
 from tito.grading import job, supervisor
-from tito.grading import verdict as v
 from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text
 from tito.student import testing

@@ -23,9 +23,9 @@ import psutil
 import pytest
 
 from tests.conftest import ROOT, SOURCE
+from tito import verdict as v
 from tito.course import Course, TitoError
 from tito.grading import job, supervisor
-from tito.grading import verdict as v
 from tito.grading.inside import probe, seccomp
 from tito.grading.sandbox import monitor, selftest, shown_files, zygotes
 from tito.grading.sandbox.bubblewrap import Sandbox

@@ -11,11 +11,11 @@ from tito.authoring import check
 from tito.classroom import release
 from tito.cli import main
 from tito.course import USAGE, Course, Module, TitoError
-from tito.grading.verdict import FAILED, NOT_STARTED, PASSED, Verdict
 from tito.notebooks import notebook as nb
 from tito.notebooks import student_version
 from tito.notebooks.text import read_text
 from tito.student import hints, last_results, progress
+from tito.verdict import FAILED, NOT_STARTED, PASSED, Verdict
 
 HINTS = """
 double:

@@ -5,6 +5,7 @@ a stand-in for a function in another process.
 """
 
 import inspect
+import typing
 
 import numpy as np
 
@@ -66,13 +67,12 @@ def calls(function, cases):
     Mismatch
         As `call`.
     """
-    cases = list(cases)
-    found = inside(_observe_each, function, cases)
-    return [_unharmed(function, *each) for _, each in zip(cases, found, strict=True)]
-
-
-def _observe_each(function, cases):
-    return [observe(function, case, {}) for case in cases]
+    cases = [list(case) for case in cases]
+    if judge:
+        found = judge.observe_each(function, cases)
+    else:
+        found = [observe(function, case, {}) for case in cases]
+    return [_unharmed(function, *each) for each in found]
 
 
 def _unharmed(function, result, changed, shared):
@@ -101,10 +101,39 @@ def inside(helper, *args, **kwargs):
     *args, **kwargs
         What it is called with.
     """
-    return elsewhere(helper, args, kwargs) if elsewhere else helper(*args, **kwargs)
+    return judge.inside(helper, args, kwargs) if judge else helper(*args, **kwargs)
 
 
-elsewhere = None  # set by the judge
+def on_source(helper, *args, instead=None, **kwargs):
+    """Run a helper of a test on the source text of the kernels, and return what it returns.
+
+    In a notebook this is a call. In the judge it is a process in which nothing else of the student has run: what the
+    helper counts there cannot be forged. A kernel is made from the text of its cell, which may compute with
+    arrays and numbers, with NumPy, `math` and the names of the lesson, and nothing else.
+
+    Parameters
+    ----------
+    helper : callable
+        A function of the test. It finds kernels among its arguments, or by their names.
+    *args, **kwargs
+        What it is called with.
+    instead : dict of str to callable, optional
+        Functions of the test, by the names of the kernels that they replace in that process.
+    """
+    if judge:
+        return judge.on_source(helper, args, kwargs, instead or {})
+    return helper(*args, **kwargs)
+
+
+class Judge(typing.Protocol):
+    """What the grading judge does in place of the calls above."""
+
+    def inside(self, helper, args, kwargs): ...
+    def on_source(self, helper, args, kwargs, instead): ...
+    def observe_each(self, function, cases): ...
+
+
+judge: Judge | None = None  # set by the judge
 
 
 def observe(function, args, kwargs):
@@ -117,8 +146,8 @@ def observe(function, args, kwargs):
     """
     owner = getattr(function, "__self__", None)
     watched = [("self", array) for array in _arrays(owner)]
-    names = _names(function, len(args))
-    for name, value in [*zip(names, args, strict=True), *kwargs.items()]:
+    labels = names(function, len(args))
+    for name, value in [*zip(labels, args, strict=True), *kwargs.items()]:
         watched += [(name, array) for array in _arrays(value)]
     before = [array.copy() for _, array in watched]
     result = function(*args, **kwargs)
@@ -224,12 +253,13 @@ def refuses(error, function, *args, match=(), **kwargs):
     )
 
 
-def _names(function, count):
+def names(function, count):
+    """What messages call the first arguments of a function."""
     try:
-        names = list(inspect.signature(function).parameters)[:count]
+        found = list(inspect.signature(function).parameters)[:count]
     except (TypeError, ValueError):
-        names = []
-    return names + [f"argument {i + 1}" for i in range(len(names), count)]
+        found = []
+    return found + [f"argument {i + 1}" for i in range(len(found), count)]
 
 
 def _arrays(value, depth=3):

@@ -8,6 +8,7 @@ The result depends neither on the machine nor on what else it runs.
 """
 
 import contextlib
+import math
 import time
 import timeit
 from collections.abc import Callable, Iterator, Sequence
@@ -25,13 +26,13 @@ class Hand:
     ----------
     wall, cpu, thread : float
         Wall-clock time, CPU time of the process, and CPU time of the calling thread.
-    order : list of str
-        The names of the operations, in the order of their calls.
+    calls : int
+        How often the operations were called.
     """
 
     def __init__(self) -> None:
         self.wall = self.cpu = self.thread = 0.0
-        self.order: list[str] = []
+        self.calls = 0
 
     def spend(self, wall: float, cpu: float = 0.0) -> None:
         """Move the clocks on. The calling thread does half of the computing."""
@@ -44,9 +45,8 @@ class Hand:
         wall: Sequence[float],
         cpu: Sequence[float] = (0.0,),
         *,
-        name: str = "",
         result: object = None,
-        slower: float = 1.0,
+        drift: float = 0.0,
     ) -> Callable[[], object]:
         """Return an operation whose calls take known times.
 
@@ -54,26 +54,24 @@ class Hand:
         ----------
         wall, cpu : sequence of float
             Seconds of each call, in turn; after the last the first again.
-        name : str
-            What `order` records for each call.
         result : object
             What each call returns.
-        slower : float
-            Factor by which every call of any operation slows down those that follow.
+        drift : float
+            How a growing load slows the calls down: after n calls of any operation by the factor exp(drift * n * n).
 
         Returns
         -------
         callable
             Takes no arguments.
         """
-        calls = 0
+        number = 0
 
         def operation() -> object:
-            nonlocal calls
-            load = slower ** len(self.order)
-            self.order.append(name)
-            self.spend(wall[calls % len(wall)] * load, cpu[calls % len(cpu)] * load)
-            calls += 1
+            nonlocal number
+            load = math.exp(drift * self.calls**2)
+            self.spend(wall[number % len(wall)] * load, cpu[number % len(cpu)] * load)
+            self.calls += 1
+            number += 1
             return result
 
         return operation

@@ -537,7 +537,9 @@ class _Translation:
             return MethodType(self(value.__func__), value.__self__)
         if isinstance(value, partial):
             return partial(self(value.func), *value.args, **value.keywords)
-        if isinstance(value, ModuleType) and (value is np or _readable(value.__name__)):
+        if isinstance(value, ModuleType) and (
+            value.__name__ == "numpy" or _readable(value.__name__)
+        ):
             return _Module(value, self)
         return value
 

@@ -1,7 +1,8 @@
 """Threads that stay between calls, for work that lets go of Python's lock.
 
-    pool = threads.pool(1)
-    pool.gather([pool.send(kernel, x[part], y[part]) for part in parts])
+    pool = threads.pool(2)
+    tasks = [pool.send(compress, page) for page in pages]
+    pool.gather(tasks)
 
 Whoever gathers makes the calls that no thread has begun. Nothing therefore waits for a thread that is late or
 busy, and calls may send others. To start a thread costs more than many a kernel; to wake one that is there, a

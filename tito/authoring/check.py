@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import click
 
+from tito import verdict as v
 from tito.authoring import claims, dependents, variants
 from tito.course import Module, TitoError
 from tito.export import lint, package
 from tito.grading import job, supervisor
-from tito.grading import verdict as v
 from tito.notebooks import given, student_version
 from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tito.grading import verdict as v
-from tito.grading.verdict import Verdict
+from tito import verdict as v
 from tito.notebooks.cells import Cell
 from tito.notebooks.given import Given
+from tito.verdict import Verdict
 
 Judge = Callable[[dict[str, str], list[str]], Iterator[Verdict]]
 

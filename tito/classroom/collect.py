@@ -16,7 +16,7 @@ import nbformat
 
 from tito import files as folders
 from tito.classroom import archive, platform_names
-from tito.course import USAGE, Module, TitoError, one_line, write
+from tito.course import USAGE, Module, TitoError, make_folder, one_line, restrict, write
 from tito.notebooks import notebook as nb
 from tito.notebooks import untrusted
 from tito.notebooks.released import history
@@ -75,6 +75,8 @@ def collect(
         If the path cannot be read, the archive is refused, or there is nothing of this module in it.
     """
     module.course.refuse_copy()
+    module.course.keep_private()
+    make_folder(_kept(module), private=True)
     released = Released(history(module))
     with archive.entries(path) as found, folders.lock(_kept(module) / ".lock"):
         stem = "" if path.is_dir() else path.name.partition(".")[0]
@@ -186,16 +188,16 @@ def _store(module, taken, newest, worked):
     _put(path, target, text, stamp)
     _write_log(folder, log)
     if taken.state != "unchanged":
-        write(folder / "report.txt", "\n".join(sentences(taken)) + "\n")
+        write(folder / "report.txt", "\n".join(sentences(taken)) + "\n", private=True)
 
 
 def _put(path, target, text, stamp):
     for begun in target.glob(f".{path.name}.*"):  # by a run that was killed
         begun.unlink()
     if not path.is_file() or path.read_bytes() != text.encode():
-        write(path, text)
+        write(path, text, private=True)
     if stamp:
-        write(target / "timestamp.txt", stamp)
+        write(target / "timestamp.txt", stamp, private=True)
     else:
         (target / "timestamp.txt").unlink(missing_ok=True)
 
@@ -331,14 +333,15 @@ def _log(folder):
 
 
 def _write_log(folder, log):
-    write(folder / "index.json", json.dumps(log, indent=1) + "\n")
+    write(folder / "index.json", json.dumps(log, indent=1) + "\n", private=True)
 
 
 def _write_bytes(path, data):
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent, private=True)
         partial = path.with_name(f".{path.name}")
         partial.write_bytes(data)
+        restrict(partial)
         partial.replace(path)
     except OSError as error:
         raise TitoError(

@@ -12,10 +12,10 @@ from pathlib import Path
 from markupsafe import Markup
 
 from tito import sanitize
+from tito import verdict as v
 from tito.classroom import markdown, marks
 from tito.course import USAGE, Module, TitoError, write
 from tito.export import cache as records
-from tito.grading import verdict as v
 
 WORDS = {
     v.PASSED: "passed",
@@ -100,6 +100,7 @@ def write_pages(
     folder: Path, found: marks.Class, wanted: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, Path]]:
     """Write the pages of some students, or of all; whoever's cannot be written joins `found.failed`."""
+    found.module.course.keep_private()
     chosen, asked = _among(found, wanted), exercises(found.module)
     for mark in chosen:
         try:
@@ -112,11 +113,11 @@ def _write_page(folder, module, mark, asked) -> Path:
     """Write a page where nbgrader looks for it, and beside it what its release of feedback reads."""
     place = folder / mark.student / module.name
     path = place / f"{module.notebook.stem}.html"
-    write(path, page(module, mark, asked))
+    write(path, page(module, mark, asked), private=True)
     for name in COMPANIONS:
         text = marks.beside(module, mark.student, name)
         if text is not None:
-            write(place / name, text)
+            write(place / name, text, private=True)
     return path
 
 

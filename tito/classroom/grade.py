@@ -4,13 +4,16 @@ A record is written before anything is made of it, so that a run that was ended 
 was: it grades nobody twice and loses nobody.
 """
 
+import contextlib
 import difflib
+import filecmp
 import functools
 import hashlib
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import nbformat
 
@@ -96,6 +99,7 @@ def run(
     """
     if not unsafe and not scheduler:
         grade_one.sandbox()
+    module.course.keep_private()
     everybody = submitted.students(module)
     wanted = _wanted(module, everybody, students)
     work = assignment(module)
@@ -178,10 +182,29 @@ def _cores():
 def _keep(module, journal, student, outcome):
     """Write the graded notebook for formgrader, then the record: a record says that both are there."""
     target = module.course.place("autograded") / student / module.name
-    write(target / module.notebook.name, outcome.pop("notebook"))
+    write(target / module.notebook.name, outcome.pop("notebook"), private=True)
     stamp = submitted.timestamp(module, student)
     if stamp:
-        write(target / submitted.TIMESTAMP, stamp)
+        write(target / submitted.TIMESTAMP, stamp, private=True)
     else:
         (target / submitted.TIMESTAMP).unlink(missing_ok=True)
+    remove_others(module, student)
     return journal.write(student, outcome)
+
+
+def remove_others(module: Module, student: str) -> None:
+    """Remove the files of a student that lie beside the graded notebook; formgrader would serve them as pages."""
+    target = module.course.place("autograded") / student / module.name
+    kept = {target / module.notebook.name, target / submitted.TIMESTAMP}
+    for folder, folders, names in os.walk(target, topdown=False):
+        for path in (Path(folder, name) for name in (*names, *folders)):
+            if path.is_dir() and not path.is_symlink():
+                with contextlib.suppress(OSError):  # it still holds something
+                    path.rmdir()
+            elif path not in kept and not _is_given(path, module.folder / path.relative_to(target)):
+                path.unlink()
+
+
+def _is_given(path, given):
+    """Whether a file is the instructor's, which nbgrader copies there."""
+    return given.is_file() and not path.is_symlink() and filecmp.cmp(path, given, shallow=False)

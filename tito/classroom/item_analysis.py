@@ -8,8 +8,8 @@ failed by those who know the rest. It is None for a test that all did alike, or 
 import math
 from collections import Counter
 
+from tito import verdict as v
 from tito.classroom.marks import Class
-from tito.grading import verdict as v
 
 METHOD = "point-biserial correlation with the score in the other tests"
 FEWEST = 3

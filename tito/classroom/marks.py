@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tito import sanitize
+from tito import verdict as v
 from tito.course import BROKEN, FAILED, Module, TitoError
 from tito.gradebook import reader
-from tito.grading import verdict as v
 
 JOURNAL_BYTES, MOST_TESTS = 64 << 20, 2000
 GRADEBOOK, JOURNAL = "gradebook", "journal"

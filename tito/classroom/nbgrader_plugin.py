@@ -25,6 +25,7 @@ class Repair(preprocessors.NbGraderPreprocessor):
 
     def preprocess(self, nb, resources):
         module = _module(resources)
+        grade.remove_others(module, resources["nbgrader"]["student"])
         data = submitted.read(module, resources["nbgrader"]["student"])
         released = Released(history(module))
         made, _ = repair(released, untrusted.read(data))

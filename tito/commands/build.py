@@ -54,9 +54,10 @@ def check(course, modules, quick):
 def doctor(context):
     """Check the environment; every finding has its fix."""
     from tito import doctor
+    from tito.grading.sandbox import selftest
 
     worst = PASSED
-    for finding in doctor.examine(context.obj()):
+    for finding in doctor.examine(context.obj(), selftest.examine):
         click.echo(f"{finding.level:8}{finding.text}")
         if finding.fix:
             click.echo(f"        fix: {finding.fix}")

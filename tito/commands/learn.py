@@ -23,8 +23,8 @@ from tito.course import FAILED, PASSED, UNDECIDED, TitoError
 def test(course, modules, inline_only, package_only, junit, as_json):
     """Export a module, then tell test by test what is right and what is wrong."""
     from tito import terminal
+    from tito import verdict as v
     from tito.export import cache
-    from tito.grading import verdict as v
     from tito.student import last_results, testing
 
     if inline_only and package_only:

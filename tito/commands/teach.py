@@ -209,7 +209,9 @@ def scores(course, modules, form, roster, tests, output, as_json):
     classes = [found for found in classes if found.marks or found.failed]
     text, without = tables.made(form, classes, tests, roster and courses.Path(roster))
     if output:
-        kept = files.save(courses.Path(output), text, "name another file with --output")
+        kept = files.save(
+            courses.Path(output), text, "name another file with --output", private=True
+        )
         click.echo(output if kept is None else f"{output} (the one before: {kept.name})", err=True)
     else:
         click.echo(text, nl=False)

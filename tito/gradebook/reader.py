@@ -10,7 +10,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tito import sanitize
-from tito.course import Module, TitoError, one_line
+from tito.course import Module, TitoError
+from tito.gradebook import setup
 
 STUDENTS = """
 select a.student_id, a.timestamp, s.first_name, s.last_name, s.email,
@@ -88,10 +89,8 @@ def read(module: Module) -> dict[str, Entry]:
             )
         engine.dispose()
     except (SQLAlchemyError, ArgumentError, OSError, ModuleNotFoundError) as error:
-        # SQLAlchemy's text goes on with the query and its parameters.
-        reason = one_line(error).partition(" [SQL:")[0][:200]
         raise TitoError(
-            f"cannot read the gradebook {module.course.gradebook}: {reason}",
+            f"cannot read the gradebook {module.course.gradebook}: {setup.reason(error)}",
             "it is made by tito grade; its place is gradebook in settings.ini",
         ) from None
     found = {row[0]: _entry(row) for row in students}

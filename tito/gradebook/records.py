@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tito.course import Module, TitoError, write
+from tito.course import Module, TitoError, make_folder, restrict, write
 
 KEY = ("submission", "assignment", "grader", "walls")
 
@@ -35,7 +35,7 @@ class Journal:
     def write(self, student: str, result: dict) -> dict:
         """Keep a student's record and return it."""
         record = result | {"student": student, "timestamp": now()}
-        write(self.folder / f"{student}.json", json.dumps(record, indent=1) + "\n")
+        write(self.folder / f"{student}.json", json.dumps(record, indent=1) + "\n", private=True)
         return record
 
     def started(self) -> str | None:
@@ -46,7 +46,7 @@ class Journal:
 
     def begin(self) -> str:
         """Note that a run begins, and return when it did."""
-        write(self._unfinished, now() + "\n")
+        write(self._unfinished, now() + "\n", private=True)
         return self.started()
 
     def finish(self) -> None:
@@ -56,7 +56,7 @@ class Journal:
     def entered(self, records: dict[str, dict]) -> None:
         """Note whose records, and on what work, have been entered in the gradebook."""
         known = {name: [each["submission"], each["timestamp"]] for name, each in records.items()}
-        write(self._entered, json.dumps(self._known_work() | known) + "\n")
+        write(self._entered, json.dumps(self._known_work() | known) + "\n", private=True)
 
     def not_entered(self, records: dict[str, dict]) -> set[str]:
         """Whose record is not, or no longer, what was entered in the gradebook."""
@@ -83,8 +83,9 @@ class Journal:
 
         path = self.folder.with_suffix(".lock")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent, private=True)
             file = open(path, "a+", encoding="utf-8")
+            restrict(path)
         except OSError as error:
             raise TitoError(
                 f"cannot write {path}: {error.strerror}", "mend the permissions"

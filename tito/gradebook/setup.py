@@ -1,12 +1,13 @@
 """nbgrader's database knows the assignment: its notebook, its cells, their points."""
 
 import os
+import re
 import sys
 import warnings
 from pathlib import Path
 
 from tito import files
-from tito.course import Module, TitoError, one_line
+from tito.course import Course, Module, TitoError, one_line, restrict
 from tito.notebooks.student_version import QUIET
 
 
@@ -34,16 +35,27 @@ def keep(module: Module, notebook) -> None:
                     notebook, {"nbgrader": names | {"db_url": course.gradebook, "student": "."}}
                 )
         except (SQLAlchemyError, OSError) as error:
-            raise TitoError(
-                f"cannot write the gradebook {course.gradebook}: {one_line(error)[:200]}",
-                "free space, mend the permissions, or mend gradebook in settings.ini",
-            ) from None
+            raise cannot_write(course, error) from None
         except RuntimeError as error:  # cells came or went after work was taken in
             raise TitoError(
                 f"the gradebook refuses this release: {one_line(error)}",
                 "keep the grade_ids that were released, or start afresh with: "
                 f"nbgrader db assignment remove {module.name}",
             ) from None
+
+
+def cannot_write(course: Course, error: Exception) -> TitoError:
+    """What to tell of an error of the database."""
+    return TitoError(
+        f"cannot write the gradebook {course.gradebook}: {reason(error)}",
+        "free space, fix the permissions of the file and its folder, or gradebook in settings.ini",
+    )
+
+
+def reason(error: Exception) -> str:
+    """An error of the database on one line; SQLAlchemy's text goes on with the query and its parameters."""
+    said = one_line(error).partition(" [SQL:")[0].partition(" (Background on this error")[0]
+    return re.sub(r"^\([\w.]+\) ", "", said)[:200]
 
 
 def prepare(module: Module) -> None:
@@ -61,6 +73,7 @@ def prepare(module: Module) -> None:
         partial.unlink(missing_ok=True)
         with Gradebook(f"sqlite:///{partial}", course.course_id) as book:
             book.engine.dispose()
+        restrict(partial)
         partial.replace(file)
 
 

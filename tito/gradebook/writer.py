@@ -10,7 +10,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from tito.course import BROKEN, BUG, Course, Module, TitoError, one_line
+from tito.course import BROKEN, BUG, Course, Module, TitoError
 
 START = [sys.executable, "-I", "-c", "from tito.gradebook.writer import main; main()"]
 BATCH = 200
@@ -61,15 +61,23 @@ class Ledger:
         self.process.stdin.close()
         for _ in range(self.sent):
             line = self.process.stdout.readline()
-            said = (
-                json.loads(line) if line else {"error": "the process that enters marks has ended"}
-            )
+            said = json.loads(line) if line else self._ended()
             if "error" in said:
                 raise TitoError(
                     f"the marks are kept, but not in the gradebook: {said['error']}",
                     said.get("hint", f"tito grade {self.module.topic} --changed"),
-                    said.get("code", BUG),
+                    said["code"],
                 )
+
+    def _ended(self):
+        """What to tell when the process is gone: killed from outside, or by a fault of ours."""
+        killed = self.process.wait() < 0
+        error = "the process that enters marks was killed" if killed else "it cannot be written"
+        return {"error": error, "code": BROKEN if killed else BUG}
+
+
+def _told(error):
+    return {"error": str(error), "hint": error.hint, "code": error.code}
 
 
 def main() -> None:
@@ -79,14 +87,14 @@ def main() -> None:
     warnings.simplefilter("ignore")  # SQLAlchemy's, about nbgrader's own tables
     from sqlalchemy.exc import SQLAlchemyError
 
-    from tito.gradebook import rows
+    from tito.gradebook import rows, setup
 
     for line in sys.stdin:
         said = {}
         try:
             rows.enter(module, json.loads(line))
         except TitoError as error:
-            said = {"error": str(error), "hint": error.hint, "code": error.code}
+            said = _told(error)
         except (SQLAlchemyError, OSError) as error:
-            said = {"error": one_line(error)[:300], "code": BROKEN}
+            said = _told(setup.cannot_write(module.course, error))
         print(json.dumps(said), flush=True)

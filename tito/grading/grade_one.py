@@ -15,9 +15,9 @@ from importlib.metadata import version
 
 import nbformat
 
-from tito import sanitize
+from tito import sanitize, verdict
 from tito.course import TitoError, one_line
-from tito.grading import supervisor, verdict
+from tito.grading import supervisor
 from tito.grading.job import Job
 from tito.grading.sandbox import selftest, shown_files, zygotes
 from tito.grading.sandbox.bubblewrap import Sandbox

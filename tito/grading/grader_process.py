@@ -4,6 +4,7 @@ Each submission is graded in its own `try`: whatever is wrong with it is the out
 """
 
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -12,12 +13,13 @@ import sys
 import traceback
 from dataclasses import asdict
 
-from tito.course import BUG, TitoError, one_line
+from tito.course import TitoError, one_line
 from tito.grading.grade_one import Assignment, from_plain, grade, walls
 from tito.grading.inside import limits
 
 START = [sys.executable, "-I", "-c", "from tito.grading.grader_process import main; main()"]
 TRIES = 2  # for a submission during which the process itself ended
+GRACE = 5  # seconds in which a process that has closed its pipe must end
 
 
 class Hand:
@@ -37,15 +39,16 @@ class Hand:
             If nothing can be graded here: no working sandbox, or another version of the course.
         """
         for _ in range(TRIES):
-            if self.process is None:
-                self._start()
-            outcome = self._ask({"data": base64.b64encode(data).decode()})
-            if outcome is not None:
-                return outcome
-            self.end()
+            if self.process is not None or self._start():
+                outcome = self._ask({"data": base64.b64encode(data).decode()})
+                if outcome is not None:
+                    return outcome
+                self.end()
             if self.stopped:
                 break
-        return {"error": "the process that graded it was ended from outside"}
+        return {
+            "error": f"its grader process was killed {TRIES} times; is there too little memory?"
+        }
 
     def stop(self) -> None:
         """Have `grade`, which another thread has called, come back at once."""
@@ -62,13 +65,25 @@ class Hand:
             self.process.stdout.close()
             self.process = None
 
-    def _start(self):
+    def _start(self) -> bool:
+        """Start the process; False if it was killed before it could answer."""
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(START, stdin=pipe, stdout=pipe, start_new_session=True)
-        said = self._ask(self.first) or {"error": "the process that grades does not start"}
-        if "error" in said:
-            self.end()
-            raise TitoError(said["error"], said.get("hint", "tito doctor"), said.get("code", BUG))
+        said = self._ask(self.first)
+        if said is not None and "error" not in said:
+            return True
+        process = self.process
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE)
+        self.end()
+        if said is not None:
+            raise TitoError(said["error"], said["hint"], said["code"])
+        if process.returncode < 0:
+            return False
+        raise TitoError(
+            f"the grader process ended at its start with exit code {process.returncode}",
+            "tito doctor",
+        )
 
     def _ask(self, message):
         try:

@@ -63,11 +63,11 @@ def judge() -> None:
         return
     start = json.loads(start)
     command = [*WORKER, json.dumps(start["imports"])]
-    waiting = [process.Own(start["folder"], command)]
+    waiting = [process.Own(start["folder"], command=command)]
     _import(start["imports"])
 
-    def launch(folder):
-        return waiting.pop() if waiting else process.Own(folder)
+    def launch(folder, name):
+        return waiting.pop() if waiting and name == process.STUDENT else process.Own(folder)
 
     try:
         judge.main(launch=launch)

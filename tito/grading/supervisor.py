@@ -15,7 +15,7 @@ from tito.grading.judge import process
 from tito.grading.judge.budget import wall_seconds
 from tito.grading.sandbox.bubblewrap import Sandbox
 from tito.grading.sandbox.monitor import Keeper
-from tito.grading.verdict import KILLED, STATUSES, Verdict
+from tito.verdict import KILLED, STATUSES, Verdict
 
 START = [sys.executable, "-I", "-c", "from tito.grading.judge.judge import main; main()"]
 LINE = 2**20  # bytes of one verdict

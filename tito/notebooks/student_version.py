@@ -1,6 +1,8 @@
 """What students are given: the notebook without solutions and hidden tests, and proof that none is left."""
 
+import builtins
 import copy
+import keyword
 import logging
 import re
 
@@ -11,6 +13,10 @@ from tito.notebooks import cells
 
 # Shorter lines (a return, an else) stand in any program and prove nothing, and so do fewer of them.
 TELLING, WHOLE = 16, 4
+# A line with fewer names and numbers, as `rng = np.random.default_rng(0)`, is an idiom that tools may use too.
+WORDS = 5
+WORD = re.compile(r"[^\W\d]\w*|\d[\d.]*")
+COMMON = {*keyword.kwlist, *dir(builtins), "0", "1"}
 MARKERS = (
     cells.BEGIN_SOLUTION,
     cells.END_SOLUTION,
@@ -99,6 +105,19 @@ def shown(text: str, secret: set[str], prose: bool = False) -> list[str]:
         joined = _even(text)
         return found + [line for line in sorted(secret) if line in joined]
     return found + [line for line in lines if line in secret and line not in MARKERS]
+
+
+def shown_elsewhere(text: str, secret: set[str], answers: list[str]) -> list[str]:
+    """What a file that is not made of the module shows: markers, whole answers, and secret lines that tell something."""
+    found = [marker for marker in MARKERS if re.search(rf"^\s*{marker}", text, re.MULTILINE)]
+    joined = _even(text)
+    found += [line for line in sorted(secret) if line in joined and is_telling(line)]
+    return found + copied(text, answers)
+
+
+def is_telling(line: str) -> bool:
+    """Whether a line has so many names and numbers of its own that nobody writes it by chance."""
+    return len({*WORD.findall(line)} - COMMON) >= WORDS
 
 
 def without_markers(text: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from tito import files
 from tito.course import Module, write
-from tito.grading.verdict import Verdict
+from tito.verdict import Verdict
 
 TEXT = 2000  # characters kept of a message
 

@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from tito import verdict as v
 from tito.course import Module
-from tito.grading import verdict as v
 from tito.notebooks.notebook import exercise_of
 from tito.notebooks.text import is_stub, parts, read_text
 from tito.student import last_results

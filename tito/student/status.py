@@ -2,9 +2,9 @@
 
 from tito.course import Course, Module, TitoError
 from tito.export import cache
-from tito.grading.verdict import NOT_STARTED
 from tito.notebooks.text import digest_line, read_text
 from tito.student import progress
+from tito.verdict import NOT_STARTED
 
 UNREADY = ("missing", "not started", "in progress")
 

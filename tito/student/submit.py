@@ -14,12 +14,12 @@ from tito import files
 from tito.classroom import platform_names
 from tito.course import USAGE, Module, TitoError
 from tito.grading import grade_one, job
-from tito.grading.verdict import Verdict
 from tito.notebooks import notebook as nb
 from tito.notebooks import untrusted
 from tito.notebooks.pairing import refuse_conflict
 from tito.notebooks.repair import Findings, Released, repair
 from tito.notebooks.text import read_text
+from tito.verdict import Verdict
 
 FOLDER = "hand-in"
 

@@ -11,10 +11,10 @@ import xml.etree.ElementTree as xml
 from collections.abc import Iterator
 from pathlib import Path
 
+from tito import verdict as v
 from tito.course import Module, TitoError
 from tito.export import cache
 from tito.grading import job, supervisor
-from tito.grading import verdict as v
 from tito.grading.judge import process
 from tito.grading.sandbox.bubblewrap import Sandbox
 from tito.notebooks.pairing import refuse_conflict

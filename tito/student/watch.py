@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Iterator
 
 from tito import terminal
+from tito import verdict as v
 from tito.course import Module, TitoError
 from tito.grading import job, supervisor
-from tito.grading import verdict as v
 from tito.grading.prestart import Spare
 from tito.notebooks.pairing import refuse_conflict
 from tito.student import changes, file_events, hints, keyboard, last_results, progress, testing

@@ -20,7 +20,8 @@ the counts; a negative index is a fault.
 from tinytorch.lab.simt import cuda
 from tinytorch.lab.simt.faults import Fault, Unsupported
 from tinytorch.lab.simt.gpu import available, use
-from tinytorch.lab.simt.launch import Kernel, check, run
+from tinytorch.lab.simt.kernel import Kernel
+from tinytorch.lab.simt.launch import check, run
 from tinytorch.lab.simt.report import Report
 from tinytorch.lab.simt.traffic import Traffic
 

@@ -7,7 +7,7 @@ numbers, constant arrays and shared memory of a size given at the launch are ref
 """
 
 from tinytorch.lab.simt.dialect import Word
-from tinytorch.lab.simt.launch import Kernel
+from tinytorch.lab.simt.kernel import Kernel
 
 threadIdx, blockIdx = Word("threadIdx"), Word("blockIdx")
 blockDim, gridDim = Word("blockDim"), Word("gridDim")

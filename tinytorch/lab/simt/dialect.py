@@ -6,6 +6,7 @@ import numpy as np
 
 from tinytorch.lab.simt.faults import Unsupported
 
+CUDA = "tinytorch.lab.simt.cuda"  # the module whose names kernels use
 ATOMICS = "add sub max min nanmax nanmin and_ or_ xor exch inc dec cas compare_and_swap".split()
 WORDS = {
     *(
@@ -39,6 +40,17 @@ class Word:
 
     def __repr__(self):
         return f"cuda.{self.path}"
+
+
+class Declared:
+    """A function that was declared a kernel, or a device function that kernels call.
+
+    `report` is the report of its last simulated launch.
+    """
+
+    def __init__(self, function, device=False):
+        self.py_func, self.device = function, device
+        self.report = None
 
 
 def attribute(value, name, line):

@@ -6,6 +6,8 @@ import warnings
 from types import CellType, FunctionType, ModuleType
 from weakref import WeakKeyDictionary
 
+from tinytorch.lab.simt.dialect import CUDA, Declared, Word
+
 MODES = ("auto", "gpu", "simulator")
 _mode = os.environ.get("TINYTORCH_SIMT", "auto")
 _compiled = WeakKeyDictionary()
@@ -110,15 +112,11 @@ def compiled(function, device=False):
 
 
 def _numbas(value, cuda):
-    """What Numba knows in the place of ours."""
-    from tinytorch.lab.simt import cuda as ours
-    from tinytorch.lab.simt.dialect import Word
-    from tinytorch.lab.simt.launch import Kernel
-
-    if isinstance(value, ModuleType) and value is ours:
+    """The name in Numba for one of ours."""
+    if isinstance(value, ModuleType) and value.__name__ == CUDA:
         return cuda
     if isinstance(value, Word):
         return functools.reduce(getattr, value.path.split("."), cuda)
-    if isinstance(value, Kernel):
+    if isinstance(value, Declared):
         return compiled(value.py_func, True) if value.device else value
     return value

@@ -1,13 +1,13 @@
 """A launch: arguments go to the device and back, blocks run batch by batch, faults and counts are kept."""
 
-import functools
 import operator
 
 import numpy as np
 
-from tinytorch.lab.simt import gpu, numbers, races
+from tinytorch.lab.simt import numbers, races
 from tinytorch.lab.simt.access import Stop
 from tinytorch.lab.simt.arrays import Buffer
+from tinytorch.lab.simt.dialect import Declared
 from tinytorch.lab.simt.faults import Fault, Split, Unsupported, address
 from tinytorch.lab.simt.lanes import WARP, Names, Threads
 from tinytorch.lab.simt.machine import Machine
@@ -19,38 +19,6 @@ STEPS = 1_000_000  # statements of a batch before a kernel is taken for one that
 LANES = 16_384  # threads of a batch
 BLOCK_THREADS, BLOCK_SHAPE, GRID_SHAPE = 1024, (1024, 1024, 64), (2**31 - 1, 65_535, 65_535)
 SHARED_BYTES = 48 * 1024
-
-
-class Kernel:
-    """A function of the CUDA dialect, launched as ``kernel[grid, block](*args)``.
-
-    Where `use` has chosen the GPU it runs there, else in the simulator, which raises the first fault when
-    the launch has ended. `report` is that of the last simulated launch.
-    """
-
-    def __init__(self, function, device=False):
-        functools.update_wrapper(self, function)
-        self.py_func, self.device = function, device
-        self.report = None
-
-    def __getitem__(self, configuration):
-        if self.device:
-            raise TypeError(f"{self.__name__} is a device function: kernels call it")
-        if not isinstance(configuration, tuple) or len(configuration) != 2:
-            raise ValueError(f"a launch is kernel[grid, block](...), got [{configuration!r}]")
-        return functools.partial(self._launch, *configuration)
-
-    def __call__(self, *args):
-        raise TypeError(
-            f"{self.__name__} is launched with a grid and a block: {self.__name__}[grid, block](...)"
-        )
-
-    def _launch(self, grid, block, *args):
-        grid, block = _shape("grid", grid, GRID_SHAPE), _shape("block", block, BLOCK_SHAPE)
-        if gpu.chosen():
-            gpu.launch(self.py_func, grid, block, args)
-        else:
-            run(self, grid, block, *args)
 
 
 def run(kernel, grid, block, *args, steps=STEPS):
@@ -94,14 +62,14 @@ def check(kernel, grid, block, *args, steps=STEPS):
         if error.line is None:
             raise
         raise_at(error, function.__code__.co_filename, error.line)
-    if isinstance(kernel, Kernel):
+    if isinstance(kernel, Declared):
         kernel.report = report
     return report
 
 
 def _simulate(function, grid, block, args, steps):
     source = read(function)
-    grid, block = _shape("grid", grid, GRID_SHAPE), _shape("block", block, BLOCK_SHAPE)
+    grid, block = shape("grid", grid, GRID_SHAPE), shape("block", block, BLOCK_SHAPE)
     threads = block[0] * block[1] * block[2]
     if threads > BLOCK_THREADS:
         raise ValueError(f"a block has at most {BLOCK_THREADS} threads, got {block}: {threads}")
@@ -282,7 +250,7 @@ class Launch:
         )
 
 
-def _shape(what, value, most):
+def shape(what, value, most):
     sizes = value if isinstance(value, tuple) else (value,)
     try:
         sizes = tuple(operator.index(size) for size in sizes)

@@ -25,6 +25,8 @@ import numpy as np
 from tinytorch import lab
 from tinytorch.lab import checks
 from tito.grading.inside import wire
+from tito.grading.inside.arguments import arrays, overwrite
+from tito.grading.inside.kernel_text import Space, Texts
 
 OPERATORS = {
     name: getattr(operator, name)
@@ -55,6 +57,10 @@ class Session:
         self.chain = hashlib.sha256(instruments().encode())
         self.held: dict[int, object] = {}
         self.count = 0
+        self.sent: list = []  # the arguments of the last call
+        self.result: object = None
+        self.texts = Texts(cells / "text")
+        self.space: Space | None = None  # the student's names, where they are made from text alone
         self.marks: dict[int, dict] = {}  # names as they once were
         self.module = types.ModuleType("__main__")
         self.module.__builtins__ = builtins
@@ -140,18 +146,51 @@ class Session:
             return {}
         if what == "operator":
             return {"value": OPERATORS[request["name"]](*request["args"])}
-        if what == "call":
-            value, changed, shared = checks.observe(
-                request["target"], request["args"], request["kwargs"]
-            )
-            return {"value": value, "changed": changed, "shared": shared}
+        if what in ("call", "calls"):
+            return self.call(request)
+        if what == "after":
+            return {"after": arrays(self.sent)}
+        if what == "again":
+            overwrite(arrays(self.sent))
+            return {"value": self.result}
+        if what == "names":
+            return {"value": checks.names(request["target"], request["count"])}
         if what == "forget":
             self.held.clear()
             return {}
+        if what == "texts":
+            for cell in request["cells"]:
+                self.texts.add(cell["id"], plain_python(cell["source"]))
+            return {}
+        if what == "space":
+            if self.space:
+                self.space.close()
+            texts = self.texts.of(request["cells"])
+            self.space = Space(texts, vars(self.module), request["instead"])
+            return {}
         raise ValueError(f"no request {what!r}")
+
+    def call(self, request: dict) -> dict:
+        """Call a function, once or for each of several cases, and keep what may be asked for next."""
+        function, self.result = request["target"], None
+        if request["op"] == "call":
+            args, kwargs = request["args"], request["kwargs"]
+            self.sent = [*args, *kwargs.values()]
+            value = function(*args, **kwargs)
+        else:
+            self.sent = [each for case in request["cases"] for each in case]
+            value = [function(*case) for case in request["cases"]]
+        reply = {"value": value}
+        if request["after"]:
+            reply["after"] = arrays(self.sent)
+        if request["keep"]:
+            self.result = value
+        return reply
 
     def hold(self, encoder, value):
         """What stays here: its number, and what a proxy of it should look like."""
+        if self.texts.cells:
+            raise TypeError(f"expected plain data, got {type(value).__name__}")
         self.count += 1
         self.held[self.count] = value
         classes = [f"{c.__module__}:{c.__qualname__}" for c in type(value).__mro__]
@@ -167,6 +206,8 @@ class Session:
         if node["!"] == "name":
             return lookup(node["name"])
         if node["!"] == "handle":
+            if self.texts.cells:
+                raise TypeError("an object of the student's process cannot be passed to another")
             return held(node["id"])
         if node["!"] == "function":
             return made(marshal.loads(decoder.buffers[node["buffer"]]), {})
@@ -179,6 +220,8 @@ class Session:
 
 def lookup(name: str):
     """A name that the student's cells define."""
+    if session.space:
+        return session.space.get(name)
     try:
         return vars(session.module)[name]
     except KeyError:
@@ -278,7 +321,8 @@ def describe(error: BaseException) -> dict:
         if found:
             report = {"cell": found[0], "line": found[1]}
     try:
-        text = str(error)[:4000]
+        judged = isinstance(error, checks.Mismatch)  # what to look at comes apart
+        text = str(error.args[0] if judged else error)[:4000]
     except Exception:
         text = ""
     classes = [c.__name__ for c in type(error).__mro__ if c.__module__ == "builtins"]
@@ -305,9 +349,10 @@ def main() -> None:
     while (message := wire.read(incoming, marshal.loads)) is not None:
         number += 1  # the judge counts as well, and takes no other answer
         tree, buffers = message
+        request = {}
         try:
             try:
-                request = wire.Decoder(buffers, session.find).value(tree)
+                request = wire.Decoder(buffers, session.find, trusted=True).value(tree)
                 reply = session.answer(request)
             finally:
                 with contextlib.suppress(Exception):
@@ -317,6 +362,8 @@ def main() -> None:
             )
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             report = {"ok": False, "number": number, "error": describe(error)}
+            if request.get("after"):
+                report["after"] = arrays(session.sent)
             parts = wire.pack(wire.Encoder(session.hold).message(report))
         wire.write(outgoing, parts)
 

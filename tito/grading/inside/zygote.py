@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from tito.grading.inside import limits, seccomp
-from tito.grading.inside.drop_rights import FAILED, settle
+from tito.grading.inside.drop_rights import FAILED, ROLES, settle
 
 NEW_USERS = 0x10000000
 # mounts, names, IPC, processes, network
@@ -54,15 +54,12 @@ def serve(line: int) -> None:
 
 
 def prepare(role: str, imports: list[str], cells: list[dict]) -> None:
-    """Import the part that copies will play; a worker's has the imports, a judge's has read the cells."""
+    """Import what the forks will run: a worker's imports, or a judge that has read the cells."""
+    program = importlib.import_module(ROLES[role])
     if role == "worker":
-        import tito.grading.inside.worker
-
-        tito.grading.inside.worker.instruments()
+        program.instruments()
     elif role == "judge":
-        import tito.grading.judge.judge
-
-        tito.grading.judge.judge.know(cells)
+        program.know(cells)
         for option, size in ((TRIM, 2**28), (LARGE, 2**25)):
             LIBC.mallopt(option, size)
     for statement in imports:

@@ -40,7 +40,7 @@ class Meter:
         self.cpu_limit = cpu_seconds(self.one, job["cells"])
         self.wall_limit = wall_seconds(self.one, job["cells"])
         self.step = min(max(self.one / 20, 0.2), 1)  # seconds between two looks at the clocks
-        self.cpu = self.ended = 0.0  # of all workers, and of those that have ended
+        self.used: dict[object, float] = {}  # CPU seconds of each worker, as last seen
         self.waited, self.since, self.looked = 0.0, None, 0.0
         self.answers = self.printed = 0
         self.begin(TEST)
@@ -48,7 +48,8 @@ class Meter:
     def begin(self, what: str, times: int = 1) -> None:
         """Start to meter a test, or the loading of cells; it may use the time of so many tests."""
         self.what, self.seconds = what, times * self.one
-        self.first_cpu, self.first_waited = None, self.waited
+        self.first: dict[object, float] = {}  # CPU seconds of each worker when it was first seen
+        self.first_waited = self.waited
         self.first_answers, self.first_printed = self.answers, self.printed
 
     def wait(self) -> None:
@@ -65,11 +66,16 @@ class Meter:
         """Whether the judge has waited for long enough to look at the clocks."""
         return self._waited() - self.looked >= self.step
 
-    def end(self, cpu: float) -> None:
-        """A worker has ended; `cpu` is what it had used, as far as that is known."""
-        self.cpu = self.ended = max(self.cpu, self.ended + cpu)
+    @property
+    def cpu(self) -> float:
+        """CPU seconds of all workers together."""
+        return sum(self.used.values())
 
-    def check(self, cpu: float) -> None:
+    def end(self, worker: object, cpu: float) -> None:
+        """A worker has ended; `cpu` is what it had used, as far as that is known."""
+        self.used[worker] = max(cpu, self.used.get(worker, 0.0))
+
+    def check(self, worker: object, cpu: float) -> None:
         """Compare with the limits what has been used, `cpu` of it by the worker that runs.
 
         Raises
@@ -77,10 +83,9 @@ class Meter:
         Exceeded
         """
         self.looked = waited = self._waited()
-        self.cpu = self.ended + cpu
-        if self.first_cpu is None:
-            self.first_cpu = self.cpu
-        if self.cpu - self.first_cpu > self.seconds:
+        self.used[worker] = cpu
+        self.first.setdefault(worker, cpu)
+        if sum(self.used[each] - first for each, first in self.first.items()) > self.seconds:
             raise Exceeded(f"{self.what}took more than {self.seconds:g} s of CPU time")
         if waited - self.first_waited > WALL * self.seconds:
             raise Exceeded(f"{self.what}did not answer within {WALL * self.seconds:g} s")

@@ -5,7 +5,6 @@ No byte of student code runs here. A test passes when its last statement has run
 
 import ast
 import contextlib
-import copy
 import functools
 import json
 import linecache
@@ -20,10 +19,13 @@ from dataclasses import dataclass
 
 from tinytorch.lab import checks
 from tinytorch.lab.checks import Mismatch
-from tito.grading import verdict
+from tito import verdict
 from tito.grading.inside import wire
-from tito.grading.judge import process, proxies
+from tito.grading.inside.lookups import global_names
+from tito.grading.judge import evidence, process, proxies
 from tito.grading.judge.budget import LOADING, TEST, Exceeded, Meter
+from tito.grading.judge.clean import Clean
+from tito.grading.judge.names import Names
 from tito.grading.judge.pipes import Pipes
 from tito.grading.judge.reruns import NOT_RUN, Reruns
 from tito.notebooks.text import is_stub
@@ -53,10 +55,10 @@ class WorkerGone(BaseException):
 class Worker:
     """A running worker process and what it printed."""
 
-    def __init__(self, job, judge):
+    def __init__(self, job, judge, name=process.STUDENT):
         self.meter = judge.meter
-        self.process = judge.launch(job["scratch"])
-        self.decode = proxies.decoder(judge)
+        self.process = judge.launch(job["scratch"], name)
+        self.decode = proxies.decoder(judge) if name == process.STUDENT else _no_object
         self.log, self.logged, self.asked = bytearray(), 0, 0
         self.marks: set[int] = set()  # after how many cells it has kept its names
         self.ended = False
@@ -81,13 +83,15 @@ class Worker:
             raise self._gone(verdict.KILLED, "answered what it was not asked")
         if reply.get("ok") is True:
             return reply
-        raise _rebuild(reply.get("error"))
+        error = _rebuild(reply.get("error"))
+        error.after = reply.get("after")
+        raise error
 
     def end(self):
         """End the worker and everything it started."""
         if not self.ended:
             self.ended = True
-            self.meter.end(self.process.end())
+            self.meter.end(self, self.process.end())
             self.pipes.end()
 
     def printed(self) -> int:
@@ -127,7 +131,7 @@ class Worker:
         """Called now and then while the worker is waited for: it may have used up its time."""
         self._quiet()
         try:
-            self.meter.check(self.process.cpu())
+            self.meter.check(self, self.process.cpu())
         except Exceeded as over:
             if over.whole:
                 raise self._gone(verdict.KILLED, f"was ended: {over}") from None
@@ -150,12 +154,16 @@ class Worker:
         del self.log[:-LOG_KEPT]
 
 
+def _no_object(_, node):
+    raise wire.WireError(f"no tag {node['!']}")
+
+
 @dataclass(frozen=True)
 class Place:
     """What is known at one place in the notebook: the cells above it, and what names stand for."""
 
     loaded: list[dict]
-    names: "Names"
+    names: Names
     binder: dict[str, str]
 
 
@@ -179,7 +187,8 @@ class Judge:
         self.broken = {name: _gone(text) for name, text in deadly.items()}  # cells that raised
         self.binder: dict[str, str] = {}  # the cell that binds a name
         self.names = Names({"__name__": "__main__", "__builtins__": __builtins__}, {})
-        checks.elsewhere = self.call
+        self.clean: Clean | None = None
+        checks.judge = self
         self.student = {
             cell["id"]: job["answers"].get(cell["id"], cell["source"])
             for cell in job["cells"]
@@ -188,7 +197,13 @@ class Judge:
         self.stubs = {name for name, source in self.student.items() if is_stub(source)}
 
     def end(self):
-        """End the worker."""
+        """End the workers."""
+        self._leave()
+        if self.clean:
+            self.clean.end()
+
+    def _leave(self):
+        """End the worker that runs the student's cells."""
         if self.worker:
             self.worker.end()
             self.worker = None
@@ -209,7 +224,7 @@ class Judge:
                     self.names.promise(node)
                 for name in names:
                     self.binder[name] = cell["id"]
-                    self.names[name] = proxies.StandIn(self, name)
+                    self.names.known[name] = proxies.StandIn(self, name)
                 if constant and cell["role"] == "given":
                     # A constant of the instructor's; one made of the student's functions stays a stand-in.
                     with contextlib.suppress(Exception):
@@ -231,7 +246,7 @@ class Judge:
                 pass
         elif self.sent < count:
             return  # the cells between are still to be loaded
-        self.end()
+        self._leave()
 
     def ask(self, request):
         """Ask the worker, starting one if there is none; stand-ins and proxies call this."""
@@ -244,16 +259,34 @@ class Judge:
             self.worker = None
             raise
 
-    def call(self, function, args, kwargs):
+    def observe(self, function, args, kwargs, shared):
+        """Call a function in the worker, and tell which arguments it changed and, if asked, shares."""
+        return evidence.observe(self.ask, function, args, kwargs, shared)
+
+    def observe_each(self, function, cases):
+        """Call a function in the worker for each of several cases; `checks.calls` asks for it."""
+        return evidence.observe_each(self.ask, function, cases)
+
+    def inside(self, function, args, kwargs):
         """Run a helper of the tests in the worker; `checks.inside` asks for it."""
         request = {"op": "call", "target": function, "args": list(args), "kwargs": kwargs}
-        return self.ask(request)["value"]
+        return self.ask(request | {"after": False, "keep": False})["value"]
+
+    def on_source(self, function, args, kwargs, instead):
+        """Run a helper of the tests on the text of the student's cells; `checks.on_source` asks for it."""
+        if self.clean is None:
+            given = [cell for cell in self.job["cells"] if cell["role"] in ("given", "locked")]
+            sources = self.student | self.given
+            texts = [{"id": name, "source": text} for name, text in sources.items()]
+            self.clean = Clean(lambda: Worker(self.job, self, "clean"), given, texts)
+        above = [cell["id"] for cell in self.loaded if cell["role"] == "solution"]
+        return self.clean.call(function, args, kwargs, instead, above)
 
     def judge(self, cell) -> verdict.Verdict:
         """Judge a test. A worker in which one has failed runs no test of another exercise."""
         started = time.perf_counter()
         if self.failed not in ("", cell["exercise"]):
-            self.end()
+            self._leave()
         if not cell["empty"] and self.ended.get(cell["exercise"], 0) < STARTS:
             self._start()
         worker = self.worker
@@ -284,7 +317,7 @@ class Judge:
         try:
             self.meter.begin(TEST)
             # What an earlier test bound is gone: every test starts from the same names.
-            _run(cell["source"], f"<{cell['id']}>", self.names.copy())
+            _run(cell["source"], f"<{cell['id']}>", self.names)
             return verdict.PASSED, ""
         except WorkerGone as gone:
             if str(gone).startswith(NOT_RUN):
@@ -351,7 +384,7 @@ class Judge:
     def _start(self):
         """Have a worker that has loaded what stands above; a cell that ends it is left out of the next."""
         if self._spent():
-            self.end()
+            self._leave()
         while not self._spent() and (self.worker is None or self.sent < len(self.loaded)):
             if self.worker is None:
                 self.worker, self.sent, self.failed = Worker(self.job, self), 0, ""
@@ -419,53 +452,8 @@ class Judge:
     def _execute(self, code):
         """Run an instructor's cell, or a statement of one, in this process."""
         with contextlib.redirect_stdout(sys.stderr):
-            exec(code, self.names)
-
-
-class Names(dict):
-    """What a test sees; a module is imported when the first of its names is looked up.
-
-    A lesson imports far more than its tests do.
-    """
-
-    def __init__(self, known, imports):
-        super().__init__(known)
-        self.imports = imports  # lists of statements, by the name that they bind
-
-    def promise(self, node):
-        """Bind what an import statement binds, without running it before a name of it is looked up."""
-        for alias in node.names:
-            name = alias.asname or alias.name.partition(".")[0]
-            one = copy.copy(node)
-            one.names = [alias]
-            self.pop(name, None)
-            self.imports.setdefault(name, []).append(one)
-            if name == "*":
-                self.update(_imported([one]))
-
-    def copy(self):
-        return Names(self, {name: list(each) for name, each in self.imports.items()})
-
-    def become(self, other):
-        """Hold what another holds; functions that were defined here see it too."""
-        self.clear()
-        self.update(other)
-        self.imports = other.imports
-
-    def __contains__(self, name):
-        return super().__contains__(name) or name in self.imports
-
-    def __missing__(self, name):
-        self[name] = value = _imported(self.imports[name])[name]
-        return value
-
-
-def _imported(statements):
-    """What import statements bind; nothing where there is no such module."""
-    names = {}
-    with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(ImportError):
-        exec(compile(ast.Module(statements, []), "<imports>", "exec"), names)
-    return names
+            self.names.ready(code, defines=True)
+            exec(code, self.names.known)
 
 
 def know(cells: list[dict]) -> None:
@@ -478,7 +466,7 @@ def know(cells: list[dict]) -> None:
     for cell in cells:
         with contextlib.suppress(SyntaxError, ValueError):  # the judge will say so
             if cell["role"] in ("test", "locked"):
-                _code(cell["source"], f"<{cell['id']}>")
+                global_names(_code(cell["source"], f"<{cell['id']}>"))
                 tree = ast.parse(cell["source"])
                 used |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
                 used |= {node.name for node in ast.walk(tree) if isinstance(node, ast.alias)}
@@ -487,8 +475,7 @@ def know(cells: list[dict]) -> None:
                     if isinstance(node, (ast.Import, ast.ImportFrom)):
                         names.promise(node)
     for name in used & set(names.imports):
-        with contextlib.suppress(KeyError):  # what is being built cannot be imported yet
-            names[name]
+        names.find(name)
 
 
 _known: list[dict] = []  # cells that a job names by their place in this list
@@ -532,8 +519,10 @@ def _bound(node):
 
 def _run(source, name, names):
     linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+    code = _code(source, name)
     with contextlib.redirect_stdout(sys.stderr):
-        exec(_code(source, name), names)
+        names.ready(code)
+        exec(code, dict(names.known))
 
 
 def _rebuild(said):
@@ -600,7 +589,7 @@ def main(keeper=None, launch=process.Own):
     if keeper is not None:
         line = socket.socket(fileno=keeper)
 
-        def launch(folder):
-            return process.Kept(line)
+        def launch(folder, name):
+            return process.Kept(line, name)
 
     Reruns(job, functools.partial(Judge, job, launch, Meter(job), {}), report).run()

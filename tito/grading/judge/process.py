@@ -16,13 +16,16 @@ ONE_THREAD = dict.fromkeys(
     ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
 START = [sys.executable, "-I", "-c", "from tito.grading.inside.worker import main; main()"]
+STUDENT = (
+    "student"  # the worker that runs the student's code; a judge may have another, a clean one
+)
 GRACE = 2  # seconds in which a worker that has closed its pipes must end by itself
 
 
 class Own:
     """A process that the judge starts, without walls."""
 
-    def __init__(self, folder, command=START):
+    def __init__(self, folder, name=STUDENT, command=START):
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -65,9 +68,9 @@ class Own:
 class Kept:
     """A process that the supervisor starts behind walls, watches and ends, as the judge asks."""
 
-    def __init__(self, keeper: socket.socket):
-        self._keeper = keeper
-        keeper.send(b'{"op": "start"}')
+    def __init__(self, keeper: socket.socket, name: str = STUDENT):
+        self._keeper, self._worker = keeper, name
+        keeper.send(json.dumps({"op": "start", "worker": name}).encode())
         answer, fds, _, _ = socket.recv_fds(keeper, 4096, 3)
         if len(fds) != 3:
             raise OSError(f"no worker: {answer.decode()}")
@@ -87,7 +90,7 @@ class Kept:
         return self._ask("ending")
 
     def _ask(self, what):
-        self._keeper.send(json.dumps({"op": what}).encode())
+        self._keeper.send(json.dumps({"op": what, "worker": self._worker}).encode())
         return json.loads(self._keeper.recv(4096))
 
 

@@ -25,7 +25,7 @@ class StandIn:
         vars(self).update(_worker=worker, __name__=name, __qualname__=name)
 
     def __call__(self, *args, **kwargs):
-        result, changed, _ = self.observe(*args, **kwargs)
+        result, changed, _ = self._worker.observe(self, args, kwargs, shared=False)
         if changed:
             raise Mismatch(
                 f"{self.__name__} changed its input {changed[0]}", "write to an array of your own"
@@ -34,10 +34,7 @@ class StandIn:
 
     def observe(self, *args, **kwargs):
         """Call, and tell also which arguments were changed and whose memory the result shares."""
-        reply = self._worker.ask(
-            {"op": "call", "target": self, "args": list(args), "kwargs": kwargs}
-        )
-        return reply["value"], reply["changed"], reply["shared"]
+        return self._worker.observe(self, args, kwargs, shared=True)
 
     def __getattr__(self, name):
         if name.startswith("__"):

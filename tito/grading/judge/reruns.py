@@ -7,8 +7,8 @@ version. So one wrong exercise costs its own points only.
 from collections.abc import Callable
 from dataclasses import replace
 
-from tito.grading import verdict as v
-from tito.grading.verdict import Verdict
+from tito import verdict as v
+from tito.verdict import Verdict
 
 DEADLY = (v.TIMEOUT, v.KILLED)
 NOT_RUN = "not run: "  # how the message of a test begins for which nothing is left

@@ -34,7 +34,7 @@ class Keeper(threading.Thread):
         super().__init__(daemon=True)
         self.sandbox, self.job = sandbox, job
         self.judge: Process | None = None
-        self.worker: Process | None = None
+        self.workers: dict[str, Process] = {}
         self.error: Exception | None = None
         self.started, self.left = threading.Event(), threading.Event()
         self.starts = 0
@@ -69,13 +69,13 @@ class Keeper(threading.Thread):
             while self.judge and self._serve():
                 if time.monotonic() - looked >= LOOK:
                     looked, looks = time.monotonic(), looks + 1
-                    if self.worker:
-                        self.worker.look()
+                    for worker in self.workers.values():
+                        worker.look()
                     if looks % SELDOM == 0:
                         self.judge.look()
         finally:
-            if self.worker:
-                self.worker.end()
+            for worker in self.workers.values():
+                worker.end()
             if self.judge:
                 if not self.left.is_set():  # it has hung up, and its exit code tells why
                     with contextlib.suppress(subprocess.TimeoutExpired):
@@ -90,19 +90,21 @@ class Keeper(threading.Thread):
         request = self.mine.recv(4096)
         if not request:
             return False
-        what = json.loads(request)["op"]
+        request = json.loads(request)
+        what, name = request["op"], request["worker"]
         if what == "start":
-            self._start()
+            self._start(name)
             return True
-        answer = self.worker.ending() if what == "ending" else self.worker.cpu()
+        worker = self.workers[name]
+        answer = worker.ending() if what == "ending" else worker.cpu()
         if what == "end":
-            self.worker.end()
+            worker.end()
         self.mine.send(json.dumps(answer).encode())
         return True
 
-    def _start(self):
-        if self.worker:
-            self.worker.end()
+    def _start(self, name):
+        if name in self.workers:
+            self.workers[name].end()
         self.starts += 1
         tests = sum(cell["role"] == "test" for cell in self.job.cells)
         if self.starts > STARTS[0] + STARTS[1] * tests:
@@ -121,7 +123,7 @@ class Keeper(threading.Thread):
             place = shown_files.for_worker(tuple(self.job.earlier), self.job.course)
             names = ("stdin", "stdout", "stderr")
             started = self.sandbox.start("worker", place, **dict(zip(names, theirs, strict=True)))
-            self.worker = Process(started, self.sandbox)
+            self.workers[name] = Process(started, self.sandbox)
             socket.send_fds(self.mine, [b"started"], ours)
         except OSError as error:
             self.mine.send(str(error).encode())

@@ -1,0 +1,296 @@
+"""Functions made from the text of a student's cells, in a process in which nothing else of the student has run.
+
+The text may compute with what it is given and do nothing else: it imports only what `facade` knows, reads only listed
+attributes, sets none, and has no name that leads to the interpreter. So it cannot reach what counts its accesses.
+"""
+
+import ast
+import builtins
+import functools
+import inspect
+import linecache
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+
+from tinytorch.lab.checks import Mismatch
+from tinytorch.lab.simt.source import raise_at
+from tito.grading.inside.kernel_words import ATTRIBUTES, BUILTINS, OWN, Unseen, facade, offered
+from tito.grading.inside.lookups import global_names
+
+NODES = (
+    *(ast.FunctionDef, ast.Lambda, ast.arguments, ast.arg, ast.Return, ast.Nonlocal, ast.Delete),
+    *(
+        ast.Assign,
+        ast.AugAssign,
+        ast.AnnAssign,
+        ast.For,
+        ast.While,
+        ast.If,
+        ast.Break,
+        ast.Continue,
+    ),
+    *(
+        ast.With,
+        ast.withitem,
+        ast.Try,
+        ast.ExceptHandler,
+        ast.Raise,
+        ast.Assert,
+        ast.Pass,
+        ast.Expr,
+    ),
+    *(ast.Import, ast.ImportFrom, ast.alias, ast.Name, ast.Constant, ast.Attribute, ast.Subscript),
+    *(
+        ast.Call,
+        ast.keyword,
+        ast.Starred,
+        ast.Slice,
+        ast.BoolOp,
+        ast.BinOp,
+        ast.UnaryOp,
+        ast.Compare,
+    ),
+    *(ast.IfExp, ast.NamedExpr, ast.Tuple, ast.List, ast.Dict, ast.Set, ast.ListComp, ast.SetComp),
+    *(ast.DictComp, ast.GeneratorExp, ast.comprehension, ast.JoinedStr, ast.FormattedValue),
+    *(ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop),
+)
+LOOK = "the function's own lines: they run apart from your other cells, so that nothing changes the counts"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A top-level statement of a student's cell that binds a name."""
+
+    path: str
+    tree: ast.stmt
+
+    @functools.cached_property
+    def code(self) -> CodeType:
+        return compile(ast.Module([_without_annotations(self.tree)], []), self.path, "exec")
+
+    @functools.cached_property
+    def bound(self) -> list[str]:
+        """The names that the statement binds anywhere, as often as it does."""
+        names = [node.id for node in ast.walk(self.tree) if _stores(node)]
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.FunctionDef):
+                names.append(node.name)
+            elif isinstance(node, ast.arg):
+                names.append(node.arg)
+            elif isinstance(node, ast.ExceptHandler) and node.name:
+                names.append(node.name)
+            elif isinstance(node, ast.alias):
+                names.append(node.asname or node.name.partition(".")[0])
+        return names
+
+
+class Texts:
+    """The student's cells as text: the statements of each, by the names that they bind."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.cells: dict[str, dict[str, list[Statement]]] = {}
+
+    def add(self, name: str, source: str) -> None:
+        """Take in a cell; one that is no Python binds nothing, as when it is loaded."""
+        path = str(self.folder / f"{name}.py")
+        linecache.cache[path] = len(source), None, source.splitlines(True), path
+        found = self.cells[name] = {}
+        try:
+            body = ast.parse(source).body
+        except (SyntaxError, ValueError):
+            return
+        for node in body:
+            statement = Statement(path, node)
+            for each in _binds(node):
+                found.setdefault(each, []).append(statement)
+
+    def of(self, names: list[str]) -> dict[str, list[Statement]]:
+        """The statements of some cells, in their order, by the names that they bind."""
+        found: dict[str, list[Statement]] = {}
+        for name in names:
+            for each, statements in self.cells[name].items():
+                found.setdefault(each, []).extend(statements)
+        return found
+
+
+class Space:
+    """Global names for functions of the text; fresh for each request, so that nothing is kept between two.
+
+    Parameters
+    ----------
+    texts : dict
+        The student's statements, by the names that they bind.
+    given : dict
+        What the lesson's given cells define.
+    instead : dict
+        What stands for functions of the student, by name.
+    """
+
+    def __init__(self, texts: dict[str, list[Statement]], given: dict, instead: dict):
+        self.texts, self.given, self.instead = texts, given, instead
+        self.names = {"__builtins__": BUILTINS, "__name__": "__main__"} | OWN | instead
+        self.making: set[str] = set()
+        self.completed: set[int] = set()
+        self.borrowed: list[str] = []
+
+    def close(self) -> None:
+        """Take the student's functions out of the given cells' names."""
+        for name in self.borrowed:
+            del self.given[name]
+
+    def get(self, name: str):
+        """What a name stands for: made from the student's text, or given."""
+        if name not in self.names and name not in self.making:
+            self.making.add(name)
+            if name in self.texts:
+                for statement in self.texts[name]:
+                    self._run(statement)
+            else:
+                self.names[name] = self._offered(name)
+        return self.names.get(name)
+
+    def _offered(self, name):
+        if name not in self.given:
+            if hasattr(builtins, name):
+                raise Unseen(name)
+            raise NameError(f"name {name!r} is not defined")
+        value = offered(self.given[name])
+        self._complete(value)
+        return value
+
+    def _run(self, statement):
+        tree, path = statement.tree, statement.path
+        used = global_names(statement.code)
+        for name in sorted(used - BUILTINS.keys() - OWN.keys()):
+            try:
+                if name.startswith("__"):
+                    raise Unseen(name)
+                self.get(name)
+            except Unseen:
+                _refuse(path, _line(tree, name), f"the name {name}")
+            except NameError as error:
+                raise_at(error, path, _line(tree, name))
+        self._check(statement, used)
+        exec(statement.code, self.names)
+
+    def _check(self, statement, used):
+        modules = self._modules(statement, used)
+        for node in ast.walk(statement.tree):
+            line = getattr(node, "lineno", statement.tree.lineno)
+            if not isinstance(node, NODES):
+                _refuse(statement.path, line, f"the statement {type(node).__name__}")
+            if isinstance(node, ast.Attribute):
+                module = _module(node.value, modules)
+                allowed = ATTRIBUTES if module is None else vars(module)
+                if node.attr not in allowed:
+                    _refuse(statement.path, line, f"the attribute {node.attr}")
+                if not isinstance(node.ctx, ast.Load):
+                    _refuse(statement.path, line, f"an assignment to the attribute {node.attr}")
+            name = getattr(node, "name", getattr(node, "id", None))
+            if isinstance(name, str) and name.startswith("__"):
+                _refuse(statement.path, line, f"the name {name}")
+
+    def _modules(self, statement, used):
+        """The modules that names in a statement stand for, and for nothing else; refuses other imports."""
+        found = {}
+        for node in ast.walk(statement.tree):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    module = facade(alias.name)
+                    if module is None:
+                        _refuse(statement.path, node.lineno, f"the module {alias.name}")
+                    first = alias.name.partition(".")[0]
+                    found[alias.asname or first] = module if alias.asname else facade(first)
+            elif isinstance(node, ast.ImportFrom):
+                module = None if node.level else facade(node.module)
+                for alias in node.names:
+                    if module is None or alias.name not in vars(module):
+                        what = f"{alias.name} of the module {node.module}"
+                        _refuse(statement.path, node.lineno, what)
+                    found[alias.asname or alias.name] = vars(module)[alias.name]
+        found = {name: value for name, value in found.items() if statement.bound.count(name) == 1}
+        for name in used.difference(statement.bound):
+            found[name] = self.names.get(name)
+        return {name: value for name, value in found.items() if isinstance(value, ModuleType)}
+
+    def _complete(self, value):
+        """Let a given function, or the methods of a class, find the student's functions that it calls."""
+        parts = vars(value).values() if isinstance(value, type) else [value]
+        for part in parts:
+            part = inspect.unwrap(getattr(part, "py_func", part)) if callable(part) else part
+            if not isinstance(part, FunctionType) or part.__globals__ is not self.given:
+                continue
+            if id(part) in self.completed:
+                continue
+            self.completed.add(id(part))
+            for name in global_names(part.__code__):
+                if name in self.texts or name in self.instead:
+                    self._lend(name)
+                elif name in self.given:
+                    self._complete(self.given[name])
+
+    def _lend(self, name):
+        if name in self.given:  # what the given cells define stays theirs
+            return
+        try:
+            self.given[name] = self.get(name)
+        except Exception as error:
+            self.given[name] = functools.partial(_raise, error)
+        self.borrowed.append(name)
+
+
+def _raise(error, *args, **kwargs):
+    raise error
+
+
+def _binds(node):
+    """The names that a top-level statement binds."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return [alias.asname or alias.name.partition(".")[0] for alias in node.names]
+    if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return [each.id for target in targets for each in ast.walk(target) if _stores(each)]
+    return []
+
+
+def _stores(node):
+    return isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
+
+
+def _module(node, modules):
+    """The module that an expression stands for, if it is a name or a path of names."""
+    if isinstance(node, ast.Name):
+        return modules.get(node.id)
+    if isinstance(node, ast.Attribute):
+        found = vars(_module(node.value, modules) or object).get(node.attr)
+        return found if isinstance(found, ModuleType) else None
+    return None
+
+
+class _Annotations(ast.NodeTransformer):
+    def visit_arg(self, node):
+        node.annotation = None
+        return node
+
+    def visit_FunctionDef(self, node):
+        node.returns = None
+        return self.generic_visit(node)
+
+
+def _without_annotations(tree):
+    return _Annotations().visit(tree)
+
+
+def _line(tree, name):
+    """The first line that uses a name."""
+    lines = [n.lineno for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == name]
+    return min(lines, default=tree.lineno)
+
+
+def _refuse(path, line, what):
+    message = f"line {line} uses {what}, which a function that is counted cannot use"
+    raise_at(Mismatch(message, LOOK), path, line)

@@ -1,0 +1,68 @@
+"""A worker in which no code of the student runs as it stands: tests count and time there.
+
+It has the lesson's given cells. Functions of the student are made from the text of their cells, see `kernel_text`.
+"""
+
+from collections.abc import Callable
+
+
+class Clean:
+    """The worker, from the first test that needs it on.
+
+    Parameters
+    ----------
+    start : callable
+        Starts a worker.
+    given : list of dict
+        The lesson's own cells.
+    texts : list of dict
+        The student's cells: their ids and sources.
+    """
+
+    def __init__(self, start: Callable, given: list[dict], texts: list[dict]):
+        self.start, self.given, self.texts = start, given, texts
+        self.worker = None
+
+    def call(self, helper, args: tuple, kwargs: dict, instead: dict, above: list[str]):
+        """Run a helper of a test.
+
+        Parameters
+        ----------
+        helper : callable
+        args, kwargs
+            What it is called with.
+        instead : dict
+            Functions of the test that stand for functions of the student, by name.
+        above : list of str
+            The ids of the student's cells above the test.
+        """
+        try:
+            self._begin()
+            self.worker.ask({"op": "space", "instead": instead, "cells": above})
+            request = {"op": "call", "target": helper, "args": list(args), "kwargs": kwargs}
+            return self.worker.ask(request | {"after": False, "keep": False})["value"]
+        except Exception:
+            raise
+        except BaseException:  # it is gone
+            self.worker = None
+            raise
+
+    def cpu(self) -> float:
+        """CPU seconds of the worker so far."""
+        self._begin()
+        return self.worker.process.cpu()
+
+    def end(self) -> None:
+        """End the worker."""
+        if self.worker:
+            self.worker.end()
+
+    def _begin(self):
+        if self.worker is None:
+            self.worker = self.start()
+            cells = [
+                {"id": cell["id"], "source": cell["source"], "definitions": False}
+                for cell in self.given
+            ]
+            self.worker.ask({"op": "load", "cells": cells, "mark": None})
+            self.worker.ask({"op": "texts", "cells": self.texts})

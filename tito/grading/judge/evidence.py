@@ -1,0 +1,123 @@
+"""What a test learns about calls beside their results, made by the judge from its own copies of the arguments.
+
+A worker sends back the arguments after a call. It overwrites them when the judge asks, and sends the result again: a
+result that has changed with them shares their memory.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tinytorch.lab.checks import Mismatch
+from tito.grading.inside.arguments import arrays, pattern
+
+Ask = Callable[[dict], dict]
+Observed = tuple[object, list[str], list[str]]
+LARGE = 2**22  # bytes of arguments that do not travel back in the same message as the result
+
+
+def observe(ask: Ask, target, args: tuple, kwargs: dict, shared: bool) -> Observed:
+    """Call a function in the worker.
+
+    Returns
+    -------
+    tuple of (object, list of str, list of str)
+        The result, the names of the arguments that were changed and, if `shared`, of those whose memory the result has.
+    """
+    request = {"op": "call", "args": list(args), "kwargs": kwargs}
+    values = [*args, *kwargs.values()]
+    (result,), changed, sharing = _observed(ask, request | {"target": target}, [values], shared)
+    names = [
+        [_name(ask, target, len(args), kwargs, at) for _, at in places]
+        for places in (changed, sharing)
+    ]
+    return result, *names
+
+
+def observe_each(ask: Ask, target, cases: list) -> list[Observed]:
+    """Call a function in the worker once for each list of arguments, as `observe` does, in one request."""
+    cases = [list(case) for case in cases]
+    request = {"op": "calls", "target": target, "cases": cases}
+    results, changed, sharing = _observed(ask, request, cases, True)
+    found = [(result, [], []) for result in results]
+    for which, places in ((1, changed), (2, sharing)):
+        for case, place in places:
+            found[case][which].append(_name(ask, target, len(cases[case]), {}, place))
+    return found
+
+
+def _observed(ask, request, cases, shared):
+    """The results, and the arguments that were changed and that are shared, each as case and place in it."""
+    sent = [[arrays([value]) for value in case] for case in cases]
+    flat = [each for case in sent for found in case for each in found]
+    size = sum(array.nbytes for array in flat)
+    places = [
+        (n, at) for n, case in enumerate(sent) for at, found in enumerate(case) for _ in found
+    ]
+    several = request["op"] == "calls"
+    try:
+        reply = ask(
+            request | {"after": bool(flat) and size <= LARGE, "keep": shared or size > LARGE}
+        )
+    except Exception as error:
+        after = getattr(error, "after", None)
+        if hasattr(error, "remote") and after is not None and _differing(flat, after):
+            name = getattr(request["target"], "__name__", "the function")
+            raise Mismatch(
+                f"{name} raised {error.remote['class']} and changed its input before",
+                "check the arguments first, and write to an array of your own",
+            ) from error
+        raise
+    results = reply["value"] if several else [reply["value"]]
+    if type(results) is not list or len(results) != len(cases):
+        raise Mismatch(f"expected {len(cases)} results, got {results!r:.200}")
+    after = reply["after"] if "after" in reply else ask({"op": "after"})["after"] if flat else []
+    changed = [places[n] if n >= 0 else (0, -1) for n in _differing(flat, after)]
+    sharing = []
+    if shared and flat and arrays(results):
+        again = ask({"op": "again"})["value"]
+        again = again if several else [again]
+        sharing = [places[n] if n >= 0 else (0, -1) for n in _shared(results, again, len(flat))]
+    return results, list(dict.fromkeys(changed)), list(dict.fromkeys(sharing))
+
+
+def _differing(sent, after):
+    """The places of arrays that are not what was sent; -1 stands for all of them."""
+    if type(after) is not list or len(after) != len(sent):
+        return [-1] if sent else []
+    return [n for n, pair in enumerate(zip(sent, after, strict=True)) if not _same(*pair)]
+
+
+def _same(one, other):
+    alike = type(other) is np.ndarray and (one.shape, one.dtype) == (other.shape, other.dtype)
+    return alike and _bytes(one) == _bytes(other)
+
+
+def _bytes(array):
+    return np.ascontiguousarray(array).tobytes()
+
+
+def _shared(results, again, count):
+    """The places of arguments whose bytes changed in the result when they were overwritten."""
+    before, after = arrays(results), arrays(again)
+    if len(before) != len(after):
+        return [-1]
+    found = set()
+    for one, other in zip(before, after, strict=True):
+        if (one.shape, one.dtype) != (other.shape, other.dtype):
+            return [-1]
+        bits = np.frombuffer(_bytes(one), np.uint8) ^ np.frombuffer(_bytes(other), np.uint8)
+        found |= set(np.unique(bits[bits != 0]).tolist())
+    places = {pattern(n): n for n in reversed(range(count))}
+    return sorted({places.get(bits, -1) for bits in found})
+
+
+def _name(ask, target, count, kwargs, place):
+    """What an argument is called in a message; the worker is asked, for it has the function."""
+    if place < 0:
+        return ""
+    if place >= count:
+        return list(kwargs)[place - count]
+    said = ask({"op": "names", "target": target, "count": count})["value"]
+    said = said[place] if type(said) is list and len(said) == count else ""
+    return said[:100] if type(said) is str and said else f"argument {place + 1}"

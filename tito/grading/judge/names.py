@@ -1,0 +1,91 @@
+"""The names that tests see. What the lesson imports is imported when a test needs it: a lesson imports far more."""
+
+import ast
+import contextlib
+import copy
+import functools
+import sys
+from collections.abc import Iterator
+from types import CodeType, FunctionType
+
+from tito.grading.inside.lookups import global_names, inner, own_names
+
+
+class Names:
+    """A plain dict of names, so that a loop in a test runs as fast as elsewhere, and imports that wait.
+
+    Parameters
+    ----------
+    known : dict
+        What names stand for.
+    imports : dict
+        Import statements that have not run, by the name that they bind.
+    """
+
+    def __init__(self, known: dict, imports: dict[str, list[ast.stmt]]):
+        self.known, self.imports = known, imports
+
+    def promise(self, node: ast.Import | ast.ImportFrom) -> None:
+        """Bind what an import statement binds, without running it yet."""
+        for alias in node.names:
+            name = alias.asname or alias.name.partition(".")[0]
+            one = copy.copy(node)
+            one.names = [alias]
+            self.known.pop(name, None)
+            self.imports.setdefault(name, []).append(one)
+            if name == "*":
+                self.known.update(_imported([one]))
+
+    def ready(self, code: CodeType, *, defines: bool = False) -> None:
+        """Run the imports that code needs, and those of the functions that it may call.
+
+        Code that `defines` functions for tests needs what it looks up itself, and what those need that it uses.
+        """
+        waiting, seen = [code], set()
+        while waiting:
+            each = waiting.pop()
+            whole = not defines or each is not code
+            for name in (global_names if whole else own_names)(each) - seen:
+                seen.add(name)
+                self.find(name)
+                waiting += _codes(self.known.get(name))
+                waiting += [] if whole else [part for part in inner(each) if part.co_name == name]
+
+    def find(self, name: str) -> None:
+        """Run the imports that bind a name, if it waits for them."""
+        if name not in self.known and name in self.imports:
+            with contextlib.suppress(KeyError):  # there is no such module
+                self.known[name] = _imported(self.imports[name])[name]
+
+    def copy(self) -> "Names":
+        """The same names, to be bound anew without a change to these."""
+        return Names(dict(self.known), {name: list(each) for name, each in self.imports.items()})
+
+    def become(self, other: "Names") -> None:
+        """Hold what another holds; functions that were defined here see it too."""
+        self.known.clear()
+        self.known.update(other.known)
+        self.imports = other.imports
+
+
+def _codes(value) -> Iterator[CodeType]:
+    """The code of a function, or of the functions that a value holds."""
+    if isinstance(value, FunctionType):
+        yield value.__code__
+    elif isinstance(value, functools.partial):
+        yield from _codes(value.func)
+    elif isinstance(value, (functools._lru_cache_wrapper, staticmethod, classmethod)):
+        yield from _codes(value.__wrapped__)
+    elif isinstance(value, property):
+        yield from _codes(value.fget)
+    elif isinstance(value, type) and value.__module__ == "__main__":
+        for part in vars(value).values():
+            yield from _codes(part)
+
+
+def _imported(statements):
+    """What import statements bind; nothing where there is no such module."""
+    names = {}
+    with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(ImportError):
+        exec(compile(ast.Module(statements, []), "<imports>", "exec"), names)
+    return names
