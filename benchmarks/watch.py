@@ -81,7 +81,7 @@ def _save(watch, module, name):
     _until(watch, rf"[\w ]+ {name}  ")
     taken = time.perf_counter() - started
     new = len(_compiled(module) - before)
-    _until(watch, DONE)  # and those that build on it
+    _until(watch, DONE)  # and the exercises that use it
     return taken, new
 
 

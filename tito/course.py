@@ -1,4 +1,4 @@
-"""The course on disk: where it is, which modules it has, and mistakes the reader can mend."""
+"""The course on disk: its folder, its settings, its modules, and the error for mistakes that a user can fix."""
 
 import contextlib
 import hashlib
@@ -17,7 +17,7 @@ RELEASE = "release.json"  # in the root of a student's copy: module, release, fi
 
 
 class TitoError(Exception):
-    """A mistake the reader can mend: what is wrong, and a hint at what to do."""
+    """A mistake that a user can fix: what is wrong, and a hint at what to do."""
 
     def __init__(self, message: str, hint: str, code: int = BROKEN):
         super().__init__(message)
@@ -113,7 +113,7 @@ class Module:
 
 @dataclass(frozen=True)
 class Course:
-    """A folder with settings.ini, and what that file says."""
+    """A folder with settings.ini, and the settings in it."""
 
     root: Path
 
@@ -148,7 +148,7 @@ class Course:
         return self.root / "build"
 
     def place(self, step: str) -> Path:
-        """nbgrader's folder of a step: release, submitted, autograded or feedback."""
+        """Return nbgrader's folder of a step: release, submitted, autograded or feedback."""
         return self.root / self._nbgrader(f"{step}_directory")
 
     @property
@@ -188,7 +188,7 @@ class Course:
 
     @cached_property
     def release(self) -> dict | None:
-        """What release.json says where the course is the copy of one module that a student was given."""
+        """The content of release.json; None unless the course is a student's copy of one module."""
         path = self.root / RELEASE
         if not path.exists():
             return None
@@ -204,12 +204,12 @@ class Course:
         return release
 
     def refuse_copy(self) -> None:
-        """Refuse what only the whole course can do."""
+        """Refuse a command that needs the whole course."""
         if self.release:
             raise TitoError("this is a student's copy, not the course", "go into the course", USAGE)
 
     def is_as_released(self, path: Path) -> bool:
-        """Whether a file is still what the student was given."""
+        """Whether a student has not changed a file since the release."""
         if not self.release:
             return False
         given = self.release["files"].get(path.relative_to(self.root).as_posix())
@@ -251,14 +251,14 @@ class Course:
         raise TitoError(f"no module named {wanted!r}", hint, USAGE)
 
     def requires(self, module: Module) -> list[Module]:
-        """Everything `module` builds on, directly or not, first things first."""
+        """List all modules that `module` requires, directly or indirectly, in the order of the course."""
         order: list[Module] = []
 
         def visit(each: Module, path: tuple[str, ...]) -> None:
             for name in each.about["requires"] or []:
                 if name in path:
                     raise TitoError(
-                        f"{name} requires itself through {' and '.join(path)}", "mend module.yaml"
+                        f"{name} requires itself through {' and '.join(path)}", "fix module.yaml"
                     )
                 needed = self.module(name)
                 if needed not in order:
@@ -270,7 +270,7 @@ class Course:
 
 
 def find(start: str | Path | None = None) -> Course:
-    """Find the course that holds a folder: the nearest one above it with a settings.ini."""
+    """Find the course of a folder: the nearest folder above it with a settings.ini."""
     named = start or os.environ.get("TITO_COURSE")
     here = Path(named or Path.cwd()).resolve()
     for folder in (here, *here.parents):
@@ -294,9 +294,9 @@ def read_yaml(path: Path) -> dict:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         content = yaml.load(path.read_text(encoding="utf-8"), loader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise TitoError(f"cannot read {path}: {one_line(error)}", "mend the YAML") from None
+        raise TitoError(f"cannot read {path}: {one_line(error)}", "fix the YAML") from None
     if content is not None and not isinstance(content, dict):
-        raise TitoError(f"{path} holds a {type(content).__name__}, not a mapping", "mend the YAML")
+        raise TitoError(f"{path} holds a {type(content).__name__}, not a mapping", "fix the YAML")
     return content or {}
 
 
@@ -326,7 +326,7 @@ def write(path: Path, text: str, private: bool = False) -> None:
             raise
     except OSError as error:
         raise TitoError(
-            f"cannot write {path}: {error.strerror or error}", "free space or mend the permissions"
+            f"cannot write {path}: {error.strerror or error}", "free space or fix the permissions"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""How results read in a terminal: 80 columns, plain words, colour only where it is wanted."""
+"""Print results in a terminal: 80 columns, plain words, colour if the terminal supports it."""
 
 import collections
 import os
@@ -12,7 +12,7 @@ import click
 from tito import verdict as v
 
 COLOURS = {v.PASSED: "green", v.SKIPPED: None, v.UNDECIDED: "yellow", v.NOT_STARTED: "cyan"}
-WORDS = {v.NOT_STARTED: "not started"}
+WORDS = {v.NOT_STARTED: "not started", v.SKIPPED: "hidden"}
 
 
 def heading(number: int, title: str) -> str:
@@ -150,7 +150,7 @@ def given_lines(given, topic: str) -> list[str]:
 
 
 class StatusLine:
-    """Prints lines and, below them on a terminal that can, one that says what is going on."""
+    """Print lines and, on a terminal, a status line below them."""
 
     def __init__(self):
         self.moves = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import click
 
 from tito import verdict as v
-from tito.authoring import claims, dependents, variants
+from tito.authoring import cheats, claims, dependents, variants
 from tito.course import Module, TitoError
 from tito.export import lint, package
 from tito.grading import job, supervisor
@@ -51,6 +51,7 @@ def run(module: Module, cli: click.Group, *, variants: bool = True) -> Iterator[
         yield fault, False
     yield from _release(module, notebook, cells, [each.source for each in known])
     yield from _given(module, notebook, cells, [each.source for each in known])
+    yield from _cheats(module, cells)
     yield from _hints(module, notebook, cells, [each.source for each in known])
     yield from _names(module, cells, cli)
     yield from _claims(module, cells)
@@ -130,6 +131,15 @@ def _stubs(module, notebook, cells, users):
     yield from ((line, False) for line in lost)
     if found and not lost:
         yield "an exercise that is not started costs no other exercise a point", True
+
+
+def _cheats(module, cells):
+    found = list(cheats.earned(job.make(module, cells, testing.scratch(module))))
+    for name, verdict in found:
+        test = verdict.id.rpartition("__")[0]
+        yield f"{test} gives {verdict.points:g} points if every answer is {name}", False
+    if not found:
+        yield f"{len(cheats.ANSWERS)} answers that agree with everything earn nothing", True
 
 
 def _hints(module, notebook, cells, known):
@@ -268,4 +278,4 @@ def runs(command: str, cli: click.Group) -> None:
     except click.exceptions.Exit:
         return
     except click.ClickException as error:
-        raise TitoError(error.format_message(), "mend the command") from None
+        raise TitoError(error.format_message(), "fix the command") from None

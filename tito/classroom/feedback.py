@@ -34,7 +34,7 @@ ADVICE = {
     v.NOT_STARTED: "The cell still raises NotImplementedError where your code belongs.",
     v.TIMEOUT: "Look for a loop that does not end, or that takes far more steps than were asked for.",
     v.KILLED: "Look for what grows without end, prints without end, or ends the whole process.",
-    v.UNDECIDED: "The machine was too busy to tell. Ask for this test to be run again.",
+    v.UNDECIDED: "The machine was too busy to compare times. This costs you no points.",
     v.SKIPPED: "This test was not run.",
 }
 HIDDEN = (

@@ -1,11 +1,12 @@
 """What each student got: from the journals of `tito grade`, and from nbgrader's gradebook where it says more."""
 
+import contextlib
 import json
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tito import sanitize
+from tito import nofollow, sanitize
 from tito import verdict as v
 from tito.course import BROKEN, FAILED, Module, TitoError
 from tito.gradebook import reader
@@ -122,13 +123,9 @@ def read_some(module: Module) -> Class:
 def beside(module: Module, student: str, name: str) -> str | None:
     """A small file that nbgrader keeps beside a hand-in, if there is one."""
     for step in ("autograded", "submitted"):
-        path = module.course.place(step) / student / module.name / name
-        try:
-            # A student may have sent a link to somebody else's file.
-            if path.is_file() and not path.is_symlink() and path.stat().st_size < 4096:
-                return path.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            continue
+        with contextlib.suppress(TitoError):  # not there, or a link to somebody else's file
+            data = nofollow.read(module.course.place(step), (student, module.name, name), 4096)
+            return data.decode("utf-8", "replace")
     return None
 
 
@@ -138,7 +135,7 @@ def complaint(failed: list[tuple[str, str]], what: str) -> TitoError:
     more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
     return TitoError(
         f"no {what} for {_students(len(failed))}: {shown}{more}",
-        "the others are done; after mending, grade these again with tito grade --student",
+        "the others are done; after fixing, grade these again with tito grade --student",
         BROKEN,
     )
 

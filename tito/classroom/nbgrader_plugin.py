@@ -3,11 +3,18 @@
 nbgrader_config.py names the two classes; everything else that nbgrader does with a submission is its own.
 """
 
+import os
+import stat
+from pathlib import Path
+
 import nbformat
+from nbconvert.exporters import NotebookExporter
 from nbgrader import preprocessors
+from nbgrader.converters import base
 from traitlets import Bool
 
 from tito import course as courses
+from tito import nofollow
 from tito.classroom import grade
 from tito.course import Module
 from tito.gradebook import submitted
@@ -18,6 +25,42 @@ from tito.notebooks.released import history
 from tito.notebooks.repair import Released, repair
 
 _hands: dict[tuple, Hand] = {}  # by assignment version and walls; the latest alone
+
+
+# nbgrader copies whatever lies beside a notebook to autograded/, also what a link leads to, and has no setting
+# for that. Its function that lists those files is replaced before it copies: the exporter is made before.
+_all_files = base.find_all_files
+
+
+def find_all_files(path: str, exclude: list[str] | None = None) -> list[str]:
+    """The files that nbgrader copies; of a submission regular files only, and nothing where a link leads."""
+    found = _all_files(path, exclude)
+    if not Path(path).is_relative_to(_place()):
+        return found
+    return [f for f in found if not _link(Path(f)) and stat.S_ISREG(os.lstat(f).st_mode)]
+
+
+base.find_all_files = find_all_files
+
+
+def _place() -> Path:
+    return courses.find(".").place("submitted")  # nbgrader goes to its root
+
+
+def _link(path: Path) -> Path | None:
+    """The first part of a path below nbgrader's folder of submissions that is a link, if one is."""
+    place = _place()
+    inside = path.is_relative_to(place)
+    return nofollow.link(place, path.relative_to(place).parts) if inside else None
+
+
+class Exporter(NotebookExporter):
+    """Reads a submission only if no link leads to it."""
+
+    def from_filename(self, filename, resources=None, **kw):
+        if found := _link(Path(filename)):
+            raise RuntimeError(f"{found} is a link, which is not followed")
+        return super().from_filename(filename, resources=resources, **kw)
 
 
 class Repair(preprocessors.NbGraderPreprocessor):

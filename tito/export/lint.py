@@ -122,7 +122,9 @@ def _metadata(node, cell, seen, exercises):
         )
     elif name in seen:
         yield Problem(
-            line, f"grade_id {name} stands at line {seen[name]} already", "give each cell its own"
+            line,
+            f"grade_id {name} is already used in line {seen[name]} already",
+            "give each cell its own",
         )
     else:
         seen[name] = line
@@ -179,7 +181,7 @@ def _markers(cell, authored):
         )
         if order and cell.role != role:
             yield Problem(
-                where, f"{order[0]} stands outside a {place}", "move it, or mend the metadata"
+                where, f"{order[0]} stands outside a {place}", "move it, or fix the metadata"
             )
         elif order != [begin, end] * (len(order) // 2):
             yield Problem(

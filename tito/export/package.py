@@ -108,5 +108,5 @@ def _on_disk(module: Module) -> str | None:
         return None
     except OSError as error:
         raise TitoError(
-            f"cannot read {module.package}: {error.strerror}", "mend the permissions"
+            f"cannot read {module.package}: {error.strerror}", "fix the permissions"
         ) from None

@@ -1,7 +1,7 @@
-"""Rows of nbgrader's gradebook made of records: what nbgrader writes, by a few statements for many students.
+"""Write the rows that nbgrader would write, from records, with a few statements for many students.
 
-What a person entered (manual scores, extra credit, comments, flags) is never touched. A grade that a person
-gave is marked for another look when the work behind it has changed, as nbgrader does.
+Manual scores, extra credit, comments and flags stay as they are. A manual grade is marked for another look when
+the work has changed, as nbgrader does.
 """
 
 import json
@@ -33,12 +33,12 @@ from tito.gradebook.records import Journal
 from tito.notebooks import notebook as nb
 from tito.notebooks import student_version
 
-WAIT = 60  # seconds for others who write to the database
-PART = 400  # names in one question to the database
+WAIT = 60  # seconds to wait for other writers
+PART = 400  # values in one query
 
 
 def enter(module: Module, students: list[str]) -> None:
-    """Enter the records of some students, all of them or none."""
+    """Write the records of some students, all of them or none."""
     course, journal = module.course, Journal(module)
     records = {name: journal.read(name) for name in students}
     records = {name: record for name, record in records.items() if record}
@@ -52,14 +52,14 @@ def enter(module: Module, students: list[str]) -> None:
 
 
 def address(module: Module) -> str:
-    """The database's address, told to wait for others if it is a file."""
+    """Return the database's address; a database file waits for other writers."""
     url = module.course.gradebook
     wait = "&" if "?" in url else "?"
     return f"{url}{wait}timeout={WAIT}" if url.startswith("sqlite:///") else url
 
 
 def _know_cells(module, url):
-    """Enter the assignment's cells, if they are not those that are graded now."""
+    """Write the assignment's cells if they differ from the cells that are graded now."""
     cells = []
     student_version.student_version(nb.read(module), cells.append)
     marks = [
@@ -94,7 +94,7 @@ class _Batch:
         self.fresh = Journal(module).has_new_work(records)
 
     def write(self) -> list[str]:
-        """Write the rows; returns who was late, or has a penalty from when that was so."""
+        """Write the rows; return the students who are late now or have a late penalty from before."""
         self._students()
         submissions = self._submissions()
         notebooks = self._notebooks(submissions)
@@ -102,7 +102,7 @@ class _Batch:
         return self._late(submissions, notebooks)
 
     def ask(self, statement, column=None, values=None):
-        """The rows of a question; with a column, those where it has one of the values."""
+        """Run a query; with a column, only for rows in which it has one of the values."""
         if column is None:
             return self.connection.execute(statement).all()
         values, rows = list(values), []
@@ -116,7 +116,7 @@ class _Batch:
             self.connection.execute(insert(table), rows)
 
     def change(self, table, rows):
-        """Set what the rows name, where the id is that under ``key``."""
+        """Update the row whose id is ``key`` with the other values of each row."""
         if rows:
             columns = {name: bindparam(name) for name in rows[0] if name != "key"}
             statement = update(table).where(table.c.id == bindparam("key")).values(columns)
@@ -127,7 +127,7 @@ class _Batch:
         self.add(Student.__table__, [{"id": name} for name in self.records if name not in known])
 
     def _submissions(self):
-        """The ids of everybody's submissions, made where there were none, with the time of hand-in."""
+        """Return the ids of all submissions, with new rows and new submission times written."""
         table = SubmittedAssignment
         columns = select(table.id, table.student_id, table.timestamp)
         columns = columns.where(table.assignment_id == self.assignment)
@@ -146,7 +146,7 @@ class _Batch:
         return ids | {name: row.id for name, row in known.items()}
 
     def _notebooks(self, submissions):
-        """The ids of everybody's notebooks."""
+        """Return the ids of all submitted notebooks, with new rows written."""
         table = SubmittedNotebook
         columns = select(table.id, table.assignment_id).where(table.notebook_id == self.notebook)
         known = self.ask(columns, table.assignment_id, submissions.values())
@@ -201,7 +201,7 @@ class _Batch:
         return {(row.notebook_id, row.cell_id): row for row in rows}
 
     def _found(self, name, record):
-        """A student's scores by cell, None where a person must look, and nbgrader's own remarks."""
+        """Return a student's scores by cell, None where a person must grade, and nbgrader's own comments."""
         path = self.module.course.place("autograded") / name / self.module.name
         text = (path / self.module.notebook.name).read_text(encoding="utf-8")
         scores, remarks = {}, {}
@@ -236,7 +236,7 @@ class _Batch:
 
 
 def _penalties(module, url, late):
-    """Have nbgrader, or the plug-in that nbgrader_config.py names, say what being late costs."""
+    """Let nbgrader, or the plug-in named in nbgrader_config.py, compute late penalties."""
     path = module.course.root / "nbgrader_config.py"
     loader = PyFileConfigLoader(path.name, path=str(path.parent))
     config = loader.load_config() if late and path.exists() else Config()

@@ -1,6 +1,6 @@
-"""Marks entered in nbgrader's gradebook, many at a time, by one process of their own.
+"""Write marks to nbgrader's gradebook from one separate process, in batches.
 
-What a person entered (manual scores, extra credit, comments, flags) is never touched.
+Manual scores, extra credit, comments and flags stay as they are.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ BATCH = 200
 
 
 class Ledger:
-    """The process that enters marks, as the grader holds it; it starts with the first student."""
+    """The process that writes marks; it starts with the first student."""
 
     def __init__(self, module: Module):
         self.module = module
@@ -25,10 +25,10 @@ class Ledger:
         self.sent = 0
         self.process: subprocess.Popen | None = None
 
-    def __enter__(self):
+    def __enter__(self) -> "Ledger":
         return self
 
-    def __exit__(self, kind, *_):
+    def __exit__(self, kind: type | None, *_: object) -> None:
         try:
             if kind is None and (self.waiting or self.sent):
                 self._send()
@@ -41,7 +41,7 @@ class Ledger:
                 self.process.stdout.close()
 
     def add(self, *students: str) -> None:
-        """Have the records of some students entered, at the latest when the run ends."""
+        """Write the records of some students, at the latest when the run ends."""
         if self.process is None and students:
             pipe = subprocess.PIPE
             where = [str(self.module.course.root), self.module.name]
@@ -50,14 +50,14 @@ class Ledger:
         if len(self.waiting) >= BATCH:
             self._send()
 
-    def _send(self):
+    def _send(self) -> None:
         with contextlib.suppress(BrokenPipeError):  # _answers tells why it is gone
             self.process.stdin.write(json.dumps(self.waiting).encode() + b"\n")
             self.process.stdin.flush()
         self.sent += 1
         self.waiting = []
 
-    def _answers(self):
+    def _answers(self) -> None:
         self.process.stdin.close()
         for _ in range(self.sent):
             line = self.process.stdout.readline()
@@ -69,8 +69,8 @@ class Ledger:
                     said["code"],
                 )
 
-    def _ended(self):
-        """What to tell when the process is gone: killed from outside, or by a fault of ours."""
+    def _ended(self) -> dict:
+        """Say why the process is gone: killed from outside, or a bug of ours."""
         killed = self.process.wait() < 0
         error = "the process that enters marks was killed" if killed else "it cannot be written"
         return {"error": error, "code": BROKEN if killed else BUG}
@@ -81,7 +81,7 @@ def _told(error):
 
 
 def main() -> None:
-    """Enter the marks of the students named in each line of standard input; answer each with a line."""
+    """Write the marks of the students in each line of standard input; answer each with a line of JSON."""
     root, name = sys.argv[1:]
     module = Course(Path(root)).module(name)
     warnings.simplefilter("ignore")  # SQLAlchemy's, about nbgrader's own tables

@@ -24,7 +24,7 @@ def read_text(path: Path) -> str:
             f"{path} is not UTF-8 text: {one_line(error)}", "save it as UTF-8"
         ) from None
     except OSError as error:
-        raise TitoError(f"cannot read {path}: {error.strerror}", "mend the permissions") from None
+        raise TitoError(f"cannot read {path}: {error.strerror}", "fix the permissions") from None
 
 
 def is_exported(cell: str) -> bool:

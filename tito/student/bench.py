@@ -175,7 +175,7 @@ def _picture(module, found):
     try:
         roofline.plot(points, stem, roof)
     except OSError as error:
-        raise TitoError(f"cannot write {stem}: {error.strerror}", "mend the permissions") from None
+        raise TitoError(f"cannot write {stem}: {error.strerror}", "fix the permissions") from None
     return roof, [stem.with_name(f"{stem.name}{end}") for end in (".svg", ".png")]
 
 

@@ -24,7 +24,7 @@ BINDING = (
 
 @dataclass(frozen=True)
 class Touched:
-    """Exercises that an edit may have changed the verdict of: edited themselves, and those that use what was."""
+    """Exercises whose verdict an edit may change: the edited ones, and the exercises that use them."""
 
     edited: list[str]
     others: list[str]

@@ -11,8 +11,8 @@ from pathlib import Path
 import nbformat
 
 from tito import files
-from tito.classroom import platform_names
 from tito.course import USAGE, Module, TitoError
+from tito.gradebook import student_ids
 from tito.grading import grade_one, job
 from tito.notebooks import notebook as nb
 from tito.notebooks import untrusted
@@ -57,7 +57,7 @@ def run(
         raise TitoError(
             "tito submit is for a student's copy", f"tito release {module.topic} makes one", USAGE
         )
-    owner = platform_names.student_id(student) if student else ""
+    owner = student_ids.student_id(student) if student else ""
     refuse_conflict(module)
     data = _read(module.source)
     released = _released(module)
@@ -73,7 +73,7 @@ def run(
     )
     result = grade_one.grade(work, data, None, say)
     path = course.root / FOLDER / owner / module.notebook.name
-    before = files.save(path, nbformat.writes(made) + "\n", "free space or mend the permissions")
+    before = files.save(path, nbformat.writes(made) + "\n", "free space or fix the permissions")
     shown = ("schema", "module", "student", "ok", "score", "max_score", "tests")
     return Packed(path, before, findings, {key: result[key] for key in shown})
 

@@ -34,8 +34,8 @@ def export(module: Module) -> None:
 def inline(module: Module, walls: Sandbox | None = None) -> Iterator[v.Verdict]:
     """Judge the module's own notebook, one verdict a test cell.
 
-    Without walls unless they are asked for: it is one's own code on one's own machine, and behind walls
-    nothing that was compiled before is found again, so that kernels take several times as long.
+    There is no sandbox by default: it is your own code on your own machine. In a sandbox the machine code of
+    earlier runs is not found, so kernels take several times as long.
     """
     yield from supervisor.run(_job(module), walls)
 
@@ -62,7 +62,7 @@ def scratch(module: Module) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TitoError(f"cannot make {folder}: {error.strerror}", "mend the permissions") from None
+        raise TitoError(f"cannot make {folder}: {error.strerror}", "fix the permissions") from None
     aged = []
     for each in folder.iterdir():
         with contextlib.suppress(FileNotFoundError):  # another run may be clearing up as well

@@ -11,12 +11,12 @@ import functools
 import hashlib
 import importlib
 import marshal
-import operator
 import os
 import re
 import sys
 import traceback
 import types
+from collections import Counter, OrderedDict, defaultdict
 from pathlib import Path
 
 import cloudpickle
@@ -28,17 +28,9 @@ from tito.grading.inside import wire
 from tito.grading.inside.arguments import arrays, overwrite
 from tito.grading.inside.kernel_text import Space, Texts
 
-OPERATORS = {
-    name: getattr(operator, name)
-    for name in (
-        "add sub mul truediv floordiv mod pow matmul neg pos abs invert eq ne lt le gt ge getitem setitem "
-        "delitem contains and_ or_ xor"
-    ).split()
-} | {name: getattr(builtins, name) for name in "len float int bool repr str list hash iter".split()}
-OPERATORS["asarray"] = np.asarray
-OPERATORS["isinstance"] = lambda value, name: name in {c.__name__ for c in type(value).__mro__}
-
 FUNCTIONS = (ast.FunctionDef, ast.ClassDef)
+NAMED = {types.FunctionType, types.BuiltinFunctionType, types.MethodType}
+DICTS = {Counter, OrderedDict, defaultdict}  # they travel as what they hold
 MAGIC = re.compile(r"^\s*[%!]", re.MULTILINE)
 
 session: "Session"
@@ -65,7 +57,7 @@ class Session:
         self.module = types.ModuleType("__main__")
         self.module.__builtins__ = builtins
         sys.modules["__main__"] = self.module
-        sys.modules.update((name, _Hidden(name)) for name in hidden)
+        hide(hidden)
 
     def load(self, name: str, source: str, definitions: bool) -> None:
         """Run a cell; of a cell that only demonstrates, run what it defines."""
@@ -144,14 +136,16 @@ class Session:
         if what == "set":
             setattr(request["target"], request["name"], request["value"])
             return {}
-        if what == "operator":
-            return {"value": OPERATORS[request["name"]](*request["args"])}
+        if what == "read":
+            return {"value": READ[request["how"]](request["target"])}
         if what in ("call", "calls"):
             return self.call(request)
         if what == "after":
             return {"after": arrays(self.sent)}
         if what == "again":
             overwrite(arrays(self.sent))
+            return {"value": self.result}
+        if what == "carry":  # as a call whose result is that of the last one
             return {"value": self.result}
         if what == "names":
             return {"value": checks.names(request["target"], request["count"])}
@@ -188,18 +182,15 @@ class Session:
         return reply
 
     def hold(self, encoder, value):
-        """What stays here: its number, and what a proxy of it should look like."""
+        """What stays here: its number, and what messages call it."""
         if self.texts.cells:
             raise TypeError(f"expected plain data, got {type(value).__name__}")
+        if type(value) in DICTS:
+            return encoder.tree(dict(value))
         self.count += 1
         self.held[self.count] = value
-        classes = [f"{c.__module__}:{c.__qualname__}" for c in type(value).__mro__]
-        return {
-            "!": "handle",
-            "id": self.count,
-            "classes": classes[:16],
-            "callable": callable(value),
-        }
+        name = value.__name__ if type(value) in NAMED else ""
+        return {"!": "handle", "id": self.count, "class": type(value).__name__, "name": name}
 
     def find(self, decoder, node):
         """What a request refers to: a name of the student's, a held object, or a shipped function."""
@@ -218,6 +209,20 @@ class Session:
         raise wire.WireError(f"no tag {node['!']}")
 
 
+class Undefined(NameError):
+    """A test asks for a name that no cell of the student's defines."""
+
+
+def _array(value):
+    """A value as an array of plain values; None if it has others."""
+    array = np.asarray(value)
+    return array if array.dtype.kind in wire.KINDS else None
+
+
+# How a proxy is read as plain data; what a test compares it with is not known here.
+READ = {"array": _array, "list": list, "len": len, "text": lambda value: repr(value)[:200]}
+
+
 def lookup(name: str):
     """A name that the student's cells define."""
     if session.space:
@@ -225,7 +230,7 @@ def lookup(name: str):
     try:
         return vars(session.module)[name]
     except KeyError:
-        raise NameError(f"{name} is not defined") from None
+        raise Undefined(f"`{name}` is not defined") from None
 
 
 def imported(module: str, name: str):
@@ -293,8 +298,17 @@ def _imports(node) -> bool:
     return isinstance(node, (ast.Import, ast.ImportFrom)) and not future
 
 
+def hide(modules: list[str]) -> None:
+    """Let nothing be imported from the module under test and those after it, in this process."""
+    for name in modules:
+        package, _, last = name.rpartition(".")
+        sys.modules[name] = _Hidden(name)
+        if package in sys.modules:
+            vars(sys.modules[package]).pop(last, None)
+
+
 class _Hidden(types.ModuleType):
-    """Stands for the module under test and those after it: nothing can be imported from them."""
+    """Stands for a module from which nothing can be imported."""
 
     def __getattr__(self, name):
         if name.startswith("__"):  # inspect asks every module for its file
@@ -328,8 +342,9 @@ def describe(error: BaseException) -> dict:
     classes = [c.__name__ for c in type(error).__mro__ if c.__module__ == "builtins"]
     notes = [str(note)[:400] for note in getattr(error, "__notes__", ())][:8]
     look = getattr(error, "look", "") if isinstance(error, checks.Mismatch) else ""
+    sentence = isinstance(error, (wire.WireError, Undefined))  # that says all there is to say
     return {
-        "class": type(error).__name__,
+        "class": "" if sentence else type(error).__name__,
         "builtin": classes,
         "text": text,
         "notes": notes,
@@ -358,13 +373,15 @@ def main() -> None:
                 with contextlib.suppress(Exception):
                     sys.stdout.flush()
             parts = wire.pack(
-                wire.Encoder(session.hold).message(reply | {"ok": True, "number": number})
+                wire.Encoder(session.hold, answers=True).message(
+                    reply | {"ok": True, "number": number}
+                )
             )
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             report = {"ok": False, "number": number, "error": describe(error)}
             if request.get("after"):
                 report["after"] = arrays(session.sent)
-            parts = wire.pack(wire.Encoder(session.hold).message(report))
+            parts = wire.pack(wire.Encoder(session.hold, answers=True).message(report))
         wire.write(outgoing, parts)
 
 

@@ -23,6 +23,7 @@ NEW_USERS = 0x10000000
 # mounts, names, IPC, processes, network
 NEW = 0x00020000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000
 NO_SETUID, NO_DEVICES, NO_PROGRAMS, BIND, RECURSIVE, PRIVATE = 2, 4, 8, 0x1000, 0x4000, 0x40000
+NAMES = 2**15  # files in one of its folders
 TRIM, LARGE = -1, -3  # of mallopt(3)
 LIBC = ctypes.CDLL(None, use_errno=True)
 HELD = ctypes.PyDLL(None, use_errno=True)  # holds the interpreter's lock in a call
@@ -116,8 +117,9 @@ def _begin(request, fds, owner):
         _own(owner)
         report = socket.socket(fileno=last)
         report.send(b"started")  # the kernel adds this process's number as the receiver sees it
-        size = f"mode=1777,size={request['limits']['scratch']}"
-        _mount("proc", "/proc", "proc", NO_SETUID | NO_DEVICES | NO_PROGRAMS)
+        size = f"mode=1777,size={request['limits']['scratch']},nr_inodes={NAMES}"
+        flags = NO_SETUID | NO_DEVICES | NO_PROGRAMS
+        _mount("proc", "/proc", "proc", flags, "subset=pid")  # not what the whole machine does
         for folder in ("/tmp", "/dev/shm"):
             _empty(folder, size)
         os.chdir("/tmp")

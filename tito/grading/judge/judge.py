@@ -22,12 +22,14 @@ from tinytorch.lab.checks import Mismatch
 from tito import verdict
 from tito.grading.inside import wire
 from tito.grading.inside.lookups import global_names
-from tito.grading.judge import evidence, process, proxies
+from tito.grading.inside.worker import hide
+from tito.grading.judge import evidence, process, proxies, stopwatch
 from tito.grading.judge.budget import LOADING, TEST, Exceeded, Meter
 from tito.grading.judge.clean import Clean
 from tito.grading.judge.names import Names
 from tito.grading.judge.pipes import Pipes
 from tito.grading.judge.reruns import NOT_RUN, Reruns
+from tito.grading.judge.stopwatch import Timed
 from tito.notebooks.text import is_stub
 
 STARTS = 10  # workers that the tests of one exercise may use up, and likewise the loading of cells
@@ -79,7 +81,8 @@ class Worker:
         self._quiet()
         if self.meter.due:
             self._check()
-        if reply.get("number") != self.asked:
+        number = reply.get("number")
+        if type(number) is not int or number != self.asked:
             raise self._gone(verdict.KILLED, "answered what it was not asked")
         if reply.get("ok") is True:
             return reply
@@ -115,7 +118,7 @@ class Worker:
             message = self.pipes.receive()
             if message is not None:
                 tree, buffers = message
-                reply = wire.Decoder(buffers, self.decode).value(tree)
+                reply = wire.Decoder(buffers, self.decode, answers=True).value(tree)
                 if type(reply) is not dict:  # a proxy says of itself what the worker says
                     raise wire.WireError("no reply")
         except Exception as error:
@@ -133,6 +136,9 @@ class Worker:
         try:
             self.meter.check(self, self.process.cpu())
         except Exceeded as over:
+            # What fills its memory is to be ended for that, on a slow machine too.
+            if not over.whole and self.process.memory() > 0.25 and self.meter.extend():
+                return
             if over.whole:
                 raise self._gone(verdict.KILLED, f"was ended: {over}") from None
             raise self._gone(verdict.TIMEOUT, str(over)) from None
@@ -188,6 +194,7 @@ class Judge:
         self.binder: dict[str, str] = {}  # the cell that binds a name
         self.names = Names({"__name__": "__main__", "__builtins__": __builtins__}, {})
         self.clean: Clean | None = None
+        self.doubts: list[str] = []  # why the verdict on the test stays open
         checks.judge = self
         self.student = {
             cell["id"]: job["answers"].get(cell["id"], cell["source"])
@@ -274,13 +281,36 @@ class Judge:
 
     def on_source(self, function, args, kwargs, instead):
         """Run a helper of the tests on the text of the student's cells; `checks.on_source` asks for it."""
+        return self._clean().call(function, args, kwargs, instead, self._texts_above())
+
+    def timed(self, kernel, baseline, args, kernel_first):
+        """Time a kernel in the worker and a function of the test in a clean one; `speed.at_least` asks for it."""
+        clean = self._clean()
+        clean.ask({"op": "space", "instead": {}, "cells": self._texts_above()})
+        places = Timed(self.ask, self._cpu), Timed(clean.ask, clean.cpu)
+        return stopwatch.timed(*places, kernel, baseline, args, kernel_first)
+
+    def undecided(self, why):
+        """The test could not tell whether the work is fast enough: that costs no points."""
+        self.doubts.append(why)
+
+    def _clean(self):
         if self.clean is None:
             given = [cell for cell in self.job["cells"] if cell["role"] in ("given", "locked")]
-            sources = self.student | self.given
-            texts = [{"id": name, "source": text} for name, text in sources.items()]
-            self.clean = Clean(lambda: Worker(self.job, self, "clean"), given, texts)
-        above = [cell["id"] for cell in self.loaded if cell["role"] == "solution"]
-        return self.clean.call(function, args, kwargs, instead, above)
+            texts = [
+                {"id": cell["id"], "source": self._source(cell)}
+                for cell in self.job["cells"]
+                if cell["role"] == "solution"
+            ]
+            self.clean = Clean(lambda: Worker(self.job, self, process.CLEAN), given, texts)
+        return self.clean
+
+    def _texts_above(self):
+        return [cell["id"] for cell in self.loaded if cell["role"] == "solution"]
+
+    def _cpu(self):
+        self._start()
+        return self.worker.process.cpu() if self.worker else 0.0
 
     def judge(self, cell) -> verdict.Verdict:
         """Judge a test. A worker in which one has failed runs no test of another exercise."""
@@ -300,7 +330,7 @@ class Judge:
             id=cell["id"],
             title=cell["title"],
             exercise=cell["exercise"],
-            points=cell["points"] if status == verdict.PASSED else 0.0,
+            points=cell["points"] if status in (verdict.PASSED, verdict.UNDECIDED) else 0.0,
             max_points=cell["points"],
             hidden=cell["hidden"],
             status=status,
@@ -316,9 +346,10 @@ class Judge:
             return verdict.KILLED, NOT_RUN + many
         try:
             self.meter.begin(TEST)
+            self.doubts.clear()
             # What an earlier test bound is gone: every test starts from the same names.
             _run(cell["source"], f"<{cell['id']}>", self.names)
-            return verdict.PASSED, ""
+            return (verdict.UNDECIDED, self.doubts[0]) if self.doubts else (verdict.PASSED, "")
         except WorkerGone as gone:
             if str(gone).startswith(NOT_RUN):
                 return gone.status, str(gone)
@@ -345,9 +376,10 @@ class Judge:
         for _ in range(len(self.loaded)):
             if report["class"] == "NotImplementedError":
                 return report["cell"] if report["cell"] in self.stubs else None
-            missing = re.search(r"(\w+)'? is not defined", report["text"])
+            missing = re.search(r"(\w+)['`]? is not defined", report["text"])
             binder = missing and self.binder.get(missing[1])
-            if report["class"] != "NameError" or binder not in self.broken:
+            kinds = (report["class"], *report["builtin"])
+            if "NameError" not in kinds or binder not in self.broken:
                 return None
             report = self.broken[binder]
         return None
@@ -361,7 +393,7 @@ class Judge:
         if remote:
             return self._sentence(remote)
         text = str(error)[:TEXT]
-        if not isinstance(error, AssertionError):
+        if not isinstance(error, (AssertionError, wire.WireError)):
             text = f"{type(error).__name__}: {text}"
         elif not text:
             text = "a condition of the test does not hold"
@@ -371,7 +403,7 @@ class Judge:
         return text
 
     def _sentence(self, report):
-        text = f"{report['class']}: {report['text']}" if report["text"] else report["class"]
+        text = ": ".join(filter(None, (report["class"], report["text"]))) + self._instead(report)
         if report["look"]:
             text = f"{report['text']}\nlook at: {report['look']}"
         name, number = report["cell"], report["line"]
@@ -380,6 +412,16 @@ class Judge:
         if line and line[0].strip() and name not in self.given:
             text += f"\nlook at: {name}, line {number}: {line[0].strip()[:200]}"
         return text
+
+    def _instead(self, report):
+        """What the cell that should define a missing name defines."""
+        missing = re.fullmatch(r"`(\w+)` is not defined", report["text"])
+        exercise = missing and self.binder.get(missing[1])
+        if report["class"] or exercise not in self.student:
+            return ""
+        found = _bindings(exercise, self.student[exercise])
+        names = [f"`{name}`" for _, names, _ in found for name in names][:5]
+        return f": your cell {exercise} defines {', '.join(names)}" if names else ""
 
     def _start(self):
         """Have a worker that has loaded what stands above; a cell that ends it is left out of the next."""
@@ -443,7 +485,7 @@ class Judge:
                 raise wire.WireError("no reports")
             reports = {name: _rebuild(found[name]).remote for name in names if name in found}
         except Exception as error:  # too long a cell, or not what a worker of ours reports
-            report = _report({"class": type(error).__name__, "text": str(error)})
+            report = _report({"class": "", "text": str(error)})
             reports = dict.fromkeys(names, report)
         else:
             self.worker.marks.add(mark)
@@ -557,7 +599,7 @@ def _report(said):
 
 def _gone(text):
     """What is said of a cell that ended or hung a worker while loading."""
-    return _report({"class": "the worker", "text": text})
+    return _report({"class": "", "text": text})
 
 
 def _failing_line(error, cell):
@@ -577,6 +619,7 @@ def main(keeper=None, launch=process.Own):
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     job = json.load(sys.stdin)
+    hide(job["hidden_modules"])  # what is judged is not here, in no form
     job["cells"] = [_known[cell] if type(cell) is int else cell for cell in job["cells"]]
 
     def report(result):

@@ -42,7 +42,7 @@ def find() -> Sandbox:
     Raises
     ------
     TitoError
-        If there is none: which wall does not stand, and how that is mended.
+        If there is none: which wall does not stand, and how that is fixed.
     """
     sandbox, problem, hint = examine()
     if sandbox is None:
@@ -52,7 +52,7 @@ def find() -> Sandbox:
 
 @functools.cache
 def examine() -> tuple[Sandbox | None, str, str]:
-    """A sandbox that works here; else None, one line of what is wrong, and how it is mended."""
+    """A sandbox that works here; else None, one line of what is wrong, and how it is fixed."""
     if sys.platform != "linux":
         return None, f"there is none for {platform.system()}", "grade on Linux"
     if platform.machine() not in seccomp.MACHINES:
