@@ -64,7 +64,7 @@ def student(path):
     return course.modules[0]
 
 
-def test_a_release_holds_no_answer_and_all_that_a_student_needs(module):
+def test_a_release_has_no_answer_and_everything_that_a_student_needs(module):
     made = release.make(module)
     files = {p.relative_to(made.path).as_posix(): p.read_text() for p in snapshot(made.path)}
     own = [name for name in files if not name.startswith(("tito/", "tinytorch/lab/"))]
@@ -294,7 +294,7 @@ def test_an_output_that_is_something_else_is_refused(module, where):
     assert raised.value.code == 2 and snapshot(root) == before
 
 
-def test_an_output_of_ones_own_holds_the_same_files(module, tmp_path):
+def test_another_output_folder_gets_the_same_files(module, tmp_path):
     first = snapshot(release.make(module).path)
     made = release.make(module, tmp_path / "out" / "here")
     assert sorted(snapshot(made.path).values()) == sorted(first.values())

@@ -205,7 +205,7 @@ def test_a_flood_of_answers_does_not_fill_the_judge(tiny):
     assert v.KILLED in statuses(tiny, answer)
 
 
-def test_a_sleeper_is_ended_by_the_clock_on_the_wall(tiny, monkeypatch):
+def test_a_sleeping_worker_is_ended_by_the_wall_clock(tiny, monkeypatch):
     (tiny.folder / "module.yaml").write_text("title: Tiny\nseconds: 0.4\n")
     found = judge(tiny, ONE_BAD_CALL.format(body="time.sleep(600)"))
     assert [f.status for f in found.values()] == [v.TIMEOUT, v.PASSED]

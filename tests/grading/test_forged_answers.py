@@ -168,7 +168,7 @@ def test_every_question_has_an_answer(tiny):
     assert lost == []
 
 
-def test_a_student_is_told_in_plain_words_what_an_object_lacks(tiny):
+def test_a_message_says_in_plain_words_what_an_object_lacks(tiny):
     messages = [
         each.message for each in cheats.verdicts_of(asked(tiny), list(agreeing.OBJECTS)[:1])
     ]
@@ -270,7 +270,7 @@ def job_of(topic, answers=None, *tests):
     return replace(found, cells=cells)
 
 
-def test_operators_of_a_tensor_are_those_of_the_students_class():
+def test_operators_of_a_tensor_come_from_the_students_class():
     found = supervisor.run(job_of("tensor", {"operand": WRONG_OPERAND}))
     assert sum(each.points for each in found if each.exercise == "operand") == 0
 
@@ -318,7 +318,7 @@ def test_the_judge_cannot_import_the_module_that_it_judges(kind):
         ("", ""),
     ],
 )
-def test_a_missing_name_is_told_in_a_sentence(tiny, answer, message):
+def test_a_missing_name_is_reported_in_a_sentence(tiny, answer, message):
     found = supervisor.run(made(tiny, {"double": f"#| export\n{answer}\n"}))
     assert {each.message for each in found} == {"`double` is not defined" + message}
 
@@ -336,7 +336,7 @@ def test_a_missing_name_is_told_in_a_sentence(tiny, answer, message):
         ("return iter([4])", "got an object of class `list_iterator`"),
     ],
 )
-def test_what_is_no_plain_value_is_named(tiny, answer, words):
+def test_a_value_that_is_not_plain_is_named(tiny, answer, words):
     asked(tiny, ["double(2) == 4"])
     (found,) = supervisor.run(made(tiny, {"double": f"#| export\ndef double(x):\n    {answer}\n"}))
     assert words in found.message and found.points == 0

@@ -461,7 +461,7 @@ ROOT_ONLY = pytest.mark.skipif(USER != "as root", reason="only root has it to lo
         ),
     ],
 )
-def test_without_a_wall_an_attempt_gets_through(tmp_path, outside, walls, without, through):
+def test_without_a_protection_an_attempt_gets_through(tmp_path, outside, walls, without, through):
     weak = dataclasses.replace(walls, without=frozenset(without))
     assert set(breaches(tmp_path, outside, weak, through)) == set(through)
 
@@ -904,7 +904,7 @@ def test_output_is_bounded(tmp_path, walls):
     assert judge(module, answer, walls)[0].status == v.PASSED
 
 
-def test_time_on_the_wall_is_bounded(tmp_path, walls):
+def test_wall_time_is_bounded(tmp_path, walls):
     module, answer = lesson(tmp_path), does("time.sleep(2); return 2 * x")
     assert judge(module, answer, walls, seconds=0.1)[0].status == v.TIMEOUT
     assert judge(module, answer, walls)[0].status == v.PASSED
@@ -962,7 +962,7 @@ def test_the_cpu_time_of_all_processes_together_is_bounded(tmp_path, walls, kind
     assert found[1].status == v.PASSED
 
 
-def test_without_the_wall_of_lifetime_a_process_is_left(tmp_path, walls):
+def test_without_the_lifetime_protection_a_process_is_left(tmp_path, walls):
     deed = """
     if os.fork() == 0:
         os.setsid()
@@ -1024,7 +1024,7 @@ def test_a_copy_of_a_template_tells_how_it_ended(tmp_path, walls):
 
 
 @pytest.mark.slow
-def test_honest_work_is_judged_alike_before_and_after_hostile_work(tmp_path, walls):
+def test_honest_work_gets_the_same_verdicts_before_and_after_hostile_work(tmp_path, walls):
     module, honest = lesson(tmp_path, seconds=0.5), "print(x); return 2 * x"
     hostile = ["fork without end", "take memory in many processes", "leave a daemon", "stop itself"]
     work = [honest, *(body for deed in hostile for body in (DEEDS[deed][0], honest))]
@@ -1037,7 +1037,7 @@ def test_honest_work_is_judged_alike_before_and_after_hostile_work(tmp_path, wal
     assert found[0::2] == [found[0]] * (len(hostile) + 1)
 
 
-def test_the_verdicts_are_those_without_walls(tmp_path, walls, kind):
+def test_the_verdicts_are_the_same_without_a_sandbox(tmp_path, walls, kind):
     module = lesson(tmp_path)
     for body in ("return 2 * x", "return 3 * x", "print('so'); return x.nothing", "return None"):
         with_walls, without = (
@@ -1077,14 +1077,14 @@ t.judge(t.Course(t.Path({str(tmp_path)!r})).module("tiny"), {does(deed)!r}, wall
     assert bool(left) == bool(without)
 
 
-def test_each_bubblewrap_here_builds_every_wall(walls):
+def test_each_bubblewrap_here_builds_every_protection(walls):
     found = list(selftest.programs())
     assert walls.bwrap in found
     assert [selftest.prove(Sandbox(path)) for path in found] == [""] * len(found)
 
 
 @pytest.mark.parametrize("wall", probe.ATTEMPTS)
-def test_the_probe_names_the_wall_that_is_missing(walls, wall):
+def test_the_probe_names_the_missing_protection(walls, wall):
     without = {wall} | ({"identity"} if (wall, USER) == ("files", "as root") else set())
     if wall == "identity" and USER != "as root":
         pytest.skip("a plain user cannot start a sandbox without it")
@@ -1112,7 +1112,7 @@ def test_without_bubblewrap_the_fix_is_named(monkeypatch, tmp_path):
         ('while [ "$1" != -- ]; do shift; done; shift; exec "$@"', ""),
     ],
 )
-def test_a_program_that_builds_no_walls_is_found_out(tmp_path, script, words):
+def test_a_program_that_builds_no_sandbox_is_detected(tmp_path, script, words):
     program = tmp_path / "bwrap"
     program.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo 0.8.0 && exit\n{script}\n')
     program.chmod(0o755)
@@ -1131,7 +1131,7 @@ def test_the_filter_is_right_for_both_machines():
 @pytest.mark.skipif(
     not Path("/usr/include/asm-generic/unistd.h").exists(), reason="no kernel headers"
 )
-def test_the_numbers_are_those_of_the_kernels_headers():
+def test_the_numbers_match_the_kernels_headers():
     headers = ["/usr/include/x86_64-linux-gnu/asm/unistd_64.h", "/usr/include/asm-generic/unistd.h"]
     for column, path in enumerate(headers):
         if Path(path).exists():

@@ -311,7 +311,7 @@ def odd_blocks(x, out):
         out[block, j, i] = part[j, 3 * i]
 
 
-def test_blocks_that_are_no_whole_number_of_warps_are_counted_warp_by_warp():
+def test_blocks_with_a_partial_warp_are_counted_warp_by_warp():
     x, out = np.ones((3, 14, 9), np.float32), np.zeros((3, 9, 7), np.float32)
     report = simt.run(odd_blocks, 3, (7, 9), x, out)
     loads = stores = replays = 0
@@ -339,7 +339,7 @@ def column_of_a_tile(out):
     out[t] = tile[t, 3]
 
 
-def test_a_column_of_a_tile_of_32_lies_in_one_bank():
+def test_a_column_of_a_tile_of_32_is_in_one_bank():
     report = simt.run(column_of_a_tile, 1, 32, np.zeros(32, np.float32))
     (load,) = (e for e in report.traffic if e.space == "shared" and e.access == "load")
     assert (load.degree, load.replays, load.warps) == (32, 31, 1)
