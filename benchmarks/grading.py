@@ -236,7 +236,7 @@ def page(found):
         "",
         "The cost in addition to the student's own code: the judge, where the tests compute what they expect; messages in "
         "the worker; the process that reads and writes notebooks and watches; the rest is starting and "
-        "ending processes and walls.",
+        "ending processes and sandboxes.",
         "",
         "| module | judge | worker | grading process | processes and sandboxes |",
         "| --- | --- | --- | --- | --- |",

@@ -99,7 +99,7 @@ def page(module: Module, mark: marks.Mark, asked: dict[str, Asked]) -> str:
 def write_pages(
     folder: Path, found: marks.Class, wanted: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, Path]]:
-    """Write the pages of some students, or of all; whoever's cannot be written joins `found.failed`."""
+    """Write the pages of some students, or of all; students whose page cannot be written join `found.failed`."""
     found.module.course.keep_private()
     chosen, asked = _among(found, wanted), exercises(found.module)
     for mark in chosen:

@@ -159,7 +159,7 @@ def _is_known(journal, work, since, changed, unsafe, module, student):
 
 
 def _not_entered(module, journal, students):
-    """Whose record is not in the gradebook yet: of those that were graded before, all if it is gone."""
+    """Whose record is not in the gradebook yet: of the students graded before, all if the gradebook is gone."""
     records = {name: journal.read(name) for name in sorted(students)}
     file = module.course.gradebook.removeprefix("sqlite:///")
     return journal.not_entered(records) if "://" in file or os.path.exists(file) else records
@@ -193,7 +193,7 @@ def _keep(module, journal, student, outcome):
 
 
 def remove_others(module: Module, student: str) -> None:
-    """Remove the files of a student that lie beside the graded notebook; formgrader would serve them as pages."""
+    """Remove the files of a student beside the graded notebook; formgrader would serve them as pages."""
     target = module.course.place("autograded") / student / module.name
     kept = {target / module.notebook.name, target / submitted.TIMESTAMP}
     for folder, folders, names in os.walk(target, topdown=False):

@@ -24,10 +24,10 @@ from tito.notebooks import safe_notebook, untrusted
 from tito.notebooks.released import history
 from tito.notebooks.repair import Released, repair
 
-_hands: dict[tuple, Hand] = {}  # by assignment version and walls; the latest alone
+_hands: dict[tuple, Hand] = {}  # by assignment version and sandbox; only the latest
 
 
-# nbgrader copies whatever lies beside a notebook to autograded/, also what a link leads to, and has no setting
+# nbgrader copies everything beside a notebook to autograded/, also what a link leads to, and has no setting
 # for that. Its function that lists those files is replaced before it copies: the exporter is made before.
 _all_files = base.find_all_files
 
@@ -77,9 +77,9 @@ class Repair(preprocessors.NbGraderPreprocessor):
 
 
 class Execute(preprocessors.Execute):
-    """Grades the submission behind walls and shows below each test what came of it."""
+    """Grade the submission in a sandbox and show the verdict below each test."""
 
-    unsafe = Bool(False, help="Run students' code without walls around it.").tag(config=True)
+    unsafe = Bool(False, help="Run students' code without a sandbox.").tag(config=True)
 
     def preprocess(self, nb, resources):
         module, student = _module(resources), resources["nbgrader"]["student"]

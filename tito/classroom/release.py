@@ -47,7 +47,7 @@ START = """
     tito test {topic}
     tito submit {topic}
 
-Work in `{name}.ipynb` or in `{name}.py`, whichever you like, and hand in that file, or the one that `tito submit` packs. This is
+Work in `{name}.ipynb` or in `{name}.py`, whichever you like, and submit that file, or the file that `tito submit` packs. This is
 release {number}. When a later one is published, unpack it beside this one, install it in the same way, and bring your answers over, from its folder:
 
     tito release {topic} --answers FOLDER  # FOLDER is the one you worked in
@@ -176,7 +176,7 @@ def _own(module, notebook, released, number):
 
 
 def _needed(module, released):
-    """The earlier modules that must be there: those required, and those that they and the lesson import."""
+    """The earlier modules that the release needs: required modules, and modules that they and the lesson import."""
     course = module.course
     found = list(course.requires(module))
     text = "\n\n".join(c.source for c in released.cells if nb.role_of(c) in ("given", "locked"))

@@ -1,7 +1,7 @@
 """Arithmetic as Numba types it for the GPU: literals are 64 bits wide, float32 stays float32.
 
 An integer in the source is an int64 and a number with a point a float64, as they are for Numba; so
-``x * 2.0`` of a float32 `x` is computed in float64. Whole numbers of fewer bits widen to 64 in arithmetic. A
+``x * 2.0`` of a float32 `x` is computed in float64. Integers of fewer bits widen to 64 in arithmetic. A
 value is a NumPy scalar, when all lanes hold the same, or a vector of one number a lane.
 """
 

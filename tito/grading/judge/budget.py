@@ -9,7 +9,9 @@ from tito.grading.inside import wire
 
 MB = 2**20
 WALL = 8  # wall seconds of a test for each second of CPU time: other work may hold the machine
-SPARE = 10  # tests whose CPU time a submission may use beside its own tests: cells are loaded too
+SPARE = (
+    10  # tests whose CPU time a submission may use in addition to its own tests, for loading cells
+)
 ANSWERS = 4 * wire.LIMIT  # bytes of answers to one test
 TEST, LOADING = "", "loading its cells "  # what is metered, as messages say it
 

@@ -47,7 +47,7 @@ THREADS = 4  # of compiled code, so that a machine of many cores does not use up
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A way to start processes in a sandbox; `without` names walls that are taken away to test them."""
+    """A way to start processes in a sandbox; `without` names protections that are removed to test them."""
 
     bwrap: str
     limits: Limits = field(default_factory=Limits)
