@@ -170,7 +170,7 @@ def _row(test):
     counted = DIFFER.search(message)
     wrong, size = (int(counted[1]), int(counted[2])) if counted else (0, 0)
     lost = test.status != v.PASSED and not test.waits
-    told = lost and bool(message) and not test.hidden and test.status != v.NOT_STARTED
+    told = bool(message) and not test.hidden and not test.waits and test.status != v.NOT_STARTED
     note = ""
     if lost and not told:
         hidden = test.hidden and test.status in (v.FAILED, v.ERROR)
@@ -185,7 +185,7 @@ def _row(test):
         "look": look,
         "advice": ADVICE.get(test.status, ""),
         "wrong": wrong,
-        "size": size if 0 < wrong <= size else 0,
+        "size": size if lost and 0 < wrong <= size else 0,
     }
 
 

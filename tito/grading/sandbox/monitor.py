@@ -23,7 +23,7 @@ from tito.grading.sandbox.kernel_memory import KernelMemory
 LOOK = 0.1  # seconds between two looks at what is used
 SELDOM = 5  # of so many looks one is at the judge too: it is one process and runs no student's code
 F_SETPIPE_SZ, PIPE = 1031, 2**18  # bytes that a pipe holds
-STARTS = 30  # workers that a judge may ask for; it asks for a third of them
+STARTS = 30, 4  # workers that a judge may ask for: so many, and so many for each test
 TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
@@ -108,7 +108,8 @@ class Keeper(threading.Thread):
         if name in self.workers:
             self.workers[name].end()
         self.starts += 1
-        if self.starts > STARTS:
+        tests = sum(cell["role"] == "test" for cell in self.job.cells)
+        if self.starts > STARTS[0] + STARTS[1] * tests:
             self.mine.send(b"too many workers")
             return
         import fcntl  # not on Windows, where nothing is sandboxed
