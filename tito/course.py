@@ -81,6 +81,16 @@ class Module:
         return self.folder / "hints.yaml"
 
     @property
+    def given(self) -> Path:
+        """Plain versions of exercises that other exercises are tested with."""
+        return self.folder / "given.py"
+
+    @property
+    def packed_given(self) -> Path:
+        """The same in a student's copy."""
+        return self.folder / "given.txt"
+
+    @property
     def bench(self) -> Path:
         return self.folder / f"{self.topic}_bench.py"
 

@@ -42,7 +42,8 @@ def exercise_lines(name: str, verdicts: list[v.Verdict]) -> list[str]:
     word = click.style(f"{WORDS.get(status, status):11}", fg=COLOURS.get(status, "red"))
     rest = f", {waiting:g} in hidden tests" if waiting else ""
     line = f"  {word} {name}  {score:g}/{most:g} points{rest}, {seconds:.2f} s"
-    return [line, *(test_line(each) for each in bad if status != v.NOT_STARTED)]
+    told = [each for each in verdicts if each in bad or (each.status == v.PASSED and each.message)]
+    return [line, *(test_line(each) for each in told if status != v.NOT_STARTED)]
 
 
 def failure_lines(failure: dict) -> list[str]:

@@ -324,7 +324,7 @@ def test_without_walls_nothing_runs_unless_it_is_asked_for(course, hand_in, tmp_
 
 
 def test_mistakes_in_the_command_are_named(course, hand_in):
-    with pytest.raises(TitoError, match="no hand-ins for 01_tiny"):
+    with pytest.raises(TitoError, match="no submissions for 01_tiny"):
         grade.run(course, unsafe=True)
     hand_in("alice", RIGHT)
     with pytest.raises(TitoError, match="alicia has handed in nothing") as refused:

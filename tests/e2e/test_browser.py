@@ -3,15 +3,12 @@
 import json
 import shutil
 import sqlite3
-import tempfile
-from pathlib import Path
 
 import nbformat
 import pytest
 
 from tests.conftest import ROOT
 from tests.support import lab_server
-from tito import files
 from tito.classroom import collect, release
 from tito.course import Course
 from tito.export import package
@@ -45,16 +42,6 @@ def course(tmp_path):
         left = shutil.ignore_patterns("__pycache__", "*.ipynb", "*.kept-*", ".ipynb_checkpoints")
         shutil.copytree(ROOT / name, root / name, ignore=left)
     return Course(root)
-
-
-@pytest.fixture
-def page():
-    """A browser, one at a time on this machine."""
-    with (
-        files.lock(Path(tempfile.gettempdir()) / "tinytorch-browser.lock"),
-        lab_server.browser() as page,
-    ):
-        yield page
 
 
 def solutions(module):

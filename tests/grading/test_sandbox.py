@@ -23,6 +23,7 @@ import psutil
 import pytest
 
 from tests.conftest import ROOT, SOURCE
+from tinytorch.lab import hardware
 from tito import verdict as v
 from tito.course import Course, TitoError
 from tito.grading import job, supervisor
@@ -37,7 +38,7 @@ USER = "as root" if hasattr(os, "geteuid") and os.geteuid() == 0 else "as a plai
 
 HEAD = """
 #| export
-import contextlib, ctypes, errno, glob, os, resource, signal, socket, subprocess, sys, threading, time
+import contextlib, ctypes, errno, fcntl, glob, os, resource, signal, socket, subprocess, sys, threading, time
 libc = ctypes.CDLL(None, use_errno=True)
 def call(x86, arm, *values):
     number = x86 if os.uname().machine == "x86_64" else arm
@@ -60,6 +61,11 @@ def writes(*paths):
         with contextlib.suppress(OSError):
             open(path, "ab").write(b"x")
             return True
+def touches(path):
+    with contextlib.suppress(OSError):
+        before = os.stat(path).st_mtime_ns
+        os.utime(path)
+        return os.stat(path).st_mtime_ns != before
 def forks(count):
     made = []
     try:
@@ -73,6 +79,15 @@ def forks(count):
         for pid in made:
             os.kill(pid, 9)
             os.waitpid(pid, 0)
+def ignores_children():
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        return True
 def starts_threads(count):
     over = threading.Event()
     try:
@@ -166,6 +181,32 @@ ATTEMPTS = {
     "dump a core": "resource.getrlimit(resource.RLIMIT_CORE)[0] != 0",
     "run the sandbox's own program": "subprocess.run(['bwrap', '--unshare-user', '--ro-bind', '/', '/', 'true']).returncode == 0",
     "outrank others": "os.nice(-5) < 0",
+    "lock a file of the system": "fcntl.flock(open(os.__file__), 6) is None",
+    "lock part of a file": "fcntl.lockf(open(os.__file__), 5) is None",
+    "ask who locks part of a file": "fcntl.fcntl(open(os.__file__), 5, bytes(32))",
+    "lock part of a file for all who hold it": "fcntl.fcntl(open(os.__file__), 36, bytes(32))",
+    "be told of changes in a folder": "fcntl.fcntl(os.open('/usr', 0), 1026, 1) == 0",
+    "watch files": "libc.inotify_init() >= 0",
+    "watch files in the newer way": "call(294, 26, 0) >= 0",
+    "make a queue of asynchronous requests": "call(206, 0, 1, ctypes.byref(ctypes.c_ulong())) == 0",
+    "read the machine's load": "reads('/proc/loadavg')",
+    "ask for the machine's load": "os.getloadavg() or call(99, 179, ctypes.create_string_buffer(256)) == 0",
+    "read the machine's counters": "reads(*('/proc/' + name for name in 'stat meminfo locks uptime vmstat interrupts softirqs diskstats pressure/cpu key-users sys/fs/file-nr sys/fs/inode-nr sys/fs/aio-nr sys/kernel/pty/nr'.split()))",
+    "read the memory of the machine's nodes": "reads('/sys/devices/system/node/node0/meminfo')",
+    "set the time of a device": "any([touches('/dev/' + name) for name in ('null', 'zero', 'full', 'random', 'urandom', 'tty', 'console')])",
+    "open a terminal": "os.openpty()",
+    "see the terminals of others": "os.listdir('/dev/pts')",
+    "have the machine forget a file": "call(221, 223, os.open(os.__file__, 0), 0, 0, 4) == 0",
+    "ask what the machine has in memory": "os.preadv(os.open(os.__file__, 0), [bytearray(16)], 0, os.RWF_NOWAIT) > 0",
+    "ask which pages are in memory": "libc.mincore(ctypes.c_void_p(id(libc) & -4096), 4096, ctypes.create_string_buffer(1)) == 0",
+    "read ahead": "call(187, 213, os.open(os.__file__, 0), 0, 4096) == 0",
+    "enlarge a pipe": "fcntl.fcntl(os.pipe()[1], 1031, 2**20) > 0",
+    "enlarge a socket": "socket.socketpair()[0].setsockopt(1, 7, 2**20) is None",
+    "read a socket's place in the machine's count": "socket.socketpair()[0].getsockopt(1, 57, 8)",
+    "give pages to a pipe": "call(278, 75, os.pipe()[1], (ctypes.c_size_t * 2)(id(libc), 8), 1, 0) > 0",
+    "ignore the end of children": "ignores_children()",
+    "write the machine's memory to disk": "call(162, 81) == 0",
+    "lock memory": "libc.mlockall(1) == 0",
     "evade the end of memory": "writes('/proc/self/oom_score_adj') and int(open('/proc/self/oom_score_adj').read()) < 1000",
 }
 
@@ -364,11 +405,29 @@ ROOT_ONLY = pytest.mark.skipif(USER != "as root", reason="only root has it to lo
                 "change the personality",
                 "clone in the newer way",
                 "make a named pipe",
+                "lock a file of the system",
+                "lock part of a file",
+                "watch files",
+                "make a queue of asynchronous requests",
+                "ask for the machine's load",
+                "have the machine forget a file",
+                "set the time of a device",
+                "enlarge a pipe",
+                "enlarge a socket",
+                "give pages to a pipe",
+                "ignore the end of children",
             ],
             id="syscalls",
         ),
         pytest.param(
-            {"processes"}, ["read a process outside", "hold a process outside"], id="processes"
+            {"processes"},
+            [
+                "read a process outside",
+                "hold a process outside",
+                "read the machine's load",
+                "read the machine's counters",
+            ],
+            id="processes",
         ),
         pytest.param(
             {"processes"} | ({"identity"} if USER == "as root" else set()),
@@ -481,6 +540,78 @@ DEEDS = {
         """,
         {v.KILLED},
         "MB of memory",
+    ),
+    "compute in children that nobody waits for": (
+        """
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        while True:
+            with contextlib.suppress(OSError):
+                if os.fork() == 0:
+                    until = time.process_time() + 0.04
+                    while time.process_time() < until: pass
+                    os._exit(0)
+            time.sleep(0.05)
+        """,
+        {v.TIMEOUT},
+        "CPU time",
+    ),
+    "compute in children of children": (
+        """
+        while True:
+            pid = os.fork()
+            if pid == 0:
+                with contextlib.suppress(OSError):
+                    if os.fork() == 0:
+                        until = time.process_time() + 0.04
+                        while time.process_time() < until: pass
+                os._exit(0)
+            os.waitpid(pid, 0)
+            time.sleep(0.05)
+        """,
+        {v.TIMEOUT},
+        "CPU time",
+    ),
+    "compute in children that end without a signal": (
+        """
+        while True:
+            if call(56, 220, 0, 0, 0, 0, 0) == 0:
+                until = time.process_time() + 0.04
+                while time.process_time() < until: pass
+                os._exit(0)
+            time.sleep(0.05)
+        """,
+        {v.TIMEOUT},
+        "CPU time",
+    ),
+    "take memory in buffers of sockets": (
+        """
+        def fill():
+            pairs = []
+            with contextlib.suppress(OSError):
+                while True:
+                    pairs.append(socket.socketpair())
+            for each in [one for pair in pairs for one in pair]:
+                each.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    while True: each.send(bytes(65536))
+            time.sleep(600)
+        for _ in range(12):
+            os.fork() or fill()
+        time.sleep(3)
+        return 2 * x
+        """,
+        {v.KILLED},
+        "MB of memory",
+    ),
+    "take memory in names of files": (
+        """
+        for folder in ("/tmp/many", "/dev/shm/many"):
+            os.mkdir(folder)
+            for number in range(2_000_000):
+                os.close(os.open(folder + "/%d" % number, os.O_CREAT))
+        """,
+        {v.KILLED, v.ERROR},
+        "",
     ),
     "fill the folder": ("open('x', 'wb').write(bytes(200_000_000))", {v.ERROR, v.KILLED}, ""),
     "open files without end": ("a = []\nwhile True: a.append(os.dup(2))", {v.ERROR, v.KILLED}, ""),
@@ -637,6 +768,40 @@ def test_a_deed_has_its_verdict_and_the_next_test_is_graded(tmp_path, walls, kin
     assert left_behind() == []
 
 
+BOMBS = {
+    "arrays": "a = []\nwhile True: a.append(np.ones(1_000_000))",
+    "text": "a = []\nwhile True: a.append('x' * 10**6)",
+    "a list that doubles": "a = [0]\nwhile True: a = a + a",
+    "a large integer": "return 1 << (8 * 10**9)",
+    "arrays, whatever is raised": """
+        a = []
+        while True:
+            with contextlib.suppress(MemoryError):
+                a.append(np.ones(1_000_000))
+        """,
+    "arrays, slowly": """
+        a = []
+        while True:
+            until = time.process_time() + 0.05
+            while time.process_time() < until: pass
+            a.append(np.ones(2_500_000))
+        """,
+    "many processes": "[os.fork() for _ in range(3)]\n"
+    + "a = []\nwhile True: a.append(np.ones(100_000))",
+    "buffers of sockets": DEEDS["take memory in buffers of sockets"][0],
+    "names of files": DEEDS["take memory in names of files"][0],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_what_fills_its_memory_is_ended_for_that(tmp_path, walls, kind, bomb):
+    seconds = 1 if bomb == "arrays, slowly" else 20  # that one takes longer to fill its memory
+    found = judge(lesson(tmp_path, seconds=seconds), does(BOMBS[bomb]), small(walls), kind)
+    said = "No space left" if (bomb, kind) == ("names of files", "warm") else "MB of memory"
+    assert said in found[0].message and found[1].status == v.PASSED
+
+
 @pytest.mark.slow
 def test_memory_of_many_processes_is_bounded_by_the_watch_alone(tmp_path, walls):
     body, _, _ = DEEDS["take memory in many processes"]
@@ -679,6 +844,58 @@ print("ready", flush=True)
         single.close()
     assert 2**20 < known[0] < 2**30 and 2**20 < known[2] < 2**30
     assert known[1] == known[3] == math.inf
+
+
+HONEST = {
+    "a pool of processes": "sum(__import__('multiprocessing').Pool(2).map(abs, range(5))) == 10",
+    "executors": "sum(futures.ProcessPoolExecutor(2).map(abs, range(5))) == 10 == sum(futures.ThreadPoolExecutor(2).map(abs, range(5)))",
+    "queues and locks between processes": "talks()",
+    "shared memory": "shared_memory.SharedMemory(create=True, size=4096).size == 4096",
+    "a shell": "subprocess.run('sleep 0; echo one | cat && (exit 3)', shell=True, capture_output=True).returncode == 3",
+    "copies of files with their times": "shutil.copy2(shutil.__file__, '/tmp/copy') == '/tmp/copy'",
+    "an event loop": "asyncio.run(asyncio.sleep(0, 'slept')) == 'slept'",
+    "the number of cores": "hardware.cores() == {cores}",
+    "a line on the machine": "'cores' in timing.machine_quality()",
+    "random numbers": "len(os.urandom(8)) == 8 and np.random.default_rng().random() < 1",
+    "an array in a file": "np.save('/tmp/array.npy', np.ones(9)) is None and np.load('/tmp/array.npy', mmap_mode='r').sum() == 9",
+    "compiled code": "one_more(1) == 2",
+    "compiled parallel code": "counted(1000) == 1000",
+}
+
+
+def test_what_honest_code_uses_works(tmp_path, walls, kind):
+    code = (
+        HEAD
+        + """
+import asyncio, multiprocessing, numba, shutil
+from concurrent import futures
+from multiprocessing import shared_memory
+from tinytorch.lab import hardware, timing
+@numba.njit(cache=True)
+def one_more(x):
+    return x + 1
+@numba.njit(parallel=True)
+def counted(n):
+    total = 0
+    for i in numba.prange(n):
+        total += 1
+    return total
+def talk(queue, lock):
+    with lock:
+        queue.put("said")
+def talks():
+    queue, lock = multiprocessing.Queue(), multiprocessing.Lock()
+    other = multiprocessing.Process(target=talk, args=(queue, lock))
+    other.start()
+    return queue.get(timeout=20) == "said" and other.join() is None
+def double(x):
+    return "held" if eval(list(HONEST.values())[x]) else "not so"
+"""
+    )
+    found = {name: text.replace("{cores}", str(hardware.cores())) for name, text in HONEST.items()}
+    verdicts = judge(lesson(tmp_path, HONEST, 20), f"{code}HONEST = {found!r}\n", walls, kind)
+    said = {name: each.message for name, each in zip(HONEST, verdicts, strict=True)}
+    assert said == dict.fromkeys(HONEST, "")
 
 
 def test_output_is_bounded(tmp_path, walls):
@@ -872,7 +1089,7 @@ def test_the_probe_names_the_wall_that_is_missing(walls, wall):
     if wall == "identity" and USER != "as root":
         pytest.skip("a plain user cannot start a sandbox without it")
     found = selftest.prove(dataclasses.replace(walls, without=frozenset(without)))
-    assert found.startswith("these walls do not stand: ") and wall in found
+    assert found.startswith("these protections of the sandbox failed: ") and wall in found
 
 
 def test_without_bubblewrap_the_fix_is_named(monkeypatch, tmp_path):
@@ -919,8 +1136,9 @@ def test_the_numbers_are_those_of_the_kernels_headers():
     for column, path in enumerate(headers):
         if Path(path).exists():
             found = dict(re.findall(r"#define __NR(?:3264)?_(\w+)\s+(\d+)", Path(path).read_text()))
-            for name, numbers in seccomp.DENIED.items():
-                assert int(found.get(name, -1)) == numbers[column], name
+            newest = int(found.pop("syscalls", 0)) - 1 or max(map(int, found.values()))
+            for name, numbers in (seccomp.DENIED | seccomp.TIMES).items():
+                assert numbers[column] > newest or int(found.get(name, -1)) == numbers[column], name
 
 
 @pytest.mark.slow

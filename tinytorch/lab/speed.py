@@ -58,7 +58,7 @@ def at_least(
     Raises
     ------
     Mismatch
-        If the whole interval lies below `times`.
+        If the whole interval is below `times`.
     """
     order, taken = random.Random(0), []
     for number in range(pairs + 1):

@@ -31,7 +31,7 @@ def bring_over(module: Module, path: Path) -> Brought:
     Raises
     ------
     TitoError
-        If this is no student's copy, it has been worked in already, or the other holds no answers.
+        If this is not a student's copy, somebody has worked in it already, or the other copy has no answers.
     """
     course, stem = module.course, module.notebook.stem
     own = {suffix: module.folder / f"{stem}{suffix}" for suffix in (".ipynb", ".py")}

@@ -215,7 +215,7 @@ def _tar(
 
 
 def opened(file: BinaryIO, start: bytes) -> BinaryIO:
-    """A stream of what a file holds, unpacked if its first bytes are those of gzip, bzip2 or xz."""
+    """A stream of a file's content, unpacked if it starts like gzip, bzip2 or xz."""
     if start.startswith(b"\x1f\x8b"):
         return gzip.open(file)
     if start.startswith(b"BZh"):

@@ -28,7 +28,7 @@ class Read:
 
     @property
     def rank(self) -> tuple:
-        """Larger for the one that counts: worked on, handed in later, a notebook rather than a percent file."""
+        """A key that is largest for the file that counts: worked on, submitted later, a notebook rather than a percent file."""
         each = self.file
         return (
             bool(self.findings.answered),
@@ -105,7 +105,7 @@ def _read_one(each: StudentFile, released: Released, module: Module, found: Read
     if findings.answered or findings.not_started:
         found.read.append(Read(each, data, notebook, findings))
     else:
-        found.say(each, "it holds no exercise of this module", likely, unread=False)
+        found.say(each, "it has no exercise of this module", likely, unread=False)
 
 
 def _unpacked(files: Iterable[StudentFile], found: Reading) -> list[StudentFile]:
@@ -137,7 +137,7 @@ def _is_aside(each: StudentFile, module: Module) -> bool:
 
 
 def _is_likely(each: StudentFile, module: Module) -> bool:
-    """Whether a file's name is that of a notebook; Python files may be anything."""
+    """Whether a file has a notebook's name; Python files may be anything."""
     name = _short(each).lower()
     return name.endswith(".ipynb") or module.topic in name
 

@@ -160,7 +160,7 @@ def _others(found: candidates.Reading, newest: Read, worked: list[Read]) -> list
     """The notebooks that neither count nor are kept aside, and why."""
     rest = [each for each in found.read if each not in worked and each is not newest]
     said = {
-        "the same as the one that counts": [e for e in rest if e.data == newest.data],
+        "the same as the file that counts": [e for e in rest if e.data == newest.data],
         "not worked on": [e for e in rest if e.data != newest.data],
     }
     lines = [

@@ -36,7 +36,7 @@ def folder(module: Module) -> Path:
 
 
 def store(module: Module, student: str, newest: Read, others: list[Read]) -> Stored:
-    """Keep files as they came, and write the one that counts to nbgrader's folder of submissions.
+    """Keep files as they came, and write the file that counts to nbgrader's folder of submissions.
 
     Raises
     ------

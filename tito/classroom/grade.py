@@ -31,7 +31,7 @@ BATCH = 200  # records that are entered in the gradebook together
 
 @dataclass
 class Progress:
-    """How far a run is: students to grade, and what came of those that are done."""
+    """The progress of a run: students to grade, and the results so far."""
 
     total: int
     kept: int = 0
@@ -90,7 +90,7 @@ def run(
     changed : bool
         Leave those alone whose work, assignment and grader are what they were.
     unsafe : bool
-        Go without walls; every record says so.
+        Run without a sandbox; every record says so.
     say : callable
         Told of each student as soon as the record is kept.
 
@@ -155,7 +155,7 @@ def _wanted(module, everybody, students):
             raise TitoError(f"{name} has handed in nothing for {module.name}", hint, USAGE)
     if not everybody:
         raise TitoError(
-            f"no hand-ins for {module.name} in {module.course.place('submitted')}",
+            f"no submissions for {module.name} in {module.course.place('submitted')}",
             f"tito collect {module.topic} PATH",
         )
     return sorted(set(students)) or everybody

@@ -18,7 +18,7 @@ NODES, NESTING = 2_000_000, 60  # of the file; what an alias stands for counts e
 
 
 def find(notebooks: list[Entry], files: list[Entry], stem: str) -> Entry | None:
-    """The metadata file, if these are the files of an export: it lies beside all the students' folders."""
+    """The metadata file, if these are the files of an export: it is beside all the students' folders."""
     for each in files:
         around, _, name = each.name.rpartition("/")
         begin = f"{around}/" if around else ""
@@ -37,7 +37,7 @@ def owners(described: Entry) -> dict[str, list[Owner | TitoError]]:
     Raises
     ------
     TitoError
-        If the file cannot be read, or is no mapping.
+        If the file cannot be read, or is not a mapping.
     """
     found = {}
     for folder, record in _load(described).items():
@@ -51,7 +51,7 @@ def owners(described: Entry) -> dict[str, list[Owner | TitoError]]:
 def _owner(person: object, time: str) -> Owner | TitoError:
     """A submitter. The name is not an id: students can change theirs."""
     if not isinstance(person, dict):
-        return TitoError("a submitter is no mapping", "download it again")
+        return TitoError("a submitter is not a mapping", "download it again")
     said = {key: value.strip() for key, value in person.items() if isinstance(value, str)}
     name = said.get(":name", "")
     wanted = said.get(":sid") or said.get(":email")
@@ -77,7 +77,7 @@ def _load(entry: Entry) -> dict:
             f"cannot read {METADATA}: {one_line(error)[:100]}", "download it again"
         ) from None
     if not isinstance(found, dict):
-        raise TitoError(f"{METADATA} is no mapping", "download it again")
+        raise TitoError(f"{METADATA} is not a mapping", "download it again")
     return {key: value for key, value in found.items() if isinstance(key, str)}
 
 

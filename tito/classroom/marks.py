@@ -121,7 +121,7 @@ def read_some(module: Module) -> Class:
 
 
 def beside(module: Module, student: str, name: str) -> str | None:
-    """A small file that nbgrader keeps beside a hand-in, if there is one."""
+    """A small file that nbgrader keeps beside a submission, if there is one."""
     for step in ("autograded", "submitted"):
         with contextlib.suppress(TitoError):  # not there, or a link to somebody else's file
             data = nofollow.read(module.course.place(step), (student, module.name, name), 4096)
@@ -231,7 +231,7 @@ def _journal(module, path: Path, cells) -> Mark:
             student=student,
             source=JOURNAL,
             tests=tests,
-            # The journal's own time is that of grading, which is no matter of the student's.
+            # The time in a record is the time of grading, which does not concern the student.
             timestamp=sanitize.line(beside(module, student, "timestamp.txt") or "", 40),
             repairs=tuple(sanitize.line(each) for each in repairs[:50]),
             walls=sanitize.line(found.get("walls") or "", 20),
@@ -277,5 +277,5 @@ def _student(name: str) -> str:
     if not 0 < len(name) <= 128 or name.startswith(".") or "/" in name or "\\" in name:
         raise ValueError("this cannot be a student's id")
     if sanitize.line(name) != name:
-        raise ValueError("a student's id holds no control, direction or doubled blank characters")
+        raise ValueError("a student's id has no control, direction or doubled blank characters")
     return name

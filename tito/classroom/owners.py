@@ -132,7 +132,7 @@ def _gradescope(
 def _by_place(
     files: list[Entry], module: Module, named: str, zone: str, result: Sorted
 ) -> Iterator[tuple[str, StudentFile]]:
-    """The files, by the part of the path at which the students are told apart."""
+    """The files, by the part of the path that names the student."""
     placed = [Placed(entry.name.split("/"), entry) for entry in files]
     if any(p.parts[0] == ".git" for p in placed):  # the folder itself is a student's repository
         placed = [Placed((named, *p.parts), p.entry) for p in placed]
@@ -249,7 +249,7 @@ class _Stamps:
                 self.place = place
 
     def of(self, placed: Placed) -> dict[str, object]:
-        """What is said of a file's time: the time, and notes."""
+        """The time of a file, and notes about it."""
         who = placed.parts[0]
         if self.place is None:
             note = f"{STAMP} does not count: only some folders have one"

@@ -19,7 +19,7 @@ PAGES = (
     "timestamp.txt",
 )  # a platform's or an instructor's
 TOOLS = ("tito", "tinytorch", "build", "site-packages", "__pycache__")  # in a copy of a release
-# Folders around a class: nbgrader's, those that people make, and what Google Drive calls a download.
+# Folders around a class: nbgrader's folders, folders that people make, and what Google Drive calls a download.
 AROUND = (
     "submitted", "submissions", "submission", "hand-ins", "hand_ins", "handins", "homework",
     "downloaded", "extracted", "archive", "inbound", *TOOLS[:3],
@@ -69,7 +69,7 @@ def is_work(parts: Sequence[str]) -> bool:
 
 
 def is_somebodys(parts: Sequence[str]) -> bool:
-    """Whether a file beside those that were told apart must be named: nobody but a student writes such."""
+    """Whether a file without a student must be named: only a student writes such files."""
     return is_work(parts) and not parts[-1].lower().endswith(TEXTS)
 
 
@@ -123,7 +123,7 @@ class Words:
         Raises
         ------
         TitoError
-            If the name is that of the notebook alone.
+            If the name is only the notebook's name.
         """
         plain = COPY_OF.sub("", stem(name).strip())
         notebook = re.escape(self.module.notebook.stem)

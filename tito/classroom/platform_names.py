@@ -163,7 +163,7 @@ def brightspace(placed: list[Placed]) -> Reader | None:
 
 
 def _names_differ(found: list[re.Match[str]], number: str) -> bool:
-    """Whether a number stands beside two names."""
+    """Whether one number belongs to two names."""
     names: dict[str, set[str]] = {}
     for each in found:
         names.setdefault(each[number], set()).add(each["name"])

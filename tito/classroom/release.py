@@ -21,6 +21,7 @@ from tito.authoring import variants
 from tito.course import RELEASE, USAGE, Course, Module, TitoError, digest, read_yaml, write
 from tito.export import lint, package
 from tito.gradebook import setup
+from tito.notebooks import given as given_versions
 from tito.notebooks import notebook as nb
 from tito.notebooks import released as past
 from tito.notebooks import student_version
@@ -86,7 +87,7 @@ def make(module: Module, output: Path | None = None) -> Release:
     released = student_version.student_version(notebook, recorded.append)
     with folders.lock(past.kept_in(module) / ".lock"):
         folders.recover(target)
-        given = _given(module, released)
+        given = _given(module, released) | _packed(module, cells)
         content = _content(given, released)
         latest = past.latest_number(module, target)
         same = latest and past.content_of(module, target, latest) == content
@@ -156,6 +157,12 @@ def _given(module, released):
         if path.exists():
             texts[path.name] = read_text(path)
     return texts
+
+
+def _packed(module, cells):
+    """The given versions of exercises, for `tito test` in a student's copy."""
+    found = given_versions.load(module, cells)
+    return {module.packed_given.name: given_versions.pack(found)} if found.versions else {}
 
 
 def _own(module, notebook, released, number):
@@ -264,9 +271,12 @@ def _refuse_leaks(module, notebook, released, known, files):
     )
     if module.hints.name in own:
         own[module.hints.name] += "\n".join(_strings(read_yaml(module.hints)))
+    packed = module.packed_given.name
+    if packed in own:
+        own[packed] = "\n".join(given_versions.unpack(own[packed], packed).versions.values())
     for name, text in files.items():
         if name in own:
-            prose = not name.endswith((".py", ".ipynb"))
+            prose = name != packed and not name.endswith((".py", ".ipynb"))
             found = student_version.shown(own[name], secret, prose)
             found += student_version.copied(own[name], whole)
         elif "/core/" in name:  # earlier modules are given solved, without markers

@@ -36,13 +36,12 @@ def test(course, modules, inline_only, package_only, junit, as_json):
     for module in some(modules):
         testing.export(module)
         say(terminal.heading(module.number, module.about["title"]))
-        verdicts, exercise = [], ""
-        for each in testing.inline(module) if not package_only else ():
-            if each.exercise != exercise:
-                exercise = each.exercise
-                say("  " + click.style(exercise, bold=True))
-            say(terminal.test_line(each))
-            verdicts.append(each)
+        verdicts = []
+        for group in testing.by_exercise(module) if not package_only else ():
+            say("  " + click.style(group[0].exercise, bold=True))
+            for each in group:
+                say(terminal.test_line(each))
+            verdicts += group
         if verdicts:
             verdicts = v.in_order(verdicts, [cell.id for cell in cache.cells(module)])
             sources = {c.id: c.source for c in cache.cells(module) if c.role == "solution"}

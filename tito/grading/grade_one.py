@@ -191,6 +191,9 @@ def _graded(made, released, job, verdicts):
             cell.outputs = [
                 nbformat.v4.new_output("error", ename=status, evalue=message, traceback=[text])
             ]
+        elif name in found and found[name].message:
+            text = f"{sanitize.text(found[name].message, *SHOWN)}\n"
+            cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text)]
     return json.dumps(made, sort_keys=True) + "\n"
 
 

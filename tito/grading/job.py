@@ -1,8 +1,9 @@
-"""What is to be judged: the instructor's cells, and a student's text for the solution cells."""
+"""A job of the judge: the instructor's cells, and a student's text for the solution cells."""
 
 from dataclasses import dataclass, field
 
 from tito.course import Module
+from tito.notebooks import given
 from tito.notebooks.cells import Cell
 
 
@@ -21,6 +22,8 @@ class Job:
     package: str = ""  # the package file, if the cells are the very ones it was made of
     course: str = ""  # its folder, which no sandbox shows
     earlier: list[str] = field(default_factory=list)  # modules that a student's code may import
+    given: dict[str, str] = field(default_factory=dict)  # plain versions of exercises
+    needs: dict[str, list[str]] = field(default_factory=dict)  # by test: exercises it can reach
 
 
 def make(
@@ -28,8 +31,11 @@ def make(
 ) -> Job:
     """Make the job of judging `answers`; without them the module's own cells are judged."""
     cells = [each for each in cells if each.role != "text"]
-    if only is not None:
-        cells = [each for each in cells if each.role != "test" or each.exercise in only]
+    found = given.load(module, cells)
+    if only is not None:  # and what tells whether an exercise that they need works
+        wanted = {each.id for each in cells if each.role == "test" and each.exercise in only}
+        named = {name for test in wanted for name in found.needs.get(test, ())} | set(only)
+        cells = [each for each in cells if each.role != "test" or each.exercise in named]
     modules = module.course.modules
     later = [each.import_name for each in modules if each.number >= module.number]
     return Job(
@@ -43,6 +49,8 @@ def make(
         package=str(module.package) if in_place and module.package.exists() else "",
         course=str(module.course.root),
         earlier=[each.import_name for each in modules if each.number < module.number],
+        given=found.versions,
+        needs=found.needs,
     )
 
 

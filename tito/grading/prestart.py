@@ -42,7 +42,7 @@ class Spare:
 
     @property
     def usable(self) -> bool:
-        """Whether it still waits, and what it imported is what stands on disk."""
+        """Whether it still waits, and the files on disk have not changed since it imported them."""
         return self._judge.poll() is None and self._library == _library()
 
     def __enter__(self) -> subprocess.Popen:
@@ -72,7 +72,9 @@ def judge() -> None:
         return waiting.pop(name, None) or process.Own(folder)
 
     try:
-        with contextlib.suppress(json.JSONDecodeError):  # whoever held it has no job for it
+        with contextlib.suppress(
+            json.JSONDecodeError
+        ):  # the process that started it has no job for it
             judge.main(launch=launch)
     finally:
         for each in waiting.values():
@@ -103,7 +105,7 @@ def _import(statements):
 
 
 def _library():
-    """What a judge and a worker import of the course, as it stands on disk."""
+    """The files that a judge and a worker import, as they are on disk now."""
     found = {}
     for path in Path(tinytorch.__file__).parent.rglob("*.py"):
         with contextlib.suppress(OSError):

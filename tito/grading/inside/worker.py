@@ -77,7 +77,7 @@ class Session:
         self.imports += [n for n in tree.body if _imports(n)]
 
     def _home(self, name: str, source: str) -> tuple[Path, int]:
-        """The file a cell's code stands in, and how many lines lower: Numba keeps machine code by both.
+        """The file that contains a cell's code, and how many lines lower: Numba keeps machine code by both.
 
         Where the package file holds this very cell, as when a module is tested in place, it is the home,
         so that code compiled for the one serves the other. After the first function that differs from
@@ -145,7 +145,7 @@ class Session:
         if what == "again":
             overwrite(arrays(self.sent))
             return {"value": self.result}
-        if what == "carry":  # as a call whose result is that of the last one
+        if what == "carry":  # as a call whose result is the result of the last call
             return {"value": self.result}
         if what == "names":
             return {"value": checks.names(request["target"], request["count"])}

@@ -15,7 +15,7 @@ TEST, LOADING = "", "loading its cells "  # what is metered, as messages say it
 
 
 class Exceeded(Exception):
-    """A budget is used up: the message says which. `whole` if it is that of the submission."""
+    """A budget is used up: the message says which. `whole` if it is the budget of the submission."""
 
     def __init__(self, message: str, whole: bool = False):
         super().__init__(message)
@@ -47,10 +47,15 @@ class Meter:
 
     def begin(self, what: str, times: int = 1) -> None:
         """Start to meter a test, or the loading of cells; it may use the time of so many tests."""
-        self.what, self.seconds = what, times * self.one
+        self.what, self.seconds, self.factor = what, times * self.one, 1
         self.first: dict[object, float] = {}  # CPU seconds of each worker when it was first seen
         self.first_waited = self.waited
         self.first_answers, self.first_printed = self.answers, self.printed
+
+    def extend(self) -> bool:
+        """Allow what runs now twice its time; False if that has been done already."""
+        self.factor += 1
+        return self.factor == 2
 
     def wait(self) -> None:
         """The judge begins to wait for a worker."""
@@ -85,9 +90,10 @@ class Meter:
         self.looked = waited = self._waited()
         self.used[worker] = cpu
         self.first.setdefault(worker, cpu)
-        if sum(self.used[each] - first for each, first in self.first.items()) > self.seconds:
+        used = sum(self.used[each] - first for each, first in self.first.items())
+        if used > self.factor * self.seconds:
             raise Exceeded(f"{self.what}took more than {self.seconds:g} s of CPU time")
-        if waited - self.first_waited > WALL * self.seconds:
+        if waited - self.first_waited > self.factor * WALL * self.seconds:
             raise Exceeded(f"{self.what}did not answer within {WALL * self.seconds:g} s")
         self.left()
 

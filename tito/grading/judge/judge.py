@@ -28,10 +28,11 @@ from tito.grading.judge.budget import LOADING, TEST, Exceeded, Meter
 from tito.grading.judge.clean import Clean
 from tito.grading.judge.names import Names
 from tito.grading.judge.pipes import Pipes
+from tito.grading.judge.reruns import NOT_RUN, Reruns
 from tito.grading.judge.stopwatch import Timed
 from tito.notebooks.text import is_stub
 
-STARTS = 10  # workers that one student may use up
+STARTS = 10  # workers that the tests of one exercise may use up, and likewise the loading of cells
 TOGETHER = 2**20  # characters of cells that are loaded at once
 TEXT = 4000  # characters of what an exception says
 LOG_KEPT = 256 * 1024  # bytes of output
@@ -135,6 +136,9 @@ class Worker:
         try:
             self.meter.check(self, self.process.cpu())
         except Exceeded as over:
+            # What fills its memory is to be ended for that, on a slow machine too.
+            if not over.whole and self.process.memory() > 0.25 and self.meter.extend():
+                return
             if over.whole:
                 raise self._gone(verdict.KILLED, f"was ended: {over}") from None
             raise self._gone(verdict.TIMEOUT, str(over)) from None
@@ -170,19 +174,23 @@ class Place:
 
 
 class Judge:
-    """One run over a notebook: cells are loaded in order and tests judged where they stand."""
+    """One run over a notebook: cells are loaded in order and tests judged where they stand.
 
-    def __init__(self, job, report, launch=process.Own):
-        self.job, self.report, self.launch = job, report, launch
+    `given` are versions of exercises that are loaded in place of the student's. Runs of one job share a `meter`,
+    and what `deadly` says of cells that ended or hung a worker while loading.
+    """
+
+    def __init__(self, job, launch, meter, deadly, given):
+        self.job, self.launch, self.meter, self.given = job, launch, meter, given
         self.worker: Worker | None = None
-        self.meter = Meter(job)
-        self.starts = 0
+        self.failed = ""  # the exercise of which a test failed in this worker
+        self.ended: dict[str, int] = {}  # workers that the tests of an exercise have used up
         self.holds = False  # whether the worker keeps objects for the test
         self.loaded: list[dict] = []
         self.sent = 0  # how many of them the worker has loaded
         self.together = True  # many at once, until a worker ends in the middle
-        self.deadly: dict[str, str] = {}  # cells that ended or hung a worker while loading
-        self.broken: dict[str, dict] = {}  # cells that raised while loading
+        self.deadly: dict[str, str] = deadly
+        self.broken = {name: _gone(text) for name, text in deadly.items()}  # cells that raised
         self.binder: dict[str, str] = {}  # the cell that binds a name
         self.names = Names({"__name__": "__main__", "__builtins__": __builtins__}, {})
         self.clean: Clean | None = None
@@ -193,31 +201,24 @@ class Judge:
             for cell in job["cells"]
             if cell["role"] == "solution"
         }
+        self.stubs = {name for name, source in self.student.items() if is_stub(source)}
 
-    def run(self):
-        """Judge the visible tests, then the hidden ones, each with the names of its place in the notebook.
+    def end(self):
+        """End the workers."""
+        self._leave()
+        if self.clean:
+            self.clean.end()
 
-        So no worker that has seen a hidden test answers for a visible one.
-        """
-        hidden = []
-        try:
-            for cell in self.job["cells"]:
-                if cell["role"] != "test":
-                    self.take_in(cell)
-                elif self.job["only"] is None or cell["exercise"] in self.job["only"]:
-                    if cell["hidden"] and not cell["empty"]:
-                        self._start()  # the worker keeps the names of this place
-                        names = self.names.copy()
-                        hidden.append((cell, Place(self.loaded.copy(), names, self.binder.copy())))
-                    else:
-                        self.report(self.judge(cell))
-            for cell, place in hidden:
-                self._return(place)
-                self.report(self.judge(cell))
-        finally:
-            for each in (self.worker, self.clean):
-                if each:
-                    each.end()
+    def _leave(self):
+        """End the worker that runs the student's cells."""
+        if self.worker:
+            self.worker.end()
+            self.worker = None
+
+    def place(self) -> "Place":
+        """Where the judge is; the worker keeps the names that it has here."""
+        self._start()
+        return Place(self.loaded.copy(), self.names.copy(), self.binder.copy())
 
     def take_in(self, cell):
         """Make a cell known on both sides."""
@@ -236,7 +237,7 @@ class Judge:
                     with contextlib.suppress(Exception):
                         self._execute(constant)
 
-    def _return(self, place):
+    def go(self, place: "Place"):
         """Have the names of a place, here and in the worker; one that did not keep them is ended."""
         self.loaded, self.binder = place.loaded, place.binder
         self.names.become(place.names)
@@ -252,15 +253,13 @@ class Judge:
                 pass
         elif self.sent < count:
             return  # the cells between are still to be loaded
-        self.worker.end()
-        self.worker = None
-        self.starts -= 1  # it has done nothing wrong
+        self._leave()
 
     def ask(self, request):
         """Ask the worker, starting one if there is none; stand-ins and proxies call this."""
         self._start()
         if self.worker is None:
-            raise WorkerGone(verdict.KILLED, f"not run: {self._why_none()}")
+            raise WorkerGone(verdict.KILLED, f"{NOT_RUN}{self._spent()}")
         try:
             return self.worker.ask(request)
         except WorkerGone:
@@ -314,12 +313,17 @@ class Judge:
         return self.worker.process.cpu() if self.worker else 0.0
 
     def judge(self, cell) -> verdict.Verdict:
+        """Judge a test. A worker in which one has failed runs no test of another exercise."""
         started = time.perf_counter()
-        if not cell["empty"]:
+        if self.failed not in ("", cell["exercise"]):
+            self._leave()
+        if not cell["empty"] and self.ended.get(cell["exercise"], 0) < STARTS:
             self._start()
         worker = self.worker
         printed = worker.printed() if worker else 0
         status, message = self._try(cell)
+        if status in (verdict.FAILED, verdict.ERROR):
+            self.failed = cell["exercise"]
         if message and worker:
             message += worker.said_since(printed)
         return verdict.Verdict(
@@ -337,6 +341,9 @@ class Judge:
     def _try(self, cell):
         if cell["empty"]:
             return verdict.SKIPPED, "hidden: it runs when the work is graded"
+        if self.ended.get(cell["exercise"], 0) >= STARTS:
+            many = f"the tests of {cell['exercise']} have already ended {STARTS} processes"
+            return verdict.KILLED, NOT_RUN + many
         try:
             self.meter.begin(TEST)
             self.doubts.clear()
@@ -344,16 +351,16 @@ class Judge:
             _run(cell["source"], f"<{cell['id']}>", self.names)
             return (verdict.UNDECIDED, self.doubts[0]) if self.doubts else (verdict.PASSED, "")
         except WorkerGone as gone:
-            said = str(gone)
-            return gone.status, said if said.startswith("not run") else f"{cell['exercise']} {said}"
+            if str(gone).startswith(NOT_RUN):
+                return gone.status, str(gone)
+            self.ended[cell["exercise"]] = self.ended.get(cell["exercise"], 0) + 1
+            return gone.status, f"{cell['exercise']} {gone}"
         except Exception as error:
             unstarted = self._unstarted(error)
+            if unstarted and cell["exercise"] in self.stubs:
+                return verdict.NOT_STARTED, ""
             if unstarted:
-                mine = unstarted == cell["exercise"]
-                return (
-                    verdict.NOT_STARTED,
-                    "" if mine else f"needs {unstarted}, which is not started",
-                )
+                return verdict.ERROR, f"needs `{unstarted}`, which is not started"
             judged = isinstance(error, AssertionError) and not hasattr(error, "remote")
             return verdict.FAILED if judged else verdict.ERROR, self._explain(error, cell)
         finally:
@@ -368,8 +375,7 @@ class Judge:
         report = getattr(error, "remote", None) or _report(said)
         for _ in range(len(self.loaded)):
             if report["class"] == "NotImplementedError":
-                source = self.student.get(report["cell"], "")
-                return report["cell"] if is_stub(source) else None
+                return report["cell"] if report["cell"] in self.stubs else None
             missing = re.search(r"(\w+)['`]? is not defined", report["text"])
             binder = missing and self.binder.get(missing[1])
             kinds = (report["class"], *report["builtin"])
@@ -403,7 +409,7 @@ class Judge:
         name, number = report["cell"], report["line"]
         source = next((self._source(cell) for cell in self.loaded if cell["id"] == name), "")
         line = source.split("\n")[number - 1 : number] if number > 0 else []
-        if line and line[0].strip():
+        if line and line[0].strip() and name not in self.given:
             text += f"\nlook at: {name}, line {number}: {line[0].strip()[:200]}"
         return text
 
@@ -419,16 +425,12 @@ class Judge:
 
     def _start(self):
         """Have a worker that has loaded what stands above; a cell that ends it is left out of the next."""
-        if self._spent() and self.worker:
-            self.worker.end()
-            self.worker = None
-        if self.worker and self.sent == len(self.loaded):
-            return
-        while (self.worker or self.starts < STARTS) and not self._spent():
+        if self._spent():
+            self._leave()
+        while not self._spent() and (self.worker is None or self.sent < len(self.loaded)):
             if self.worker is None:
-                self.starts += 1
-                self.worker, self.sent = Worker(self.job, self), 0
-            cells = [c for c in self.loaded[self.sent :] if c["id"] not in self.deadly]
+                self.worker, self.sent, self.failed = Worker(self.job, self), 0, ""
+            cells = [cell for cell in self.loaded[self.sent :] if self._is_safe(cell)]
             self.sent = len(self.loaded)
             size = sum(len(self._source(cell)) for cell in cells)
             self.meter.begin(LOADING, sum(cell["role"] != "plain" for cell in cells) or 1)
@@ -437,12 +439,13 @@ class Judge:
                     self._load(cells, len(self.loaded))
                 except WorkerGone:  # to know which cell it was, another loads them one by one
                     self.worker, self.together = None, False
-                    self.starts -= 1
-                    continue
             else:
                 self._load_each(cells)
-            if self.worker:
-                break
+
+    def _is_safe(self, cell):
+        """Whether a cell is loaded: none that ended a worker, and no plain one when many have."""
+        many = cell["role"] == "plain" and len(self.deadly) >= STARTS
+        return cell["id"] in self.given or (cell["id"] not in self.deadly and not many)
 
     def _spent(self):
         """What the submission has used up; empty if it may go on."""
@@ -452,11 +455,8 @@ class Judge:
         except Exceeded as over:
             return str(over)
 
-    def _why_none(self):
-        return self._spent() or f"{STARTS} worker processes have ended already"
-
     def _source(self, cell):
-        return self.student.get(cell["id"], cell["source"])
+        return self.given.get(cell["id"]) or self.student.get(cell["id"], cell["source"])
 
     def _load_each(self, cells):
         for cell in cells:
@@ -465,7 +465,7 @@ class Judge:
             except WorkerGone as gone:
                 self.worker = None
                 self.deadly[cell["id"]] = str(gone)
-                self.broken[cell["id"]] = _report({"class": "", "text": str(gone)})
+                self.broken[cell["id"]] = _gone(str(gone))
                 break
 
     def _load(self, cells, mark):
@@ -597,6 +597,11 @@ def _report(said):
     return report
 
 
+def _gone(text):
+    """What is said of a cell that ended or hung a worker while loading."""
+    return _report({"class": "", "text": text})
+
+
 def _failing_line(error, cell):
     frames = traceback.extract_tb(error.__traceback__)
     inside = [frame for frame in frames if frame.filename == f"<{cell['id']}>"]
@@ -624,8 +629,10 @@ def main(keeper=None, launch=process.Own):
         except BrokenPipeError:  # nobody reads any more
             os._exit(1)
 
-    if keeper is None:
-        Judge(job, report, launch).run()
-    else:
+    if keeper is not None:
         line = socket.socket(fileno=keeper)
-        Judge(job, report, lambda folder, name: process.Kept(line, name)).run()
+
+        def launch(folder, name):
+            return process.Kept(line, name)
+
+    Reruns(job, functools.partial(Judge, job, launch, Meter(job), {}), report).run()

@@ -1,4 +1,4 @@
-"""A worker's process as the judge holds it: one of its own, or one that the supervisor keeps behind walls."""
+"""A worker's process as the judge sees it: started by the judge, or started by the supervisor in a sandbox."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ import time
 import psutil
 
 # One thread against one, also where NumPy is imported before the lesson's first cell; and BLAS threads that
-# wait for work would add their CPU time to that of the tests.
+# wait for work would add their CPU time to the tests.
 ONE_THREAD = dict.fromkeys(
     ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
@@ -20,13 +20,13 @@ START = [sys.executable, "-I", "-c", "from tito.grading.inside.worker import mai
 STUDENT, CLEAN = (
     "student",
     "clean",
-)  # the worker of the student's code, and one that runs none of it
+)  # the worker of the student's code, and a worker without student code
 SCHED = 2  # which clock of a process clock_gettime(2) reads on Linux
 GRACE = 2  # seconds in which a worker that has closed its pipes must end by itself
 
 
 class Own:
-    """A process that the judge starts, without walls."""
+    """A process that the judge starts, without a sandbox."""
 
     def __init__(self, folder, name=STUDENT, command=START):
         self._process = subprocess.Popen(
@@ -52,6 +52,10 @@ class Own:
             total += getattr(times, "children_user", 0) + getattr(times, "children_system", 0)
         return total
 
+    def memory(self) -> float:
+        """Which part of its memory the worker uses: without a sandbox nothing limits it."""
+        return 0.0
+
     def end(self) -> float:
         """End the worker and everything it started; returns its CPU seconds, 0 if it has ended before."""
         used = self.cpu()
@@ -68,7 +72,7 @@ class Own:
 
 
 class Kept:
-    """A process that the supervisor starts behind walls, watches and ends, as the judge asks."""
+    """A process that the supervisor starts in a sandbox, watches and ends, as the judge asks."""
 
     def __init__(self, keeper: socket.socket, name: str = STUDENT):
         self._keeper, self._worker = keeper, name
@@ -82,6 +86,10 @@ class Kept:
     def cpu(self) -> float:
         """CPU seconds of the worker and its children so far."""
         return self._ask("cpu")
+
+    def memory(self) -> float:
+        """Which part of its memory the worker uses."""
+        return self._ask("memory")
 
     def end(self) -> float:
         """End the worker and everything it started; returns its CPU seconds, 0 if it has ended before."""
@@ -105,7 +113,7 @@ def end(process: subprocess.Popen, group: bool = False) -> None:
     if process.poll() is None:
         with contextlib.suppress(psutil.Error):
             first = psutil.Process(process.pid)
-            first.suspend()  # or a judge would start another worker in place of one that is gone
+            first.suspend()  # or a judge would start another worker in place of a worker that is gone
             children = first.children(recursive=True)
     for child in children:
         if os.name == "posix":

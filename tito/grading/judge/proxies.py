@@ -1,7 +1,7 @@
 """What the judge holds in place of a student's functions, classes and objects.
 
 Each of them asks the worker; a test calls them as it calls the real ones in a notebook. Nothing that a student's
-object computes from a value of a test is evidence: what is compared is plain data, which the judge has decoded.
+object computes from a value of a test is evidence. Tests compare plain data, which the judge has decoded.
 """
 
 import contextlib
@@ -150,7 +150,7 @@ for _kind in (StandIn, Proxy):
 
 
 def encode(encoder, value):
-    """Send what is no plain data: a reference, or a test's function by value (never the other way)."""
+    """Send a value that is not plain data: a reference, or a test's function by value (never the other way)."""
     kind = type(value)
     if kind is StandIn:
         return {"!": "name", "name": value.__name__}
