@@ -254,7 +254,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_what_is_no_notebook_is_one_line_and_the_others_go_on(module, kind):
+def test_other_files_are_one_line_each_and_the_others_go_on(module, kind):
     folder = sent(
         module,
         {

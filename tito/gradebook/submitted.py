@@ -67,7 +67,7 @@ def sent_at(module: Module, student: str) -> datetime.datetime | None:
     Raises
     ------
     times.Unreadable
-        If there is one that is not a time, or whose time zone is not known.
+        If the text is not a time, or its time zone is not known.
     """
     text = timestamp(module, student)
     return times.utc(text, "UTC") if text.strip() else None
