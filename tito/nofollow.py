@@ -52,7 +52,7 @@ def read(root: Path, parts: tuple[str, ...], most: int) -> bytes:
     Raises
     ------
     TitoError
-        If it is not there, is not a regular file, or a link leads to it.
+        If it is missing, if it is not a regular file, or if a link leads to it.
     """
     name = parts[-1]
     try:

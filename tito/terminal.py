@@ -231,6 +231,8 @@ def graded_line(graded) -> str:
     if graded.records:
         middle = statistics.median(record["score"] for record in graded.records)
         text += f"; median {middle:g} of {graded.records[0]['max_score']:g}"
+    if graded.redated:
+        text += f"; new time, due date or extension: {', '.join(graded.redated)}"
     return text
 
 

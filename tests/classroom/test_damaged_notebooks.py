@@ -254,7 +254,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("kind", REFUSED)
-def test_a_file_that_is_not_a_notebook_is_reported_and_the_others_are_collected(module, kind):
+def test_other_files_are_one_line_each_and_the_others_go_on(module, kind):
     folder = sent(
         module,
         {

@@ -117,7 +117,7 @@ def test_what_cannot_be_read_is_named_and_the_others_are_collected(module, kind,
     assert raised.value.code == FAILED
 
 
-def test_a_notebook_with_megabytes_of_printed_lines_is_not_a_bomb(module):
+def test_a_notebook_with_megabytes_of_printed_lines_is_collected(module):
     notebook = answered(module)
     lines = "".join(f"step {n}: loss 0.123456\n" for n in range(400_000))
     output = nbformat.v4.new_output("stream", text=lines)
@@ -130,7 +130,7 @@ def test_a_notebook_with_megabytes_of_printed_lines_is_not_a_bomb(module):
     assert (taken[0].state, taken[0].unread, stray) == ("collected", [], [])
 
 
-def test_an_unreadable_file_beside_a_readable_file_is_named(module):
+def test_an_unreadable_file_beside_a_readable_notebook_is_named(module):
     files = {f"ann/{N}": data(answered(module)), "ann/newer.7z": b"7z\xbc\xaf", f"bo/{N}": b"{"}
     files["cy/tiny_dev.ipynb"] = files["dan/x.ipynb"] = data(answered(module))
     run = tito("collect", "tiny", str(sent(module, files)), course=module.course.root)

@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.commands import refused, snapshot, tito
 from tito import files as folders
-from tito.classroom import collect, release
+from tito.classroom import answers, release
 from tito.course import Course, TitoError, digest, find
 from tito.notebooks import notebook as nb
 from tito.notebooks.released import history
@@ -480,7 +480,7 @@ def test_answers_are_brought_into_a_students_copy_only_and_from_work(module, tmp
     refused(tito("release", "1", "--answers", str(folder), course=module.course.root), 2)
     for path in (folder, tmp_path / "nowhere"):
         with pytest.raises(TitoError, match="no answers in"):
-            collect.bring_over(student(folder), path)
+            answers.bring_over(student(folder), path)
 
 
 def empty_environment(folder):

@@ -59,7 +59,7 @@ def test_names_with_the_flag_or_the_unicode_field_are_not_guessed():
     assert read(out.getvalue()) == (["Ren\xe9/t.ipynb", "\u674e\u96f7/u.ipynb"], "")
 
 
-def test_a_guessed_encoding_of_names_is_reported(module):
+def test_the_report_says_that_the_encoding_of_a_name_was_guessed(module):
     path = module.course.root.parent / "class.zip"
     names = ["\xc1ngel/tiny_dev.ipynb", "Ren\xe9/tiny_dev.ipynb", "bo/tiny_dev.ipynb"]
     path.write_bytes(unmarked(names, "cp850", data(answered(module))))

@@ -73,7 +73,7 @@ def test_any_name_is_refused_or_a_plain_folder_name(name):
     st.text("ab~.-_'(1\u200c\xe9 ", min_size=1, max_size=12),
     st.text("ab~.-_'(1\u200c\xe9 ", min_size=1, max_size=12),
 )
-def test_two_ids_are_merged_only_if_the_names_look_the_same(first, second):
+def test_two_names_with_the_same_id_have_the_same_original(first, second):
     try:
         ids = [student_ids.student_id(each) for each in (first, second)]
     except TitoError:

@@ -18,7 +18,7 @@ from pathlib import Path
 import nbformat
 
 from tito.course import USAGE, Module, TitoError, write
-from tito.gradebook import submitted
+from tito.gradebook import submitted, times
 from tito.gradebook.records import KEY, Journal
 from tito.gradebook.writer import Ledger
 from tito.grading import grade_one, job, pool
@@ -53,6 +53,8 @@ class Graded:
     records: list[dict]
     failed: list[dict]
     kept: int
+    redated: list[str] = field(default_factory=list)
+    undated: dict[str, str] = field(default_factory=dict)
 
 
 def assignment(module: Module) -> grade_one.Assignment:
@@ -122,12 +124,27 @@ def run(
                     ledger.add(student)
                 progress.done += 1
                 say(progress, student, outcome)
-            ledger.add(*_not_entered(module, journal, set(wanted) - set(todo)))
+            before = set(wanted) - set(todo)
+            ledger.add(*_not_entered(module, journal, before))
+            ledger.redate(*sorted(before))
+        for name in before:
+            _stamp(module, name)
         if not students:
             journal.finish()
     records = [journal.read(name) for name in wanted if name not in failed]
     named = [{"student": name, "error": failed[name]} for name in sorted(failed)]
-    return Graded(records, named, progress.kept)
+    return Graded(records, named, progress.kept, ledger.redated, _undated(module, wanted))
+
+
+def _undated(module, students):
+    """Say for each student whose time of submission cannot be read why that is."""
+    found = {}
+    for name in students:
+        try:
+            submitted.sent_at(module, name)
+        except times.Unreadable as error:
+            found[name] = str(error)
+    return found
 
 
 def _wanted(module, everybody, students):
@@ -183,13 +200,19 @@ def _keep(module, journal, student, outcome):
     """Write the graded notebook for formgrader, then the record: a record says that both are there."""
     target = module.course.place("autograded") / student / module.name
     write(target / module.notebook.name, outcome.pop("notebook"), private=True)
-    stamp = submitted.timestamp(module, student)
-    if stamp:
-        write(target / submitted.TIMESTAMP, stamp, private=True)
-    else:
-        (target / submitted.TIMESTAMP).unlink(missing_ok=True)
+    _stamp(module, student)
     remove_others(module, student)
     return journal.write(student, outcome)
+
+
+def _stamp(module, student):
+    """Write the time of submission beside the graded notebook, as nbgrader does, if it is another one there."""
+    path = module.course.place("autograded") / student / module.name / submitted.TIMESTAMP
+    stamp = submitted.timestamp(module, student)
+    if not stamp:
+        path.unlink(missing_ok=True)
+    elif not path.is_file() or path.read_text(errors="replace") != stamp:
+        write(path, stamp, private=True)
 
 
 def remove_others(module: Module, student: str) -> None:

@@ -24,16 +24,16 @@ from tito.notebooks import safe_notebook, untrusted
 from tito.notebooks.released import history
 from tito.notebooks.repair import Released, repair
 
-_hands: dict[tuple, Hand] = {}  # by assignment version and sandbox; only the latest
+_hands: dict[tuple, Hand] = {}  # by assignment version and sandbox; the latest alone
 
 
-# nbgrader copies everything beside a notebook to autograded/, also what a link leads to, and has no setting
-# for that. Its function that lists those files is replaced before it copies: the exporter is made before.
+# nbgrader copies every file beside a notebook to autograded/, also the target of a link, and no setting changes
+# that. So this module replaces the function that lists those files. nbgrader imports the exporter below first.
 _all_files = base.find_all_files
 
 
 def find_all_files(path: str, exclude: list[str] | None = None) -> list[str]:
-    """The files that nbgrader copies; of a submission regular files only, and nothing where a link leads."""
+    """List the files that nbgrader copies; from a submission, only regular files that no link leads to."""
     found = _all_files(path, exclude)
     if not Path(path).is_relative_to(_place()):
         return found
@@ -77,7 +77,7 @@ class Repair(preprocessors.NbGraderPreprocessor):
 
 
 class Execute(preprocessors.Execute):
-    """Grade the submission in a sandbox and show the verdict below each test."""
+    """Grades the submission in a sandbox and shows the result below each test."""
 
     unsafe = Bool(False, help="Run students' code without a sandbox.").tag(config=True)
 

@@ -132,11 +132,19 @@ def grade(course, modules, students, jobs, scheduler, changed, unsafe, as_json):
         said = {"schema": 1, "module": module.name, "results": graded.records}
         click.echo(json.dumps(said | {"failed": graded.failed}, indent=2))
     click.echo(terminal.graded_line(graded), err=as_json)
+    for student, why in graded.undated.items():
+        click.echo(f"{student}: the time of submission cannot be read: {why}", err=True)
     if graded.failed:
         raise TitoError(
             f"{len(graded.failed)} of {len(graded.failed) + len(graded.records)} students could "
             "not be graded",
             "the lines above name each; fix or collect their work and grade once more",
+            FAILED,
+        )
+    if graded.undated:
+        raise TitoError(
+            f"{', '.join(graded.undated)}: no late penalty, because the time of submission cannot be read",
+            "correct timestamp.txt in the folder of the submission, and grade with --changed",
             FAILED,
         )
 

@@ -69,6 +69,16 @@ class Journal:
         known = self._known_work()
         return {n for n, each in records.items() if known.get(n, "  ")[0] != each["submission"]}
 
+    def dated(self, dates: dict[str, str]) -> None:
+        """Note the dates from which late penalties were computed."""
+        write(self._dates, json.dumps(self.dates() | dates) + "\n", private=True)
+
+    def dates(self) -> dict[str, str]:
+        """Return the dates from which late penalties were computed, by student."""
+        with contextlib.suppress(OSError, ValueError):
+            return dict(json.loads(self._dates.read_text(encoding="utf-8")))
+        return {}
+
     def _known_work(self) -> dict:
         with contextlib.suppress(OSError, ValueError):
             return dict(json.loads(self._entered.read_text(encoding="utf-8")))
@@ -113,6 +123,10 @@ class Journal:
     @property
     def _unfinished(self) -> Path:
         return self.folder.with_suffix(".run")
+
+    @property
+    def _dates(self) -> Path:
+        return self.folder.with_suffix(".dates")
 
     @property
     def _entered(self) -> Path:

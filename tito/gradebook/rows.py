@@ -22,18 +22,15 @@ from nbgrader.api import (
     SubmittedAssignment,
     SubmittedNotebook,
 )
-from nbgrader.preprocessors import AssignLatePenalties
 from sqlalchemy import bindparam, insert, select, update
-from traitlets.config.loader import Config, PyFileConfigLoader
 
 from tito import files
 from tito.course import Module
-from tito.gradebook import setup, submitted
+from tito.gradebook import dates, setup
 from tito.gradebook.records import Journal
 from tito.notebooks import notebook as nb
 from tito.notebooks import student_version
 
-WAIT = 60  # seconds to wait for other writers
 PART = 400  # values in one query
 
 
@@ -42,20 +39,15 @@ def enter(module: Module, students: list[str]) -> None:
     course, journal = module.course, Journal(module)
     records = {name: journal.read(name) for name in students}
     records = {name: record for name, record in records.items() if record}
-    url = address(module)
+    url = dates.address(module)
     _know_cells(module, url)
     with files.lock(course.build / "gradebook.lock"), Gradebook(url, course.course_id) as book:
         with book.engine.begin() as connection:
             late = _Batch(connection, module, records).write()
-        _penalties(module, url, late)
+            now = dates.current(connection, module, list(records))
+        dates.penalize(module, url, late)
         journal.entered(records)
-
-
-def address(module: Module) -> str:
-    """Return the database's address; a database file waits for other writers."""
-    url = module.course.gradebook
-    wait = "&" if "?" in url else "?"
-    return f"{url}{wait}timeout={WAIT}" if url.startswith("sqlite:///") else url
+        journal.dated(now)
 
 
 def _know_cells(module, url):
@@ -134,7 +126,7 @@ class _Batch:
         known = {row.student_id: row for row in self.ask(columns, table.student_id, self.records)}
         added, changed = [], []
         for name in self.records:
-            time = _time(submitted.timestamp(self.module, name))
+            time = dates.sent_at(self.module, name)
             if name not in known:
                 row = {"id": _new(), "assignment_id": self.assignment, "student_id": name}
                 added.append(row | {"timestamp": time})
@@ -233,27 +225,6 @@ class _Batch:
             if time and due and time > due:
                 late.add(name)
         return sorted(late)
-
-
-def _penalties(module, url, late):
-    """Let nbgrader, or the plug-in named in nbgrader_config.py, compute late penalties."""
-    path = module.course.root / "nbgrader_config.py"
-    loader = PyFileConfigLoader(path.name, path=str(path.parent))
-    config = loader.load_config() if late and path.exists() else Config()
-    for name in late:
-        place = {"notebook": module.notebook.stem, "assignment": module.name, "db_url": url}
-        AssignLatePenalties(config=config, log=student_version.QUIET).preprocess(
-            nbformat.v4.new_notebook(), {"nbgrader": place | {"student": name}}
-        )
-
-
-def _time(text):
-    if not text.strip():
-        return None
-    try:
-        return utils.parse_utc(text.strip())
-    except (ValueError, OverflowError):
-        return None
 
 
 def _new():

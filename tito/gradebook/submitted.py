@@ -1,11 +1,13 @@
 """Submissions in nbgrader's layout, submitted/<student>/<module>/<notebook>, read as data. No link is followed."""
 
 import contextlib
+import datetime
 import os
 from pathlib import Path
 
 from tito import nofollow
 from tito.course import Module, TitoError
+from tito.gradebook import times
 from tito.notebooks import untrusted
 
 NAME = 128  # bytes of a student's name, which the gradebook and file names can hold
@@ -57,6 +59,18 @@ def timestamp(module: Module, student: str) -> str:
         return _read(module, student, TIMESTAMP, 100).decode(errors="replace")
     except TitoError:
         return ""
+
+
+def sent_at(module: Module, student: str) -> datetime.datetime | None:
+    """Read the time of submission in UTC; None if there is none.
+
+    Raises
+    ------
+    times.Unreadable
+        If the text is not a time, or its time zone is not known.
+    """
+    text = timestamp(module, student)
+    return times.utc(text, "UTC") if text.strip() else None
 
 
 def _read(module: Module, student: str, name: str, most: int) -> bytes:

@@ -23,6 +23,7 @@ class Ledger:
         self.module = module
         self.waiting: list[str] = []
         self.sent = 0
+        self.redated: list[str] = []
         self.process: subprocess.Popen | None = None
 
     def __enter__(self) -> "Ledger":
@@ -42,20 +43,34 @@ class Ledger:
 
     def add(self, *students: str) -> None:
         """Write the records of some students, at the latest when the run ends."""
-        if self.process is None and students:
-            pipe = subprocess.PIPE
-            where = [str(self.module.course.root), self.module.name]
-            self.process = subprocess.Popen([*START, *where], stdin=pipe, stdout=pipe)
+        if students:
+            self._start()
         self.waiting += students
         if len(self.waiting) >= BATCH:
             self._send()
 
+    def redate(self, *students: str) -> None:
+        """Bring the times and late penalties of graded students up to date; `redated` names them at the end."""
+        if students:
+            self._start()
+            self._ask({"redate": students})
+
+    def _start(self) -> None:
+        if self.process is None:
+            pipe = subprocess.PIPE
+            where = [str(self.module.course.root), self.module.name]
+            self.process = subprocess.Popen([*START, *where], stdin=pipe, stdout=pipe)
+
     def _send(self) -> None:
+        if self.waiting:
+            self._ask({"enter": self.waiting})
+        self.waiting = []
+
+    def _ask(self, what: dict) -> None:
         with contextlib.suppress(BrokenPipeError):  # _answers tells why it is gone
-            self.process.stdin.write(json.dumps(self.waiting).encode() + b"\n")
+            self.process.stdin.write(json.dumps(what).encode() + b"\n")
             self.process.stdin.flush()
         self.sent += 1
-        self.waiting = []
 
     def _answers(self) -> None:
         self.process.stdin.close()
@@ -68,6 +83,7 @@ class Ledger:
                     said.get("hint", f"tito grade {self.module.topic} --changed"),
                     said["code"],
                 )
+            self.redated += said.get("redated", [])
 
     def _ended(self) -> dict:
         """Say why the process is gone: killed from outside, or a bug of ours."""
@@ -81,18 +97,22 @@ def _told(error):
 
 
 def main() -> None:
-    """Write the marks of the students in each line of standard input; answer each with a line of JSON."""
+    """Write the marks or the dates of the students in each line of standard input; answer with a line of JSON."""
     root, name = sys.argv[1:]
     module = Course(Path(root)).module(name)
     warnings.simplefilter("ignore")  # SQLAlchemy's, about nbgrader's own tables
     from sqlalchemy.exc import SQLAlchemyError
 
-    from tito.gradebook import rows, setup
+    from tito.gradebook import dates, rows, setup
 
     for line in sys.stdin:
         said = {}
         try:
-            rows.enter(module, json.loads(line))
+            asked = json.loads(line)
+            if "enter" in asked:
+                rows.enter(module, asked["enter"])
+            else:
+                said["redated"] = dates.redate(module, asked["redate"])
         except TitoError as error:
             said = _told(error)
         except (SQLAlchemyError, OSError) as error:
