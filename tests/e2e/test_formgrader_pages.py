@@ -1,12 +1,16 @@
 """In a real browser no page of formgrader runs or fetches anything that a student wrote."""
 
+import json
 import shutil
 
 import nbformat
 import pytest
 
 from tests.corpus import active_html
-from tests.support import formgrade
+from tests.support import formgrade, lab_server
+from tito.classroom import grade
+from tito.gradebook import submitted
+from tito.notebooks.released import history
 
 pytest.importorskip(
     "playwright", reason="playwright is not installed: .venv/bin/pip install -e '.[browser]'"
@@ -19,6 +23,7 @@ pytestmark = [
     ),
 ]
 HOST = "http://formgrader.test"
+LIBRARIES = "https://cdnjs.cloudflare.com/ajax/libs/"  # where nbconvert's template has MathJax from
 SETTLE = 300  # milliseconds in which a script starts or a picture is asked for
 # What the document of a page holds that a student wrote and that could act; scores and comments are formgrader's.
 FOUND = """() => {
@@ -45,6 +50,7 @@ class Watched:
 
     def __init__(self, page):
         self.page, self.pages, self.requests, self.dialogs = page, {}, [], []
+        self.server = ""
         page.on("dialog", self._dialog)
         page.route("**/*", self._answer)
 
@@ -77,7 +83,9 @@ class Watched:
 
     def _answer(self, route):
         address = route.request.url
-        if address in self.pages:
+        if self.server and address.startswith(self.server):
+            route.continue_()
+        elif address in self.pages:
             route.fulfill(body=self.pages[address], content_type="text/html")
         else:
             self.requests.append(address)
@@ -100,7 +108,6 @@ def test_the_payloads_act_where_nothing_is_sanitized(watched):
             continue
         if watched.open(name, html) or watched.click():
             acted.add(name)
-    print(sorted({*active_html.NAMES} - acted))
     assert len(acted) >= 60
 
 
@@ -116,3 +123,25 @@ def test_no_markdown_of_a_student_acts(watched, given):
         assert watched.open(name, html) == [] and watched.click() == [], name
         assert watched.page.evaluate(FOUND) == [], name
     assert watched.dialogs == []
+
+
+def test_formgraders_own_page_of_a_hostile_submission_acts_on_nothing(watched, course, tmp_path):
+    cells = [formgrade.markdown(active_html.source(name)) for name in active_html.NAMES]
+    document = json.loads(nbformat.writes(history(course)[0]))
+    document["cells"] += cells
+    folder = submitted.place(course, "s1")
+    folder.mkdir(parents=True)
+    (folder / course.notebook.name).write_text(json.dumps(document))
+    grade.run(course, unsafe=True)
+    with lab_server.served(course.course.root, tmp_path, "formgrader") as address:
+        watched.server = address
+        watched.page.goto(f"{address}/?token={lab_server.TOKEN}")
+        watched.page.goto(f"{address}/formgrader/gradebook/{course.name}/{course.notebook.stem}")
+        watched.page.get_by_role("link", name="Submission").first.click()
+        watched.page.locator("input.score").first.wait_for()
+        watched.page.wait_for_timeout(5 * SETTLE)
+        own = watched.page.evaluate(FOUND)
+        assert watched.click() == []
+        foreign = [each for each in watched.requests if not each.startswith(LIBRARIES)]
+    assert foreign == [] and watched.dialogs == []
+    assert [each for each in own if "Tiny" not in each] == []  # the id of the released heading

@@ -51,7 +51,7 @@ def judged(module, answer, test, walls=None):
     return found
 
 
-def test_a_fast_answer_passes_and_a_slow_one_is_told_how_slow(tiny):
+def test_a_fast_answer_passes_and_the_message_names_the_ratio_of_a_slow_one(tiny):
     assert judged(tiny, FAST, TEST.replace("TIMES", "5")).status == v.PASSED
     found = judged(tiny, SLOW, TEST.replace("TIMES", "5"))
     assert found.status == v.FAILED and found.points == 0
