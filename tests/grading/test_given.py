@@ -85,7 +85,7 @@ def test_a_wrong_exercise_costs_its_own_points_only(chain, body, reason):
         assert message.startswith(f"tested with a given `double`, because {reason}")
 
 
-def test_missing_and_unparsable_exercises_cost_their_own_points_only(chain):
+def test_a_missing_exercise_and_a_syntax_error_cost_their_own_points_only(chain):
     for source in ("", "#| export\ndef double(x:\n    return 2\n", "#| export\ndble = 1\n"):
         found = judge(chain, {"double": source})
         assert lost(found) == {"double"}
@@ -214,7 +214,7 @@ def test_a_given_file_that_does_not_fit_the_lesson_is_refused(chain, text, words
         judge(chain)
 
 
-def test_a_packed_file_has_the_same_content_and_shows_no_code(chain):
+def test_a_packed_file_contains_the_same_and_shows_no_code(chain):
     text = read_text(chain.source)
     cells = nb.cells(nb.parse(text, chain.source), text)
     made = given.load(chain, cells)

@@ -33,7 +33,7 @@ def of(given: Given, cells: list[Cell]) -> dict[str, list[str]]:
 
 
 def cases(stubs: dict[str, str], dependents: dict[str, list[str]]) -> list[Case]:
-    """Each exercise that others need left as a stub, and each exercise as the only written one."""
+    """Each needed exercise as a stub, and each dependent exercise with stubs for all others."""
     found = [
         Case(f"{name} as a stub", {name: stubs[name]}, dependents[name])
         for name in dependents

@@ -132,7 +132,7 @@ def _replaced(cell: Cell, definitions: list[Definition], text: str, name: str) -
     if BEGIN_SOLUTION in made:
         raise TitoError(
             f"{name}: the given version of {cell.id} leaves its solution in place",
-            "define the function that holds the solution",
+            "define the function that contains the solution",
         )
     return made
 
@@ -166,7 +166,7 @@ def _used(node: ast.AST) -> frozenset[str]:
 
 
 def _bound(node: ast.stmt) -> list[str]:
-    """The names that a statement binds, apart from those of imports."""
+    """The names that a statement binds; an import binds none here."""
     if isinstance(node, DEFINITION):
         return [node.name]
     if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):

@@ -44,7 +44,7 @@ class Reruns:
         self._again()
 
     def _first(self, ids):
-        """Judge tests with the student's own work; tests that may gain from a given version wait.
+        """Judge tests with the student's own work; hold a test that may gain from a given version.
 
         Visible ones come first, so that no worker that has seen a hidden test answers for a visible one.
         """
