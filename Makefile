@@ -7,7 +7,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export UV_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-all bench bench-grading bench-watch docs fuzz lint clean
+.PHONY: help demo test gate test-all bench bench-grading bench-watch docs fuzz lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -25,10 +25,10 @@ test: $(READY)  ## run the test suite
 	$(BIN)/tito export --all --check
 	$(BIN)/pytest -n auto -m "not slow"
 
-test-all: test .venv/docs  ## run the test suite and the slow tests, in a browser too if chromium is there
-	@test -e .venv/browser \
-	    || { $(BIN)/python -m pip install -q --config-settings editable_mode=compat -e '.[browser]' && touch .venv/browser; } \
-	    || echo "playwright could not be installed: the tests in a browser are skipped"
+gate: .venv/docs .venv/browser  ## run the slow tests of the main promises, as CI does
+	$(BIN)/pytest -n auto -m gate
+
+test-all: test .venv/docs .venv/browser  ## run the test suite and all slow tests, in a browser too if chromium is there
 	$(BIN)/pytest -n auto -m slow
 
 bench: $(READY)  ## measure the kernels beside NumPy, torch and onnxruntime (ARGS=--quick)
@@ -71,6 +71,11 @@ $(READY): pyproject.toml constraints.txt
 	    $(BIN)/python -m pip install -q --config-settings editable_mode=compat -e '.[test]'; \
 	fi
 	@touch $(READY)
+
+.venv/browser: $(READY)
+	@$(BIN)/python -m pip install -q --config-settings editable_mode=compat -e '.[browser]' \
+	    || echo "playwright could not be installed: the tests in a browser are skipped"
+	@touch .venv/browser
 
 .venv/docs: $(READY)
 	@$(BIN)/python -m pip install -q --config-settings editable_mode=compat -e '.[docs]'

@@ -40,6 +40,7 @@ if "exchange" in nbgrader:
     c.Exchange.root = str(root / nbgrader["exchange"])
 
 # The command `nbgrader autograde` and formgrader's button grade as `tito grade` does, behind the same walls.
+c.Autograde.exporter_class = "tito.classroom.nbgrader_plugin.Exporter"
 c.Autograde.sanitize_preprocessors = [
     "tito.classroom.nbgrader_plugin.Repair",
     "nbgrader.preprocessors.OverwriteCells",

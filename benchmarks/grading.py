@@ -95,7 +95,7 @@ def measured():
     began = time.process_time()
     import os
 
-    from tito.grading import worker
+    from tito.grading.inside import worker
 
     took, load, answer = 0.0, worker.Session.load, worker.Session.answer
 
@@ -131,7 +131,7 @@ measured()
 
 
 def spent():
-    from tito.grading import worker
+    from tito.grading.inside import worker
 
     return worker.spent()
 """
@@ -145,7 +145,7 @@ ABOVE = 0.3  # seconds of CPU that grading a student's kernels may take beside t
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command took: seconds on the wall, seconds of CPU of all that it started, its peak memory."""
+    """What a command took: wall time, CPU time of everything that it started, peak memory."""
 
     wall: float
     cpu: float
@@ -213,7 +213,7 @@ def page(found):
         )
     lines += [
         "",
-        f"On one core {found['wall_ratio']:.1f} times nbgrader's speed by the wall (at least 5 is the aim), "
+        f"On one core {found['wall_ratio']:.1f} times nbgrader's speed by wall time (at least 5 is the aim), "
         f"{found['cpu_ratio']:.1f} times by CPU time: medians of {len(found['tito'])} runs of each in turn.",
         "",
         "## One student, in seconds of CPU",
@@ -234,11 +234,11 @@ def page(found):
         )
     lines += [
         "",
-        "What stands above the own code: the judge, where the tests compute what they expect; messages in "
+        "The cost in addition to the student's own code: the judge, where the tests compute what they expect; messages in "
         "the worker; the process that reads and writes notebooks and watches; the rest is starting and "
-        "ending processes and walls.",
+        "ending processes and sandboxes.",
         "",
-        "| module | judge | worker | grading process | processes and walls |",
+        "| module | judge | worker | grading process | processes and sandboxes |",
         "| --- | --- | --- | --- | --- |",
     ]
     for name, each in parts:
@@ -501,7 +501,7 @@ def measure(command, place, cores) -> Cost:
 
 @contextlib.contextmanager
 def group():
-    """A control group: a function that joins it, and one that says what was used in it."""
+    """A control group: a function that joins it, and a function that returns what was used in it."""
     name = f"tito-{os.getpid()}"
     first = [Path("/sys/fs/cgroup", each, name) for each in ("cpuacct", "memory")]
     one = Path("/sys/fs/cgroup", name)

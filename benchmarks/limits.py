@@ -1,6 +1,6 @@
 """The least that a row's work takes on this machine: its bytes copied once, or its products made in registers alone.
 
-Such a call is timed beside the rival like a kernel, so that a figure stands beside the largest that it could be.
+The call is timed beside the rival like a kernel, so each figure has its upper limit beside it.
 """
 
 import numpy as np
@@ -18,7 +18,10 @@ def float_products(x, y, steps):
     a, b = load(x, 0), load(x, 1)
     c0, c1, c2, c3, c4, c5 = load(y, 0), load(y, 1), load(y, 2), load(y, 3), load(y, 4), load(y, 5)
     c6, c7, c8, c9 = load(y, 6), load(y, 7), load(y, 8), load(y, 9)
-    c10, c11 = load(y, 10), load(y, 11)  # sums that began alike would become one
+    c10, c11 = (
+        load(y, 10),
+        load(y, 11),
+    )  # the compiler would merge sums that start with the same value
     for _ in range(steps):
         c0, c1, c2, c3 = fma(a, b, c0), fma(a, b, c1), fma(a, b, c2), fma(a, b, c3)
         c4, c5, c6, c7 = fma(a, b, c4), fma(a, b, c5), fma(a, b, c6), fma(a, b, c7)

@@ -45,7 +45,7 @@ def markdown(document):
     lines += [f"- versions: {', '.join(f'{k} {v}' for k, v in document['versions'].items())}", ""]
     lines += [
         "A ratio is the rival's time over ours: above 1 ours is faster. One thread: CPU time, median of "
-        "interleaved pairs, bootstrap 95 % interval. Threads and processes: shortest times on the wall. "
+        "interleaved pairs, bootstrap 95 % interval. Threads and processes: shortest wall times. "
         "Every output was checked before it was timed. The limit is what the figure would be if ours took no "
         "longer than a copy of the bytes, or than the products alone in registers, timed in the same run.",
         "",

@@ -1,4 +1,4 @@
-"""The rows: what is measured, at which sizes, beside whom, and what is to be reached."""
+"""The rows of the table: what is measured, at which sizes, beside which library, and the target."""
 
 import functools
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """The simulator's kernels on an NVIDIA GPU, beside torch or CuPy: ``python -m benchmarks.simt_gpu``.
 
-Arrays lie on the GPU before the clock starts. A time is that of many launches in a row, divided by their number.
+Arrays are on the GPU before the clock starts. A time is that of many launches in a row, divided by their number.
 The limits are what the driver says of clocks, units and the memory bus, and depend on nothing measured.
 """
 
@@ -82,7 +82,7 @@ def line(name, ours, work, unit, limit, theirs):
 
 
 def seconds(call, wait):
-    """Seconds of a call: the shortest of three rows of launches, after one that compiles."""
+    """Seconds of a call: the shortest of three series of launches, after a launch that compiles."""
     call()
     wait()
     rows = []

@@ -23,7 +23,7 @@ DONE = r"\d+ of \d+ exercises pass"
 HEAD = """
 Each save adds a comment to a solution, or takes it out again. From the second save on, what Numba compiled for the
 text is found on disk, and nothing compiles: median and longest are of these {later} saves. The first save compiles what the
-comment stands in.
+comment is in.
 
 | exercise | median s | longest s | first save s | functions compiled |
 | --- | --- | --- | --- | --- |"""
@@ -81,7 +81,7 @@ def _save(watch, module, name):
     _until(watch, rf"[\w ]+ {name}  ")
     taken = time.perf_counter() - started
     new = len(_compiled(module) - before)
-    _until(watch, DONE)  # and those that build on it
+    _until(watch, DONE)  # and the exercises that use it
     return taken, new
 
 

@@ -1,4 +1,4 @@
-"""The documentation site, built by `make docs`. Its name and the order of its pages stand in nbdev.yaml."""
+"""The documentation site, built by `make docs`. Its name and the order of its pages are in nbdev.yaml."""
 
 import sys
 from pathlib import Path

@@ -218,7 +218,7 @@ def test_a_module_that_requires_itself_is_one_error(tiny):
     refused(tito("status", course=tiny.course.root), 3, "requires itself")
 
 
-def test_a_reader_who_leaves_early_is_no_error(tiny):
+def test_a_reader_that_closes_the_pipe_early_is_not_an_error(tiny):
     run = subprocess.run(
         f"{sys.executable} -m tito --course {tiny.course.root} status | head -n 1; exit ${{PIPESTATUS[0]}}",
         shell=True,

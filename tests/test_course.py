@@ -46,7 +46,7 @@ def test_kernels_has_the_points_and_tests_that_were_promised():
         *(f"docs/{name}.md" for name in GUIDES),
     ],
 )
-def test_every_command_in_a_document_is_one_that_exists(path):
+def test_every_command_in_a_document_exists(path):
     commands = check.commands((ROOT / path).read_text(encoding="utf-8"))
     assert commands
     targets = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)

@@ -175,6 +175,7 @@ def planted(module):
 
 
 @pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.timeout(1200)
 def test_the_site(tmp_path, subtests, monkeypatch):
     site = build(tmp_path)

@@ -1,4 +1,4 @@
-"""The course on disk: where it is, which modules it has, and mistakes the reader can fix."""
+"""The course on disk: its folder, its settings, its modules, and the error for mistakes that a user can fix."""
 
 import contextlib
 import hashlib
@@ -17,7 +17,7 @@ RELEASE = "release.json"  # in the root of a student's copy: module, release, fi
 
 
 class TitoError(Exception):
-    """A mistake the reader can fix: what is wrong, and a hint at what to do."""
+    """A mistake that a user can fix: what is wrong, and a hint at what to do."""
 
     def __init__(self, message: str, hint: str, code: int = BROKEN):
         super().__init__(message)
@@ -81,6 +81,16 @@ class Module:
         return self.folder / "hints.yaml"
 
     @property
+    def given(self) -> Path:
+        """Plain versions of exercises that other exercises are tested with."""
+        return self.folder / "given.py"
+
+    @property
+    def packed_given(self) -> Path:
+        """The same in a student's copy."""
+        return self.folder / "given.txt"
+
+    @property
     def bench(self) -> Path:
         return self.folder / f"{self.topic}_bench.py"
 
@@ -103,7 +113,7 @@ class Module:
 
 @dataclass(frozen=True)
 class Course:
-    """A folder with settings.ini, and what that file says."""
+    """A folder with settings.ini, and the settings in it."""
 
     root: Path
 
@@ -138,7 +148,7 @@ class Course:
         return self.root / "build"
 
     def place(self, step: str) -> Path:
-        """nbgrader's folder of a step: release, submitted, autograded or feedback."""
+        """Return nbgrader's folder of a step: release, submitted, autograded or feedback."""
         return self.root / self._nbgrader(f"{step}_directory")
 
     @property
@@ -178,7 +188,7 @@ class Course:
 
     @cached_property
     def release(self) -> dict | None:
-        """What release.json says where the course is the copy of one module that a student was given."""
+        """The content of release.json; None unless the course is a student's copy of one module."""
         path = self.root / RELEASE
         if not path.exists():
             return None
@@ -194,12 +204,12 @@ class Course:
         return release
 
     def refuse_copy(self) -> None:
-        """Refuse what only the whole course can do."""
+        """Refuse a command that needs the whole course."""
         if self.release:
             raise TitoError("this is a student's copy, not the course", "go into the course", USAGE)
 
     def is_as_released(self, path: Path) -> bool:
-        """Whether a file is still what the student was given."""
+        """Whether a student has not changed a file since the release."""
         if not self.release:
             return False
         given = self.release["files"].get(path.relative_to(self.root).as_posix())
@@ -241,7 +251,7 @@ class Course:
         raise TitoError(f"no module named {wanted!r}", hint, USAGE)
 
     def requires(self, module: Module) -> list[Module]:
-        """Everything `module` builds on, directly or not, first things first."""
+        """List all modules that `module` requires, directly or indirectly, in the order of the course."""
         order: list[Module] = []
 
         def visit(each: Module, path: tuple[str, ...]) -> None:
@@ -260,7 +270,7 @@ class Course:
 
 
 def find(start: str | Path | None = None) -> Course:
-    """Find the course that holds a folder: the nearest one above it with a settings.ini."""
+    """Find the course of a folder: the nearest folder above it with a settings.ini."""
     named = start or os.environ.get("TITO_COURSE")
     here = Path(named or Path.cwd()).resolve()
     for folder in (here, *here.parents):

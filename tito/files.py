@@ -1,4 +1,4 @@
-"""Whole folders: locked while they are worked on, replaced at once, and never lost."""
+"""Lock, replace and back up whole folders and files, so that nothing is lost or half written."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from tito.course import TitoError, umask, write
 
-# What running and opening a copy leaves behind; nobody wrote it.
+# Files that programs leave behind; no person wrote them.
 LEFT_BEHIND = ("build", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".venv")
 
 
@@ -40,9 +40,9 @@ def lock(path: Path) -> Iterator[None]:
 
 
 def replace(new: Path, target: Path, keep: bool) -> Path | None:
-    """Put a folder in the place of another; with `keep` the old one stays beside it, and its path is returned.
+    """Replace a folder by another; with `keep`, keep the old folder beside it and return its path.
 
-    A run that is killed half-way leaves the old folder under the name that `recover` knows.
+    A killed run leaves the old folder under a name that `recover` knows.
     """
     old = _aside(target)
     try:
@@ -69,7 +69,7 @@ def replace(new: Path, target: Path, keep: bool) -> Path | None:
 
 
 def scratch(target: Path) -> Path:
-    """An empty folder beside another, in which its successor is written."""
+    """Make an empty folder beside another, in which its replacement is written."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}.")).resolve()
@@ -82,7 +82,7 @@ def scratch(target: Path) -> Path:
 
 
 def recover(target: Path) -> None:
-    """Clear up after a killed run: what it had moved aside comes back, what it had begun goes."""
+    """Clean up after a killed run: restore the folder it had moved, delete the folder it had begun."""
     old = _aside(target)
     if old.exists():
         kept = target if not target.exists() else free(target.with_name(f"{target.name}.earlier"))
@@ -92,7 +92,7 @@ def recover(target: Path) -> None:
 
 
 def free(path: Path) -> Path:
-    """The path itself, or the same with a number, whichever does not exist."""
+    """Return the path, or the path with a number if it exists."""
     candidate, number = path, 1
     while candidate.exists() or candidate.is_symlink():
         number += 1
@@ -113,7 +113,7 @@ def copy_aside(path: Path) -> Path:
 
 
 def save(path: Path, text: str, hint: str, private: bool = False) -> Path | None:
-    """Write a file whole; one that said something else is kept beside it, and its path is returned."""
+    """Write a whole file; keep a different old file beside it and return its path."""
     kept = None
     try:
         if path.is_file() and path.read_bytes() != text.encode():
@@ -126,7 +126,7 @@ def save(path: Path, text: str, hint: str, private: bool = False) -> Path | None
 
 
 def written(folder: Path) -> set[str]:
-    """The files of a folder that somebody wrote, with / between names."""
+    """List the files of a folder that a person wrote, with / between names."""
     found = set()
     for place, folders, files in os.walk(folder):
         folders[:] = [

@@ -16,7 +16,7 @@ TAGS = set(
     "tfoot th thead tr u ul var".split()
 )
 VOID = ("br", "hr", "img", "input")
-# The content of any other tag stays as text; the content of these is no text.
+# The content of other tags stays as text; the content of these tags is dropped.
 DROPPED = set("iframe math noscript object script style svg template title".split())
 ATTRIBUTES = {
     "a": {"href", "title"},
@@ -29,7 +29,7 @@ ATTRIBUTES = {
 # The only input is the box of a task list, and nobody can use it.
 FIXED = {"input": {"type": "checkbox", "disabled": "disabled"}}
 LINKS = ("http", "https", "mailto")
-# A picture must be part of the page, as pixels: fetching one tells its host who reads, and SVG can hold scripts.
+# A picture must be part of the page, as pixels: fetching one tells its host that the page was opened, and SVG can hold scripts.
 PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}")
 
 

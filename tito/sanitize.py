@@ -9,7 +9,7 @@ ESCAPES = re.compile(
 )
 ODD = "\ufffd"
 MARKS = 2  # accents on one letter; hundreds of them paint over the lines above
-# What makes a spreadsheet take a cell for a formula, and their wide forms, which some read alike.
+# What makes a spreadsheet take a cell for a formula, and their wide forms, which some programs treat the same.
 FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20\u2212"
 
 # A spreadsheet that separates by semicolons cuts a line of commas there, whatever the quotes say.

@@ -1,4 +1,4 @@
-"""How results read in a terminal: 80 columns, plain words, colour only where it is wanted."""
+"""Print results in a terminal: 80 columns, plain words, colour if the terminal supports it."""
 
 import collections
 import os
@@ -12,7 +12,7 @@ import click
 from tito import verdict as v
 
 COLOURS = {v.PASSED: "green", v.SKIPPED: None, v.UNDECIDED: "yellow", v.NOT_STARTED: "cyan"}
-WORDS = {v.NOT_STARTED: "not started"}
+WORDS = {v.NOT_STARTED: "not started", v.SKIPPED: "hidden"}
 
 
 def heading(number: int, title: str) -> str:
@@ -42,7 +42,8 @@ def exercise_lines(name: str, verdicts: list[v.Verdict]) -> list[str]:
     word = click.style(f"{WORDS.get(status, status):11}", fg=COLOURS.get(status, "red"))
     rest = f", {waiting:g} in hidden tests" if waiting else ""
     line = f"  {word} {name}  {score:g}/{most:g} points{rest}, {seconds:.2f} s"
-    return [line, *(test_line(each) for each in bad if status != v.NOT_STARTED)]
+    told = [each for each in verdicts if each in bad or (each.status == v.PASSED and each.message)]
+    return [line, *(test_line(each) for each in told if status != v.NOT_STARTED)]
 
 
 def failure_lines(failure: dict) -> list[str]:
@@ -149,7 +150,7 @@ def given_lines(given, topic: str) -> list[str]:
 
 
 class StatusLine:
-    """Prints lines and, below them on a terminal that can, one that says what is going on."""
+    """Print lines and, on a terminal, a status line below them."""
 
     def __init__(self):
         self.moves = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
@@ -230,6 +231,8 @@ def graded_line(graded) -> str:
     if graded.records:
         middle = statistics.median(record["score"] for record in graded.records)
         text += f"; median {middle:g} of {graded.records[0]['max_score']:g}"
+    if graded.redated:
+        text += f"; new time, due date or extension: {', '.join(graded.redated)}"
     return text
 
 

@@ -32,7 +32,7 @@ def in_order(verdicts: list[Verdict], names: list[str]) -> list[Verdict]:
 def summary(
     module: str, student: str | None, verdicts: list[Verdict], *, unsandboxed: bool = False
 ) -> dict:
-    """The JSON document of one module of one student; says so if others' code ran without walls."""
+    """The JSON document of one module of one student; it says so if submissions ran without a sandbox."""
     mark = {"unsandboxed": True} if unsandboxed else {}
     return mark | {
         "schema": 1,

@@ -1,6 +1,6 @@
-"""The lessons as pages: what students are given, with the outputs of the lesson that was run whole.
+"""The lessons as pages: the student version, with the outputs of a run of the solved lesson.
 
-The notebook that runs holds the solutions; the page holds the release of it. Both have the same cells, so
+The notebook that runs contains the solutions; the page shows its release. Both have the same cells, so
 each output finds its place. A run is kept under build/lessons for as long as nothing that it ran changes.
 """
 
@@ -32,7 +32,7 @@ def setup(app):
 
 
 def make(app):
-    """Write a page for each module; one that has not changed is left alone."""
+    """Write a page for each module that has changed."""
     folder = Path(app.srcdir) / FOLDER
     course = courses.Course(Path(app.srcdir).parent)
     wanted = {folder / f"{module.name}.ipynb": module for module in course.modules}

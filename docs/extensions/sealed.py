@@ -1,4 +1,4 @@
-"""No page shows an answer or a hidden test: the built site is held against the same lists as a release."""
+"""No page shows an answer or a hidden test: the built site is searched for the same lines as a release."""
 
 import html
 import re
@@ -44,7 +44,7 @@ def leaks(folder: Path, course) -> list[str]:
 
 
 def secrets(course):
-    """Secret lines, those of them to look for within lines too, and whole answers, of all modules.
+    """Secret lines, secret lines to look for within other lines too, and whole answers, of all modules.
 
     What a release of any module shows, or an instrument, is in students' hands already.
     """

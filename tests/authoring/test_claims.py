@@ -90,7 +90,7 @@ def test_other_cells_are_no_reason(below):
     assert len(claims.find([text, below])) == 1
 
 
-def test_a_cell_of_another_section_or_above_is_no_reason():
+def test_a_cell_of_another_section_or_above_does_not_count_as_a_reason():
     text, prints = cell("text", "It is 12 times faster."), cell("plain", 'print(3, "times")')
     assert len(claims.find([prints, text])) == 1
     assert len(claims.find([text, cell("text", "## Next"), prints])) == 1

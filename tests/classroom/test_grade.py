@@ -178,7 +178,7 @@ def test_a_run_that_is_killed_at_any_moment_goes_on_where_it_was(course, hand_in
 
 
 @needs_walls
-def test_a_second_grader_is_told_who_was_first(course, hand_in):
+def test_a_second_grader_sees_who_was_first(course, hand_in):
     hand_in("loops", HOSTILE["loops"][0])
     first = tito(course)
     lock = Journal(course).folder.with_suffix(".lock")
@@ -304,7 +304,7 @@ def test_who_is_late_pays_what_nbgrader_says(course, hand_in):
     assert copied.read_text() == "2026-01-03 12:00:00 UTC\n"
 
 
-def test_without_walls_nothing_runs_unless_it_is_asked_for(course, hand_in, tmp_path):
+def test_without_a_sandbox_nothing_runs_unless_asked(course, hand_in, tmp_path):
     proof_of_run = tmp_path / "ran"
     hand_in("a", f"    open({str(proof_of_run)!r}, 'w').close()\n{RIGHT}")
     code = "from tito.grading.sandbox import selftest; selftest.programs = lambda: iter(()); "
@@ -324,7 +324,7 @@ def test_without_walls_nothing_runs_unless_it_is_asked_for(course, hand_in, tmp_
 
 
 def test_mistakes_in_the_command_are_named(course, hand_in):
-    with pytest.raises(TitoError, match="no hand-ins for 01_tiny"):
+    with pytest.raises(TitoError, match="no submissions for 01_tiny"):
         grade.run(course, unsafe=True)
     hand_in("alice", RIGHT)
     with pytest.raises(TitoError, match="alicia has handed in nothing") as refused:

@@ -91,7 +91,7 @@ def as_nobody(folder, *words):
     )
 
 
-def test_a_plain_user_grades_a_class_behind_walls(owned):
+def test_a_plain_user_grades_a_class_in_a_sandbox(owned):
     run = as_nobody(owned, sys.executable, "-m", "tito", "grade", "activations", "--json")
     if run.returncode == 3 and "no working sandbox" in run.stderr:
         pytest.skip(f"users make no namespaces here: {run.stderr.strip()}")

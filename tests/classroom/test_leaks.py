@@ -44,7 +44,7 @@ def test_a_secret_line_is_found_within_a_comment():
 @pytest.mark.parametrize(
     "line", ["for _ in range(number):", "rng = np.random.default_rng(0)", "except ValueError:"]
 )
-def test_an_idiom_in_a_tool_is_no_leak(line):
+def test_an_idiom_in_a_tool_is_not_a_leak(line):
     text = "\n".join(read_text(path) for path in (ROOT / "tinytorch" / "lab").rglob("*.py"))
     assert line in text and len(line) >= student_version.TELLING
     assert student_version.shown_elsewhere(text, {line}, []) == []

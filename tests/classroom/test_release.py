@@ -17,7 +17,7 @@ import pytest
 
 from tests.support.commands import refused, snapshot, tito
 from tito import files as folders
-from tito.classroom import collect, release
+from tito.classroom import answers, release
 from tito.course import Course, TitoError, digest, find
 from tito.notebooks import notebook as nb
 from tito.notebooks.released import history
@@ -64,7 +64,7 @@ def student(path):
     return course.modules[0]
 
 
-def test_a_release_holds_no_answer_and_all_that_a_student_needs(module):
+def test_a_release_has_no_answer_and_everything_that_a_student_needs(module):
     made = release.make(module)
     files = {p.relative_to(made.path).as_posix(): p.read_text() for p in snapshot(made.path)}
     own = [name for name in files if not name.startswith(("tito/", "tinytorch/lab/"))]
@@ -294,7 +294,7 @@ def test_an_output_that_is_something_else_is_refused(module, where):
     assert raised.value.code == 2 and snapshot(root) == before
 
 
-def test_an_output_of_ones_own_holds_the_same_files(module, tmp_path):
+def test_another_output_folder_gets_the_same_files(module, tmp_path):
     first = snapshot(release.make(module).path)
     made = release.make(module, tmp_path / "out" / "here")
     assert sorted(snapshot(made.path).values()) == sorted(first.values())
@@ -480,7 +480,7 @@ def test_answers_are_brought_into_a_students_copy_only_and_from_work(module, tmp
     refused(tito("release", "1", "--answers", str(folder), course=module.course.root), 2)
     for path in (folder, tmp_path / "nowhere"):
         with pytest.raises(TitoError, match="no answers in"):
-            collect.bring_over(student(folder), path)
+            answers.bring_over(student(folder), path)
 
 
 def empty_environment(folder):

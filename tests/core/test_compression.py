@@ -61,7 +61,7 @@ def test_packed_numbers_take_whole_bytes(count, bits, size):
     assert storage_bytes(count, bits) == size
 
 
-def test_the_layers_of_inner_networks_stand_in_their_place():
+def test_the_layers_of_inner_networks_are_in_their_place():
     a, b, c = Dense(2, 2), ReLU(), Dense(2, 2)
     assert flat_layers(Sequential([a, Sequential([b, Sequential()]), c])) == [a, b, c]
     assert flat_layers(a) == [a]
@@ -169,7 +169,7 @@ def test_nan_is_pruned_last():
     checks.equal(layer.weights, np.array([[np.nan, 0, 0]], np.float32))
 
 
-def test_pruning_a_quantized_layer_prunes_its_whole_numbers():
+def test_pruning_a_quantized_layer_prunes_its_integers():
     layer, _ = quantize_layer_weights(dense(normal(8, 5)))
     prune_weights_by_magnitude(layer, 0.5)
     assert layer.quantized_weights.dtype == np.int8
@@ -259,13 +259,13 @@ def test_weights_that_are_not_finite_are_refused_and_the_layer_is_left_alone(bad
 
 
 @pytest.mark.parametrize("shape", [(), (3,), (1, 2, 3)])
-def test_what_is_no_matrix_is_not_quantized(shape):
+def test_a_value_that_is_not_a_matrix_is_not_quantized(shape):
     with pytest.raises(ValueError, match="must be a matrix"):
         quantize_columns(np.ones(shape))
 
 
 @given(weights=WEIGHTS, bits=st.integers(2, 8))
-def test_a_quantized_layer_keeps_whole_numbers_scales_and_their_product(weights, bits):
+def test_a_quantized_layer_keeps_integers_scales_and_their_product(weights, bits):
     layer = dense(weights, bias=np.ones(weights.shape[1]))
     tensor = layer.weights
     same, info = quantize_layer_weights(layer, bits)
@@ -303,7 +303,7 @@ def test_quantizing_again_changes_nothing_more():
     checks.close(layer.weights, weights)
 
 
-def test_whole_numbers_and_scales_give_the_outputs_of_the_layer():
+def test_integers_and_scales_give_the_outputs_of_the_layer():
     layer, _ = quantize_layer_weights(dense(normal(30, 8)))
     x = np.random.default_rng(1).integers(-127, 128, (5, 30)).astype(np.int8)
     sums = x.astype(np.int32) @ layer.quantized_weights.astype(np.int32)
@@ -512,7 +512,7 @@ def test_a_network_without_its_dead_neurons_gives_the_same_answers():
     assert hidden.weights.shape == (4, 6)
 
 
-def test_all_neurons_kept_is_the_same_network():
+def test_keeping_all_neurons_gives_the_same_network():
     model = MLP(3, 5, 2, seed=0)
     checks.equal(prune_network_neurons(model, 1)(normal(4, 3)), model(normal(4, 3)))
 
@@ -571,7 +571,7 @@ def test_eight_bits_cost_little_of_the_outputs():
     assert 0 < results["quantization"]["output_error"] < 0.03
 
 
-def test_the_sizes_are_those_of_what_is_stored():
+def test_the_sizes_match_what_is_stored():
     model = Dense(16, 4, seed=0)
     sizes = {
         name: result["size_mb"] * 1024**2

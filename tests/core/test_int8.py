@@ -88,7 +88,7 @@ def test_scales_bias_and_relu_are_applied_to_the_sums(kind, m, k, n, relu, seed)
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("scale, other", [(1e-20, 1e-19), (1e20, 1e18), (1e-200, 1e200)])
-def test_scales_whose_product_is_no_float32(kind, scale, other):
+def test_scales_whose_product_overflows_float32(kind, scale, other):
     A, B = random_bytes(1, 5, 40), random_bytes(2, 40, 6)
     A[0], weights = 0, K.PackedWeights(B, other, kind)
     with np.errstate(over="ignore"):

@@ -188,7 +188,7 @@ UNFIT = [
 
 
 @pytest.mark.parametrize("wrong", UNFIT, ids=repr)
-def test_what_is_no_number_is_a_type_error(wrong):
+def test_a_value_that_is_not_a_number_raises_typeerror(wrong):
     good = np.ones((1, 2))
     calls = [functools.partial(kernel, wrong, good.T) for kernel in [*MATMULS, K.quantized_matmul]]
     calls += [functools.partial(kernel, good, wrong) for kernel in [*MATMULS, K.quantized_matmul]]
@@ -204,7 +204,7 @@ def test_what_is_no_number_is_a_type_error(wrong):
     ("wrong", "error"),
     [(0, ValueError), (-3, ValueError), (True, TypeError), (2.0, TypeError), ("4", TypeError)],
 )
-def test_counts_and_sizes_must_be_positive_whole_numbers(wrong, error):
+def test_counts_and_sizes_must_be_positive_integers(wrong, error):
     x = np.ones((2, 2))
     for call in [
         functools.partial(K.cache_friendly_matmul, x, x, wrong),

@@ -227,7 +227,7 @@ def test_rows_of_B_that_no_value_meets_are_not_used():
     same(result, np.outer([0, 6, 0], np.ones(70)).astype(np.float32))
 
 
-def test_compressed_rows_are_those_that_are_kept():
+def test_compressed_rows_are_the_kept_rows():
     A = np.array([[0, 2, 0], [0, 0, 0], [1, 0, 3]])
     values, columns, starts = K.compressed_rows(A)
     assert [list(values), list(columns), list(starts)] == [[2, 1, 3], [1, 0, 2], [0, 1, 1, 3]]

@@ -82,7 +82,7 @@ def test_a_product_names_the_sizes_that_differ(product, a, b):
 @pytest.mark.parametrize(
     "a, b", [((3,), (3, 2)), ((2, 3), (3,)), ((), (1, 1)), ((1, 2, 3), (3, 2))]
 )
-def test_a_product_refuses_what_is_no_matrix(product, a, b):
+def test_a_product_refuses_a_value_that_is_not_a_matrix(product, a, b):
     with pytest.raises(ValueError, match="two dimensions"):
         product(np.ones(a), np.ones(b))
 

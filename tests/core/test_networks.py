@@ -83,7 +83,7 @@ def test_what_cannot_be_called_is_refused_as_a_layer(bad):
 
 
 @given(widths=st.lists(WIDTHS, min_size=1, max_size=5), n=st.one_of(st.none(), st.integers(0, 4)))
-def test_the_shapes_on_the_way_are_those_of_the_layers(widths, n):
+def test_the_shapes_on_the_way_match_the_layers(widths, n):
     network = Sequential([Dense(a, b, seed=0) for a, b in pairwise(widths)])
     start = () if n is None else (n,)
     x = np.zeros((*start, widths[0]), np.float32)
@@ -91,7 +91,7 @@ def test_the_shapes_on_the_way_are_those_of_the_layers(widths, n):
     assert trace_shapes(network, Tensor(x)) == trace_shapes(network, x)
 
 
-def test_the_shapes_of_a_list_are_those_of_its_tensor():
+def test_the_shapes_of_a_list_equal_the_shapes_of_its_tensor():
     assert trace_shapes(Sequential([Dense(2, 1)]), [[1.0, 2.0]]) == [(1, 2), (1, 1)]
 
 

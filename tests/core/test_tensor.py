@@ -118,13 +118,13 @@ def test_a_dtype_that_is_asked_for_costs_no_digits():
 @pytest.mark.parametrize(
     "data", ["1.5", ["a"], None, [None], [1.0, object()], [1j], {1: 2}, b"1", np.array([1j]), ...]
 )
-def test_what_is_no_real_number_is_refused(data, dtype):
+def test_a_value_that_is_not_a_real_number_is_refused(data, dtype):
     with pytest.raises(TypeError, match="a tensor holds numbers, not"):
         Tensor(data, dtype)
 
 
 @pytest.mark.parametrize("dtype", [object, str, complex, "datetime64[s]"])
-def test_a_dtype_that_is_no_real_number_is_refused(dtype):
+def test_a_dtype_that_is_not_real_is_refused(dtype):
     with pytest.raises(TypeError, match="a tensor holds numbers, not"):
         Tensor([1, 2], dtype)
 
@@ -439,7 +439,7 @@ def test_a_shape_that_does_not_fit_is_refused_by_name(shape):
     assert str(raised.value) == f"cannot reshape 6 elements into {shape}"
 
 
-def test_a_size_that_is_no_integer_is_refused():
+def test_a_size_that_is_not_an_integer_is_refused():
     with pytest.raises(TypeError):
         Tensor([1.0, 2.0]).reshape(2.0)
 

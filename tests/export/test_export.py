@@ -175,7 +175,7 @@ def test_an_edit_of_any_file_that_makes_the_package_file_exports_again(tiny, tmp
         testing.export(tiny)
 
 
-def test_every_file_that_an_export_runs_is_one_that_the_cache_watches(tiny):
+def test_the_cache_watches_every_file_that_an_export_runs(tiny):
     code = (
         "import sys; from tito.course import Course; from tito.export import package\n"
         f"package.render(Course(__import__('pathlib').Path({str(tiny.course.root)!r})).module('tiny'))\n"

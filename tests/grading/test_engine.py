@@ -144,13 +144,13 @@ def double(x):
         ("raise GeneratorExit", v.KILLED, "exit code"),
         ("os.write(2, b'x' * 40_000_000); time.sleep(60)", v.KILLED, "printed more than"),
         ("[os.close(n) for n in range(3, 30)]; return 2 * x", v.KILLED, ""),
-        ("return object()", v.ERROR, "dtype object"),
+        ("return object()", v.FAILED, "got an object of class `object`"),
         ("return np.array([None])", v.ERROR, "dtype object"),
         ("x[0] = 7; return 2 * x", v.FAILED, "changed its input x"),
         ("return double(x)", v.ERROR, "RecursionError"),
         ("a = []; a.append(a); return a", v.ERROR, "nested deeper"),
         ("raise type('Odd', (Exception,), {'__str__': lambda s: 1 / 0})()", v.ERROR, "Odd"),
-        ("return type('Yes', (), {'__eq__': lambda s, o: True})()", v.ERROR, "dtype object"),
+        ("return type('Yes', (), {'__eq__': lambda s, o: True})()", v.FAILED, "class `Yes`"),
         (
             "return np.zeros(3).view(type('Yes', (np.ndarray,), {'__eq__': lambda s, o: np.ones(3, bool)}))",
             v.FAILED,
@@ -159,7 +159,7 @@ def double(x):
         ("np.testing.assert_array_equal = lambda *a: None; return 0", v.FAILED, ""),
         ("import builtins; builtins.AssertionError = ZeroDivisionError; return 0", v.FAILED, ""),
         ("os.write(4, b'\\0' * 64); return 2 * x", v.KILLED, ""),
-        ("return np.zeros(70_000_000, np.uint8)", v.ERROR, "more than travel at once"),
+        ("return np.zeros(70_000_000, np.uint8)", v.ERROR, "is larger than 67,108,864"),
     ],
 )
 def test_one_bad_call_has_its_verdict_and_the_next_test_is_graded(tiny, body, status, words):
@@ -205,7 +205,7 @@ def test_a_flood_of_answers_does_not_fill_the_judge(tiny):
     assert v.KILLED in statuses(tiny, answer)
 
 
-def test_a_sleeper_is_ended_by_the_clock_on_the_wall(tiny, monkeypatch):
+def test_a_sleeping_worker_is_ended_by_the_wall_clock(tiny, monkeypatch):
     (tiny.folder / "module.yaml").write_text("title: Tiny\nseconds: 0.4\n")
     found = judge(tiny, ONE_BAD_CALL.format(body="time.sleep(600)"))
     assert [f.status for f in found.values()] == [v.TIMEOUT, v.PASSED]
@@ -227,7 +227,7 @@ def test_only_so_many_workers_are_started(tiny):
     source = read_text(tiny.source) + "\n" + tests
     found = list(judge(tiny, ONE_BAD_CALL.format(body="os._exit(1)"), source).values())
     assert {f.status for f in found if f.id != "double_of_nothing"} == {v.KILLED}
-    assert "10 worker processes have ended already" in found[-1].message
+    assert "the tests of double have already ended 10 processes" in found[-1].message
 
 
 def test_the_module_itself_cannot_be_imported_by_its_answers(tiny):
@@ -435,14 +435,18 @@ judge.main()
 
 def test_objects_of_the_students_classes_work_through_proxies(tiny):
     body = """
+    from tinytorch.lab import checks
+
     one = double(2)
-    assert isinstance(one, double) and not isinstance(3, double)
     assert one.value == 2 and one.more(3) == 5
     one.value = 7
-    assert one.value == 7 and (one + 1).value == 8 and (1 + one).value == 8
-    assert len(one) == 7 and list(one) == [0, 1, 2, 3, 4, 5, 6] and one[2] == 14
-    assert float(one) == 7.0 and repr(one) == "double(7)" and one == double(7) and one != double(1)
+    assert one.value == 7 and one.more(one) == 14
+    assert checks.inside(lambda x: (x + 1).value, one) == 8
+    assert checks.inside(isinstance, one, double)
+    assert len(one) == 7 and list(one) == [0, 1, 2, 3, 4, 5, 6] and f"{one} {one:>9}" == "double(7) double(7)"
     np.testing.assert_array_equal(one, [7])
+    np.testing.assert_array_equal(np.concatenate([one, [1]]), [7, 1])
+    checks.equal(one, np.array([7]))
     try:
         one.nothing
     except AttributeError as error:
@@ -454,48 +458,15 @@ def test_objects_of_the_students_classes_work_through_proxies(tiny):
     #| export
     class double:
         def __init__(self, value): self.value = value
-        def more(self, n): return self.value + n
+        def more(self, n): return self.value + (n.value if isinstance(n, double) else n)
         def __add__(self, n): return double(self.value + n)
-        __radd__ = __add__
         def __len__(self): return self.value
         def __iter__(self): return iter(range(self.value))
-        def __getitem__(self, n): return n * self.value
-        def __float__(self): return float(self.value)
         def __repr__(self): return f"double({self.value})"
-        def __eq__(self, other): return self.value == other.value
         def __array__(self, dtype=None, copy=None): return np.array([self.value])
     """
     found = judge(tiny, answer, with_test(tiny, body, answer))
     assert [(f.status, f.message) for f in found.values()] == [(v.PASSED, "")]
-
-
-@pytest.mark.parametrize(
-    "condition",
-    [
-        "double(2) == 4",
-        "double(2) < 5",
-        "not double(2) != 4",
-        "double(2) >= 1",
-        "double(0) == 4",
-        "4 == double(2)",
-    ],
-)
-def test_an_object_cannot_say_that_it_is_the_expected_value(tiny, condition):
-    answer = """
-    #| export
-    class Yes:
-        def __eq__(self, other): return True
-        __lt__ = __le__ = __gt__ = __ge__ = __eq__
-        def __ne__(self, other): return False
-    class Elementwise(Yes):
-        def __eq__(self, other): return Yes()
-        def __bool__(self): return True
-    def double(x):
-        return Yes() if x else Elementwise()
-    """
-    found = judge(tiny, answer, with_test(tiny, f"assert {condition}"))
-    assert found["double_own"].status == v.FAILED
-    assert "got an object: " in found["double_own"].message
 
 
 def test_sharing_memory_with_an_input_is_seen(tiny):
@@ -552,8 +523,8 @@ def test_a_stub_that_another_exercise_needs_is_named(tiny):
     assert quadruple(2) == 8
     ''')
     found = judge(tiny, STUB, source)
-    assert found["quadruple_own"].status == v.NOT_STARTED
-    assert found["quadruple_own"].message == "needs double, which is not started"
+    assert found["quadruple_own"].status == v.ERROR
+    assert found["quadruple_own"].message == "needs `double`, which is not started"
 
 
 def test_demonstrations_lend_their_definitions_and_are_not_run(tiny):

@@ -69,7 +69,7 @@ def test_small_and_large_messages_arrive_and_come_back(line):
     assert printed == b"heard\n" * 3
 
 
-def test_one_that_ends_has_no_answer(line):
+def test_a_process_that_ends_has_no_answer(line):
     found, _ = line("import sys; print('bye', file=sys.stderr)")
     found.send([bytes(10**6)])
     assert found.receive() is None
@@ -110,7 +110,7 @@ def test_a_function_arrives_with_all_that_it_uses():
     assert found(0) == 5.5 and found.__doc__ == "Add." and found.__qualname__ == inner.__qualname__
 
 
-def test_a_function_of_a_test_is_described_unless_it_holds_what_may_change():
+def test_a_function_of_a_test_is_described_unless_its_values_may_change():
     held = []
     functions = [lambda: held, lambda: 1]
     for each in functions:

@@ -161,7 +161,9 @@ def test_input_in_an_answer_raises_an_error_that_explains(judged):
 def test_the_message_names_the_function_defined_instead(judged):
     found = judged("#| export\nTWO = 2\ndef my_double(x):\n    return TWO * x\n")
     assert {each.status for each in found} == {"error"}
-    assert found[0].message == "double is not defined: your cell defines my_double"
+    assert (
+        found[0].message == "`double` is not defined: your cell double defines `TWO`, `my_double`"
+    )
 
 
 def test_a_name_whose_statement_raised_is_explained(judged):
@@ -172,7 +174,7 @@ def test_a_name_whose_statement_raised_is_explained(judged):
     )
     assert "look at: own_cell_0, line 2: TWO = 2 * nothing.one" in found[0].message
     broken = judged("#| export\n@np.no_such_thing\ndef double(x):\n    return 2 * x\n")
-    assert "double is not defined: its statement raised AttributeError" in broken[0].message
+    assert "`double` is not defined: its statement raised AttributeError" in broken[0].message
     assert "look at: double, line 2: @np.no_such_thing" in broken[0].message
 
 

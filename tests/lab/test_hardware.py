@@ -28,7 +28,7 @@ def kept(tmp_path, monkeypatch):
 
 
 @needs_sys
-def test_caches_are_those_that_the_system_lists():
+def test_caches_match_the_list_of_the_system():
     seen = {}
     for folder in CACHES.glob("index*"):
         if (folder / "type").read_text().strip() != "Instruction":
@@ -62,7 +62,7 @@ def test_a_cache_folder_with_gaps_is_read_as_far_as_it_goes(tmp_path, monkeypatc
     )
 
 
-def test_caches_of_a_mac_are_those_of_its_fast_cores():
+def test_caches_of_a_mac_are_the_caches_of_its_fast_cores():
     text = (
         "hw.ncpu: 8\nhw.cachelinesize: 128\nhw.l1dcachesize: 65536\nhw.l2cachesize: 4194304\n"
         "hw.perflevel0.l1dcachesize: 131072\nhw.perflevel0.l2cachesize: 12582912\n"
@@ -175,7 +175,7 @@ def test_quotas_of_the_first_kind_of_cgroups_are_read_too(tmp_path):
         ("", "riscv64", "none", 8),
     ],
 )
-def test_the_vector_unit_follows_what_numba_is_told(monkeypatch, features, machine, name, width):
+def test_the_vector_unit_follows_the_setting_of_numba(monkeypatch, features, machine, name, width):
     monkeypatch.setattr(numba.config, "CPU_FEATURES", features)
     monkeypatch.setattr(platform, "machine", lambda: machine)
     unit = hardware.simd()
@@ -214,7 +214,7 @@ def test_a_measured_figure_is_kept_and_not_measured_again(kept):
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[1, 2]", b"\xff\xfe\x00", b'"text"'])
-def test_a_broken_file_is_ignored_and_written_anew(kept, content):
+def test_a_broken_file_is_ignored_and_written_again(kept, content):
     kept.parent.mkdir()
     kept.write_bytes(content)
     assert hardware._kept("figure", lambda: 2.5, fresh=False) == 2.5

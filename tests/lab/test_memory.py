@@ -242,7 +242,7 @@ class Plain:
     st.sampled_from([1, 2, 3, 4]),
     st.sampled_from([1, 3, 5]),
 )
-def test_hits_and_write_backs_are_those_of_a_dict_in_order_of_use(uses, sets, ways, second):
+def test_hits_and_write_backs_match_a_dict_in_order_of_use(uses, sets, ways, second):
     levels = [Cache(sets * ways * 64, ways), Cache(second * sets * 4 * 64, 4)]
     below = Plain(levels[1])
     plain = Plain(levels[0], below)
@@ -678,7 +678,7 @@ def test_a_recorder_is_reshaped_where_nothing_is_copied():
 @pytest.mark.parametrize(
     "name", ["load", "wide_load", "broadcast", "wide_broadcast", "zero", "wide_zero", "splat"]
 )
-def test_vectors_in_python_are_those_of_the_machine(name, dtype):
+def test_vectors_in_python_match_the_machine(name, dtype):
     x = np.arange(200).astype(dtype)
     args = {"zero": (), "wide_zero": (), "splat": (3,)}.get(name, (5,))
     make = getattr(simd, name)
@@ -694,7 +694,7 @@ def test_vectors_in_python_are_those_of_the_machine(name, dtype):
     assert (y[len(vector) :] == 9).all()
 
 
-def test_arithmetic_of_vectors_in_python_is_that_of_the_machine():
+def test_arithmetic_of_vectors_in_python_matches_the_machine():
     floats = np.array([np.nan, -0.0, 0.0, 1.5, -2, np.inf, 3, 4] * 2, np.float32)
     assert np.array_equal(lanes.maximum(floats, floats), floats, True)
     zeros = lanes.maximum(np.float32([-0.0, 0.0]), np.float32([0.0, -0.0]))

@@ -37,7 +37,7 @@ def test_a_numpy_number_is_a_prediction_too():
 
 
 @pytest.mark.parametrize("wrong", ["ten", True, b"1", [1.0], object()])
-def test_a_prediction_that_is_no_number_is_refused_by_name(wrong):
+def test_a_prediction_that_is_not_a_number_is_refused_by_name(wrong):
     with pytest.raises(TypeError, match=r"prediction\['a'\] must be a number or None"):
         compare({"a": wrong}, "ms", a=1)
 

@@ -45,12 +45,12 @@ def test_a_point_knows_its_intensity_rate_and_share():
 
 @pytest.mark.parametrize("value", [0, -1, math.inf, math.nan])
 @pytest.mark.parametrize("what", ["flops", "bytes", "seconds"])
-def test_a_point_refuses_what_is_no_amount(what, value):
+def test_a_point_refuses_a_negative_or_infinite_amount(what, value):
     with pytest.raises(ValueError, match=f"{what} of relu must be positive, got {value}"):
         Point("relu", **{"flops": 1, "bytes": 1, "seconds": 1, what: value})
 
 
-def test_data_lie_in_the_smallest_cache_that_holds_them():
+def test_data_are_in_the_smallest_cache_in_which_they_fit():
     sizes = [hardware.cache_size(level) for level in (1, 2, 3)]
     assert [roofline.level_of(size) for size in sizes] == [1, 2, 3]
     assert roofline.level_of(sizes[2] + 1) == "memory"
@@ -95,14 +95,14 @@ def test_the_figure_names_every_point_and_no_name_covers_another():
     assert all(frame.x0 < box.x0 and box.x1 < frame.x1 for box in found)
 
 
-def test_levels_that_are_alike_share_one_line():
+def test_levels_of_almost_equal_bandwidth_share_one_line():
     alike = Roof(200e9, {1: 400e9, 2: 80e9, 3: 19e9, "memory": 18e9})
     figure = roofline.plot([], on=alike)
     words = [text.get_text() for text in figure.axes[0].texts if isinstance(text, Annotation)]
     assert "L3 and memory 19 GB/s" in words
 
 
-def test_points_are_told_apart_without_color():
+def test_points_can_be_distinguished_without_color():
     markers = [
         line.get_marker()
         for line in roofline.plot(points(), on=ROOF).axes[0].lines

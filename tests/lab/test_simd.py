@@ -176,7 +176,7 @@ def wide_dots(sums, x, i, y):
     )
 
 
-def test_wide_dot_products_are_those_of_each_lane():
+def test_wide_dot_products_match_each_lane():
     size = simd.registers() // 16 * simd.width()
     x, y, start = numbers(np.uint8, 7), numbers(np.int8, size, 1), numbers(np.int32, size // 4)
     sums = start.copy()
@@ -204,7 +204,7 @@ def test_dot_products_of_other_types_are_refused():
         dots(np.zeros(16, np.int32), np.zeros(64, np.int8), np.zeros(64, np.int8))
 
 
-def test_the_width_is_that_of_the_machine_numba_compiles_for():
+def test_the_width_matches_the_machine_that_numba_compiles_for():
     features = numba.config.CPU_FEATURES
     features = (compiling.get_host_cpu_features() if features is None else features).split(",")
     if "+avx512f" in features:
@@ -286,7 +286,7 @@ def converted(x, y):
     simd.store(y, 0, simd.to_float(simd.load(x, 0)))
 
 
-def test_whole_numbers_become_the_nearest_floats():
+def test_integers_become_the_nearest_floats():
     x = numbers(np.int32, simd.width() // 4)
     y = np.zeros(len(x), np.float32)
     converted(x, y)

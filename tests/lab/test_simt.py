@@ -311,7 +311,7 @@ def odd_blocks(x, out):
         out[block, j, i] = part[j, 3 * i]
 
 
-def test_blocks_that_are_no_whole_number_of_warps_are_counted_warp_by_warp():
+def test_blocks_with_a_partial_warp_are_counted_warp_by_warp():
     x, out = np.ones((3, 14, 9), np.float32), np.zeros((3, 9, 7), np.float32)
     report = simt.run(odd_blocks, 3, (7, 9), x, out)
     loads = stores = replays = 0
@@ -339,7 +339,7 @@ def column_of_a_tile(out):
     out[t] = tile[t, 3]
 
 
-def test_a_column_of_a_tile_of_32_lies_in_one_bank():
+def test_a_column_of_a_tile_of_32_is_in_one_bank():
     report = simt.run(column_of_a_tile, 1, 32, np.zeros(32, np.float32))
     (load,) = (e for e in report.traffic if e.space == "shared" and e.access == "load")
     assert (load.degree, load.replays, load.warps) == (32, 31, 1)
@@ -435,7 +435,7 @@ REFUSED = {
     "part of a tuple": ("y = (1, 2, 3)[0:2]", "cannot run this"),
     "length of a number": ("y = len(n)", "cannot run this"),
     "NumPy function": ("x[0] = np.sqrt(x[0])", "Numba has no np.sqrt on the GPU"),
-    "vote of bools": ("cuda.syncthreads_count(x[0] > 0)", "a whole number, no bool"),
+    "vote of bools": ("cuda.syncthreads_count(x[0] > 0)", "an integer, not a bool"),
     "list": ("x[0] = [1, 2][0]", "a list"),
     "comprehension": ("y = (k for k in x)", "generator"),
     "try": ("try:\n        x[0] = 1\n    except ValueError:\n        pass", "try"),
@@ -445,7 +445,7 @@ REFUSED = {
     "NumPy array": ("y = np.zeros(3)", "np.zeros"),
     "slice": ("x[:] = 0", "several elements"),
     "value of a kernel": ("return 3", "returns no value"),
-    "index with a point": ("x[0.5] = 1", "no whole number"),
+    "index with a point": ("x[0.5] = 1", "not an integer"),
     "too many indices": ("x[0, 0] = 1", "2 indices into x"),
     "unknown name": ("x[0] = nothing", "nothing is not defined"),
     "in": ("y = 1 in (1, 2)", "'in'"),
@@ -458,7 +458,7 @@ REFUSED = {
     "step of 0": ("for k in range(0, 5, 0):\n        pass", "step of 0"),
     "array as a number": ("y = x + 1", "x is an array of shape (4,)"),
     "inner function": ("def f():\n        pass", "a function inside a kernel"),
-    "atomic on small numbers": ("cuda.atomic.xor(x, 0, 1)", "whole numbers"),
+    "atomic on small numbers": ("cuda.atomic.xor(x, 0, 1)", "integers"),
 }
 
 
@@ -477,7 +477,7 @@ def test_what_no_kernel_holds_is_refused_with_its_line(body, words):
         (1, 2048, "block"),
         (1, (32, 64), "1024"),
         ((1, 1, 1, 1), 1, "three"),
-        (1.5, 1, "whole"),
+        (1.5, 1, "integer"),
     ],
 )
 def test_a_launch_that_no_gpu_accepts_is_refused(grid, block, words):

@@ -11,7 +11,7 @@ from tito.notebooks.text import read_text
 
 KERNELS = Course(ROOT).module("kernels")
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.gate, pytest.mark.timeout(900)]
 
 
 def run(notebook, **options):

@@ -25,7 +25,7 @@ def exercises():
             yield cell.id, number, lines, text.source, len(body)
 
 
-def test_text_cells_are_neither_scraps_nor_walls():
+def test_text_cells_are_neither_too_short_nor_too_long():
     found = {}
     for cell in CELLS:
         prose = re.sub(r"^ {4}.*$", "", cell.source, flags=re.MULTILINE)

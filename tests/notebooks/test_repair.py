@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.lesson import ANSWERS, STUBS, released_notebook
 from tito.notebooks import untrusted
-from tito.notebooks.given import Released
+from tito.notebooks.released_cells import Released
 from tito.notebooks.repair import repair
 
 

@@ -1,6 +1,5 @@
 """Nothing that a student wrote is active HTML where formgrader shows it."""
 
-import json
 import time
 
 import nbformat
@@ -22,37 +21,18 @@ FRAGMENTS = (
 
 
 def graded(given, *cells):
-    """What formgrader shows of some cells that a student added, without the released ones."""
-    handed = json.loads(nbformat.writes(given[1]))
-    handed["cells"] += cells
-    released = Released([given[1]])
-    made, _ = repair(released, untrusted.read(json.dumps(handed).encode()))
-    safe_notebook.sanitize(made, released.latest)
-    made.cells = [cell for cell in made.cells if cell.id.startswith("own-")]
-    return nbformat.reads(json.dumps(made), as_version=4)
-
-
-def unsafe(cell):
-    """The notebook of one cell, as it was handed in."""
-    return nbformat.v4.new_notebook(cells=[cell])
-
-
-def markdown(text, attachments=None):
-    cell = nbformat.v4.new_markdown_cell(text)
-    if attachments is not None:
-        cell["attachments"] = attachments
-    return cell
+    return formgrade.graded(given[1], *cells)
 
 
 @pytest.fixture(scope="module")
 def frame(given):
     """What a page of formgrader holds around the cell of a harmless student."""
-    return formgrade.elements(formgrade.render(graded(given, markdown("x"))))
+    return formgrade.elements(formgrade.render(graded(given, formgrade.markdown("x"))))
 
 
 @pytest.mark.parametrize("name", active_html.NAMES)
 def test_markdown_of_a_student_is_not_active(given, frame, name):
-    cell = markdown(active_html.source(name))
+    cell = formgrade.markdown(active_html.source(name))
     page = formgrade.render(graded(given, cell))
     assert formgrade.active(page) == [] and formgrade.elements(page) == frame
 
@@ -61,7 +41,7 @@ def test_the_reader_of_pages_sees_what_is_active_when_nothing_is_sanitized(frame
     unseen = []
     for name in active_html.NAMES:
         try:
-            page = formgrade.render(unsafe(markdown(active_html.source(name))))
+            page = formgrade.render(formgrade.unsafe(formgrade.markdown(active_html.source(name))))
         except Exception:  # formgrader could not show the page at all
             continue
         if not formgrade.active(page) and formgrade.elements(page) == frame:
@@ -71,7 +51,7 @@ def test_the_reader_of_pages_sees_what_is_active_when_nothing_is_sanitized(frame
 
 @pytest.mark.parametrize("name", active_html.ATTACHED)
 def test_only_raster_images_are_attached(given, frame, name):
-    page = formgrade.render(graded(given, markdown(*active_html.ATTACHED[name])))
+    page = formgrade.render(graded(given, formgrade.markdown(*active_html.ATTACHED[name])))
     assert formgrade.active(page) == [] and formgrade.elements(page) == frame
 
 
@@ -79,7 +59,7 @@ def test_only_raster_images_are_attached(given, frame, name):
 def test_a_raw_cell_is_shown_as_text(given, frame, name):
     text = active_html.source(name)
     (cell,) = graded(given, nbformat.v4.new_raw_cell(text)).cells
-    page = formgrade.render(unsafe(cell))
+    page = formgrade.render(formgrade.unsafe(cell))
     assert formgrade.active(page) == [] and formgrade.elements(page) == frame
     assert formgrade.text(page) == [text.translate({0: "\ufffd", 1: "\ufffd"}).strip()]
 
@@ -108,8 +88,8 @@ HONEST = {
 
 @pytest.mark.parametrize("name", HONEST)
 def test_honest_markdown_looks_as_it_did(given, name):
-    cell = markdown(HONEST[name])
-    before, after = formgrade.render(unsafe(cell)), formgrade.render(graded(given, cell))
+    cell = formgrade.markdown(HONEST[name])
+    before, after = formgrade.render(formgrade.unsafe(cell)), formgrade.render(graded(given, cell))
     assert formgrade.look(after) == formgrade.look(before)
 
 
@@ -117,7 +97,7 @@ def test_honest_markdown_looks_as_it_did(given, name):
     "text", ["![loss](attachment:plot.png)", '<img src="attachment:plot.png" width="40">']
 )
 def test_a_picture_that_a_student_attached_is_shown(given, text):
-    cell = markdown(text, {"plot.png": {"image/png": active_html.PIXEL}})
+    cell = formgrade.markdown(text, {"plot.png": {"image/png": active_html.PIXEL}})
     page = formgrade.render(graded(given, cell))
     assert f'src="data:image/png;base64,{active_html.PIXEL}"' in page
     assert formgrade.active(page) == []
@@ -135,7 +115,7 @@ def test_a_text_that_takes_long_to_parse_is_shown_as_typed(given):
     slow = "\\\\["  # its time grows with the square of its length
     texts = [slow * 80_000, *[slow * 3_000] * 9]
     began = time.process_time()
-    made = graded(given, *map(markdown, texts))
+    made = graded(given, *map(formgrade.markdown, texts))
     assert time.process_time() - began < 60  # the first alone takes an hour when it is parsed
     typed = [formgrade.text(formgrade.cell(cell.source))[0].startswith(slow) for cell in made.cells]
     assert typed == [True, *[False] * 4, *[True] * 5]

@@ -9,7 +9,7 @@ import pytest
 from tests.support import formats
 from tito.notebooks import untrusted
 from tito.notebooks.cell_code import python
-from tito.notebooks.given import Released
+from tito.notebooks.released_cells import Released
 from tito.notebooks.repair import repair
 
 CELLS = [

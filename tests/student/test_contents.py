@@ -208,7 +208,7 @@ def test_a_student_saves_the_notebook_alone(given, tmp_path):
     assert "return 2 * np.asarray(x)" in read_text(module.package)
 
 
-def test_what_was_kept_is_no_notebook_and_is_not_given_to_students(lab, tiny):
+def test_a_backup_is_not_a_notebook_and_not_part_of_a_release(lab, tiny):
     edit(tiny.source, "One function.", "A function.")
     edit(tiny.notebook, "One function.", "A function.")
     lab.save()

@@ -199,7 +199,7 @@ def test_a_check_names_its_findings(module):
     assert found["double has 1 hints for everybody, 2 are asked"] is False
 
 
-def test_a_release_holds_the_hints_and_refuses_one_that_is_the_solution(module):
+def test_a_release_has_the_hints_and_refuses_a_hint_with_the_solution(module):
     made = release.make(module)
     copy = Course(made.path).module("tiny")
     assert hints.load(copy) == hints.load(module)

@@ -130,7 +130,7 @@ def test_the_way_there_and_back_again(course, copy, tmp_path, name):
     assert submitted.students(course) == ["77", "alice"]
 
 
-def test_a_copy_may_be_made_into_an_archive_whole(course, copy, tmp_path):
+def test_a_copy_can_be_packed_into_an_archive(course, copy, tmp_path):
     answer(copy, "tiny_dev.py", GOOD)
     tito("submit", "tiny", cwd=copy)
     shutil.copytree(copy, tmp_path / "all" / "carol", ignore=shutil.ignore_patterns("build"))

@@ -232,7 +232,7 @@ def test_an_endless_loop_is_ended_by_the_next_save(module, watch):
     assert session.interrupt() == 0
 
 
-def test_an_endless_loop_is_told_by_itself_and_ended_by_an_interrupt(module, watch):
+def test_an_endless_loop_is_reported_and_ended_by_an_interrupt(module, watch):
     session = watch()
     at = session.mark()
     change(module, "return -x", "while True: pass")
@@ -245,7 +245,7 @@ def test_an_endless_loop_is_told_by_itself_and_ended_by_an_interrupt(module, wat
 
 
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGHUP])
-def test_a_watch_that_is_told_to_end_leaves_nothing_behind(module, watch, kind):
+def test_a_watch_that_ends_leaves_nothing_behind(module, watch, kind):
     session = watch()
     change(module, "return -x", "while True: pass")
     session.wait("changed: negate")
@@ -400,7 +400,7 @@ def test_a_demonstration_touches_what_uses_its_constants_only(module):
     assert changes.touched(old, other).edited == ["negate"]
 
 
-def test_each_save_is_told_once(tmp_path):
+def test_each_save_is_reported_once(tmp_path):
     path, told = tmp_path / "a.py", threading.Semaphore(0)
     path.write_text("1")
     with file_events.heard(tmp_path, {"a.py"}, told.release):

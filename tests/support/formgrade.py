@@ -1,11 +1,15 @@
 """Pages as formgrader renders them, and what is active in them."""
 
+import json
 from functools import cache
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
 import nbformat
 from bs4 import BeautifulSoup, NavigableString
+
+from tito.notebooks import safe_notebook, untrusted
+from tito.notebooks.repair import Released, repair
 
 # The elements whose content comes from cells; everything else is formgrader's own.
 CONTENT = ("text_cell_render", "input_area", "output_area")
@@ -62,6 +66,29 @@ def cell(markdown: str) -> str:
     from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
     return f'<div class="text_cell_render">{markdown2html_mistune(markdown)}</div>'
+
+
+def graded(released: nbformat.NotebookNode, *cells: dict) -> nbformat.NotebookNode:
+    """What formgrader shows of some cells that a student added, without the released ones."""
+    handed = json.loads(nbformat.writes(released))
+    handed["cells"] += cells
+    made, _ = repair(Released([released]), untrusted.read(json.dumps(handed).encode()))
+    safe_notebook.sanitize(made, released)
+    made.cells = [cell for cell in made.cells if cell.id.startswith("own-")]
+    return nbformat.reads(json.dumps(made), as_version=4)
+
+
+def unsafe(*cells: dict) -> nbformat.NotebookNode:
+    """A notebook of some cells as they were handed in."""
+    return nbformat.v4.new_notebook(cells=[*cells])
+
+
+def markdown(text: str, attachments: object = None) -> nbformat.NotebookNode:
+    """A Markdown cell, with whatever a student put in the place of attachments."""
+    found = nbformat.v4.new_markdown_cell(text)
+    if attachments is not None:
+        found["attachments"] = attachments
+    return found
 
 
 def active(page: str) -> list[str]:

@@ -14,7 +14,7 @@ LONGEST = 40  # words in one sentence of a page; about 20 is the aim
 
 # A pattern, and what to write instead.
 PATTERNS = [
-    (r"\bwalls?\b(?! (?:clock|time|seconds?))", "sandbox, protection"),
+    (r"\b(?:walls\b|(?:the|a|each|every|which|no) wall\b)(?! (?:clock|time|seconds?))", "sandbox, protection"),
     (r"\bhand-?ins?\b(?! folder)", "submission"),
     (r"\b(?:un)?mend(?:s|ed|ing)?\b", "fix"),
     (r"\bwhoever\b", "name the subject: the student, the second process"),

@@ -2,7 +2,7 @@
 
 Eight tiles of 16 rows of 64 bytes belong to every thread, numbered 0 to 7. A number is part of an instruction: it
 must be a literal or a constant of the module. Ask `available()` before the first call of a kernel with tiles: it
-is what asks the system for them, and without that leave the kernel ends the process.
+asks the operating system for permission, and without this permission the kernel kills the process.
 """
 
 import ctypes

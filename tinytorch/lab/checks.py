@@ -131,6 +131,8 @@ class Judge(typing.Protocol):
     def inside(self, helper, args, kwargs): ...
     def on_source(self, helper, args, kwargs, instead): ...
     def observe_each(self, function, cases): ...
+    def timed(self, kernel, baseline, args, kernel_first): ...
+    def undecided(self, why): ...
 
 
 judge: Judge | None = None  # set by the judge
@@ -229,7 +231,8 @@ def refuses(error, function, *args, match=(), **kwargs):
     ------
     Mismatch
     """
-    name = getattr(function, "__name__", repr(function))
+    called = args[0] if function is inside and args else function
+    name = getattr(called, "__name__", repr(called))
     words = [match] if isinstance(match, str) else match
     try:
         function(*args, **kwargs)

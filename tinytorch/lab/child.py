@@ -1,4 +1,4 @@
-"""Run tasks in a process of its own, so that one that hangs or crashes costs only itself."""
+"""Run tasks in a separate process, so that a task that hangs or crashes costs only itself."""
 
 import json
 import os

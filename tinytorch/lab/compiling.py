@@ -8,7 +8,7 @@ from numba.core.codegen import get_host_cpu_features
 # Numba reads these settings once, when the first function is decorated.
 if numba.config.CPU_FEATURES is None:
     if numba.config.CPU_NAME is not None:
-        numba.config.CPU_FEATURES = ""  # those of the processor named, not this one's
+        numba.config.CPU_FEATURES = ""  # the features of the named processor, not of this machine
     elif "+avx512f" in get_host_cpu_features().split(","):
         # LLVM prefers half-width vectors on recent processors; these loops gain from the full width.
         numba.config.CPU_FEATURES = get_host_cpu_features() + ",-prefer-256-bit"
@@ -18,7 +18,7 @@ def kernel(function):
     """Compile a function when it is first called, and let it run without Python's lock.
 
     Sums may be reordered and products fused with sums, but NaN and inf stay what they are. The code is
-    kept on disk when the function stands in a file; that of a notebook is not, because it would go on
+    kept on disk when the function is in a file; code of a notebook is not, because it would go on
     with old versions of the functions that it calls.
     """
     options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc"}}

@@ -70,7 +70,7 @@ def caches():
     Returns
     -------
     tuple of CacheLevel
-        Empty where nothing could be read. On a machine with two kinds of cores, those of a fast one.
+        Empty where nothing could be read. On a machine with two kinds of cores, the caches of a fast core.
     """
     try:
         return {"Linux": _linux, "Darwin": _macos, "Windows": _windows}[platform.system()]()
@@ -347,7 +347,7 @@ def _size(size):
 
 
 def _shortest(call, budget=0.3):
-    """Seconds of the shortest of many calls: the one that foreign load disturbed least."""
+    """Seconds of the shortest of many calls, which background load disturbed least."""
     call()
     best, end = math.inf, time.perf_counter() + budget
     while (start := time.perf_counter()) < end:

@@ -147,7 +147,7 @@ def free_cores(function: Callable, seconds: float = 0.2) -> float:
 
 def _check(result, work):
     if isinstance(work.expected, list):
-        assert result == work.expected, "the results are not those of the operation"
+        assert result == work.expected, "the results differ from the results of the operation"
     elif work.exact:
         checks.equal(np.asarray(result), work.expected)
     else:
@@ -172,7 +172,7 @@ def pairs(
     budget : float
         Seconds; at least `least` pairs are taken all the same, and at most `most`.
     clock : str
-        "cpu" for the CPU time of the whole process, "wall" for time on the wall.
+        "cpu" for the CPU time of the whole process, "wall" for wall time.
 
     Returns
     -------

@@ -1,6 +1,6 @@
 """A cache simulator: run a kernel's own Python code on recording arrays and count hits and misses.
 
-Numba is imported where it is needed, for whoever reads a trace that another process made needs none.
+Numba is imported where it is needed, because a process that only reads a trace does not need it.
 """
 
 import html
@@ -49,7 +49,7 @@ class Cache:
     Raises
     ------
     ValueError
-        If the size is not a whole number of sets.
+        If the size is not a multiple of a set.
     """
 
     size: int
@@ -61,7 +61,7 @@ class Cache:
             raise ValueError(f"sizes must be positive and a line a power of two, got {self!r}")
         if self.size % (self.ways * self.line):
             raise ValueError(
-                f"{self.size} bytes are not a whole number of sets of {self.ways} lines of {self.line}"
+                f"{self.size} bytes are not a multiple of sets of {self.ways} lines of {self.line}"
             )
 
     @property
@@ -100,7 +100,7 @@ SMALL = Hierarchy((Cache(4 * 1024, 8),))
 class Trace:
     """What a kernel did to memory. Plain data: counts by the name of the array, and by level.
 
-    `hits` and `misses` are those of the first level; `levels` counts misses and `written` the changed lines
+    `hits` and `misses` are counts of the first level; `levels` counts misses and `written` the changed lines
     that left, level by level. `log` is the picture's sample of at most 20,000 accesses: when, which
     array, which of its lines, and 1 for a miss.
     """
@@ -256,7 +256,7 @@ class Log:
         Raises
         ------
         TypeError
-            If `array` is no ndarray of numbers.
+            If `array` is not a numeric ndarray.
         ValueError
             If the name is taken, or the array overlaps a watched one without being a part of it.
         """

@@ -1,6 +1,6 @@
 """Pictures of the lesson: cache lines over time, a tile and what feeds it, and speed against size.
 
-The paper is white whatever surrounds a figure; colors are those of `roofline`, and shape or a name says what
+The paper is white whatever surrounds a figure; colors are the colors of `roofline`, and shape or a name says what
 color says.
 """
 

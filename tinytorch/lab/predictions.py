@@ -114,7 +114,7 @@ def compare(prediction, unit, **measured) -> Comparison:
     Raises
     ------
     TypeError
-        If a prediction is no number.
+        If a prediction is not a number.
     ValueError
         If a prediction is not positive and finite.
     """

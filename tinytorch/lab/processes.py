@@ -35,7 +35,7 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_
 
 
 class WorkerTraceback(Exception):
-    """Where in a worker an exception arose: the cause of the one that the caller sees."""
+    """Where in a worker an exception arose: the cause of the exception that the caller sees."""
 
     def __str__(self):
         return f"\n{self.args[0]}"
@@ -376,7 +376,7 @@ def pack(value, block, room=None):
 
 
 def unpack(data, sizes, block, copy):
-    """Undo `pack`. Without `copy` the arrays lie in the block until it is written again."""
+    """Undo `pack`. Without `copy` the arrays stay in the block until it is written again."""
     buffers, start = [], 0
     memory = block.view(sum(_padded(size) for size, _ in sizes) or ALIGNMENT) if sizes else None
     for size, readonly in sizes:
@@ -440,7 +440,7 @@ def _end_with_caller(pipe):
 
 
 def _pack_error(error):
-    """An exception that survives the journey, and its traceback."""
+    """An exception that survives the transfer, and its traceback."""
     trace = "".join(traceback.format_exception(error))
     try:
         data = _dumps((error, trace), None)
@@ -454,7 +454,7 @@ def _pack_error(error):
 
 
 def _pickle_function(function):
-    """Functions of modules that a worker cannot import travel by value, as those of the main module do."""
+    """Functions of modules that a worker cannot import travel by value, as functions of the main module do."""
     module = sys.modules.get(getattr(function, "__module__", None) or "")
     if (
         module is None

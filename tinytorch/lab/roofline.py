@@ -1,7 +1,7 @@
 """The roofline: what this machine allows a kernel, and what the kernel reaches.
 
 A kernel that does so many operations on so many bytes cannot be faster than the arithmetic units allow, nor
-than the memory that holds its data delivers them.
+than its memory level delivers the data.
 """
 
 import itertools
@@ -105,7 +105,7 @@ def level_of(size):
 def roof(fresh=False):
     """Measure the roof of one core for float32: multiply-adds in registers, and copies at each level.
 
-    The bandwidths are those of ordinary stores; stores past the caches may exceed the one of memory, and
+    The bandwidths are measured with ordinary stores; stores past the caches may exceed the one of memory, and
     int8 instructions the peak.
 
     Parameters
@@ -231,7 +231,7 @@ def _files(path):
 
 
 def _slopes(on):
-    """Names and bandwidths of the levels, those that are alike under one name."""
+    """Names and bandwidths of the levels; levels of almost equal bandwidth share a name."""
     groups = []
     for level, rate in on.bandwidths.items():
         if groups and max(groups[-1][1], rate) < ALIKE * min(groups[-1][1], rate):

@@ -11,8 +11,8 @@ Numba compiles for: 64 bytes with AVX-512, 32 with AVX2, else 16. An index count
 the array's first, whatever its number of dimensions. Nothing is checked: a load outside the array reads what
 is there, a store destroys it.
 
-A wide vector is as many registers as sixteenths of all there are, two of 32 or one of 16, so that what fits in
-the registers of one machine, counted in wide vectors, fits in those of another.
+With 32 registers a wide vector uses a pair, with 16 a single one. Either way 16 wide vectors fit in the registers
+of a machine.
 """
 
 from functools import cache

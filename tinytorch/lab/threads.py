@@ -4,8 +4,8 @@
     tasks = [pool.send(compress, page) for page in pages]
     pool.gather(tasks)
 
-Whoever gathers makes the calls that no thread has begun. Nothing therefore waits for a thread that is late or
-busy, and calls may send others. To start a thread costs more than many a kernel; to wake one that is there, a
+The gathering thread makes the calls that no other thread has begun. Nothing therefore waits for a thread that is late or
+busy, and calls may send others. To start a thread costs more than many a kernel; to wake an existing thread, a
 few microseconds. The threads end with the process, and a forked process starts its own.
 """
 
@@ -15,7 +15,7 @@ from queue import SimpleQueue
 
 
 class Task:
-    """One call, made once, by whoever comes first."""
+    """One call, made once, by the first thread that takes it."""
 
     def __init__(self, function, args):
         self.error = None
@@ -30,7 +30,7 @@ class Task:
             self._call = None
             try:
                 function(*args)
-            except BaseException as error:  # it belongs to whoever gathers
+            except BaseException as error:  # it belongs to the gathering thread
                 self.error = error
             finally:
                 self._done.release()
@@ -56,7 +56,7 @@ class Pool:
                 thread = threading.Thread(target=_work, args=(self._tasks,), daemon=True)
                 try:
                     thread.start()
-                except RuntimeError:  # whoever gathers does what is left
+                except RuntimeError:  # the gathering thread does the rest
                     return
                 self.count += 1
 

@@ -242,7 +242,7 @@ def samples(function, repeats, number, threads=True):
 
 
 def paired(first, second, repeats=30, seed=0, threads=True):
-    """Time two functions in turn, each pair in random order, so that foreign load meets both alike.
+    """Time two functions in turn, each pair in random order, so that background load affects both equally.
 
     Parameters
     ----------
@@ -371,7 +371,11 @@ def machine_quality():
     from tinytorch.lab import hardware  # brings Numba, which no other measurement needs
 
     cores, total = hardware.cores(), os.cpu_count() or 1
-    parts = [f"{cores} of {total} cores", f"others keep {_others_lately():.1f} busy"]
+    parts = [f"{cores} of {total} cores"]
+    try:
+        parts.append(f"others keep {_others_lately():.1f} busy")
+    except (OSError, psutil.Error):
+        parts.append("what others keep busy not read")
     try:
         some = PRESSURE.read_text().split()
         parts.append(f"CPU pressure {float(some[1].partition('=')[2]):.0f} %")

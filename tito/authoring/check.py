@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 import click
 
 from tito import verdict as v
-from tito.authoring import claims, variants
+from tito.authoring import cheats, claims, dependents, variants
 from tito.course import Module, TitoError
 from tito.export import lint, package
 from tito.grading import job, supervisor
+from tito.notebooks import given, student_version
 from tito.notebooks import notebook as nb
-from tito.notebooks import student_version
 from tito.notebooks.text import read_text
 from tito.student import hints, testing
 
@@ -50,11 +50,15 @@ def run(module: Module, cli: click.Group, *, variants: bool = True) -> Iterator[
     if fault:
         yield fault, False
     yield from _release(module, notebook, cells, [each.source for each in known])
+    yield from _given(module, notebook, cells, [each.source for each in known])
+    yield from _cheats(module, cells)
     yield from _hints(module, notebook, cells, [each.source for each in known])
     yield from _names(module, cells, cli)
     yield from _claims(module, cells)
     if variants and not fault:
-        yield from _variants(module, cells, known)
+        users = dependents.of(given.load(module, cells), cells)
+        yield from _stubs(module, notebook, cells, users)
+        yield from _variants(module, cells, known, users)
 
 
 def _exercises(cells):
@@ -104,6 +108,40 @@ def _release(module, notebook, cells, known):
         yield "the untouched release earns nothing", True
 
 
+def _given(module, notebook, cells, known):
+    secret = student_version.secrets(notebook, known)
+    whole = [*student_version.answers(notebook), *known]
+    found = given.load(module, cells).versions
+    shown = [
+        f"the given version of {name} shows: {line}"
+        for name, text in found.items()
+        for line in student_version.shown(text, secret) + student_version.copied(text, whole)
+    ]
+    yield from ((line, False) for line in shown)
+    if found and not shown:
+        yield f"{len(found)} given versions, and none shows a line of a solution", True
+
+
+def _stubs(module, notebook, cells, users):
+    stubs = {cell.id: cell.source for cell in student_version.student_version(notebook).cells}
+    found = dependents.cases(stubs, users)
+    lost = list(
+        dependents.losses(found, lambda answers, only: _judge(module, cells, answers, only))
+    )
+    yield from ((line, False) for line in lost)
+    if found and not lost:
+        yield "an exercise that is not started costs no other exercise a point", True
+
+
+def _cheats(module, cells):
+    found = list(cheats.earned(job.make(module, cells, testing.scratch(module))))
+    for name, verdict in found:
+        test = verdict.id.rpartition("__")[0]
+        yield f"{test} gives {verdict.points:g} points if every answer is {name}", False
+    if not found:
+        yield f"{len(cheats.ANSWERS)} answers that agree with everything earn nothing", True
+
+
 def _hints(module, notebook, cells, known):
     secret = student_version.secrets(notebook, known)
     found = list(
@@ -120,7 +158,7 @@ def _judge(module, cells, answers=None, only=None):
     return supervisor.run(job.make(module, cells, testing.scratch(module), answers, only))
 
 
-def _variants(module, cells, known):
+def _variants(module, cells, known, users):
     heart = module.about.get("variants", {"wrong": 3, "right": 1})
     for name in (cell.id for cell in cells if cell.role == "solution"):
         for kind, least in heart.items():
@@ -129,7 +167,8 @@ def _variants(module, cells, known):
                 yield f"{name} has {count} {kind} solutions on file, {least} are asked", False
 
     def judge(variant):
-        only = [variant.exercise] if variant.kind == variants.WRONG else None
+        only = [variant.exercise, *users[variant.exercise]]
+        only = only if variant.kind == variants.WRONG else None
         return variant, list(_judge(module, cells, {variant.exercise: variant.source}, only))
 
     bad = 0
@@ -137,16 +176,22 @@ def _variants(module, cells, known):
         for variant, verdicts in pool.map(judge, known):
             lost = [each for each in verdicts if each.status not in (v.PASSED, v.UNDECIDED)]
             label = f"{variant.exercise}, {variant.kind}: {variant.name}"
-            if variant.kind == variants.WRONG and not any(each.max_points for each in lost):
+            own = [each for each in lost if each.exercise == variant.exercise]
+            if variant.kind == variants.WRONG and not any(each.max_points for each in own):
                 bad += 1
                 yield f"{label}: loses no point", False
+            elsewhere = [e for e in lost if e not in own and dependents.costs(e)]
+            if variant.kind == variants.WRONG and elsewhere:
+                bad += 1
+                yield dependents.lost(label, elsewhere[0]), False
             if variant.kind == variants.RIGHT and lost:
                 bad += 1
                 yield f"{label}: loses {lost[0].id}: {lost[0].message}", False
     if not bad:
         wrong = sum(each.kind == variants.WRONG for each in known)
         yield (
-            f"{wrong} wrong solutions lose points, {len(known) - wrong} right ones lose none",
+            f"{wrong} wrong solutions lose points of their own exercise only, "
+            f"{len(known) - wrong} right ones lose none",
             True,
         )
 

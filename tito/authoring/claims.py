@@ -29,7 +29,7 @@ KINDS = [
     (rf"\b(?:{COMPARED}) (?:by|than)\b", r"times|\bof NumPy|ratio|\bms\b|seconds|/s\b|%"),
     (rf"\b(?:twice|half|double|{NUMBER} times) (?:as|the|of)\b", r"times|\bof NumPy|ratio"),
 ]  # fmt: skip
-ALWAYS = {0, 1, 4, 5}  # the kinds that are about speed whatever stands beside them
+ALWAYS = {0, 1, 4, 5}  # the kinds that are about speed in any sentence
 FORMULA = re.compile(r"\$[^$]*(?:[-+/^=<>]|\\(?:cdot|times|frac|approx|le|ge|log))[^$]*\$")
 CITED = re.compile(r"\((?:see )?[A-Z][^()]{1,80}\b(?:19|20)\d\d\b[^()]*\)|\]\(https?://|\bRFC \d+")
 SOURCE = re.compile(r"^Source:\s*\S.{8,}", re.MULTILINE)
@@ -45,7 +45,7 @@ class Claim:
 
 
 def find(cells, outputs=None, prints: dict[str, str] | None = None) -> list[Claim]:
-    """List the claims of a lesson that stand alone.
+    """List the claims of a lesson without a reason beside them.
 
     Parameters
     ----------

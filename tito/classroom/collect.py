@@ -1,357 +1,227 @@
 """Collect: what students sent becomes what nbgrader expects, and nothing that was sent is lost.
 
-Every file is kept as it came under build/collected; the newest of each student, repaired, goes to
-nbgrader's folder of submissions.
+Everybody and every notebook in the input is named in the report: collected, kept aside or refused.
 """
 
-import datetime
-import hashlib
-import json
-import time
+import zoneinfo
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import nbformat
-
 from tito import files as folders
-from tito.classroom import archive, platform_names
-from tito.course import USAGE, Module, TitoError, make_folder, one_line, restrict, write
-from tito.notebooks import notebook as nb
-from tito.notebooks import untrusted
+from tito.classroom import archive, candidates, collected, owners
+from tito.classroom.candidates import Read
+from tito.classroom.owners import StudentFile
+from tito.course import FAILED, Course, Module, TitoError, make_folder, one_line, write
+from tito.gradebook.student_ids import key
 from tito.notebooks.released import history
-from tito.notebooks.repair import Findings, Released, repair
-from tito.notebooks.text import read_text
+from tito.notebooks.repair import Released
 
-CANDIDATES = 20  # files of one student that are looked at
+REFUSED = "refused"
 
 
 @dataclass
 class Taken:
-    """What came of one student's hand-in."""
+    """What came of one student's submission."""
 
     student: str
     name: str
+    original: str = ""
     file: str = ""
     time: str | None = None
     late: bool = False
-    state: str = "collected"  # collected, updated, unchanged, kept aside or refused
+    state: str = collected.COLLECTED  # or updated, unchanged, kept aside, refused
     error: str | None = None
     answered: list[str] = field(default_factory=list)
     not_started: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     repaired: list[str] = field(default_factory=list)
     aside: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Read:
-    hand_in: platform_names.HandIn
-    data: bytes
-    notebook: nbformat.NotebookNode
-    findings: Findings
-
-    @property
-    def rank(self):
-        """Larger for the one that counts: worked on, handed in later, a notebook rather than a percent file."""
-        each = self.hand_in
-        return (
-            bool(self.findings.answered),
-            each.time or datetime.datetime.min,
-            each.order,
-            each.entry.time or 0,
-            each.entry.name.endswith(".ipynb"),
-        )
+    others: list[str] = field(default_factory=list)  # notebooks that do not count, and why
+    unread: list[str] = field(default_factory=list)  # what could not be read though it may count
 
 
 def collect(
-    module: Module, path: Path, say: Callable[[Taken], None] = lambda taken: None
+    module: Module,
+    path: Path,
+    say: Callable[[Taken], None] = lambda taken: None,
+    leave_out: Callable[[str], None] = lambda name: None,
 ) -> tuple[list[Taken], list[str]]:
-    """Take in a folder or an archive of hand-ins; returns what came of each student, and of stray files.
+    """Take in a folder or an archive of submissions.
+
+    Parameters
+    ----------
+    module : Module
+    path : Path
+        A folder, a zip or a tar archive, named as a learning platform or a person names them.
+    say : callable
+        Told of each student as soon as the submission is kept.
+    leave_out : callable
+        Told of each notebook that is nobody's work: hidden, or of tito's own folders.
+
+    Returns
+    -------
+    list of Taken, list of str
+        What came of each student, and of files that belong to nobody.
 
     Raises
     ------
     TitoError
-        If the path cannot be read, the archive is refused, or there is nothing of this module in it.
+        If the path cannot be read, the archive is refused, or there is nothing in it that a student sent.
     """
     module.course.refuse_copy()
     module.course.keep_private()
-    make_folder(_kept(module), private=True)
+    zone = _zone(module.course)
     released = Released(history(module))
-    with archive.entries(path) as found, folders.lock(_kept(module) / ".lock"):
-        stem = "" if path.is_dir() else path.name.partition(".")[0]
-        hand_ins, stray = platform_names.sort(found, stem)
-        students: dict[str, list[platform_names.HandIn]] = {}
-        for each in hand_ins:
-            students.setdefault(each.student, []).append(each)
-        if not any(platform_names.is_notebook(entry.name) for entry in found):
+    make_folder(collected.folder(module), private=True)
+    lock = collected.folder(module) / ".lock"
+    with archive.entries(path) as found, folders.lock(lock):
+        named = path.resolve().name if path.is_dir() else path.name.partition(".")[0]
+        people = owners.sort(found, module, named, zone)
+        if not people.files and not people.stray:
             raise TitoError(
                 f"no notebook in {path}",
                 f"{module.notebook.name} of each student, in a folder named like the student",
             )
+        strangers = collected.know(module.course, people.files)
+        students: dict[str, list[StudentFile]] = {}
+        for each in people.files:
+            students.setdefault(each.student, []).append(each)
         taken = []
         for student in sorted(students):
-            taken.append(_student(module, released, student, students[student]))
+            taken.append(_student(module, released, students[student], strangers))
             say(taken[-1])
-        return taken, stray
+        for name in people.left_out:
+            leave_out(name)
+        return taken, people.stray
 
 
-def best(files: list[tuple[str, bytes, float]], released: Released) -> _Read | None:
-    """The file that a student worked in, of those in a copy of a release."""
-    entries = [archive.Entry(name, len(b), when, lambda b=b: b) for name, b, when in files]
-    taken = Taken("", "")
-    read = _read_all([platform_names.HandIn("", "", e) for e in entries], released, taken, "")
-    return max(read, key=lambda each: each.rank, default=None)
-
-
-def _student(module, released, student, hand_ins):
-    taken = Taken(student, hand_ins[0].name, late=any(each.late for each in hand_ins))
-    notebooks = [each for each in hand_ins if platform_names.is_notebook(each.entry.name)]
+def _zone(course: Course) -> str:
+    """The time zone of times that name none: timezone under [nbgrader] in settings.ini."""
+    zone = course.settings["nbgrader"].get("timezone", "") if "nbgrader" in course.settings else ""
     try:
-        read = _read_all(notebooks, released, taken, module.topic)
-        if not read:
-            names = ", ".join(each.entry.name.rpartition("/")[2] for each in hand_ins[:3])
-            taken.state = "refused"
-            taken.error = taken.error or f"no notebook among what came: {names}"
-            return taken
-        taken.error = None
-        read.sort(key=lambda each: each.rank)
-        newest = read[-1]
-        worked = [each for each in read[:-1] if each.findings.answered and each.data != newest.data]
-        taken.aside = [each.hand_in.entry.name for each in worked]
-        _store(module, taken, newest, worked)
+        return zoneinfo.ZoneInfo(zone).key if zone else ""
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        raise TitoError(
+            f"settings.ini names no time zone that is known: {zone}",
+            "write it as timezone = Europe/Berlin",
+        ) from None
+
+
+def _student(
+    module: Module, released: Released, files: list[StudentFile], strangers: list[StudentFile]
+) -> Taken:
+    first = files[0]
+    taken = Taken(first.student, first.name, first.original)
+    try:
+        if first in strangers:
+            known = collected.students(module.course)
+            raise TitoError(f"{first.original} and {_other(known, first)} are one id here", "")
+        found = candidates.read(files, released, module)
+        taken.repaired = [f"passed over {said}" for said in found.passed_over]
+        taken.unread = [*dict.fromkeys(e.unread for e in files if e.unread), *found.unread]
+        if not found.read:
+            raise TitoError(_nothing(files, found), "")
+        newest = found.read[-1]
+        worked = [e for e in found.read[:-1] if e.findings.answered and e.data != newest.data]
+        taken.others = _others(found, newest, worked)
+        taken.aside = [each.file.entry.name for each in worked]
+        _tell(taken, newest)
+        stored = collected.store(module, taken.student, newest, worked)
+        taken.state, taken.aside = stored.state, [*taken.aside, *stored.aside]
+        if stored.state not in (collected.UNCHANGED, collected.KEPT_ASIDE):
+            report = collected.folder(module) / taken.student / "report.txt"
+            write(report, "\n".join(sentences(taken)) + "\n", private=True)
     except (TitoError, OSError) as error:
-        taken.state, taken.error = "refused", one_line(error)
+        taken.state, taken.error = REFUSED, one_line(error)
     return taken
 
 
-def _read_all(hand_ins, released, taken, topic):
-    """The files of a student that are notebooks of this module; the first fault of another goes to `taken`."""
-    read = []
-    names = {each: each.entry.name.rpartition("/")[2] for each in hand_ins}
-    likely = sorted(
-        hand_ins, key=lambda e: (not _is_likely(names[e], topic), -e.order, e.entry.name)
-    )
-    for each in likely[:CANDIDATES]:
-        try:
-            data = each.entry.read()
-            notebook, findings = repair(released, untrusted.read(data))
-            if not findings.answered and not findings.not_started:
-                raise untrusted.Unreadable("it holds no exercise of this module")
-            read.append(_Read(each, data, notebook, findings))
-        except TitoError as error:
-            said = str(error) if names[each] in str(error) else f"{names[each]}: {error}"
-            taken.error = taken.error or said
-            if _is_likely(names[each], topic):
-                taken.repaired.append(f"passed over {said}")
-    return read
+def _other(known: dict[str, dict[str, str]], file: StudentFile) -> str:
+    same = (safe for safe in known if key(safe) == key(file.student))
+    return next((known[safe]["original"] for safe in same), "another")
 
 
-def _is_likely(name, topic):
-    """Whether a file's name is that of a notebook; Python files may be anything."""
-    return name.lower().endswith(".ipynb") or topic in name.lower()
+def _nothing(files: list[StudentFile], found: candidates.Reading) -> str:
+    """Why none of a student's files counts."""
+    faults = [*found.unread, *found.passed_over]
+    if faults:
+        return faults[0]
+    instead = sorted({each.instead for each in files})
+    if all(instead):
+        return f"handed in {' and '.join(instead)}, no notebook"
+    names = [each.entry.name.rpartition("/")[2] for each in files[:3]]
+    if not any(names):
+        return "the folder is empty"
+    return f"no notebook among what came: {', '.join(filter(None, names))}"
 
 
-def _store(module, taken, newest, worked):
-    """Keep everything as it came; write what counts where nbgrader looks for it."""
-    folder = _kept(module) / taken.student
-    log = _log(folder)
-    known = {record["sha256"] for record in log}
-    for each in (*worked, newest):
-        sha = hashlib.sha256(each.data).hexdigest()
-        if sha not in known:
-            log.append(_record(folder, each, sha))
-            known.add(sha)
-    sha = hashlib.sha256(newest.data).hexdigest()
-    counting = next((record for record in log if record["counts"]), None)
-    target = module.course.place("submitted") / taken.student / module.name
-    path = target / module.notebook.name
-    text = nbformat.writes(newest.notebook) + "\n"
-    taken.file, taken.time = newest.hand_in.entry.name, _iso(newest.hand_in.time)
-    _tell(taken, newest.findings)
-    if counting and counting["sha256"] != sha and _is_later(counting, newest.hand_in):
-        taken.state = "kept aside"
-        taken.aside = [*taken.aside, taken.file]
-        _write_log(folder, log)
-        return
-    same = path.exists() and path.read_bytes() == text.encode()
-    stamp = f"{newest.hand_in.time} UTC\n" if newest.hand_in.time else None
-    taken.state = "collected" if counting is None else "unchanged" if same else "updated"
-    if counting and counting["sha256"] != sha:
-        taken.aside = [*taken.aside, f"the one of {counting['collected']}"]
-    _keep_edited(folder, path, counting)
-    for record in log:
-        record["counts"] = record["sha256"] == sha
-        if record["counts"]:
-            record["written"] = hashlib.sha256(text.encode()).hexdigest()
-            record["time"] = record["time"] or taken.time
-    _put(path, target, text, stamp)
-    _write_log(folder, log)
-    if taken.state != "unchanged":
-        write(folder / "report.txt", "\n".join(sentences(taken)) + "\n", private=True)
-
-
-def _put(path, target, text, stamp):
-    for begun in target.glob(f".{path.name}.*"):  # by a run that was killed
-        begun.unlink()
-    if not path.is_file() or path.read_bytes() != text.encode():
-        write(path, text, private=True)
-    if stamp:
-        write(target / "timestamp.txt", stamp, private=True)
-    else:
-        (target / "timestamp.txt").unlink(missing_ok=True)
-
-
-def _keep_edited(folder, path, counting):
-    """A submission that somebody edited since it was collected is kept beside the originals."""
-    if path.exists() and not path.is_symlink():
-        data = path.read_bytes()
-        sha = hashlib.sha256(data).hexdigest()
-        if counting is None or counting.get("written") != sha:
-            name = f"{_stamp()}-{sha[:12]}-edited.ipynb"
-            _write_bytes(folder / name, data)
-
-
-def _record(folder, each, sha):
-    suffix = ".py" if each.hand_in.entry.name.lower().endswith(".py") else ".ipynb"
-    name = f"{_stamp()}-{sha[:12]}{suffix}"
-    _write_bytes(folder / name, each.data)
-    return {
-        "file": name,
-        "from": each.hand_in.entry.name,
-        "sha256": sha,
-        "time": _iso(each.hand_in.time),
-        "order": each.hand_in.order,
-        "collected": time.strftime("%Y-%m-%d %H:%M"),
-        "counts": False,
+def _others(found: candidates.Reading, newest: Read, worked: list[Read]) -> list[str]:
+    """The notebooks that neither count nor are kept aside, and why."""
+    rest = [each for each in found.read if each not in worked and each is not newest]
+    said = {
+        "the same as the file that counts": [e for e in rest if e.data == newest.data],
+        "not worked on": [e for e in rest if e.data != newest.data],
     }
+    lines = [
+        f"{why}: {', '.join(each.file.entry.name for each in which)}"
+        for why, which in said.items()
+        if which
+    ]
+    if found.left_out:
+        lines.append(f"hidden, of tools or of other modules: {', '.join(found.left_out)}")
+    return lines
 
 
-def _is_later(record, hand_in):
-    """Whether an earlier collected hand-in was handed in later than this one, as far as is known."""
-    if record["time"] and hand_in.time:
-        return record["time"] > _iso(hand_in.time)
-    return bool(record["order"] and hand_in.order and record["order"] > hand_in.order)
-
-
-def _tell(taken, findings):
+def _tell(taken: Taken, newest: Read) -> None:
+    findings, file = newest.findings, newest.file
+    taken.file, taken.time, taken.late = file.entry.name, collected.iso(file), file.late
     taken.answered, taken.not_started = findings.answered, findings.not_started
     taken.missing = findings.missing
-    taken.repaired = taken.repaired + findings.repaired
+    taken.repaired = [*file.notes, *taken.repaired, *findings.repaired]
 
 
 def sentences(taken: Taken) -> list[str]:
-    """What came of a hand-in, in lines that its student could read."""
+    """What came of a submission, in lines that its student could read."""
     who = taken.student if taken.name == taken.student else f"{taken.student} ({taken.name})"
-    if taken.state == "refused":
-        return [f"{who}: refused: {taken.error}"]
+    unread = [f"  not read: {each}" for each in taken.unread if each != taken.error]
+    if taken.state == REFUSED:
+        return [f"{who}: refused: {taken.error}", *unread]
     total = len(taken.answered) + len(taken.not_started) + len(taken.missing)
     late = ", late" if taken.late else ""
     when = f", handed in {taken.time} UTC" if taken.time else ""
     lines = [
         f"{who}: {taken.state}{late}{when}: {len(taken.answered)} of {total} exercises answered"
+        f", in {taken.file}"
     ]
     for what, names in (("not started", taken.not_started), ("missing", taken.missing)):
         if names:
             lines.append(f"  {what}: {', '.join(names)}")
-    lines += [f"  {each}" for each in taken.repaired]
+    lines += [f"  {each}" for each in (*taken.repaired, *taken.others)]
     if taken.aside:
         lines.append(f"  kept aside: {', '.join(taken.aside)}")
-    return lines
+    return lines + unread
+
+
+def refuse_partial(taken: list[Taken], stray: list[str]) -> None:
+    """Raise the error that ends a run in which something could not be read, if something could not."""
+    refused = sum(each.state == REFUSED for each in taken)
+    unread = sum(bool(each.unread) for each in taken if each.state != REFUSED)
+    said = []
+    if refused or stray:
+        said.append(f"{refused} of {len(taken)} students could not be taken in")
+        said.append(f"{len(stray)} files belong to nobody")
+    if unread:
+        students = "1 student" if unread == 1 else f"{unread} students"
+        said.append(f"{students} sent files that could not be read")
+    if said:
+        raise TitoError(
+            ", ".join(said),
+            "the lines above name each; ask for them again and collect once more",
+            FAILED,
+        )
 
 
 def summary(taken: Taken) -> dict:
-    """What came of a hand-in, as plain values."""
+    """What came of a submission, as plain values."""
     return asdict(taken)
-
-
-def brought_over(taken: Taken) -> list[str]:
-    """What came of bringing answers over, in lines."""
-    lines = [f"{len(taken.answered)} answers brought over from {taken.file}"]
-    lines += [f"  not there: {name}" for name in taken.missing]
-    return lines + [f"  {each}" for each in taken.repaired]
-
-
-def bring_over(module: Module, path: Path) -> Taken:
-    """Bring the answers of an earlier copy, or of one file, into a fresh copy of a release.
-
-    Raises
-    ------
-    TitoError
-        If this is no student's copy, it has been worked in already, or the other holds no answers.
-    """
-    course, stem = module.course, module.notebook.stem
-    own = {suffix: module.folder / f"{stem}{suffix}" for suffix in (".ipynb", ".py")}
-    if not course.release:
-        raise TitoError(
-            "--answers is for a student's copy", "leave it out to write a release", USAGE
-        )
-    worked = [path.name for path in own.values() if not course.is_as_released(path)]
-    if worked:
-        raise TitoError(
-            f"{' and '.join(worked)} has been worked in already",
-            "start from a fresh copy of the release",
-        )
-    places = [path / f"{stem}{suffix}" for suffix in own] if path.is_dir() else [path]
-    files = [(p.name, _load(p), p.stat().st_mtime) for p in places if p.is_file()]
-    released = nb.parse(read_text(own[".ipynb"]), own[".ipynb"])
-    chosen = best(files, Released([released]))
-    if chosen is None or not chosen.findings.answered:
-        raise TitoError(f"no answers in {path}", f"name the folder with your {stem}.ipynb")
-    is_notebook = chosen.hand_in.entry.name.endswith(".ipynb")
-    text = nbformat.writes(chosen.notebook) + "\n"
-    write(
-        own[".ipynb" if is_notebook else ".py"],
-        text if is_notebook else nb.percent(chosen.notebook),
-    )
-    taken = Taken("", "", file=chosen.hand_in.entry.name)
-    _tell(taken, chosen.findings)
-    return taken
-
-
-def _load(path):
-    try:
-        with path.open("rb") as file:
-            return file.read(untrusted.BYTES + 1)
-    except OSError as error:
-        raise TitoError(f"cannot read {path}: {error.strerror}", "fix the permissions") from None
-
-
-def _kept(module):
-    return module.course.build / "collected" / module.name
-
-
-def _log(folder):
-    path = folder / "index.json"
-    if not path.exists():
-        return []
-    try:
-        log = json.loads(read_text(path))
-        return [record for record in log if record["sha256"] and "counts" in record]
-    except (ValueError, KeyError, TypeError):
-        raise TitoError(f"cannot read {path}", "remove it; the files beside it stay") from None
-
-
-def _write_log(folder, log):
-    write(folder / "index.json", json.dumps(log, indent=1) + "\n", private=True)
-
-
-def _write_bytes(path, data):
-    try:
-        make_folder(path.parent, private=True)
-        partial = path.with_name(f".{path.name}")
-        partial.write_bytes(data)
-        restrict(partial)
-        partial.replace(path)
-    except OSError as error:
-        raise TitoError(
-            f"cannot write {path}: {error.strerror}", "free space or fix the permissions"
-        ) from None
-
-
-def _iso(when):
-    return when.isoformat(" ") if when else None
-
-
-def _stamp():
-    return time.strftime("%Y%m%d-%H%M%S")

@@ -34,7 +34,7 @@ ADVICE = {
     v.NOT_STARTED: "The cell still raises NotImplementedError where your code belongs.",
     v.TIMEOUT: "Look for a loop that does not end, or that takes far more steps than were asked for.",
     v.KILLED: "Look for what grows without end, prints without end, or ends the whole process.",
-    v.UNDECIDED: "The machine was too busy to tell. Ask for this test to be run again.",
+    v.UNDECIDED: "The machine was too busy to compare times. This costs you no points.",
     v.SKIPPED: "This test was not run.",
 }
 HIDDEN = (
@@ -99,7 +99,7 @@ def page(module: Module, mark: marks.Mark, asked: dict[str, Asked]) -> str:
 def write_pages(
     folder: Path, found: marks.Class, wanted: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, Path]]:
-    """Write the pages of some students, or of all; whoever's cannot be written joins `found.failed`."""
+    """Write the pages of some students, or of all; students whose page cannot be written join `found.failed`."""
     found.module.course.keep_private()
     chosen, asked = _among(found, wanted), exercises(found.module)
     for mark in chosen:
@@ -127,7 +127,9 @@ def _among(found: marks.Class, wanted: tuple[str, ...]) -> list[marks.Mark]:
     for name in wanted:
         if name not in known and name not in failed:
             near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else "tito scores lists those who have"
+            hint = (
+                f"did you mean {near[0]}?" if near else "tito scores lists all students with marks"
+            )
             raise TitoError(f"{sanitize.line(name, 60)} has no marks here", hint, USAGE)
     if not wanted:
         return found.marks
@@ -136,7 +138,7 @@ def _among(found: marks.Class, wanted: tuple[str, ...]) -> list[marks.Mark]:
 
 
 def _sections(mark, asked):
-    """The tests by exercise, in the lesson's order; those of no exercise come last."""
+    """The tests by exercise, in the lesson's order; tests of no exercise come last."""
     names = [name for name in asked if any(test.exercise == name for test in mark.tests)]
     rest = [test for test in mark.tests if test.exercise not in asked]
     sections = [
@@ -168,7 +170,7 @@ def _row(test):
     counted = DIFFER.search(message)
     wrong, size = (int(counted[1]), int(counted[2])) if counted else (0, 0)
     lost = test.status != v.PASSED and not test.waits
-    told = lost and bool(message) and not test.hidden and test.status != v.NOT_STARTED
+    told = bool(message) and not test.hidden and not test.waits and test.status != v.NOT_STARTED
     note = ""
     if lost and not told:
         hidden = test.hidden and test.status in (v.FAILED, v.ERROR)
@@ -183,7 +185,7 @@ def _row(test):
         "look": look,
         "advice": ADVICE.get(test.status, ""),
         "wrong": wrong,
-        "size": size if 0 < wrong <= size else 0,
+        "size": size if lost and 0 < wrong <= size else 0,
     }
 
 

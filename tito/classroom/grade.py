@@ -18,7 +18,7 @@ from pathlib import Path
 import nbformat
 
 from tito.course import USAGE, Module, TitoError, write
-from tito.gradebook import submitted
+from tito.gradebook import submitted, times
 from tito.gradebook.records import KEY, Journal
 from tito.gradebook.writer import Ledger
 from tito.grading import grade_one, job, pool
@@ -31,7 +31,7 @@ BATCH = 200  # records that are entered in the gradebook together
 
 @dataclass
 class Progress:
-    """How far a run is: students to grade, and what came of those that are done."""
+    """The progress of a run: students to grade, and the results so far."""
 
     total: int
     kept: int = 0
@@ -53,6 +53,8 @@ class Graded:
     records: list[dict]
     failed: list[dict]
     kept: int
+    redated: list[str] = field(default_factory=list)
+    undated: dict[str, str] = field(default_factory=dict)
 
 
 def assignment(module: Module) -> grade_one.Assignment:
@@ -88,7 +90,7 @@ def run(
     changed : bool
         Leave those alone whose work, assignment and grader are what they were.
     unsafe : bool
-        Go without walls; every record says so.
+        Run without a sandbox; every record says so.
     say : callable
         Told of each student as soon as the record is kept.
 
@@ -122,12 +124,27 @@ def run(
                     ledger.add(student)
                 progress.done += 1
                 say(progress, student, outcome)
-            ledger.add(*_not_entered(module, journal, set(wanted) - set(todo)))
+            before = set(wanted) - set(todo)
+            ledger.add(*_not_entered(module, journal, before))
+            ledger.redate(*sorted(before))
+        for name in before:
+            _stamp(module, name)
         if not students:
             journal.finish()
     records = [journal.read(name) for name in wanted if name not in failed]
     named = [{"student": name, "error": failed[name]} for name in sorted(failed)]
-    return Graded(records, named, progress.kept)
+    return Graded(records, named, progress.kept, ledger.redated, _undated(module, wanted))
+
+
+def _undated(module, students):
+    """Say for each student whose time of submission cannot be read why that is."""
+    found = {}
+    for name in students:
+        try:
+            submitted.sent_at(module, name)
+        except times.Unreadable as error:
+            found[name] = str(error)
+    return found
 
 
 def _wanted(module, everybody, students):
@@ -138,7 +155,7 @@ def _wanted(module, everybody, students):
             raise TitoError(f"{name} has handed in nothing for {module.name}", hint, USAGE)
     if not everybody:
         raise TitoError(
-            f"no hand-ins for {module.name} in {module.course.place('submitted')}",
+            f"no submissions for {module.name} in {module.course.place('submitted')}",
             f"tito collect {module.topic} PATH",
         )
     return sorted(set(students)) or everybody
@@ -159,7 +176,7 @@ def _is_known(journal, work, since, changed, unsafe, module, student):
 
 
 def _not_entered(module, journal, students):
-    """Whose record is not in the gradebook yet: of those that were graded before, all if it is gone."""
+    """Whose record is not in the gradebook yet: of the students graded before, all if the gradebook is gone."""
     records = {name: journal.read(name) for name in sorted(students)}
     file = module.course.gradebook.removeprefix("sqlite:///")
     return journal.not_entered(records) if "://" in file or os.path.exists(file) else records
@@ -183,17 +200,23 @@ def _keep(module, journal, student, outcome):
     """Write the graded notebook for formgrader, then the record: a record says that both are there."""
     target = module.course.place("autograded") / student / module.name
     write(target / module.notebook.name, outcome.pop("notebook"), private=True)
-    stamp = submitted.timestamp(module, student)
-    if stamp:
-        write(target / submitted.TIMESTAMP, stamp, private=True)
-    else:
-        (target / submitted.TIMESTAMP).unlink(missing_ok=True)
+    _stamp(module, student)
     remove_others(module, student)
     return journal.write(student, outcome)
 
 
+def _stamp(module, student):
+    """Write the time of submission beside the graded notebook, as nbgrader does, if it is another one there."""
+    path = module.course.place("autograded") / student / module.name / submitted.TIMESTAMP
+    stamp = submitted.timestamp(module, student)
+    if not stamp:
+        path.unlink(missing_ok=True)
+    elif not path.is_file() or path.read_text(errors="replace") != stamp:
+        write(path, stamp, private=True)
+
+
 def remove_others(module: Module, student: str) -> None:
-    """Remove the files of a student that lie beside the graded notebook; formgrader would serve them as pages."""
+    """Remove the files of a student beside the graded notebook; formgrader would serve them as pages."""
     target = module.course.place("autograded") / student / module.name
     kept = {target / module.notebook.name, target / submitted.TIMESTAMP}
     for folder, folders, names in os.walk(target, topdown=False):

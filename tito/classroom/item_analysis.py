@@ -1,8 +1,8 @@
 """How each test of a module fared with a class: who failed it, and whether it tells strong work from weak.
 
 Discrimination is the point-biserial correlation of a test's points with the score in all the other
-tests, Pearson's for tests with more than two outcomes. Near 0 the test tells nothing, below 0 it is
-failed by those who know the rest. It is None for a test that all did alike, or for fewer than 3 students.
+tests, Pearson's for tests with more than two outcomes. Near 0 the test separates nobody; below 0 mainly
+strong students fail it. It is None if all students have the same result, or for fewer than 3 students.
 """
 
 import math

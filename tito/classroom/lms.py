@@ -54,7 +54,7 @@ def table(form: str, classes: list[Class], roster: Path | None) -> tuple[list[li
     missing = [column for column in KEYS[form][:1] if column not in rows[0]]
     if missing or (form == CANVAS and "Section" not in rows[0]):
         raise TitoError(
-            f"{roster} is no file of {form}: it has no column {(missing or ['Section'])[0]}",
+            f"{roster} is not a file of {form}: it has no column {(missing or ['Section'])[0]}",
             f"take the file that {form} exports, unchanged",
         )
     fill = {CANVAS: _fill_canvas, MOODLE: _fill_moodle, GRADESCOPE: _fill_gradescope}[form]
@@ -173,7 +173,7 @@ def _match(form, rows, classes):
             if len(numbers) > 1 or numbers & taken.keys():
                 raise TitoError(
                     f"{mark.student} fits more than one row or shares a row with another",
-                    "make the ids of the course those of the platform",
+                    "use the platform's ids in the course",
                 )
             if numbers:
                 taken[numbers.pop()] = mark
@@ -230,7 +230,7 @@ def _fill_canvas(classes, rows):
 
 
 def _assignment(found, header):
-    """The column of a module among those of an export: its title, and the number Canvas put behind it."""
+    """The column of a module in an export: its title, followed by the number that Canvas adds."""
     names = {title(found).casefold(), found.module.name, found.module.topic}
     fitting = [
         (name, place)

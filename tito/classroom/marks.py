@@ -1,11 +1,12 @@
 """What each student got: from the journals of `tito grade`, and from nbgrader's gradebook where it says more."""
 
+import contextlib
 import json
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tito import sanitize
+from tito import nofollow, sanitize
 from tito import verdict as v
 from tito.course import BROKEN, FAILED, Module, TitoError
 from tito.gradebook import reader
@@ -120,15 +121,11 @@ def read_some(module: Module) -> Class:
 
 
 def beside(module: Module, student: str, name: str) -> str | None:
-    """A small file that nbgrader keeps beside a hand-in, if there is one."""
+    """A small file that nbgrader keeps beside a submission, if there is one."""
     for step in ("autograded", "submitted"):
-        path = module.course.place(step) / student / module.name / name
-        try:
-            # A student may have sent a link to somebody else's file.
-            if path.is_file() and not path.is_symlink() and path.stat().st_size < 4096:
-                return path.read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            continue
+        with contextlib.suppress(TitoError):  # not there, or a link to somebody else's file
+            data = nofollow.read(module.course.place(step), (student, module.name, name), 4096)
+            return data.decode("utf-8", "replace")
     return None
 
 
@@ -234,7 +231,7 @@ def _journal(module, path: Path, cells) -> Mark:
             student=student,
             source=JOURNAL,
             tests=tests,
-            # The journal's own time is that of grading, which is no matter of the student's.
+            # The time in a record is the time of grading, which does not concern the student.
             timestamp=sanitize.line(beside(module, student, "timestamp.txt") or "", 40),
             repairs=tuple(sanitize.line(each) for each in repairs[:50]),
             walls=sanitize.line(found.get("walls") or "", 20),
@@ -280,5 +277,5 @@ def _student(name: str) -> str:
     if not 0 < len(name) <= 128 or name.startswith(".") or "/" in name or "\\" in name:
         raise ValueError("this cannot be a student's id")
     if sanitize.line(name) != name:
-        raise ValueError("a student's id holds no control, direction or doubled blank characters")
+        raise ValueError("a student's id has no control, direction or doubled blank characters")
     return name

@@ -3,11 +3,18 @@
 nbgrader_config.py names the two classes; everything else that nbgrader does with a submission is its own.
 """
 
+import os
+import stat
+from pathlib import Path
+
 import nbformat
+from nbconvert.exporters import NotebookExporter
 from nbgrader import preprocessors
+from nbgrader.converters import base
 from traitlets import Bool
 
 from tito import course as courses
+from tito import nofollow
 from tito.classroom import grade
 from tito.course import Module
 from tito.gradebook import submitted
@@ -17,7 +24,43 @@ from tito.notebooks import safe_notebook, untrusted
 from tito.notebooks.released import history
 from tito.notebooks.repair import Released, repair
 
-_hands: dict[tuple, Hand] = {}  # by assignment version and walls; the latest alone
+_hands: dict[tuple, Hand] = {}  # by assignment version and sandbox; the latest alone
+
+
+# nbgrader copies every file beside a notebook to autograded/, also the target of a link, and no setting changes
+# that. So this module replaces the function that lists those files. nbgrader imports the exporter below first.
+_all_files = base.find_all_files
+
+
+def find_all_files(path: str, exclude: list[str] | None = None) -> list[str]:
+    """List the files that nbgrader copies; from a submission, only regular files that no link leads to."""
+    found = _all_files(path, exclude)
+    if not Path(path).is_relative_to(_place()):
+        return found
+    return [f for f in found if not _link(Path(f)) and stat.S_ISREG(os.lstat(f).st_mode)]
+
+
+base.find_all_files = find_all_files
+
+
+def _place() -> Path:
+    return courses.find(".").place("submitted")  # nbgrader goes to its root
+
+
+def _link(path: Path) -> Path | None:
+    """The first part of a path below nbgrader's folder of submissions that is a link, if one is."""
+    place = _place()
+    inside = path.is_relative_to(place)
+    return nofollow.link(place, path.relative_to(place).parts) if inside else None
+
+
+class Exporter(NotebookExporter):
+    """Reads a submission only if no link leads to it."""
+
+    def from_filename(self, filename, resources=None, **kw):
+        if found := _link(Path(filename)):
+            raise RuntimeError(f"{found} is a link, which is not followed")
+        return super().from_filename(filename, resources=resources, **kw)
 
 
 class Repair(preprocessors.NbGraderPreprocessor):
@@ -34,9 +77,9 @@ class Repair(preprocessors.NbGraderPreprocessor):
 
 
 class Execute(preprocessors.Execute):
-    """Grades the submission behind walls and shows below each test what came of it."""
+    """Grades the submission in a sandbox and shows the result below each test."""
 
-    unsafe = Bool(False, help="Run students' code without walls around it.").tag(config=True)
+    unsafe = Bool(False, help="Run students' code without a sandbox.").tag(config=True)
 
     def preprocess(self, nb, resources):
         module, student = _module(resources), resources["nbgrader"]["student"]

@@ -1,198 +1,234 @@
-"""Whose hand-in a file is, told from how Canvas, Moodle, Gradescope, nbgrader and people name things."""
+"""How learning platforms name the files of a download. Only the first part of a path is the platform's.
+
+What follows in the path is the student's own and may be named like anything, so it is not looked at.
+"""
 
 import datetime
 import re
-import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tito.classroom.archive import Entry
-from tito.course import MODULE_NAME, TitoError, one_line
+from tito.course import TitoError, one_line
+from tito.gradebook import times
 
-# Canvas: surname and name in one word, LATE, the user's number, the attachment's number, the file's name.
+# Ruby's [[:word:]], which Canvas leaves in names, holds combining marks; Python's \w does not.
+WORD = r"[^\s!-/:-@\[-^`{-~]"
+# canvas-lms, lib/content_zipper.rb: get_filename and add_upload_submission. The name is in small letters.
 CANVAS = re.compile(
-    r"(?:(?P<name>(?!LATE_)[^\W_]\w*?)_)??(?P<late>LATE_)?(?P<id>\d+|anon_\w+?)_(?P<order>\d+)_(?P<file>.+)"
+    rf"(?:(?!LATE_)(?P<name>{WORD}*?)_(?P<late>LATE_)?(?P<id>\d+)|(?P<late_anon>LATE_)?(?P<anon>anon_[^\W_]+))"
+    r"_(?P<order>\d+)_(?P<file>.+)"
 )
-# Moodle: full name, the participant's number, the plugin; a folder, or the beginning of a file's name.
-MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_(?P<kind>[a-z]+)(?:_(?P<file>.*))?")
-GRADESCOPE = "submission_metadata.yml"
-MODULE_FOLDER = re.compile(MODULE_NAME)
-WRAPPERS = ("submitted", "submissions")
-NOT_A_STUDENTS = ("__MACOSX", "__pycache__", "tito", "tinytorch", "build", "site-packages")
-STUDENT = re.compile(r"[^\W_](?:[\w.@-]{0,62}[\w-])?")
-RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
-NESTING = 60  # of a metadata file
+# The same file, add_text_or_url: a text or a link that was entered instead of a file.
+CANVAS_TEXT = re.compile(
+    rf"(?:(?!LATE_)(?P<name>{WORD}*?)_(?P<late>LATE_)?(?P<id>\d+)|(?P<late_anon>LATE_)?(?P<anon>anon_[^\W_]+))"
+    r"_(?P<kind>text|link)\.html"
+)
+# moodle, mod/assign/classes/downloader.php: get_student_prefix takes every _ out of a name, in any language.
+# The plugin is file, onlinetext or another; a folder for it, or the beginning of a file's name.
+MOODLE = re.compile(
+    r"(?P<name>.+?)_(?P<id>\d+)_assignsubmission_(?P<kind>[a-z0-9]+)(?:_(?P<file>.*))?"
+)
+# Blackboard, as kwurst/bb-file-cleanup (README.md) and nbgrader/plugins/zipcollect.py show it:
+# assignment_user_attempt_time_file, and a receipt assignment_user_attempt_time.txt.
+BLACKBOARD = re.compile(
+    r"(?P<who>.+?)_attempt_(?P<time>\d{4}(?:-\d\d){5})(?:_(?P<file>.+)|(?P<receipt>\.txt))"
+)
+# Its first line, as CodeGrade's blackboard parser reads it: "Name: Ann Lee (ann1)"; the word may be translated.
+RECEIPT = re.compile(r"[^\n:]{1,40}: (?P<name>[^\n]+) \((?P<id>[^()\n]+)\)\r?\n")
+# Brightspace, as cgmb/d2lmf (parse_submission_dirname) reads it: "39786-640693 - Ann Lee - Oct 10, 2025 1022 AM",
+# a folder, or the beginning of a file's name.
+BRIGHTSPACE = re.compile(
+    r"(?P<id>\d+)(?:-(?P<second>\d+))? - (?P<name>.+?) - "
+    r"(?P<time>[^/]*?\d{4}[^/]*? \d{1,2}:?\d\d(?: ?[AaPp]\.?[Mm]\.?)?)(?: - (?P<file>.+))?"
+)
+# nbgrader/exchange/default/submit.py: student+assignment+time+random.
+EXCHANGE = re.compile(
+    r"(?P<id>.+)\+(?P<module>\d\d_[a-z][a-z0-9_]*)"
+    r"\+(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)? [\w/]*(?:[+-]\d+)?)(?:\+[\w-]+)?"
+)
+# github/gh-classroom, clone/student-repos/student-repos.go: SLUG-submissions/SLUG-USER.
+CLONES = re.compile(r"(?P<slug>.+)-submissions")
+BRANCHES = ("-main", "-master")  # what GitHub adds to the name of a repository's archive
 
 
 @dataclass(frozen=True)
-class HandIn:
-    """A file of a student: when it was handed in if that was said, and its place among the student's files."""
+class Owner:
+    """Whose a file is: the platform's id, the name beside it, when it was handed in, and its place among others."""
 
-    student: str
+    id: str
     name: str
-    entry: Entry
-    time: datetime.datetime | None = None
+    time: str = ""
     late: bool = False
     order: int = 0
+    instead: str = ""  # what was handed in when it was no file
 
 
-def sort(found: list[Entry], archive: str = "") -> tuple[list[HandIn], list[str]]:
-    """The students' files among some files, and sentences on notebooks that belong to nobody."""
-    files = [entry for entry in found if not _is_noise(entry.name.split("/"))]
-    described = [e for e in files if e.name.rpartition("/")[2] == GRADESCOPE]
-    stray: list[str] = []
-    if described:
-        return list(_gradescope(files, described[0], stray)), stray
-    stamps = {e.name: e for e in files if e.name.rpartition("/")[2] == "timestamp.txt"}
-    notebooks = [entry for entry in files if is_notebook(entry.name)]
-    depth = _wrapping([entry.name.split("/") for entry in notebooks or files], archive)
-    top = (notebooks or files)[0].name.split("/")[:depth] if files else []
-    hand_ins, owners = [], {}
-    for entry in files:
-        parts = entry.name.split("/")
-        if parts[:depth] != top or len(parts) == depth:
-            continue
-        parts = parts[depth:]
-        try:
-            each = _named(entry, parts)
-            owner = each.student if each else parts[0]
-            each = each or _by_folder(entry, parts, stamps)
-            first = owners.setdefault(each.student.casefold(), owner)
-            if first != owner:
-                raise TitoError(f"{owner} and {first} are one id here", "rename one of them")
-        except TitoError as error:
-            if is_notebook(entry.name):
-                stray.append(f"{_shown(entry.name)}: {error}")
-            continue
-        hand_ins.append(each)
-    return hand_ins, stray
+@dataclass(frozen=True)
+class Placed:
+    """A file and its path below the folders that lie around all students'."""
+
+    parts: Sequence[str]
+    entry: Entry
 
 
-def is_notebook(name: str) -> bool:
-    """Whether a file may be a student's notebook, by its name."""
-    return name.lower().endswith((".ipynb", ".py"))
+Reader = Callable[[Sequence[str]], Owner | None]
 
 
-def student_id(name: str) -> str:
-    """A name as nbgrader, file systems and spreadsheets can hold it: spaces become _, anything odd is refused."""
-    safe = re.sub(r"[ \t]+", "_", unicodedata.normalize("NFC", str(name)).strip())
-    if not STUDENT.fullmatch(safe) or RESERVED.fullmatch(safe):
-        raise TitoError(
-            f"{_shown(name)} cannot be a student's id", "use letters, digits and . _ - @"
-        )
-    return safe
-
-
-def _is_noise(parts):
-    return any(part.startswith(".") or part in NOT_A_STUDENTS for part in parts)
-
-
-def _named(entry, parts):
-    """What a learning platform put into a name, if one did."""
-    for part in parts:
-        match = MOODLE.fullmatch(part)
-        if match and match["kind"] == "file":
-            return HandIn(student_id(match["id"]), match["name"], entry)
-    match = CANVAS.fullmatch(parts[-1]) if len(parts) == 1 else None
-    if match:
-        name = match["name"] or match["id"]
-        late, order = bool(match["late"]), int(match["order"][:18])
-        return HandIn(student_id(match["id"]), name, entry, None, late, order)
-    return None
-
-
-def _by_folder(entry, parts, stamps):
-    if len(parts) < 2:
-        raise TitoError("it belongs to no student", "put it into a folder named like the student")
-    stamp = stamps.get(f"{entry.name.rpartition('/')[0]}/timestamp.txt")
-    return HandIn(student_id(parts[0]), parts[0], entry, _stated(stamp))
-
-
-def _stated(stamp):
-    if stamp is None or stamp.size > 100:
-        return None
-    try:
-        return _utc(stamp.read().decode("ascii").strip())
-    except (TitoError, UnicodeDecodeError):
+def canvas(placed: list[Placed]) -> Reader | None:
+    """One folder for all. The number of the attachment is its own; two files with one are not Canvas's."""
+    orders = [found["order"] for p in placed if len(p.parts) == 1 and (found := _canvas(p.parts))]
+    if len(orders) != len(set(orders)):
         return None
 
-
-def _utc(value) -> datetime.datetime | None:
-    """A time as nbgrader writes it or YAML reads it, in UTC without a zone."""
-    if isinstance(value, str):
-        text = re.sub(r"\s*(UTC|UCT|GMT|Z)$", "+00:00", value.strip())
-        try:
-            value = datetime.datetime.fromisoformat(text)
-        except ValueError:
+    def read(parts: Sequence[str]) -> Owner | None:
+        if len(parts) > 1:
             return None
-    if not isinstance(value, datetime.datetime):
-        return None
-    if value.tzinfo:
-        value = value.astimezone(datetime.UTC).replace(tzinfo=None)
-    return value.replace(microsecond=0)
+        found = _canvas(parts) or CANVAS_TEXT.fullmatch(parts[0])
+        if not found:
+            return None
+        each = found.groupdict()
+        student = each["id"] or each["anon"]
+        late = bool(each["late"] or each["late_anon"])
+        instead = {"text": "a text", "link": "a link"}.get(each.get("kind") or "", "")
+        order = int((each.get("order") or "0")[:18])
+        return Owner(student, each["name"] or student, "", late, order, instead)
+
+    return read
 
 
-def _wrapping(paths, archive):
-    """How many folders lie around all the students'."""
-    depth = 0
-    while paths and all(len(p) > depth + 2 and p[depth] == paths[0][depth] for p in paths):
-        below = {p[depth + 1] for p in paths if not MODULE_FOLDER.fullmatch(p[depth + 1])}
-        if paths[0][depth] not in (*WRAPPERS, archive) and len(below) < 2:
-            break
-        depth += 1
-    last = [p[depth:] for p in paths]
-    if last and all(len(p) == 2 and p[0] == last[0][0] for p in last):
-        if all(CANVAS.fullmatch(p[1]) or MOODLE.fullmatch(p[1]) for p in last):
-            depth += 1
-    return depth
+def _canvas(parts: Sequence[str]) -> re.Match[str] | None:
+    return CANVAS.fullmatch(parts[0])
 
 
-def _gradescope(files, described, stray) -> Iterator[HandIn]:
-    base = described.name.rpartition("/")[0]
-    about = _yaml(described)
-    for entry in files:
-        rest = entry.name.removeprefix(f"{base}/" if base else "")
-        record = about.get(rest.split("/")[0])
-        people = record.get(":submitters") if isinstance(record, dict) else None
-        if not isinstance(people, list):
-            if is_notebook(entry.name):
-                stray.append(f"{_shown(entry.name)}: {GRADESCOPE} does not name its student")
-            continue
-        for person in people:
-            try:
-                if not isinstance(person, dict):
-                    raise TitoError("a submitter is no mapping", "download it again")
-                wanted = person.get(":sid") or person.get(":email") or person.get(":name")
-                name = _shown(person.get(":name") or wanted)
-                student = student_id(wanted)
-            except TitoError as error:
-                if is_notebook(entry.name):
-                    stray.append(f"{_shown(entry.name)}: {error}")
-                continue
-            yield HandIn(student, name, entry, _utc(record.get(":created_at")))
+def moodle(placed: list[Placed]) -> Reader | None:
+    """A folder for each participant and plugin, or one folder for all."""
+
+    def read(parts: Sequence[str]) -> Owner | None:
+        found = MOODLE.fullmatch(parts[0])
+        if not found or (len(parts) == 1 and not found["file"]):
+            return None
+        instead = "an online text" if found["kind"] == "onlinetext" else ""
+        return Owner(found["id"], found["name"], instead=instead)
+
+    return read
 
 
-def _yaml(entry):
-    import yaml
+def blackboard(placed: list[Placed]) -> Reader | None:
+    """One folder for all; the name of the assignment stands before the user's."""
+    named = {p.parts[0]: BLACKBOARD.fullmatch(p.parts[0]) for p in placed if len(p.parts) == 1}
+    people: dict[str, tuple[str, str]] = {}
+    for p in placed:
+        found = named.get(p.parts[0])
+        if found and found["receipt"] and (known := _receipt(p.entry, found["who"])):
+            people[found["who"]] = known
+    who = [found["who"] for found in named.values() if found]
+    common = _common(who, "_")
 
-    text = entry.read().decode("utf-8", "replace")
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    def read(parts: Sequence[str]) -> Owner | None:
+        found = named.get(parts[0]) if len(parts) == 1 else None
+        if not found:
+            return None
+        alone = len(set(who)) == 1
+        rest = found["who"].rpartition("_")[2] if alone else found["who"][len(common) :].lstrip("_")
+        student, name = people.get(found["who"], (rest, rest))
+        return Owner(student, name, found["time"], order=_order(found["time"]))
+
+    return read
+
+
+def _receipt(entry: Entry, who: str) -> tuple[str, str] | None:
+    """The user and the name that Blackboard's receipt begins with, if they fit the file's name."""
     try:
-        depth = 0
-        for event in yaml.parse(text, loader):  # building what is nested too deep ends the process
-            starts = isinstance(event, yaml.events.CollectionStartEvent)
-            depth += starts - isinstance(event, yaml.events.CollectionEndEvent)
-            if depth > NESTING:
-                raise ValueError("it is nested too deep")
-        found = yaml.load(text, loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise TitoError(
-            f"cannot read {GRADESCOPE}: {one_line(error)[:100]}", "download it again"
-        ) from None
-    if not isinstance(found, dict):
-        raise TitoError(f"{GRADESCOPE} is no mapping", "download it again")
-    return {str(key): value for key, value in found.items()}
+        found = RECEIPT.match(entry.read()[:400].decode("utf-8-sig", "replace"))
+    except TitoError:
+        return None
+    return (found["id"], found["name"]) if found and who.endswith(f"_{found['id']}") else None
 
 
-def _shown(name):
-    return "".join(c if c.isprintable() else "\ufffd" for c in str(name))[:120]
+def brightspace(placed: list[Placed]) -> Reader | None:
+    """A folder for each attempt, or one folder for all. One of the two numbers is the user's."""
+    found = [m for p in placed if (m := BRIGHTSPACE.fullmatch(p.parts[0]))]
+    number = "id"
+    if _names_differ(found, "id") and all(m["second"] for m in found):
+        number = "id" if _names_differ(found, "second") else "second"
+
+    def read(parts: Sequence[str]) -> Owner | None:
+        found = BRIGHTSPACE.fullmatch(parts[0])
+        if not found or (len(parts) == 1 and not found["file"]):
+            return None
+        return Owner(found[number], found["name"], found["time"], order=_order(found["time"]))
+
+    return read
+
+
+def _names_differ(found: list[re.Match[str]], number: str) -> bool:
+    """Whether one number belongs to two names."""
+    names: dict[str, set[str]] = {}
+    for each in found:
+        names.setdefault(each[number], set()).add(each["name"])
+    return any(len(each) > 1 for each in names.values())
+
+
+def exchange(placed: list[Placed]) -> Reader | None:
+    """The folder of nbgrader's exchange to which students submit."""
+
+    def read(parts: Sequence[str]) -> Owner | None:
+        found = EXCHANGE.fullmatch(parts[0]) if len(parts) > 1 else None
+        if not found:
+            return None
+        return Owner(found["id"], found["id"], found["time"], order=_order(found["time"]))
+
+    return read
+
+
+def github(placed: list[Placed], around: str, slugs: Sequence[str]) -> Reader | None:
+    """A repository for each student: the assignment, a hyphen, the user."""
+    tops = {p.parts[0] for p in placed if len(p.parts) > 1 and not p.parts[0].startswith(".")}
+    cloned = {p.parts[0] for p in placed if len(p.parts) > 2 and p.parts[1] == ".git"}
+    end = next((b for b in BRANCHES if all(top.endswith(b) for top in tops)), "")
+    begins = [f"{slug}-" for slug in slugs]
+    if found := CLONES.fullmatch(around):
+        begins.insert(0, f"{found['slug']}-")
+    if len(tops) > 1 and tops <= cloned:
+        common = _common(sorted(tops), "-")
+        begins += [f"{common}-"] if common else []
+    fits = (b for b in begins if all(t.casefold().startswith(b.casefold()) for t in tops))
+    begin = next(fits, None)
+    if not tops or begin is None:
+        return None
+
+    def read(parts: Sequence[str]) -> Owner | None:
+        name = parts[0][len(begin) :].removesuffix(end)
+        return Owner(name, name) if len(parts) > 1 and parts[0] in tops and name else None
+
+    return read
+
+
+def _common(names: list[str], between: str) -> str:
+    """The words that all names begin with; the last word of a name is never one of them."""
+    common = []
+    for words in zip(*(name.split(between)[:-1] for name in names), strict=False):
+        if len(set(words)) > 1:
+            break
+        common.append(words[0])
+    return between.join(common)
+
+
+def _order(text: str) -> int:
+    """Seconds that put the attempts of one student in order, whatever the zone."""
+    try:
+        local, _ = times.split(text)
+    except times.Unreadable:
+        return 0
+    return int((local - datetime.datetime(1970, 1, 1)).total_seconds())
+
+
+def when(owner: Owner, zone: str) -> tuple[datetime.datetime | None, str]:
+    """The time in UTC that a platform's name says, and why it is not known if it is not."""
+    if not owner.time:
+        return None, ""
+    try:
+        return times.utc(owner.time, zone), ""
+    except times.Unreadable as error:
+        return None, f"time not known: {one_line(error)}"

@@ -21,6 +21,7 @@ from tito.authoring import variants
 from tito.course import RELEASE, USAGE, Course, Module, TitoError, digest, read_yaml, write
 from tito.export import lint, package
 from tito.gradebook import setup
+from tito.notebooks import given as given_versions
 from tito.notebooks import notebook as nb
 from tito.notebooks import released as past
 from tito.notebooks import student_version
@@ -46,7 +47,7 @@ START = """
     tito test {topic}
     tito submit {topic}
 
-Work in `{name}.ipynb` or in `{name}.py`, whichever you like, and hand in that file, or the one that `tito submit` packs. This is
+Work in `{name}.ipynb` or in `{name}.py`, whichever you like, and submit that file, or the file that `tito submit` packs. This is
 release {number}. When a later one is published, unpack it beside this one, install it in the same way, and bring your answers over, from its folder:
 
     tito release {topic} --answers FOLDER  # FOLDER is the one you worked in
@@ -86,7 +87,7 @@ def make(module: Module, output: Path | None = None) -> Release:
     released = student_version.student_version(notebook, recorded.append)
     with folders.lock(past.kept_in(module) / ".lock"):
         folders.recover(target)
-        given = _given(module, released)
+        given = _given(module, released) | _packed(module, cells)
         content = _content(given, released)
         latest = past.latest_number(module, target)
         same = latest and past.content_of(module, target, latest) == content
@@ -158,6 +159,12 @@ def _given(module, released):
     return texts
 
 
+def _packed(module, cells):
+    """The given versions of exercises, for `tito test` in a student's copy."""
+    found = given_versions.load(module, cells)
+    return {module.packed_given.name: given_versions.pack(found)} if found.versions else {}
+
+
 def _own(module, notebook, released, number):
     """The files that are made of the module's own source."""
     stem = module.notebook.stem
@@ -169,7 +176,7 @@ def _own(module, notebook, released, number):
 
 
 def _needed(module, released):
-    """The earlier modules that must be there: those required, and those that they and the lesson import."""
+    """The earlier modules that the release needs: required modules, and modules that they and the lesson import."""
     course = module.course
     found = list(course.requires(module))
     text = "\n\n".join(c.source for c in released.cells if nb.role_of(c) in ("given", "locked"))
@@ -266,9 +273,12 @@ def _refuse_leaks(module, notebook, released, known, files):
     )
     if module.hints.name in own:
         own[module.hints.name] += "\n".join(_strings(read_yaml(module.hints)))
+    packed = module.packed_given.name
+    if packed in own:
+        own[packed] = "\n".join(given_versions.unpack(own[packed], packed).versions.values())
     for name, text in files.items():
         if name in own:
-            prose = not name.endswith((".py", ".ipynb"))
+            prose = name != packed and not name.endswith((".py", ".ipynb"))
             found = student_version.shown(own[name], secret, prose)
             found += student_version.copied(own[name], whole)
         elif "/core/" in name:  # earlier modules are given solved, without markers

@@ -10,11 +10,9 @@ from tito.course import BROKEN, FAILED, PASSED, TitoError
 
 @click.command()
 @takes_modules
-@click.option(
-    "--check", is_flag=True, help="Write nothing; fail when a package file is not current."
-)
+@click.option("--check", is_flag=True, help="Write nothing; fail if a package file is not current.")
 def export(course, modules, check):
-    """Write the package files that the sources make."""
+    """Write the package files of modules."""
     from tito.export import package
 
     stale = []
@@ -31,9 +29,9 @@ def export(course, modules, check):
 
 @click.command()
 @takes_modules
-@click.option("--quick", is_flag=True, help="Leave out the known wrong and right solutions.")
+@click.option("--quick", is_flag=True, help="Skip the known wrong and right solutions.")
 def check(course, modules, quick):
-    """Prove modules sound: the solution earns every point, the untouched release none."""
+    """Prove that modules are sound: the solution earns every point, the untouched release none."""
     from tito.authoring import check as checking
 
     course.refuse_copy()
@@ -46,13 +44,13 @@ def check(course, modules, quick):
             found += not good
             click.echo(f"  {line}" if good else "  " + click.style(line, fg="red"))
     if found:
-        raise TitoError(f"{found} findings", "each line above that is not ok names one", FAILED)
+        raise TitoError(f"{found} faults found", "the red lines above name them", FAILED)
 
 
 @click.command()
 @click.pass_context
 def doctor(context):
-    """Check the environment; every finding has its fix."""
+    """Check the environment, and name the fix of each fault."""
     from tito import doctor
     from tito.grading.sandbox import selftest
 

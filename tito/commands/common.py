@@ -1,4 +1,4 @@
-"""What commands have in common: how modules and exercises are named, and where a server listens."""
+"""Options that several commands share: modules, exercises, and the port of a server."""
 
 import contextlib
 import functools

@@ -14,14 +14,14 @@ from tito.course import FAILED, PASSED, UNDECIDED, TitoError
 
 @click.command()
 @takes_modules
-@click.option("--inline-only", is_flag=True, help="Only the tests in the notebook.")
-@click.option("--package-only", is_flag=True, help="Only the tests of the exported package.")
+@click.option("--inline-only", is_flag=True, help="Run only the tests in the notebook.")
+@click.option("--package-only", is_flag=True, help="Run only the tests of the exported package.")
 @click.option(
-    "--junit", type=click.Path(dir_okay=False), metavar="FILE", help="Write a JUnit report too."
+    "--junit", type=click.Path(dir_okay=False), metavar="FILE", help="Also write a JUnit report."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def test(course, modules, inline_only, package_only, junit, as_json):
-    """Export a module, then tell test by test what is right and what is wrong."""
+    """Export a module, then run its tests and show what each found."""
     from tito import terminal
     from tito import verdict as v
     from tito.export import cache
@@ -37,13 +37,12 @@ def test(course, modules, inline_only, package_only, junit, as_json):
         subject = work.of(module)
         not_exported = testing.export(module, subject)
         say(terminal.heading(module.number, module.about["title"]))
-        verdicts, exercise = [], ""
-        for each in subject.judge(testing.scratch(module)) if not package_only else ():
-            if each.exercise != exercise:
-                exercise = each.exercise
-                say("  " + click.style(exercise, bold=True))
-            say(terminal.test_line(each))
-            verdicts.append(each)
+        verdicts = []
+        for group in testing.by_exercise(subject) if not package_only else ():
+            say("  " + click.style(group[0].exercise, bold=True))
+            for each in group:
+                say(terminal.test_line(each))
+            verdicts += group
         if verdicts:
             verdicts = v.in_order(verdicts, [name for name, _ in subject.points])
             last_results.note(module, verdicts, subject.answers)
@@ -75,9 +74,9 @@ def test(course, modules, inline_only, package_only, junit, as_json):
 @click.command()
 @takes_exercise
 def watch(module, exercise):
-    """Judge what each save touches, while you write; begins with EXERCISE or the first that does not pass.
+    """Rerun the affected tests each time you save, starting with EXERCISE or the first that does not pass.
 
-    Keys: n next exercise, h hint, l list, r rerun, q quit. In a pipe there are no keys, only verdicts.
+    Keys: n next exercise, h hint, l list, r rerun, q quit. Without a terminal it prints verdicts and reads no keys.
     """
     from tito import terminal
     from tito.student import watch
@@ -89,13 +88,13 @@ def watch(module, exercise):
 
 @click.command()
 @takes_exercise
-@click.option("--again", is_flag=True, help="The last hint once more.")
-@click.option("--all", "every", is_flag=True, help="All hints at once.")
+@click.option("--again", is_flag=True, help="Repeat the last hint.")
+@click.option("--all", "every", is_flag=True, help="Show all hints.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def hint(module, exercise, again, every, as_json):
-    """Give the next hint for an exercise, or for the first that does not pass.
+    """Show the next hint for an exercise, or for the first exercise that does not pass.
 
-    Hints go from a question to nearly a program, a step each time, and answer the failure last seen.
+    Hints start with a question and end with almost a program. They answer your last failure.
     """
     from tito import terminal
     from tito.student import hints
@@ -114,9 +113,9 @@ def hint(module, exercise, again, every, as_json):
 @takes_modules
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def status(course, modules, every=False, as_json=False):
-    """Show the course as a map: the order, what is done, what builds on what, and where to go on.
+    """Show the state of each module, what it requires, and where to continue.
 
-    Of a module that is named, its exercises too.
+    For a named module, show its exercises too.
     """
     from tito import terminal
     from tito.student import status
@@ -134,12 +133,12 @@ def status(course, modules, every=False, as_json=False):
 @takes_modules
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def bench(course, modules, as_json):
-    """Measure the kernels of a module on this machine, step by step."""
+    """Time the kernels of a module on this machine, beside what each has to beat."""
     from tito.student import bench as benching
     from tito.student import testing
 
     module = one(modules, "bench")
-    if module.topic in benching.LADDERS:
+    if module.bench.exists():
         testing.export(module)
     document = benching.run(module, functools.partial(click.echo, err=True))
     click.echo(json.dumps(document, indent=2) if as_json else benching.text(document))
@@ -160,11 +159,11 @@ def notebook(course, modules, no_browser, port):
 @click.command()
 @takes_modules
 @click.option(
-    "--student", default="", metavar="ID", help="Put the file into a folder of this name."
+    "--student", default="", metavar="ID", help="Put the file into a folder with this name."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def submit(course, modules, student, as_json):
-    """Judge your work as it will be graded, say what is missing, and pack the file to hand in."""
+    """Run the tests on your submission, say what is missing, and pack the file to submit."""
     from dataclasses import asdict
 
     from tito import terminal

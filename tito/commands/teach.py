@@ -18,26 +18,25 @@ from tito.course import FAILED, TitoError
     "--output",
     metavar="DIR",
     type=click.Path(path_type=courses.Path),
-    help="The folder to write, when it is not the one that settings.ini names.",
+    help="The folder to write; default: the release folder in settings.ini.",
 )
 @click.option(
     "--answers",
     metavar="FOLDER",
     type=click.Path(path_type=courses.Path),
-    help="For students: bring the answers of an earlier copy into this one.",
+    help="For students: copy the answers from an earlier copy into this one.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def release(course, modules, output, answers, as_json):
-    """Write the folder that students are given: no answers, no hidden tests, ready to install."""
-    from tito.classroom import collect, release
+    """Write the student version of a module: no answers, no hidden tests, ready to install."""
+    from tito.classroom import answers as earlier
+    from tito.classroom import release
 
     if answers:
         module = one(modules, "release")
-        taken = collect.bring_over(module, answers)
-        said = {"schema": 1, "module": module.name} | collect.summary(taken)
-        click.echo(
-            json.dumps(said, indent=2) if as_json else "\n".join(collect.brought_over(taken))
-        )
+        brought = earlier.bring_over(module, answers)
+        said = {"schema": 1, "module": module.name} | vars(brought)
+        click.echo(json.dumps(said, indent=2) if as_json else "\n".join(earlier.sentences(brought)))
         return
     if output:
         one(modules, "release")
@@ -62,10 +61,11 @@ def release(course, modules, output, answers, as_json):
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def collect(context, words, also, as_json):
-    """Take in what students sent: a folder, a zip or a tar archive, as Canvas, Moodle or Gradescope name it.
+    """Read submissions from a folder, a zip or a tar archive, as learning platforms name them.
 
-    PATH holds a folder for each student, or the names that a learning platform gives. What can be
-    repaired is repaired, and said; nothing that was sent is lost.
+    PATH has a folder or a file for each student, or the names of Canvas, Moodle, Gradescope, Blackboard,
+    Brightspace, Google Classroom, GitHub Classroom or nbgrader. The command repairs damaged notebooks, names every
+    student and every notebook in its report, and keeps a copy of everything that was sent.
     """
     from tito.classroom import collect
 
@@ -77,38 +77,41 @@ def collect(context, words, also, as_json):
             courses.USAGE,
         )
     module, path = context.obj().module(named[0]), courses.Path(named[1])
+    left_out: list[str] = []
     taken, stray = collect.collect(
-        module, path, lambda each: click.echo("\n".join(collect.sentences(each)), err=as_json)
+        module,
+        path,
+        lambda each: click.echo("\n".join(collect.sentences(each)), err=as_json),
+        left_out.append,
     )
-    failed = [each for each in taken if each.state == "refused"]
+    failed = [each for each in taken if each.state == collect.REFUSED]
     if as_json:
         document = {"schema": 1, "module": module.name}
         document["students"] = [collect.summary(each) for each in taken if each not in failed]
         document["failed"] = [{"student": e.student, "error": e.error} for e in failed]
-        click.echo(json.dumps(document | {"stray": stray}, indent=2))
+        click.echo(json.dumps(document | {"stray": stray, "left_out": left_out}, indent=2))
     for line in stray:
         click.echo(f"not taken in: {line}", err=as_json)
-    if failed or stray:
-        raise TitoError(
-            f"{len(failed)} of {len(taken)} students could not be taken in, {len(stray)} files "
-            "belong to nobody",
-            "the lines above name each; ask for them again and collect once more",
-            FAILED,
-        )
+    for name in left_out:
+        click.echo(f"left out, because it is hidden or one of tito's own: {name}", err=as_json)
+    collect.refuse_partial(taken, stray)
 
 
 @click.command()
 @takes_modules
-@click.option("--student", "students", multiple=True, metavar="S", help="Grade this one only.")
+@click.option("--student", "students", multiple=True, metavar="S", help="Grade only this student.")
 @click.option(
-    "--jobs", type=click.IntRange(1), metavar="N", help="Students at a time; as many as cores."
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Students at a time; default: the number of cores.",
 )
 @click.option("--scheduler", metavar="ADDRESS", help="Grade on the workers of a Dask cluster.")
-@click.option("--changed", is_flag=True, help="Leave those alone for whom nothing has changed.")
-@click.option("--unsafe", is_flag=True, help="Run students' code without walls around it.")
+@click.option("--changed", is_flag=True, help="Grade only students for whom something changed.")
+@click.option("--unsafe", is_flag=True, help="Run students' code without a sandbox.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def grade(course, modules, students, jobs, scheduler, changed, unsafe, as_json):
-    """Grade what was handed in; a run that was interrupted goes on where it was."""
+    """Grade all submissions in a sandbox; an interrupted run continues where it stopped."""
     from tito import terminal
     from tito.classroom import grade
 
@@ -129,6 +132,8 @@ def grade(course, modules, students, jobs, scheduler, changed, unsafe, as_json):
         said = {"schema": 1, "module": module.name, "results": graded.records}
         click.echo(json.dumps(said | {"failed": graded.failed}, indent=2))
     click.echo(terminal.graded_line(graded), err=as_json)
+    for student, why in graded.undated.items():
+        click.echo(f"{student}: the time of submission cannot be read: {why}", err=True)
     if graded.failed:
         raise TitoError(
             f"{len(graded.failed)} of {len(graded.failed) + len(graded.records)} students could "
@@ -136,22 +141,36 @@ def grade(course, modules, students, jobs, scheduler, changed, unsafe, as_json):
             "the lines above name each; fix or collect their work and grade once more",
             FAILED,
         )
+    if graded.undated:
+        raise TitoError(
+            f"{', '.join(graded.undated)}: no late penalty, because the time of submission cannot be read",
+            "correct timestamp.txt in the folder of the submission, and grade with --changed",
+            FAILED,
+        )
 
 
 @click.command()
 @takes_modules
 @click.option(
-    "--student", "-s", "students", multiple=True, metavar="ID", help="Only this student's page."
+    "--student",
+    "-s",
+    "students",
+    multiple=True,
+    metavar="ID",
+    help="Write only this student's page.",
 )
 @click.option(
-    "--output", type=click.Path(file_okay=False), metavar="DIR", help="Write the pages there."
+    "--output",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="Write the pages to this folder.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def feedback(course, modules, students, output, as_json):
-    """Write a page for each student who was graded: what passed, what failed and why.
+    """Write a page for each graded student: what passed, what failed and why.
 
-    A page is one HTML file that needs nothing else, STUDENT/MODULE/NOTEBOOK.html in nbgrader's feedback folder,
-    where nbgrader release_feedback finds it.
+    A page is one self-contained HTML file, STUDENT/MODULE/NOTEBOOK.html in nbgrader's feedback folder, where
+    nbgrader release_feedback finds it.
     """
     from tito.classroom import feedback as pages
     from tito.classroom import marks
@@ -181,22 +200,29 @@ def feedback(course, modules, students, output, as_json):
     "form",
     type=click.Choice(["csv", "canvas", "moodle", "gradescope", "json"]),
     default="csv",
-    help="Whose columns; csv and json are our own.",
+    help="The format of the file; csv and json are our own.",
 )
 @click.option(
     "--roster",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="The file that Canvas, Moodle or Gradescope exported: its rows, with the marks filled in.",
+    help="The file that Canvas, Moodle or Gradescope exported; marks are filled into its rows.",
 )
-@click.option("--tests", is_flag=True, help="How each test fared instead: failed, discrimination.")
-@click.option("--output", type=click.Path(dir_okay=False), metavar="FILE", help="Write it there.")
+@click.option(
+    "--tests", is_flag=True, help="Show statistics of each test instead: failures, discrimination."
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Write the table to this file.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def scores(course, modules, form, roster, tests, output, as_json):
-    """Print the marks: the gradebook's, with manual grades and late penalties, or else tito grade's.
+    """Print the marks: from the gradebook, with manual grades and late penalties, or from the last tito grade.
 
-    With --tests, one row a test. Discrimination is the point-biserial correlation of the test with the
-    score in all other tests; a test near or below 0 does not tell who knows the rest.
+    With --tests, print one row per test. Discrimination is the point-biserial correlation of a test with the
+    score in all other tests. A test near or below 0 does not separate strong from weak students.
     """
     from tito import files
     from tito.classroom import marks
@@ -228,9 +254,9 @@ def scores(course, modules, form, roster, tests, output, as_json):
 @serves
 @click.pass_context
 def formgrader(context, no_browser, port):
-    """Open nbgrader's pages on the course's gradebook: marks, and grading by hand.
+    """Open nbgrader's pages on the course's gradebook, to see marks and grade by hand.
 
-    Its Autograde button grades as tito grade does.
+    The Autograde button uses the same grader as tito grade.
     """
     from tito.student import jupyter
 

@@ -1,5 +1,7 @@
-"""What was made of a source: its cells, its package file, its last result. Kept so that a source that
-did not change is not read as a notebook, exported or judged anew."""
+"""A cache of what was made from a source: its cells, its package file, its last result.
+
+A source that did not change is not read, exported or tested again.
+"""
 
 import contextlib
 import hashlib
@@ -16,12 +18,12 @@ MAKERS = sorted([*TOOL.glob("notebooks/*.py"), *TOOL.glob("export/*.py"), TOOL /
 
 
 def result(module: Module) -> dict | None:
-    """The last result, if the source is still the one it was a result of."""
+    """Return the last result, if the source has not changed since."""
     return _known(module).get("result")
 
 
 def cells(module: Module) -> list[Cell]:
-    """The lesson's cells; reads the notebook if the source changed."""
+    """Return the lesson's cells; reads the notebook if the source changed."""
     known = _known(module).get("cells")
     if known is None:
         from tito.notebooks import notebook
@@ -35,13 +37,13 @@ def cells(module: Module) -> list[Cell]:
 
 
 def is_exported(module: Module) -> bool:
-    """Whether the package file is the one that was made of this source, to the byte."""
+    """Whether the package file was made from this source and not edited since."""
     package = _known(module).get("package")
     return package is not None and package == _digest([module.package])
 
 
 def package_tests(module: Module) -> list[dict] | None:
-    """What the package tests said, if they passed and nothing they depend on has changed since."""
+    """Return the verdicts of the package tests, if all passed and nothing they depend on has changed."""
     known = _known(module).get("package_tests")
     return known["verdicts"] if known and known["of"] == _package_test_inputs(module) else None
 
@@ -62,12 +64,12 @@ def _package_test_inputs(module: Module) -> str:
 
 
 def keep(module: Module, **parts) -> None:
-    """Add to what is known of the source as it stands; what was known of another is dropped."""
+    """Store more about the present source; what was stored about an earlier text is dropped."""
     write(module.record, json.dumps(_known(module) | parts))
 
 
 def keep_export(module: Module) -> None:
-    """Note that the package file is what this source makes."""
+    """Note that the package file was made from this source."""
     keep(module, package=_digest([module.package]))
 
 

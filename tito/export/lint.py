@@ -122,7 +122,9 @@ def _metadata(node, cell, seen, exercises):
         )
     elif name in seen:
         yield Problem(
-            line, f"grade_id {name} stands at line {seen[name]} already", "give each cell its own"
+            line,
+            f"grade_id {name} is already used in line {seen[name]} already",
+            "give each cell its own",
         )
     else:
         seen[name] = line

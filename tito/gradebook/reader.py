@@ -1,7 +1,7 @@
-"""nbgrader's gradebook, read: points by machine and by hand, comments, late penalties, names.
+"""Read nbgrader's gradebook: automatic and manual points, comments, late penalties, names.
 
-Its tables are read as they are. nbgrader's own models say the same, but take seconds to import, and
-opening a gradebook with them may write to it.
+The queries read the tables directly. nbgrader's own models take seconds to import, and opening a gradebook
+with them may write to it.
 """
 
 import math
@@ -46,7 +46,7 @@ where m.name = :module and g.manual_comment is not null order by a.student_id, c
 
 @dataclass
 class Grade:
-    """One cell's points."""
+    """The points of one cell; `waits` if a person must still grade it."""
 
     points: float
     max_points: float
@@ -56,7 +56,7 @@ class Grade:
 
 @dataclass
 class Entry:
-    """One student's hand-in of a module; grades and a person's comments by grade_id."""
+    """One student's submission of a module; grades and manual comments by grade_id."""
 
     timestamp: str
     first_name: str
@@ -68,7 +68,7 @@ class Entry:
 
 
 def read(module: Module) -> dict[str, Entry]:
-    """What the gradebook knows of a module, by student; empty when there is no gradebook yet."""
+    """Read what the gradebook says about a module, by student; empty if there is no gradebook yet."""
     address = module.course.gradebook
     if address.startswith("sqlite:///"):
         file = Path(address.removeprefix("sqlite:///"))

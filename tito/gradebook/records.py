@@ -1,4 +1,4 @@
-"""What was graded, one file a student, written whole or not at all: the record that everything else is made from."""
+"""The record of each graded student: one JSON file, written whole or not at all. Everything else is made from it."""
 
 import contextlib
 import datetime
@@ -16,16 +16,17 @@ KEY = ("submission", "assignment", "grader", "walls")
 
 @dataclass(frozen=True)
 class Journal:
-    """The records of one module."""
+    """The records of one module's students."""
 
     module: Module
 
     @property
     def folder(self) -> Path:
+        """The folder of the records."""
         return self.module.course.build / "grades" / self.module.name
 
     def read(self, student: str) -> dict | None:
-        """A student's record; None if there is none that can be read."""
+        """Read a student's record; None if it is missing or broken."""
         with contextlib.suppress(OSError, ValueError):
             record = json.loads((self.folder / f"{student}.json").read_text(encoding="utf-8"))
             if isinstance(record, dict) and record.get("student") == student:
@@ -39,45 +40,60 @@ class Journal:
         return record
 
     def started(self) -> str | None:
-        """When a run began that has not come to its end; None if there is none."""
+        """Return when an unfinished run began; None if there is none."""
         with contextlib.suppress(OSError):
             return self._unfinished.read_text(encoding="utf-8").strip()
         return None
 
     def begin(self) -> str:
-        """Note that a run begins, and return when it did."""
+        """Note that a run begins, and return the time."""
         write(self._unfinished, now() + "\n", private=True)
         return self.started()
 
     def finish(self) -> None:
-        """Note that the run has come to its end."""
+        """Note that the run has finished."""
         self._unfinished.unlink(missing_ok=True)
 
     def entered(self, records: dict[str, dict]) -> None:
-        """Note whose records, and on what work, have been entered in the gradebook."""
+        """Note which records are in the gradebook, and the work that each is about."""
         known = {name: [each["submission"], each["timestamp"]] for name, each in records.items()}
         write(self._entered, json.dumps(self._known_work() | known) + "\n", private=True)
 
     def not_entered(self, records: dict[str, dict]) -> set[str]:
-        """Whose record is not, or no longer, what was entered in the gradebook."""
+        """Return the students whose record differs from the gradebook."""
         known = self._known_work()
         return {n for n, each in records.items() if known.get(n, "  ")[1] != each["timestamp"]}
 
     def has_new_work(self, records: dict[str, dict]) -> set[str]:
-        """Whose work has changed since it was entered in the gradebook, or never was."""
+        """Return the students whose work is new or has changed since the gradebook was written."""
         known = self._known_work()
         return {n for n, each in records.items() if known.get(n, "  ")[0] != each["submission"]}
 
-    def _known_work(self):
+    def dated(self, dates: dict[str, str]) -> None:
+        """Note the dates from which late penalties were computed."""
+        write(self._dates, json.dumps(self.dates() | dates) + "\n", private=True)
+
+    def dates(self) -> dict[str, str]:
+        """Return the dates from which late penalties were computed, by student."""
+        with contextlib.suppress(OSError, ValueError):
+            return dict(json.loads(self._dates.read_text(encoding="utf-8")))
+        return {}
+
+    def _known_work(self) -> dict:
         with contextlib.suppress(OSError, ValueError):
             return dict(json.loads(self._entered.read_text(encoding="utf-8")))
         return {}
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[None]:
-        """Be the only one who grades the module; whoever comes second is told who was first.
+        """Keep other processes from grading the module at the same time.
 
-        The lock goes with the process that holds it, however that ends.
+        The operating system releases the lock when this process ends, however it ends.
+
+        Raises
+        ------
+        TitoError
+            If another process grades the module; the message names that process.
         """
         import fcntl
 
@@ -105,14 +121,18 @@ class Journal:
             yield
 
     @property
-    def _unfinished(self):
+    def _unfinished(self) -> Path:
         return self.folder.with_suffix(".run")
 
     @property
-    def _entered(self):
+    def _dates(self) -> Path:
+        return self.folder.with_suffix(".dates")
+
+    @property
+    def _entered(self) -> Path:
         return self.folder.with_suffix(".entered")
 
 
 def now() -> str:
-    """The time in UTC, in a form that sorts."""
+    """Return the time in UTC, as text that sorts by time."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")

@@ -1,7 +1,7 @@
-"""Rows of nbgrader's gradebook made of records: what nbgrader writes, by a few statements for many students.
+"""Write the rows that nbgrader would write, from records, with a few statements for many students.
 
-What a person entered (manual scores, extra credit, comments, flags) is never touched. A grade that a person
-gave is marked for another look when the work behind it has changed, as nbgrader does.
+Manual scores, extra credit, comments and flags stay as they are. A manual grade is marked for another look when
+the work has changed, as nbgrader does.
 """
 
 import json
@@ -22,44 +22,36 @@ from nbgrader.api import (
     SubmittedAssignment,
     SubmittedNotebook,
 )
-from nbgrader.preprocessors import AssignLatePenalties
 from sqlalchemy import bindparam, insert, select, update
-from traitlets.config.loader import Config, PyFileConfigLoader
 
 from tito import files
 from tito.course import Module
-from tito.gradebook import setup, submitted
+from tito.gradebook import dates, setup
 from tito.gradebook.records import Journal
 from tito.notebooks import notebook as nb
 from tito.notebooks import student_version
 
-WAIT = 60  # seconds for others who write to the database
-PART = 400  # names in one question to the database
+PART = 400  # values in one query
 
 
 def enter(module: Module, students: list[str]) -> None:
-    """Enter the records of some students, all of them or none."""
+    """Write the records of some students, all of them or none."""
     course, journal = module.course, Journal(module)
     records = {name: journal.read(name) for name in students}
     records = {name: record for name, record in records.items() if record}
-    url = address(module)
+    url = dates.address(module)
     _know_cells(module, url)
     with files.lock(course.build / "gradebook.lock"), Gradebook(url, course.course_id) as book:
         with book.engine.begin() as connection:
             late = _Batch(connection, module, records).write()
-        _penalties(module, url, late)
+            now = dates.current(connection, module, list(records))
+        dates.penalize(module, url, late)
         journal.entered(records)
-
-
-def address(module: Module) -> str:
-    """The database's address, told to wait for others if it is a file."""
-    url = module.course.gradebook
-    wait = "&" if "?" in url else "?"
-    return f"{url}{wait}timeout={WAIT}" if url.startswith("sqlite:///") else url
+        journal.dated(now)
 
 
 def _know_cells(module, url):
-    """Enter the assignment's cells, if they are not those that are graded now."""
+    """Write the assignment's cells if they differ from the cells that are graded now."""
     cells = []
     student_version.student_version(nb.read(module), cells.append)
     marks = [
@@ -94,7 +86,7 @@ class _Batch:
         self.fresh = Journal(module).has_new_work(records)
 
     def write(self) -> list[str]:
-        """Write the rows; returns who was late, or has a penalty from when that was so."""
+        """Write the rows; return the students who are late now or have a late penalty from before."""
         self._students()
         submissions = self._submissions()
         notebooks = self._notebooks(submissions)
@@ -102,7 +94,7 @@ class _Batch:
         return self._late(submissions, notebooks)
 
     def ask(self, statement, column=None, values=None):
-        """The rows of a question; with a column, those where it has one of the values."""
+        """Run a query; with a column, only for rows in which it has one of the values."""
         if column is None:
             return self.connection.execute(statement).all()
         values, rows = list(values), []
@@ -116,7 +108,7 @@ class _Batch:
             self.connection.execute(insert(table), rows)
 
     def change(self, table, rows):
-        """Set what the rows name, where the id is that under ``key``."""
+        """Update the row whose id is ``key`` with the other values of each row."""
         if rows:
             columns = {name: bindparam(name) for name in rows[0] if name != "key"}
             statement = update(table).where(table.c.id == bindparam("key")).values(columns)
@@ -127,14 +119,14 @@ class _Batch:
         self.add(Student.__table__, [{"id": name} for name in self.records if name not in known])
 
     def _submissions(self):
-        """The ids of everybody's submissions, made where there were none, with the time of hand-in."""
+        """Return the ids of all submissions, with new rows and new submission times written."""
         table = SubmittedAssignment
         columns = select(table.id, table.student_id, table.timestamp)
         columns = columns.where(table.assignment_id == self.assignment)
         known = {row.student_id: row for row in self.ask(columns, table.student_id, self.records)}
         added, changed = [], []
         for name in self.records:
-            time = _time(submitted.timestamp(self.module, name))
+            time = dates.sent_at(self.module, name)
             if name not in known:
                 row = {"id": _new(), "assignment_id": self.assignment, "student_id": name}
                 added.append(row | {"timestamp": time})
@@ -146,7 +138,7 @@ class _Batch:
         return ids | {name: row.id for name, row in known.items()}
 
     def _notebooks(self, submissions):
-        """The ids of everybody's notebooks."""
+        """Return the ids of all submitted notebooks, with new rows written."""
         table = SubmittedNotebook
         columns = select(table.id, table.assignment_id).where(table.notebook_id == self.notebook)
         known = self.ask(columns, table.assignment_id, submissions.values())
@@ -201,7 +193,7 @@ class _Batch:
         return {(row.notebook_id, row.cell_id): row for row in rows}
 
     def _found(self, name, record):
-        """A student's scores by cell, None where a person must look, and nbgrader's own remarks."""
+        """Return a student's scores by cell, None where a person must grade, and nbgrader's own comments."""
         path = self.module.course.place("autograded") / name / self.module.name
         text = (path / self.module.notebook.name).read_text(encoding="utf-8")
         scores, remarks = {}, {}
@@ -233,27 +225,6 @@ class _Batch:
             if time and due and time > due:
                 late.add(name)
         return sorted(late)
-
-
-def _penalties(module, url, late):
-    """Have nbgrader, or the plug-in that nbgrader_config.py names, say what being late costs."""
-    path = module.course.root / "nbgrader_config.py"
-    loader = PyFileConfigLoader(path.name, path=str(path.parent))
-    config = loader.load_config() if late and path.exists() else Config()
-    for name in late:
-        place = {"notebook": module.notebook.stem, "assignment": module.name, "db_url": url}
-        AssignLatePenalties(config=config, log=student_version.QUIET).preprocess(
-            nbformat.v4.new_notebook(), {"nbgrader": place | {"student": name}}
-        )
-
-
-def _time(text):
-    if not text.strip():
-        return None
-    try:
-        return utils.parse_utc(text.strip())
-    except (ValueError, OverflowError):
-        return None
 
 
 def _new():

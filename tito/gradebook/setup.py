@@ -1,4 +1,4 @@
-"""nbgrader's database knows the assignment: its notebook, its cells, their points."""
+"""Enter an assignment in nbgrader's database: its notebook, its cells and their points."""
 
 import os
 import re
@@ -6,16 +6,18 @@ import sys
 import warnings
 from pathlib import Path
 
+from nbformat import NotebookNode
+
 from tito import files
 from tito.course import Course, Module, TitoError, one_line, restrict
 from tito.notebooks.student_version import QUIET
 
 
-def keep(module: Module, notebook) -> None:
+def keep(module: Module, notebook: NotebookNode) -> None:
     """Enter a module's cells, as `nbgrader generate_assignment` does.
 
-    `notebook` has its solutions cleared and its hidden tests in place, which is what nbgrader puts back
-    into a submission before it runs it.
+    `notebook` has no solutions but all hidden tests. nbgrader restores these cells in a submission before it
+    runs the submission.
     """
     from nbgrader.api import Gradebook
     from nbgrader.preprocessors import SaveCells
@@ -59,7 +61,7 @@ def reason(error: Exception) -> str:
 
 
 def prepare(module: Module) -> None:
-    """Make the database if it is a file that does not exist, whole or not at all."""
+    """Make the database file, whole or not at all, if it does not exist."""
     from nbgrader.api import Gradebook
 
     course = module.course
@@ -78,7 +80,7 @@ def prepare(module: Module) -> None:
 
 
 def _find_alembic() -> None:
-    """nbgrader starts this program by name when it makes a database."""
+    """Put alembic on PATH: nbgrader starts it by name when it makes a database."""
     beside = os.path.dirname(sys.executable)
     path = os.environ.get("PATH", "")
     if beside not in path.split(os.pathsep):

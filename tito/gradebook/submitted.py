@@ -1,11 +1,13 @@
-"""What students handed in, as nbgrader keeps it: submitted/<student>/<module>/<notebook>, read as data."""
+"""Submissions in nbgrader's layout, submitted/<student>/<module>/<notebook>, read as data. No link is followed."""
 
 import contextlib
+import datetime
 import os
-import stat
 from pathlib import Path
 
+from tito import nofollow
 from tito.course import Module, TitoError
+from tito.gradebook import times
 from tito.notebooks import untrusted
 
 NAME = 128  # bytes of a student's name, which the gradebook and file names can hold
@@ -13,52 +15,63 @@ TIMESTAMP = "timestamp.txt"
 
 
 def students(module: Module) -> list[str]:
-    """Everybody who has a folder for this module."""
+    """List the students who have a folder for this module."""
     folder = module.course.place("submitted")
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         names = sorted(os.listdir(folder))
-        return [n for n in names if n[0] != "." and (folder / n / module.name).exists()]
+        return [n for n in names if n[0] != "." and _has_work(folder / n, module.name)]
     return []
 
 
+def _has_work(folder: Path, name: str) -> bool:
+    """Whether there is something of a module; a link in place of a student's folder is named, not passed over."""
+    return folder.is_symlink() or os.path.lexists(folder / name)
+
+
 def place(module: Module, student: str) -> Path:
-    """The folder of a student's hand-in."""
+    """Return the folder of a student's submission."""
     return module.course.place("submitted") / student / module.name
 
 
 def read(module: Module, student: str) -> bytes:
-    """The bytes of a student's notebook, or of the percent file if there is no notebook.
+    """Read a student's notebook, or the percent file if there is no notebook.
 
     Raises
     ------
     TitoError
-        If there is no such file, it is a link, a pipe or a folder, or the folder's name cannot be a student's.
+        If there is no such file, it is a link, a pipe or a folder, a link leads to it, or the folder's name
+        cannot be a student's.
     """
     if not student.isprintable() or len(student.encode()) > NAME:
-        raise TitoError(f"the folder's name is no student's: {student[:40]!r}", "rename the folder")
+        raise TitoError(
+            f"the name of the folder cannot be a student id: {student[:40]!r}", "rename the folder"
+        )
     folder, stem = place(module, student), module.notebook.stem
     for name in (f"{stem}.ipynb", f"{stem}.py"):
         if os.path.lexists(folder / name):
-            return _bytes(folder / name, untrusted.BYTES + 1)
+            return _read(module, student, name, untrusted.BYTES + 1)
     raise TitoError(f"there is no {stem}.ipynb in it", "tito collect")
 
 
 def timestamp(module: Module, student: str) -> str:
-    """When it was handed in, as nbgrader notes it; empty if nobody noted it."""
+    """Read the time of submission, as nbgrader stores it; empty if there is none."""
     try:
-        return _bytes(place(module, student) / TIMESTAMP, 100).decode(errors="replace")
+        return _read(module, student, TIMESTAMP, 100).decode(errors="replace")
     except TitoError:
         return ""
 
 
-def _bytes(path, most):
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    try:
-        number = os.open(path, flags)
-        with open(number, "rb") as file:
-            if not stat.S_ISREG(os.fstat(number).st_mode):
-                raise TitoError(f"{path.name} is not a file", "ask for the notebook again")
-            return file.read(most)
-    except OSError as error:
-        what = "is a link" if path.is_symlink() else f"cannot be read: {error.strerror}"
-        raise TitoError(f"{path.name} {what}", "ask for the notebook again") from None
+def sent_at(module: Module, student: str) -> datetime.datetime | None:
+    """Read the time of submission in UTC; None if there is none.
+
+    Raises
+    ------
+    times.Unreadable
+        If the text is not a time, or its time zone is not known.
+    """
+    text = timestamp(module, student)
+    return times.utc(text, "UTC") if text.strip() else None
+
+
+def _read(module: Module, student: str, name: str, most: int) -> bytes:
+    return nofollow.read(module.course.place("submitted"), (student, module.name, name), most)

@@ -1,6 +1,6 @@
-"""Marks entered in nbgrader's gradebook, many at a time, by one process of their own.
+"""Write marks to nbgrader's gradebook from one separate process, in batches.
 
-What a person entered (manual scores, extra credit, comments, flags) is never touched.
+Manual scores, extra credit, comments and flags stay as they are.
 """
 
 import contextlib
@@ -17,18 +17,19 @@ BATCH = 200
 
 
 class Ledger:
-    """The process that enters marks, as the grader holds it; it starts with the first student."""
+    """The process that writes marks; it starts with the first student."""
 
     def __init__(self, module: Module):
         self.module = module
         self.waiting: list[str] = []
         self.sent = 0
+        self.redated: list[str] = []
         self.process: subprocess.Popen | None = None
 
-    def __enter__(self):
+    def __enter__(self) -> "Ledger":
         return self
 
-    def __exit__(self, kind, *_):
+    def __exit__(self, kind: type | None, *_: object) -> None:
         try:
             if kind is None and (self.waiting or self.sent):
                 self._send()
@@ -41,23 +42,37 @@ class Ledger:
                 self.process.stdout.close()
 
     def add(self, *students: str) -> None:
-        """Have the records of some students entered, at the latest when the run ends."""
-        if self.process is None and students:
-            pipe = subprocess.PIPE
-            where = [str(self.module.course.root), self.module.name]
-            self.process = subprocess.Popen([*START, *where], stdin=pipe, stdout=pipe)
+        """Write the records of some students, at the latest when the run ends."""
+        if students:
+            self._start()
         self.waiting += students
         if len(self.waiting) >= BATCH:
             self._send()
 
-    def _send(self):
-        with contextlib.suppress(BrokenPipeError):  # _answers tells why it is gone
-            self.process.stdin.write(json.dumps(self.waiting).encode() + b"\n")
-            self.process.stdin.flush()
-        self.sent += 1
+    def redate(self, *students: str) -> None:
+        """Bring the times and late penalties of graded students up to date; `redated` names them at the end."""
+        if students:
+            self._start()
+            self._ask({"redate": students})
+
+    def _start(self) -> None:
+        if self.process is None:
+            pipe = subprocess.PIPE
+            where = [str(self.module.course.root), self.module.name]
+            self.process = subprocess.Popen([*START, *where], stdin=pipe, stdout=pipe)
+
+    def _send(self) -> None:
+        if self.waiting:
+            self._ask({"enter": self.waiting})
         self.waiting = []
 
-    def _answers(self):
+    def _ask(self, what: dict) -> None:
+        with contextlib.suppress(BrokenPipeError):  # _answers tells why it is gone
+            self.process.stdin.write(json.dumps(what).encode() + b"\n")
+            self.process.stdin.flush()
+        self.sent += 1
+
+    def _answers(self) -> None:
         self.process.stdin.close()
         for _ in range(self.sent):
             line = self.process.stdout.readline()
@@ -68,9 +83,10 @@ class Ledger:
                     said.get("hint", f"tito grade {self.module.topic} --changed"),
                     said["code"],
                 )
+            self.redated += said.get("redated", [])
 
-    def _ended(self):
-        """What to tell when the process is gone: killed from outside, or by a fault of ours."""
+    def _ended(self) -> dict:
+        """Say why the process is gone: killed from outside, or a bug of ours."""
         killed = self.process.wait() < 0
         error = "the process that enters marks was killed" if killed else "it cannot be written"
         return {"error": error, "code": BROKEN if killed else BUG}
@@ -81,18 +97,22 @@ def _told(error):
 
 
 def main() -> None:
-    """Enter the marks of the students named in each line of standard input; answer each with a line."""
+    """Write the marks or the dates of the students in each line of standard input; answer with a line of JSON."""
     root, name = sys.argv[1:]
     module = Course(Path(root)).module(name)
     warnings.simplefilter("ignore")  # SQLAlchemy's, about nbgrader's own tables
     from sqlalchemy.exc import SQLAlchemyError
 
-    from tito.gradebook import rows, setup
+    from tito.gradebook import dates, rows, setup
 
     for line in sys.stdin:
         said = {}
         try:
-            rows.enter(module, json.loads(line))
+            asked = json.loads(line)
+            if "enter" in asked:
+                rows.enter(module, asked["enter"])
+            else:
+                said["redated"] = dates.redate(module, asked["redate"])
         except TitoError as error:
             said = _told(error)
         except (SQLAlchemyError, OSError) as error:

@@ -26,7 +26,7 @@ _kept = threading.local()
 def run(
     assignment: grade_one.Assignment, unsafe: bool, work: Iterable[tuple[str, Read]], address: str
 ) -> Iterator[tuple[str, dict]]:
-    """Grade what is named in `work`; yields each name with its record or error, as they are done.
+    """Grade the submissions in `work`; yields each name with its record or error, as they are done.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def run(
 
 
 def grade_part(document: dict, grader: str, unsafe: bool, hand_ins: list[bytes]) -> list[str]:
-    """On a worker: grade some hand-ins; returns a record or an error for each, as JSON."""
+    """On a worker: grade some submissions; returns a record or an error for each, as JSON."""
     try:
         if grader != grade_one.grader():
             raise TitoError("the grader installed there is another", grade_one.SAME)

@@ -1,4 +1,4 @@
-"""One student's work, graded: a pure function of the assignment, the bytes that were handed in, and the walls.
+"""Grade one student's work: a pure function of the assignment, the submitted bytes and the sandbox.
 
 Local processes and the workers of a cluster call the same one; bytes go in and plain values come out.
 """
@@ -82,16 +82,16 @@ def sandbox() -> Sandbox:
 
 @contextlib.contextmanager
 def walls(assignment: Assignment, unsafe: bool) -> Iterator:
-    """What `grade` puts up around students' code: templates in a sandbox that was tried; None if `unsafe`.
+    """Provide the sandbox for `grade`: zygotes in a tested sandbox; None if `unsafe`.
 
     Raises
     ------
     TitoError
-        If there is no working sandbox, or the earlier modules here are not those of the assignment.
+        If there is no working sandbox, or the earlier modules here differ from the assignment.
     """
     if library(assignment.job.earlier) != assignment.library:
         raise TitoError(
-            "the earlier modules installed here are not those of the course",
+            "the earlier modules installed here differ from the course",
             SAME,
         )
     if unsafe:
@@ -102,7 +102,7 @@ def walls(assignment: Assignment, unsafe: bool) -> Iterator:
 
 
 def grade(assignment: Assignment, data: bytes, around, say=lambda verdict: None) -> dict:
-    """Grade one hand-in.
+    """Grade one submission.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def grade(assignment: Assignment, data: bytes, around, say=lambda verdict: None)
     around : Sandbox, Warm or None
         What `walls` gave.
     say : callable
-        Told of each verdict as it falls.
+        Called with each verdict as soon as it is known.
 
     Returns
     -------
@@ -183,6 +183,9 @@ def _graded(made, released, job, verdicts):
             cell.outputs = [
                 nbformat.v4.new_output("error", ename=status, evalue=message, traceback=[text])
             ]
+        elif name in found and found[name].message:
+            text = f"{sanitize.text(found[name].message, *SHOWN)}\n"
+            cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=text)]
     return json.dumps(made, sort_keys=True) + "\n"
 
 

@@ -1,4 +1,4 @@
-"""What is to be judged: the instructor's cells, and a student's text for the solution cells."""
+"""A job of the judge: the instructor's cells, and a student's text for the solution cells."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from tito.course import Module
 from tito.grading import demonstrations
+from tito.notebooks import given
 from tito.notebooks.cell_code import python
 from tito.notebooks.cells import Cell
 
 if TYPE_CHECKING:
     import nbformat
 
-    from tito.notebooks.given import Released
+    from tito.notebooks.released_cells import Released
 
 STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
 
@@ -35,6 +36,8 @@ class Job:
     package: str = ""  # the package file, if the cells are the very ones it was made of
     course: str = ""  # its folder, which no sandbox shows
     earlier: list[str] = field(default_factory=list)  # modules that a student's code may import
+    given: dict[str, str] = field(default_factory=dict)  # plain versions of exercises
+    needs: dict[str, list[str]] = field(default_factory=dict)  # by test: exercises it can reach
 
 
 def make(
@@ -42,8 +45,11 @@ def make(
 ) -> Job:
     """Make the job of judging `answers`; without them the module's own cells are judged."""
     cells = [each for each in cells if each.role != "text"]
-    if only is not None:
-        cells = [each for each in cells if each.role != "test" or each.exercise in only]
+    found = given.load(module, cells)
+    if only is not None:  # and what tells whether an exercise that they need works
+        wanted = {each.id for each in cells if each.role == "test" and each.exercise in only}
+        named = {name for test in wanted for name in found.needs.get(test, ())} | set(only)
+        cells = [each for each in cells if each.role != "test" or each.exercise in named]
     modules = module.course.modules
     later = [each.import_name for each in modules if each.number >= module.number]
     return Job(
@@ -58,6 +64,8 @@ def make(
         package=str(module.package) if in_place and module.package.exists() else "",
         course=str(module.course.root),
         earlier=[each.import_name for each in modules if each.number < module.number],
+        given=found.versions,
+        needs=found.needs,
     )
 
 
@@ -68,7 +76,7 @@ def fill(job: Job, made: "nbformat.NotebookNode", released: "Released") -> Job:
     """
     answers = {cell["id"]: STUB for cell in job.cells if cell["role"] == "solution"}
     places = {cell["id"]: place for place, cell in enumerate(job.cells)}
-    given = {cell.source for cell in released.latest.cells}
+    known = {cell.source for cell in released.latest.cells}
     names = [cell.metadata.get("nbgrader", {}).get("grade_id") or cell.id for cell in made.cells]
     left = [cell for cell in job.cells if cell["id"] not in names]
     cells: list[dict] = []
@@ -80,7 +88,7 @@ def fill(job: Job, made: "nbformat.NotebookNode", released: "Released") -> Job:
             cells.append(job.cells[places[name]])
             if name in answers:
                 answers[name] = cell.source
-        elif cell.cell_type == "code" and cell.source not in given:
+        elif cell.cell_type == "code" and cell.source not in known:
             own.append(Cell(f"own_cell_{len(own) + 1}", "own", cell.source))
             cells.append(_plain(own[-1]))
     own += [Cell(name, "solution", source) for name, source in answers.items()]
@@ -93,7 +101,7 @@ def fill(job: Job, made: "nbformat.NotebookNode", released: "Released") -> Job:
 
 def below(job: Job, exercises: list[str]) -> Job:
     """The job of judging some exercises after all other cells, as in a kernel that has run them."""
-    tests = [cell for cell in job.cells if cell["role"] == "test" and cell["exercise"] in exercises]
+    tests = [cell for cell in job.cells if cell["role"] == "test"]
     others = [cell for cell in job.cells if cell["role"] != "test"]
     return replace(job, cells=others + tests, only=exercises)
 

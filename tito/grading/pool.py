@@ -15,7 +15,7 @@ Read = Callable[[], bytes]
 def run(
     assignment: Assignment, unsafe: bool, work: Iterable[tuple[str, Read]], jobs: int
 ) -> Iterator[tuple[str, dict]]:
-    """Grade what is named in `work`; yields each name with its record or error, as they are done.
+    """Grade the submissions in `work`; yields each name with its record or error, as they are done.
 
     Raises
     ------

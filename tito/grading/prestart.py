@@ -1,4 +1,4 @@
-"""A judge and its worker, started ahead of a job: they wait with everything imported.
+"""A judge and its workers, started ahead of a job: they wait with everything imported.
 
 Nothing is forked and nothing is used twice, so what threads or caches a student's code leaves behind ends
 with its run, on every system.
@@ -33,14 +33,16 @@ class Spare:
             env=os.environ | process.ONE_THREAD,
             start_new_session=os.name == "posix",  # an interrupt is for the one who holds it
         )
-        start = {"folder": job.scratch, "imports": imports(job)}
+        counts = any("on_source" in cell["source"] for cell in job.cells)
+        workers = [process.STUDENT, process.CLEAN] if counts else [process.STUDENT]
+        start = {"folder": job.scratch, "imports": imports(job), "workers": workers}
         with contextlib.suppress(OSError):  # the run will say that it is gone
             self._judge.stdin.write(json.dumps(start).encode() + b"\n")
             self._judge.stdin.flush()
 
     @property
     def usable(self) -> bool:
-        """Whether it still waits, and what it imported is what stands on disk."""
+        """Whether it still waits, and the files on disk have not changed since it imported them."""
         return self._judge.poll() is None and self._library == _library()
 
     def __enter__(self) -> subprocess.Popen:
@@ -55,7 +57,7 @@ class Spare:
 
 
 def judge() -> None:
-    """Import what the first line of standard input names, start a worker, and judge the job that follows."""
+    """Import what the first line of standard input names, start workers, and judge the job that follows."""
     from tito.grading.judge import judge
 
     start = sys.stdin.readline()
@@ -63,16 +65,19 @@ def judge() -> None:
         return
     start = json.loads(start)
     command = [*WORKER, json.dumps(start["imports"])]
-    waiting = [process.Own(start["folder"], command=command)]
+    waiting = {name: process.Own(start["folder"], command=command) for name in start["workers"]}
     _import(start["imports"])
 
     def launch(folder, name):
-        return waiting.pop() if waiting and name == process.STUDENT else process.Own(folder)
+        return waiting.pop(name, None) or process.Own(folder)
 
     try:
-        judge.main(launch=launch)
-    except json.JSONDecodeError:  # whoever held it has no job for it
-        for each in waiting:
+        with contextlib.suppress(
+            json.JSONDecodeError
+        ):  # the process that started it has no job for it
+            judge.main(launch=launch)
+    finally:
+        for each in waiting.values():
             each.end()
 
 
@@ -100,7 +105,7 @@ def _import(statements):
 
 
 def _library():
-    """What a judge and a worker import of the course, as it stands on disk."""
+    """The files that a judge and a worker import, as they are on disk now."""
     found = {}
     for path in Path(tinytorch.__file__).parent.rglob("*.py"):
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Starts the judge of one job and reads its verdicts; runs no student code and holds the deadline."""
+"""Starts the judge of one job and reads its verdicts; it runs no student code, and ends the judge at the deadline."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ LINE = 2**20  # bytes of one verdict
 
 
 def run(job: Job, walls: Sandbox | None = None, judge=None) -> Iterator[Verdict]:
-    """Judge a job; yields each verdict as it falls.
+    """Judge a job; yields each verdict as soon as it is known.
 
     Every test gets a verdict. If the judge itself does not reach one, its status is ``killed``.
 
@@ -30,7 +30,7 @@ def run(job: Job, walls: Sandbox | None = None, judge=None) -> Iterator[Verdict]
     ----------
     job : Job
     walls : Sandbox or None
-        What stands around the judge and the workers, from `proof.find`; None where a person's own code
+        The sandbox of the judge and the workers, from `selftest.find`; None where a person's own code
         runs on the person's own machine. The verdicts are the same.
     judge : Spare or None
         A judge without walls that was started ahead; see `spare`.
@@ -77,7 +77,7 @@ def _own_judge():
 
 
 def _verdicts(job, judge, tests):
-    """The judge's verdicts; takes those that it gave out of `tests`."""
+    """The judge's verdicts; removes the judged tests from `tests`."""
     log = bytearray()
     reader = threading.Thread(target=_keep, args=(judge.stderr, log), daemon=True)
     reader.start()
@@ -106,11 +106,11 @@ def _verdicts(job, judge, tests):
     silent = count and len(tests) == count and not late.is_set()
     if silent or judge.returncode not in (0, -9, 137):
         last = log.decode(errors="replace").strip().splitlines()[-12:]
-        raise TitoError("the judge fell over: " + "\n".join(last), "report this", BUG)
+        raise TitoError("the judge process crashed: " + "\n".join(last), "report this", BUG)
 
 
 def _told(job, judge):
-    """The job's cells; those that a judge has read already by their place in its list."""
+    """The job's cells; cells that a judge has read already are given by their place in its list."""
     places = {id(cell): place for place, cell in enumerate(getattr(judge, "known", ()))}
     return [places.get(id(cell), cell) for cell in job.cells]
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 BEGIN_SOLUTION, END_SOLUTION = "### BEGIN SOLUTION", "### END SOLUTION"
 BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
 BEGIN_MARKS, END_MARKS = "### BEGIN MARK SCHEME", "### END MARK SCHEME"
+ELSEWHERE = "# answered in the cell of "  # the text of a cell whose exercise a merged cell answers
 
 
 @dataclass(frozen=True)

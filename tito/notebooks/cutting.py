@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tito.notebooks.cell_code import fault
-from tito.notebooks.given import TESTS, Released, plain, role
+from tito.notebooks.released_cells import TESTS, Released, plain, role
 from tito.notebooks.scripts import Cell
 from tito.notebooks.untrusted import Sheet
 

@@ -1,110 +1,176 @@
-"""What students were given: the released notebooks of a module, read once for all submissions."""
+"""Given versions: plain code that takes an exercise's place while another exercise is tested.
+
+`given.py` beside a lesson defines functions and classes by the names that the solution cells define. A function
+replaces the function of that name in its cell; a class replaces the methods that it defines. The rest of the cell
+stays. A student's copy has all of it in one packed file, which shows no code at a glance.
+"""
 
 import ast
-import re
-from collections.abc import Iterator
+import base64
+import binascii
+import json
+import textwrap
+import zlib
+from dataclasses import asdict, dataclass, field
 
-from nbformat import NotebookNode
+from tito.course import Module, TitoError
+from tito.notebooks.cells import BEGIN_SOLUTION, END_SOLUTION, Cell
+from tito.notebooks.text import read_text
 
-from tito.notebooks import notebook as nb
-from tito.notebooks.cell_code import bound, statements
-from tito.notebooks.text import is_stub
-
-DEFINED = re.compile(r"^(?:async[ \t]+)?(?:def|class)[ \t]+(\w+)", re.MULTILINE)
-DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-IMPORTS = (ast.Import, ast.ImportFrom)
-TESTS = ("test", "locked")
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+HEAD = "What `tito test` needs to test an exercise whose earlier exercises do not work yet.\n\n"
+LARGEST = 2**22  # bytes that a packed file may hold
 
 
-class Released:
-    """The released notebooks `versions`, the latest first.
+@dataclass(frozen=True)
+class Given:
+    """The text of a given cell by exercise, and by test the exercises whose code it can reach."""
 
-    Text of earlier releases counts as released text: their stubs are not answers, their tests are not edits.
+    versions: dict[str, str] = field(default_factory=dict)
+    needs: dict[str, list[str]] = field(default_factory=dict)
+
+
+def load(module: Module, cells: list[Cell]) -> Given:
+    """Read a module's given versions; a student's own cells cannot tell what a test needs.
+
+    Raises
+    ------
+    TitoError
+        If the file does not fit the lesson, or a packed file is damaged.
     """
-
-    def __init__(self, versions: list[NotebookNode]):
-        self.versions, self.latest = versions, versions[0]
-        self.roles = [role(cell) for cell in self.latest.cells]
-        self.plain: dict[str, str] = {}  # text for comparison, by source
-        self.texts: dict[str, set[str]] = {}
-        self.marks: dict[str, list[dict]] = {}
-        self.stubs: dict[str, set[str]] = {}  # syntax trees of the stubs, by name
-        for cell in (cell for version in versions for cell in version.cells):
-            self.plain[cell.source] = plain(cell.source)
-            self.texts.setdefault(name_of(cell), set()).add(self.plain[cell.source])
-            self.marks.setdefault(name_of(cell), []).append(cell.metadata.get("nbgrader", {}))
-            if role(cell) == "solution":
-                for name, node, _ in definitions(cell.source) if cell.cell_type == "code" else ():
-                    self.stubs.setdefault(name, set()).add(ast.dump(node))
-        self.known = set().union(*self.texts.values())
-        self.asked = {
-            name_of(cell): asked(cell.source) if cell.cell_type == "code" else []
-            for cell, kind in zip(self.latest.cells, self.roles, strict=True)
-            if kind == "solution"
-        }
-        self.functions = {name for names in self.asked.values() for name in names}
-        self.blocks = self._blocks()
-
-    def origin(self, texts: set[str]) -> NotebookNode:
-        """The release that a submission with these texts came from: it shares most of its cells."""
-        shared = [
-            sum(self.plain[cell.source] in texts for cell in version.cells)
-            for version in self.versions
-        ]
-        return self.versions[shared.index(max(shared))]
-
-    def is_stub(self, name: str, node: ast.stmt, text: str) -> bool:
-        """Whether a definition is still the released stub."""
-        return is_stub(text) or ast.dump(node) in self.stubs.get(name, ())
-
-    def _blocks(self) -> dict[str, list[tuple[list[str], int, NotebookNode]]]:
-        """The released texts by their first line, long texts first: lines, place in the release, cell.
-
-        A markdown cell is listed in each form in which a script may contain it.
-        """
-        found: dict[str, list] = {}
-        for version in self.versions:
-            for place, cell in enumerate(version.cells):
-                text = self.plain[cell.source]
-                shapes = [text]
-                if cell.cell_type != "code":
-                    commented = "\n".join(f"# {line}".rstrip() for line in text.split("\n"))
-                    shapes = [commented, f'"""{text}"""', f'r"""{text}"""']
-                for shape in shapes if text else ():
-                    lines = shape.split("\n")
-                    found.setdefault(lines[0], []).append((lines, place, cell))
-        for blocks in found.values():
-            blocks.sort(key=lambda block: -len(block[0]))
-        return found
+    if module.packed_given.exists():
+        return unpack(read_text(module.packed_given), module.packed_given.name)
+    text = read_text(module.given) if module.given.exists() else ""
+    return Given(versions(text, cells, module.given.name), needs(cells))
 
 
-def role(cell: NotebookNode) -> str:
-    """The role of a released cell; a markdown cell for a written answer is a solution too."""
-    return "solution" if cell.metadata.get("nbgrader", {}).get("solution") else nb.role_of(cell)
+def pack(given: Given) -> str:
+    """The text of a packed file."""
+    data = zlib.compress(json.dumps(asdict(given), sort_keys=True).encode(), 9)
+    return HEAD + "\n".join(textwrap.wrap(base64.b64encode(data).decode(), 100)) + "\n"
 
 
-def definitions(source: str) -> Iterator[tuple[str, ast.stmt, str]]:
-    """The names that a cell binds, imports aside: each with its statement and the statement's text."""
-    for node, text in statements(source):
-        for name in bound(node) if not isinstance(node, IMPORTS) else ():
-            yield name, node, text
+def unpack(text: str, name: str) -> Given:
+    """Read a packed file."""
+    try:
+        data = base64.b64decode(text.replace("\r\n", "\n").removeprefix(HEAD))
+        found = json.loads(zlib.decompressobj().decompress(data, LARGEST))
+        return Given(dict(found["versions"]), dict(found["needs"]))
+    except (binascii.Error, zlib.error, ValueError, KeyError, TypeError):
+        raise TitoError(f"{name} is damaged", "take it from the release again") from None
 
 
-def asked(source: str) -> list[str]:
-    """The names that a student must define in a solution cell: its stubs, or all functions if there is no stub."""
-    found = [
-        (name, is_stub(text))
-        for name, node, text in definitions(source)
-        if isinstance(node, DEFINITIONS)
-    ]
-    return [name for name, stub in found if stub] or [name for name, _ in found]
+def needs(cells: list[Cell]) -> dict[str, list[str]]:
+    """The exercises besides its own that each test can reach, by the names in the code of the cells above it."""
+    above: dict[str, list[tuple[str, frozenset[str]]]] = {}  # by name: exercise, and names used
+    order, found = [], {}
+    for cell in cells:
+        if cell.role == "test":
+            reached = _reached(_used(_parsed(cell.source)), above)
+            found[cell.id] = [name for name in order if name in reached - {cell.exercise}]
+        elif cell.role in ("solution", "given", "locked"):
+            order += [cell.id] if cell.role == "solution" else []
+            for node in _parsed(cell.source).body:
+                for name in _bound(node):
+                    above.setdefault(name, []).append((cell.exercise, _used(node)))
+    return found
 
 
-def name_of(cell: NotebookNode) -> str:
-    """The grade_id of a released cell; a cell without a grade_id is named by its cell id."""
-    return cell.metadata.get("nbgrader", {}).get("grade_id") or f"\0{cell.id}"
+def versions(text: str, cells: list[Cell], name: str = "given.py") -> dict[str, str]:
+    """The given cell of each exercise that `text` has a definition for."""
+    try:
+        body = ast.parse(text).body
+    except SyntaxError as error:
+        raise TitoError(f"{name}, line {error.lineno}: {error.msg}", "fix the line") from None
+    left = {}
+    for node in body:
+        if isinstance(node, DEFINITION):
+            left[node.name] = node
+        elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            raise TitoError(
+                f"{name}, line {node.lineno}: neither a function nor a class",
+                "use the names that the lesson imports and defines",
+            )
+    found = {}
+    for cell in cells:
+        if cell.role == "solution":
+            names = {n.name for n in _parsed(cell.source).body if isinstance(n, DEFINITION)}
+            own = [left.pop(each) for each in names & set(left)]
+            if own:
+                found[cell.id] = _replaced(cell, own, text, name)
+    if left:
+        raise TitoError(
+            f"{name}: no exercise defines {min(left)}",
+            "use the name that the solution cell defines",
+        )
+    return found
 
 
-def plain(source: str) -> str:
-    """A text for comparison: without spaces at the ends of lines, and without blank lines around it."""
-    return "\n".join(map(str.rstrip, source.strip().split("\n")))
+def _replaced(cell: Cell, definitions: list[Definition], text: str, name: str) -> str:
+    """A solution cell with some of its functions, and methods of its classes, replaced."""
+    own = {n.name: n for n in _parsed(cell.source).body if isinstance(n, DEFINITION)}
+    edits = []
+    for new in definitions:
+        old = own[new.name]
+        if not isinstance(new, ast.ClassDef):
+            edits.append((old, new))
+            continue
+        methods = {n.name: n for n in getattr(old, "body", ()) if isinstance(n, DEFINITION)}
+        for method in new.body:
+            if isinstance(method, DEFINITION) and method.name in methods:
+                edits.append((methods[method.name], method))
+            elif not isinstance(method, ast.Expr):
+                raise TitoError(
+                    f"{name}, line {method.lineno}: {new.name} has no such method in {cell.id}",
+                    "define methods of the solution's class only",
+                )
+    lines, given = cell.source.split("\n"), text.split("\n")
+    for old, new in sorted(edits, key=lambda edit: -edit[0].lineno):
+        lines[_first(old) : old.end_lineno] = given[_first(new) : new.end_lineno]
+    made = "\n".join(line for line in lines if line.strip() != END_SOLUTION)
+    if BEGIN_SOLUTION in made:
+        raise TitoError(
+            f"{name}: the given version of {cell.id} leaves its solution in place",
+            "define the function that contains the solution",
+        )
+    return made
+
+
+def _first(node: Definition) -> int:
+    """The number of lines above a definition and its decorators."""
+    return min([node.lineno, *(each.lineno for each in node.decorator_list)]) - 1
+
+
+def _reached(names: frozenset[str], above: dict) -> set[str]:
+    """The exercises that names lead to."""
+    waiting, seen, found = set(names), set(), set()
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        for exercise, used in above.get(name, ()):
+            waiting |= used - seen
+            found |= {exercise} - {""}
+    return found
+
+
+def _parsed(source: str) -> ast.Module:
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.Module([], [])
+
+
+def _used(node: ast.AST) -> frozenset[str]:
+    return frozenset(each.id for each in ast.walk(node) if isinstance(each, ast.Name))
+
+
+def _bound(node: ast.stmt) -> list[str]:
+    """The names that a statement binds; an import binds none here."""
+    if isinstance(node, DEFINITION):
+        return [node.name]
+    if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        names = [each for target in targets for each in ast.walk(target)]
+        return [each.id for each in names if isinstance(each, ast.Name)]
+    return []

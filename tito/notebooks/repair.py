@@ -13,13 +13,13 @@ import nbformat
 from tito.notebooks import cutting
 from tito.notebooks import notebook as nb
 from tito.notebooks.cell_code import fault
-from tito.notebooks.given import DEFINED, TESTS, Released, definitions, name_of, plain
+from tito.notebooks.cells import ELSEWHERE
 from tito.notebooks.order import Item, merged
+from tito.notebooks.released_cells import DEFINED, TESTS, Released, definitions, name_of, plain
 from tito.notebooks.text import is_stub
 from tito.notebooks.untrusted import Sheet
 
 FLAGS = ("grade", "solution", "locked", "points")
-ELSEWHERE = "# answered in the cell of "
 
 
 @dataclass

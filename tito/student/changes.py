@@ -10,7 +10,7 @@ from tito.grading.inside.statements import defines
 from tito.notebooks import cell_code, untrusted
 from tito.notebooks import notebook as nb
 from tito.notebooks.cells import Cell
-from tito.notebooks.given import DEFINED
+from tito.notebooks.released_cells import DEFINED
 from tito.student import work
 from tito.student.work import Source, Work
 
@@ -27,7 +27,7 @@ BINDING = (
 
 @dataclass(frozen=True)
 class Touched:
-    """Exercises that an edit may have changed the verdict of: edited themselves, and those that use what was."""
+    """Exercises whose verdict an edit may change: the edited ones, and the exercises that use them."""
 
     edited: list[str]
     others: list[str]

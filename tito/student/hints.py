@@ -1,7 +1,7 @@
 """Hints: a few steps for each exercise in hints.yaml, from vague to concrete.
 
-A step is a sentence or two. One that is a mapping with ``test`` or ``says`` is for those who failed that test, or
-read that in a message; it comes before the steps for everybody.
+A step is a sentence or two. A step that is a mapping with ``test`` or ``says`` is for students who failed that test,
+or whose message contains those words. It comes before the steps for everybody.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ class Hint:
         return not self.test and not self.says
 
     def answers(self, failure: dict | None) -> bool:
-        """Whether it is for those who saw this failure."""
+        """Whether the step is for students who saw this failure."""
         if self.general:
             return True
         if failure is None:
@@ -64,7 +64,7 @@ def load(module: Module) -> dict[str, list[Hint]]:
     for exercise, steps in read_yaml(module.hints).items():
         if not isinstance(steps, list) or not all(map(_is_step, steps)):
             raise TitoError(
-                f"{module.hints.name}: {exercise} is no list of hints",
+                f"{module.hints.name}: {exercise} is not a list of hints",
                 "write sentences, or mappings of hint and test or says",
             )
         found[str(exercise)] = [_hint(step) for step in steps]

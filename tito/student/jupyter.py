@@ -14,7 +14,7 @@ from tito.notebooks import notebook as nb
 from tito.notebooks.pairing import refuse_conflict
 from tito.notebooks.text import read_text
 
-# What is new in JupyterLab is asked of the network and told on every first start; whoever wants it says so there.
+# JupyterLab asks the network for news at each first start. A user can turn that on in JupyterLab's settings.
 DEFAULTS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
 }
@@ -85,7 +85,7 @@ def _serve(course, browser, port, page):
     environment = dict(os.environ)
     for name, first in added.items():
         environment[name] = os.pathsep.join([first, *filter(None, [os.environ.get(name)])])
-    if os.name == "posix":  # become the server, so that whoever ends this process ends it
+    if os.name == "posix":  # become the server, so that ending this process ends it
         os.chdir(course.root)
         os.execve(sys.executable, command, environment)
     return subprocess.call(command, env=environment, cwd=course.root)

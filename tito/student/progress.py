@@ -74,7 +74,7 @@ def first_open(exercises: list[Exercise]) -> Exercise | None:
 
 
 def after(exercises: list[Exercise], name: str) -> Exercise | None:
-    """The next exercise behind one that is not known to pass; from the end on to the beginning."""
+    """The next exercise after `name` that is not known to pass; continues at the beginning."""
     names = [each.name for each in exercises]
     at = names.index(name) + 1 if name in names else 0
     return first_open(exercises[at:] + exercises[:at])

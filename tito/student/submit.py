@@ -11,8 +11,8 @@ from pathlib import Path
 import nbformat
 
 from tito import files
-from tito.classroom import platform_names
 from tito.course import USAGE, Module, TitoError
+from tito.gradebook import student_ids
 from tito.grading import grade_one, job
 from tito.notebooks.pairing import refuse_conflict
 from tito.notebooks.repair import Findings
@@ -55,7 +55,7 @@ def run(
         raise TitoError(
             "tito submit is for a student's copy", f"tito release {module.topic} makes one", USAGE
         )
-    owner = platform_names.student_id(student) if student else ""
+    owner = student_ids.student_id(student) if student else ""
     refuse_conflict(module)
     found = work.read(module)
     latest = found.released.latest

@@ -1,5 +1,6 @@
 """Test a module: its inline tests in the grading engine, then its package tests with pytest."""
 
+import collections
 import contextlib
 import copy
 import os
@@ -19,6 +20,7 @@ from tito.export import cache
 from tito.grading.judge import process
 from tito.grading.sandbox.bubblewrap import Sandbox
 from tito.notebooks import cell_code
+from tito.notebooks.notebook import exercise_of
 from tito.notebooks.pairing import refuse_conflict
 from tito.notebooks.text import is_exported
 from tito.student import work
@@ -68,10 +70,22 @@ def exportable(made: nbformat.NotebookNode) -> nbformat.NotebookNode:
 def inline(module: Module, sandbox: Sandbox | None = None) -> Iterator[v.Verdict]:
     """Judge the tests in the notebook, one verdict a test cell.
 
-    Without a sandbox unless one is given: it is one's own code on one's own machine, and a sandbox finds no
-    code that was compiled before, so kernels take several times as long.
+    There is no sandbox by default: it is your own code on your own machine. In a sandbox the machine code of
+    earlier runs is not found, so kernels take several times as long.
     """
     yield from work.of(module).judge(scratch(module), sandbox)
+
+
+def by_exercise(subject: Source | Work) -> Iterator[list[v.Verdict]]:
+    """Judge it without a sandbox; yields an exercise's verdicts as soon as all of them are known."""
+    order = [name for name, _ in subject.points]
+    left = collections.Counter(exercise_of(name, list(subject.answers)) for name in order)
+    found = collections.defaultdict(list)
+    for each in subject.judge(scratch(subject.module)):
+        found[each.exercise].append(each)
+        left[each.exercise] -= 1
+        if not left[each.exercise]:
+            yield v.in_order(found[each.exercise], order)
 
 
 def scratch(module: Module) -> Path:

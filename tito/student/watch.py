@@ -1,4 +1,4 @@
-"""Watch a module: after each save, judge what the save touched, and say what came of it."""
+"""Watch a module: after each save, run the affected tests and show their verdicts."""
 
 import contextlib
 import queue
@@ -122,7 +122,7 @@ class Watch:
             yield terminal.exercise_line(each, now=each.name == self.now)
 
     def _saved(self):
-        """Read what was saved; judge what differs from what was read last."""
+        """Read the saved file and run the tests of the exercises that changed."""
         try:
             refuse_conflict(self.module)
             work = self._read()
@@ -159,7 +159,7 @@ class Watch:
             self.say(f"{clock} saved: nothing that a test depends on has changed")
 
     def _read(self):
-        """Read the source; one that is no notebook may be half written, and is given a moment."""
+        """Read the source; wait a moment if it cannot be read, because the save may be unfinished."""
         until = time.monotonic() + PATIENCE
         while True:
             try:
@@ -287,7 +287,7 @@ class Run:
         return list(self.left)
 
     def take(self, verdict: v.Verdict) -> list[v.Verdict] | None:
-        """Keep a verdict; returns those of its exercise when it is the last of them."""
+        """Keep a verdict; return all verdicts of its exercise once the last one is known."""
         found = self.found.setdefault(verdict.exercise, [])
         found.append(verdict)
         if len(found) < len(self.left.get(verdict.exercise, ())):

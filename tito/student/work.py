@@ -18,9 +18,9 @@ from tito.grading.job import Job
 from tito.grading.sandbox.bubblewrap import Sandbox
 from tito.notebooks import notebook as nb
 from tito.notebooks import untrusted
-from tito.notebooks.cells import Cell
-from tito.notebooks.given import Released
-from tito.notebooks.repair import ELSEWHERE, Findings, repair
+from tito.notebooks.cells import ELSEWHERE, Cell
+from tito.notebooks.released_cells import Released
+from tito.notebooks.repair import Findings, repair
 from tito.notebooks.text import read_text
 from tito.verdict import Verdict
 

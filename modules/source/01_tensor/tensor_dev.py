@@ -41,6 +41,14 @@ import numpy as np
 # %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false}
 from tinytorch.lab import checks
 
+
+def check_operations(*cases):
+    """Compare operations on tensors with NumPy's on arrays, each of an operation, its operands and the result."""
+    for operation, left, right, expected in cases:
+        result = checks.inside(operation, left, right)
+        checks.equal(result, expected, f"operator.{operation.__name__}")
+
+
 # %% [markdown]
 r"""
 ## 1. From numbers to an array
@@ -226,8 +234,10 @@ for a, b in [
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "broadcast_shape_refuses", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Sizes that differ are refused, from the right, and the message names both shapes."""
+"""Sizes that differ are refused, from the right, with both shapes in the message; sizes that fit are not."""
 ### BEGIN HIDDEN TESTS
+got = broadcast_shape((3, 2), (2,))
+assert got == (3, 2), f"(3, 2) with (2,): expected (3, 2), got {got}"
 for a, b in [((2, 3), (2,)), ((2, 3), (3, 2)), ((2, 3), (4, 3)), ((0,), (2,)), ((3, 0), (3, 2))]:
     checks.refuses(ValueError, broadcast_shape, a, b, match=[str(a), str(b)])
     checks.refuses(ValueError, broadcast_shape, b, a, match=[str(a), str(b)])
@@ -322,8 +332,10 @@ for size, shape, expected in [
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "infer_shape_refuses", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Counts that differ, two unknowns, an unknown beside 0 and negative sizes are refused by name."""
+"""Counts that differ, two unknowns, an unknown beside 0 and negative sizes are refused by name, and no others."""
 ### BEGIN HIDDEN TESTS
+got = infer_shape(6, (-1, 3))
+assert got == (2, 3), f"6 elements in (-1, 3): expected (2, 3), got {got}"
 for size, shape in [
     (6, (4, 2)),
     (6, (4, -1)),
@@ -801,33 +813,39 @@ def matrix_product(a, b):
 """Tensors, numbers and arrays combine on either side of an operator."""
 numbers = np.array([1, 2, 4], np.float32)
 t = Tensor.wrap(numbers)
-checks.equal(t + t, numbers + numbers)
-checks.equal(t - 1, numbers - 1)
-checks.equal(1 - t, 1 - numbers)
-checks.equal(8 / t, 8 / numbers)
-checks.equal(2**t, 2**numbers)
-checks.equal(t - numbers[::-1], numbers - numbers[::-1])
-checks.equal(t @ t, np.array(21, np.float32))
-checks.equal(t > 1, np.array([False, True, True]))
+check_operations(
+    (operator.add, t, t, numbers + numbers),
+    (operator.sub, t, 1, numbers - 1),
+    (operator.sub, 1, t, 1 - numbers),
+    (operator.truediv, 8, t, 8 / numbers),
+    (operator.pow, 2, t, 2**numbers),
+    (operator.sub, t, numbers[::-1], numbers - numbers[::-1]),
+    (operator.matmul, t, t, np.array(21, np.float32)),
+    (operator.gt, t, 1, np.array([False, True, True])),
+)
 
 # %% nbgrader={"grade": true, "grade_id": "operand_numbers", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """A Python number adopts the dtype of the tensor; a NumPy scalar brings its own."""
 half = Tensor.wrap(np.array([1, 2], np.float16))
-checks.equal(half * 2.5, np.array([2.5, 5], np.float16))
-checks.equal(True + half, np.array([2, 3], np.float16))
 small = Tensor.wrap(np.array([1, 2], np.int8))
-checks.equal(3 - small, np.array([2, 1], np.int8))
-checks.equal(half + np.float32(1), np.array([2, 3], np.float32))
-checks.equal(np.float32(1) * small, np.array([1, 2], np.float32))
+check_operations(
+    (operator.mul, half, 2.5, np.array([2.5, 5], np.float16)),
+    (operator.add, True, half, np.array([2, 3], np.float16)),
+    (operator.sub, 3, small, np.array([2, 1], np.int8)),
+    (operator.add, half, np.float32(1), np.array([2, 3], np.float32)),
+    (operator.mul, np.float32(1), small, np.array([1, 2], np.float32)),
+)
 
 # %% nbgrader={"grade": true, "grade_id": "operand_lists", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """Lists and tuples are read as Tensor reads them."""
 ### BEGIN HIDDEN TESTS
 table = np.arange(6, dtype=np.float32).reshape(2, 3)
 t = Tensor.wrap(table)
-checks.equal(t * [0.1, 0.2, 0.3], table * np.array([0.1, 0.2, 0.3], np.float32))
-checks.equal([[1.0], [2.0]] - t, np.array([[1], [2]], np.float32) - table)
-checks.equal(t * (1.0, 2.0, 3.0), table * np.array([1, 2, 3], np.float32))
+check_operations(
+    (operator.mul, t, [0.1, 0.2, 0.3], table * np.array([0.1, 0.2, 0.3], np.float32)),
+    (operator.sub, [[1.0], [2.0]], t, np.array([[1], [2]], np.float32) - table),
+    (operator.mul, t, (1.0, 2.0, 3.0), table * np.array([1, 2, 3], np.float32)),
+)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "operand_strangers", "locked": true, "points": 2, "schema_version": 3, "solution": false}
@@ -835,13 +853,14 @@ checks.equal(t * (1.0, 2.0, 3.0), table * np.array([1, 2, 3], np.float32))
 ### BEGIN HIDDEN TESTS
 t = Tensor.wrap(np.array([1, 2], np.float32))
 for stranger in [None, "text", {"a": 1}, b"bytes"]:
-    checks.refuses(TypeError, operator.add, t, stranger)
-    checks.refuses(TypeError, operator.sub, stranger, t)
-    checks.refuses(TypeError, operator.lt, t, stranger)
-    equal = t == stranger
+    checks.refuses(TypeError, checks.inside, operator.add, t, stranger)
+    checks.refuses(TypeError, checks.inside, operator.sub, stranger, t)
+    checks.refuses(TypeError, checks.inside, operator.lt, t, stranger)
+    equal = checks.inside(operator.eq, t, stranger)
     assert equal is False, f"t == {stranger!r} is {equal!r}, expected False"
-    differ = t != stranger
+    differ = checks.inside(operator.ne, t, stranger)
     assert differ is True, f"t != {stranger!r} is {differ!r}, expected True"
+check_operations((operator.eq, t, 2, np.array([False, True])))
 ### END HIDDEN TESTS
 
 # %% [markdown]

@@ -274,7 +274,7 @@ def xavier_weights(input_size, output_size, seed=None):
 # %% nbgrader={"grade": true, "grade_id": "xavier_weights_scale", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """The standard deviation follows the formula, for wide layers and for tall ones."""
 for sizes in [(300, 300), (50, 1000), (1000, 50)]:
-    weights = xavier_weights(*sizes, seed=0)
+    weights = np.asarray(xavier_weights(*sizes, seed=0))
     expected = np.sqrt(2 / sum(sizes))
     assert weights.shape == sizes, f"expected shape {sizes}, got {weights.shape}"
     assert abs(weights.std() / expected - 1) < 0.02, (
@@ -285,7 +285,7 @@ for sizes in [(300, 300), (50, 1000), (1000, 50)]:
 # %% nbgrader={"grade": true, "grade_id": "xavier_weights_seeds", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """float32 numbers of the normal distribution, the same for the same seed and others for another."""
 ### BEGIN HIDDEN TESTS
-weights = xavier_weights(200, 400, seed=3)
+weights = np.asarray(xavier_weights(200, 400, seed=3))
 assert weights.dtype == np.float32, f"expected float32, got {weights.dtype}"
 checks.equal(xavier_weights(200, 400, seed=3), weights, "the same seed again")
 assert not np.array_equal(xavier_weights(200, 400, seed=4), weights), (

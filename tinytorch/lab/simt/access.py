@@ -97,7 +97,7 @@ class Access:
         Parameters
         ----------
         change : tuple of (callable, list of values)
-            Gets old values and those of the list, one a thread, and returns new ones. A NumPy ufunc may be
+            Gets old values and the values of the list, one per thread, and returns new ones. A NumPy ufunc may be
             applied to all threads in one go when nobody asks for the old values.
         """
         function, values = change

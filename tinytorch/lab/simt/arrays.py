@@ -41,7 +41,7 @@ class Buffer:
 
 
 class View:
-    """An array as the kernel sees it: a buffer, or a part of one that may differ from lane to lane."""
+    """An array as the kernel sees it: a buffer, or a part of a buffer, which may differ from lane to lane."""
 
     def __init__(self, buffer, shape, strides, offset=0):
         self.buffer, self.shape, self.strides, self.offset = buffer, shape, strides, offset
@@ -89,8 +89,8 @@ def check_index(items, view, line):
             continue
         if not is_whole(item):
             found = item.dtype if is_number(item) else type(item).__name__
-            hint = "whole numbers come from int(...) or //" if is_number(item) else None
-            raise Unsupported(f"the index of {name} is a {found}, no whole number", line, hint)
+            hint = "integers come from int(...) or //" if is_number(item) else None
+            raise Unsupported(f"the index of {name} is a {found}, not an integer", line, hint)
 
 
 def locate(view, items, lanes):
@@ -99,7 +99,7 @@ def locate(view, items, lanes):
     Parameters
     ----------
     view : View
-    items : list of whole numbers, scalar or one a lane
+    items : list of integers, scalar or one per lane
     lanes : Lanes
 
     Returns

@@ -121,7 +121,7 @@ def _word(machine, path, node, lanes, frame, wanted):
     if path.startswith("syncthreads_") and len(arguments) == 1:
         if not numbers.is_whole(arguments[0]):
             hint = "1 if ... else 0"
-            raise Unsupported(f"cuda.{path} takes a whole number, no bool", line, hint)
+            raise Unsupported(f"cuda.{path} takes an integer, not a bool", line, hint)
         machine.barrier(lanes, line)
         return _vote(machine, path, machine.check_number(arguments[0], node), lanes)
     if path == "fma" and len(arguments) == 3:
@@ -212,7 +212,7 @@ def _atomic(machine, name, arguments, node, lanes, wanted):
     if name in ("inc", "dec") and view.dtype.kind != "u":
         raise Unsupported(f"cuda.atomic.{name} on {view.dtype}, it needs an unsigned dtype", line)
     if name in ("and_", "or_", "xor", "exch", "cas") and view.dtype.kind not in "iu":
-        raise Unsupported(f"cuda.atomic.{name} on {view.dtype}, it needs whole numbers", line)
+        raise Unsupported(f"cuda.atomic.{name} on {view.dtype}, it needs integers", line)
     if view.dtype.itemsize < 4:
         raise Unsupported(f"an atomic on {view.dtype}: it needs 4 or 8 bytes", line)
     change = UPDATES[name], [machine.check_number(value, node) for value in values]

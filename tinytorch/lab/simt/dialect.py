@@ -1,4 +1,4 @@
-"""The words of Numba's CUDA dialect that the simulator knows, whether ours or those of ``numba.cuda``."""
+"""The words of Numba's CUDA dialect that the simulator knows, whether ours or from ``numba.cuda``."""
 
 from types import ModuleType
 
@@ -54,7 +54,7 @@ class Declared:
 
 
 def attribute(value, name, line):
-    """The attribute of something that is no array: a word, a module, a dtype."""
+    """The attribute of something that is not an array: a word, a module, a dtype."""
     value = translated(value)
     if isinstance(value, Word) or _is_cuda(value):
         path = name if not isinstance(value, Word) else f"{value.path}.{name}"
@@ -93,7 +93,7 @@ def dtype(value, line):
             found = None
         if found is not None and found.kind in "biuf" and found.itemsize <= 8:
             return found
-    raise Unsupported(f"{value!r} is no type of number", line)
+    raise Unsupported(f"{value!r} is not a numeric type", line)
 
 
 def is_type(value):

@@ -5,7 +5,7 @@ KINDS = {
     "race": "put cuda.syncthreads() between the two accesses, or use cuda.atomic",
     "barrier": "every thread of a block must reach the same cuda.syncthreads()",
     "unset": "write it before reading it; shared and local memory start with no value",
-    "divide": "a division of whole numbers by zero has no defined result on a GPU",
+    "divide": "a division of integers by zero has no defined result on a GPU",
     "endless": "see that the condition of the loop becomes false in every thread",
 }
 
@@ -50,7 +50,7 @@ class Fault(Exception):
 
 
 class Unsupported(Exception):
-    """Python that is no part of the CUDA dialect, or not of what the simulator runs: line, construct, hint."""
+    """Python that is outside the CUDA dialect, or that the simulator does not run: line, construct, hint."""
 
     def __init__(self, what, line=None, hint=None):
         where = f"line {line}: " if line else ""

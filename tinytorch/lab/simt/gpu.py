@@ -31,7 +31,7 @@ def use(where):
     Raises
     ------
     ValueError
-        If `where` is no such word.
+        If `where` is another word.
     RuntimeError
         If "gpu" is chosen and Numba finds none.
     """

@@ -101,7 +101,7 @@ class Threads:
         return self.blocks * -(-self.in_block // WARP)
 
     def by_warp(self, lanes, values):
-        """Whole numbers of the lanes of a set as rows of 32, -1 where a lane is not in the set."""
+        """The numbers of the lanes of a set as rows of 32, -1 where a lane is not in the set."""
         if lanes.full and self.warp_slot is None:
             return values.reshape(-1, WARP)
         rows = np.full(self.warps * WARP, -1)

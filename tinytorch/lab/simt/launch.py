@@ -15,7 +15,7 @@ from tinytorch.lab.simt.report import Report
 from tinytorch.lab.simt.source import raise_at, read
 from tinytorch.lab.simt.traffic import Counter
 
-STEPS = 1_000_000  # statements of a batch before a kernel is taken for one that never ends
+STEPS = 1_000_000  # statements of a batch before a kernel counts as an endless loop
 LANES = 16_384  # threads of a batch
 BLOCK_THREADS, BLOCK_SHAPE, GRID_SHAPE = 1024, (1024, 1024, 64), (2**31 - 1, 65_535, 65_535)
 SHARED_BYTES = 48 * 1024
@@ -32,7 +32,7 @@ def run(kernel, grid, block, *args, steps=STEPS):
     *args : ndarray or number
         Arrays are copied to the simulated device and back.
     steps : int
-        Statements after which a batch of blocks is taken for one that never ends.
+        Statements after which a batch of blocks counts as an endless loop.
 
     Returns
     -------
@@ -255,7 +255,7 @@ def shape(what, value, most):
     try:
         sizes = tuple(operator.index(size) for size in sizes)
     except TypeError:
-        raise TypeError(f"a {what} is a whole number or up to three, got {value!r}") from None
+        raise TypeError(f"a {what} is an integer or up to three integers, got {value!r}") from None
     if not 1 <= len(sizes) <= 3 or any(
         not 1 <= size <= limit for size, limit in zip(sizes, most, strict=False)
     ):

@@ -249,14 +249,14 @@ class Machine(Expressions):
         return self.loop(node, lanes, frame, test)
 
     def range(self, node, lanes, frame):
-        """The bounds of a for loop, as whole numbers."""
+        """The bounds of a for loop, as integers."""
         called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
         if not called or self.evaluate(node.func, lanes, frame) is not range or node.keywords:
             hint = "for i in range(...): and an index"
             raise Unsupported("a for loop over anything but range", node.lineno, hint)
         bounds = [self.evaluate(arg, lanes, frame) for arg in node.args]
         if not 1 <= len(bounds) <= 3 or not all(numbers.is_whole(b) for b in bounds):
-            raise Unsupported("range() of anything but one to three whole numbers", node.lineno)
+            raise Unsupported("range() of anything but one to three integers", node.lineno)
         bounds = [numbers.whole(bound) for bound in bounds]
         if len(bounds) == 1:
             bounds.insert(0, np.int64(0))

@@ -1,7 +1,7 @@
 """Arithmetic as Numba types it for the GPU: literals are 64 bits wide, float32 stays float32.
 
-A whole number in the source is an int64 and a number with a point a float64, as they are for Numba; so
-``x * 2.0`` of a float32 `x` is computed in float64. Whole numbers of fewer bits widen to 64 in arithmetic. A
+An integer in the source is an int64 and a number with a point a float64, as they are for Numba; so
+``x * 2.0`` of a float32 `x` is computed in float64. Integers of fewer bits widen to 64 in arithmetic. A
 value is a NumPy scalar, when all lanes hold the same, or a vector of one number a lane.
 """
 
@@ -50,7 +50,7 @@ def constant(value):
 
 
 def literal(node):
-    """A whole number that stands in the source, or None."""
+    """An integer literal of the source, or None."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         value = literal(node.operand)
         return None if value is None else -value
@@ -87,7 +87,7 @@ def binary(kind, a, b):
 
 
 def power(base, exponent):
-    """A power whose exponent is a whole number in the source: the base's dtype is kept."""
+    """A power whose exponent is an integer literal: the base's dtype is kept."""
     (base,) = _widened(base)
     result = base.dtype.type(1)
     factor = base

@@ -121,7 +121,7 @@ def read(function):
     Raises
     ------
     Unsupported
-        If the source cannot be found, or holds what the dialect lacks.
+        If the source cannot be found, or has something that the dialect lacks.
     """
     return Source(function)
 

@@ -1,7 +1,7 @@
 """What accesses cost: 32-byte sectors of global memory and replays of shared memory, warp by warp.
 
-Global memory moves in sectors of 32 bytes. A warp that loads 32 neighboring float32 needs four; one that
-loads 32 numbers far apart needs 32. The ideal is what the distinct bytes that the warp asks for would need
+Global memory moves in sectors of 32 bytes. A warp that loads 32 neighboring float32 needs four; a warp
+that loads 32 elements far apart needs 32. The ideal is what the distinct bytes that the warp asks for would need
 side by side. Caches are left out: each access of a warp counts by itself.
 
 Shared memory has 32 banks of 4 bytes. Threads of a warp that want different words of one bank wait for each
@@ -21,7 +21,7 @@ SECTOR, BANKS, WORD = 32, 32, 4
 class Traffic:
     """The accesses of one source line to one array, of one kind: "load", "store" or "atomic".
 
-    `warps` counts accesses of a warp, `threads` those of a thread. `sectors` and `ideal` are of global
+    `warps` counts accesses of a warp, `threads` accesses of a thread. `sectors` and `ideal` are of global
     memory, `degree` (the worst) and `replays` of shared memory. `sample` is the picture's: the cost of the
     costliest access of a warp, and the elements of its 32 threads, -1 for none.
     """
@@ -41,7 +41,7 @@ class Traffic:
 
     @property
     def share(self):
-        """Ideal over counted sectors: 1 where no byte is moved in vain."""
+        """Ideal over counted sectors: 1 where every moved byte is used."""
         return self.ideal / self.sectors if self.sectors else 1.0
 
 

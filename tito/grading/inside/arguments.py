@@ -1,4 +1,4 @@
-"""The arrays among the arguments of a call, listed alike by the judge that sends them and by the worker."""
+"""The arrays among the arguments of a call, in the same order in the judge that sends them and in the worker."""
 
 from collections.abc import Iterable, Iterator
 
@@ -11,7 +11,7 @@ PATTERNS = 255
 
 
 def arrays(values: Iterable) -> list[np.ndarray]:
-    """The arrays inside values: plain ones, those of tensors, and those in lists, tuples and dicts."""
+    """The arrays inside values: plain arrays, the arrays of tensors, and arrays in lists, tuples and dicts."""
     return [array for value in values for array in _inside(value, DEPTH)]
 
 

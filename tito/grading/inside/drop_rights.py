@@ -31,8 +31,8 @@ def settle(
 
     The exit code is also sent on `report`, where there is such a socket.
 
-    Under root only that process becomes another user: the one that stays must be a user whom bubblewrap,
-    having no rights either, can end.
+    Under root only that process becomes another user: the process that stays must be a user whom bubblewrap,
+    which has no rights either, can end.
     """
     code = FAILED
     try:

@@ -14,7 +14,7 @@ def main() -> None:
     if role == "template":
         from tito.grading.inside.zygote import serve
 
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # who asked is gone
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the supervisor is gone
             serve(*settings["fds"])
     else:
         settle(role, settings["fds"], settings["uid"], settings["limits"], settings["lifetime"])

@@ -93,7 +93,7 @@ class Texts:
         self.cells: dict[str, dict[str, list[Statement]]] = {}
 
     def add(self, name: str, source: str) -> None:
-        """Take in a cell; one that is no Python binds nothing, as when it is loaded."""
+        """Take in a cell; a text that is not Python binds nothing, as when it is loaded."""
         path = str(self.folder / f"{name}.py")
         linecache.cache[path] = len(source), None, source.splitlines(True), path
         found = self.cells[name] = {}

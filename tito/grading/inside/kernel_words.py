@@ -1,6 +1,6 @@
 """What the text of a student's function may use where its accesses are counted: names, attributes, and of modules a part.
 
-A module appears as a facade, which holds the listed functions and nothing that leads to other modules.
+A module appears as a facade, which has only the listed functions and nothing that leads to other modules.
 """
 
 import builtins
@@ -124,7 +124,7 @@ BUILTINS["__import__"] = _import
 
 @functools.cache
 def facade(name: str) -> ModuleType | None:
-    """A module as the text sees it; None for one that it does not see."""
+    """A module as the text sees it; None for a name that it does not see."""
     if name == "numpy":
         return _made(name, _numpy())
     if name == "numba":

@@ -16,6 +16,7 @@ except ImportError:  # Windows, where nothing is sandboxed
 MB = 2**20
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP = 1, 4, 22, 24
 PR_SET_NO_NEW_PRIVS = 38
+SIGNALS = 128  # that wait to be delivered
 CAPABILITIES, CAPABILITY_VERSION = 64, 0x20080522  # more than there are; of the call
 
 
@@ -46,8 +47,11 @@ def apply(limits: dict) -> None:
     ):
         resource.setrlimit(getattr(resource, name), (limits[key], limits[key]))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, 0))
     with contextlib.suppress(AttributeError, ValueError):
         resource.setrlimit(resource.RLIMIT_MSGQUEUE, (0, 0))
+        # Counted for the user outside, whom other sandboxes may have in common with this one.
+        resource.setrlimit(resource.RLIMIT_SIGPENDING, (SIGNALS, SIGNALS))
     with contextlib.suppress(OSError):  # if the machine runs out of memory, this goes first
         with open("/proc/self/oom_score_adj", "w") as file:
             file.write("1000")

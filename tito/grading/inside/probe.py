@@ -1,6 +1,6 @@
 """What a sandbox must not let through, tried from inside before any student's code is run.
 
-A wall is held to stand only if the attempt against it fails here, in this very sandbox.
+A protection counts as working only if the attempt against it fails in this sandbox.
 """
 
 import ctypes
@@ -13,7 +13,7 @@ import time
 
 
 def main() -> None:
-    """Read what to try on standard input; write the names of the walls that do not stand."""
+    """Read what to try on standard input; write the names of the protections that failed."""
     given = json.load(sys.stdin)
     missing = [name for name, attempt in ATTEMPTS.items() if attempt(given)]
     if os.fork() == 0:  # must end with the sandbox; while it runs it holds standard error open

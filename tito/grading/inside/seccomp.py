@@ -1,7 +1,7 @@
 """The system calls that a sandboxed process may not make, as a filter for the kernel.
 
 The filter is written for the kernel's packet-filter machine directly, so that no library is needed. What it
-denies fails with EPERM, as if a wall stood there; a system call of another architecture ends the process.
+denies fails with EPERM, as if the caller had no permission; a system call of another architecture ends the process.
 """
 
 import errno
@@ -10,7 +10,7 @@ import platform
 import struct
 
 # struct seccomp_data: the call's number, the architecture, and the low halves of its first arguments.
-NUMBER, ARCHITECTURE, FIRST, SECOND = 0, 4, 16, 24
+NUMBER, ARCHITECTURE, FIRST, SECOND, THIRD, HIGH = 0, 4, 16, 24, 32, 4
 LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 ALLOW, KILL, FAIL = 0x7FFF0000, 0x80000000, 0x00050000
 INSTRUCTION = struct.Struct("=HBBI")
@@ -38,6 +38,21 @@ DENIED = {
     "msgget": (68, 186),
     "semget": (64, 190),
     "mq_open": (240, 180),
+    "vmsplice": (278, 75),
+    "io_setup": (206, 0),
+    # signs to another sandbox: locks and watches of files that both see, and what the machine has in memory
+    "flock": (73, 32),
+    "inotify_init": (253, -1),
+    "inotify_init1": (294, 26),
+    "mincore": (27, 232),
+    "cachestat": (451, 451),
+    "fadvise64": (221, 223),
+    "readahead": (187, 213),
+    "preadv2": (327, 286),
+    "pwritev2": (328, 287),
+    "sysinfo": (99, 179),
+    "sync": (162, 81),
+    "syncfs": (306, 267),
     # large and rarely needed parts of the kernel
     "io_uring_setup": (425, 425),
     "io_uring_enter": (426, 426),
@@ -95,13 +110,29 @@ DENIED = {
     "iopl": (172, -1),
     "ioperm": (173, -1),
 }
+# Calls that set file times do nothing: the machine's own devices are visible, and their times could be set.
+TIMES = {
+    "utime": (132, -1),
+    "utimes": (235, -1),
+    "futimesat": (261, -1),
+    "utimensat": (280, 88),
+}
 CLONE, CLONE3, SOCKET, IOCTL = (56, 220), (435, 435), (41, 198), (16, 29)
+FCNTL, SIGACTION, SETSOCKOPT, GETSOCKOPT = (72, 25), (13, 134), (54, 208), (55, 209)
+# F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_GETPIPE_SZ: no lock, lease, watch or larger pipe
+FCNTL_ALLOWED = (0, 1, 2, 3, 4, 1030, 1032)
+SIGCHLD = (
+    17  # to change what it does has no effect: the CPU time of ended children is always counted
+)
+OF_SOCKETS = 1  # SOL_SOCKET
+LARGER = (7, 8, 32, 33)  # SO_SNDBUF, SO_RCVBUF and both with FORCE: memory that no limit sees
+COOKIE = 57  # SO_COOKIE, a count of the whole machine
 NEW_NAMESPACES = 0x7E020000  # the flags of clone that make a namespace
 UNIX = 1  # the only family of sockets that stays: it cannot leave the sandbox
 TYPING = (
     0x5412,
     0x541C,
-)  # TIOCSTI, TIOCLINUX: put words in the mouth of whoever holds the terminal
+)  # TIOCSTI, TIOCLINUX: write input to the terminal of another process
 
 
 @functools.cache
@@ -117,24 +148,52 @@ def program(machine: str | None = None) -> bytes:
     code = [_load(ARCHITECTURE), _jump(EQUAL, architecture, over=1), _return(KILL), _load(NUMBER)]
     if column == 0:
         code += [_jump(AT_LEAST, X32, over=0, otherwise=1), _return(KILL)]
-    code += _when(CLONE3[column], [_fail(errno.ENOSYS)])  # its flags lie in memory; libc asks clone
+    code += _when(CLONE3[column], [_fail(errno.ENOSYS)])  # its flags are in memory; libc asks clone
     code += _when(
         CLONE[column],
         [_load(FIRST), _jump(ANY_BIT, NEW_NAMESPACES, over=0, otherwise=1), _fail(), _allow()],
     )
     code += _when(SOCKET[column], [_load(FIRST), _jump(EQUAL, UNIX, over=1), _fail(), _allow()])
-    terminal = [_load(SECOND)]
-    for request in TYPING:
-        terminal += [_jump(EQUAL, request, over=0, otherwise=1), _fail()]
-    code += _when(IOCTL[column], [*terminal, _allow()])
-    for numbers in DENIED.values():
-        if numbers[column] >= 0:
-            code += _when(numbers[column], [_fail()])
+    code += _when(IOCTL[column], [_load(SECOND), *_unless(TYPING), _allow()])
+    allowed = [_load(SECOND)]
+    for request in FCNTL_ALLOWED:
+        allowed += [_jump(EQUAL, request, over=0, otherwise=1), _allow()]
+    code += _when(FCNTL[column], [*allowed, _fail()])
+    code += _when(SIGACTION[column], _unchanged(SIGCHLD))
+    for numbers, options in ((SETSOCKOPT, LARGER), (GETSOCKOPT, (COOKIE,))):
+        denied = [_load(THIRD), *_unless(options)]
+        skip = _jump(EQUAL, OF_SOCKETS, over=0, otherwise=len(denied))
+        code += _when(numbers[column], [_load(SECOND), skip, *denied, _allow()])
+    for calls, number in ((DENIED, errno.EPERM), (TIMES, 0)):
+        for numbers in calls.values():
+            if numbers[column] >= 0:
+                code += _when(numbers[column], [_fail(number)])
     return b"".join([*code, _allow()])
 
 
 def _when(number, then):
     return [_jump(EQUAL, number, over=0, otherwise=len(then)), *then]
+
+
+def _unless(values):
+    """Fail if the loaded word is one of these."""
+    return [
+        part for value in values for part in (_jump(EQUAL, value, over=0, otherwise=1), _fail())
+    ]
+
+
+def _unchanged(number):
+    """Have rt_sigaction do nothing for this signal, unless it only asks: the new action is then null."""
+    return [
+        _load(FIRST),
+        _jump(EQUAL, number, over=0, otherwise=5),
+        _load(SECOND),
+        _jump(EQUAL, 0, over=0, otherwise=2),
+        _load(SECOND + HIGH),
+        _jump(EQUAL, 0, over=1),
+        _fail(0),
+        _allow(),
+    ]
 
 
 def _load(offset):

@@ -1,7 +1,8 @@
 """Plain data across the border between judge and worker.
 
 A message is a length, a tree and raw buffers; the tree of what comes from the worker is JSON. None of that is
-unpickled; whatever it names is looked up in closed lists, and arrays are rebuilt with their exact type.
+unpickled; whatever it names is looked up in closed lists, and arrays are rebuilt with their exact type. An
+answer brings no class and no function: what a worker has of those stays there, and the judge holds a proxy.
 """
 
 import builtins
@@ -11,6 +12,8 @@ import importlib
 import itertools
 import json
 import struct
+import sys
+import types
 
 import numpy as np
 
@@ -20,6 +23,7 @@ LARGE = 2**16  # bytes of an array that are not copied once more on the way
 DEPTH = 24  # levels of nesting
 KINDS = "biufcmMSU"  # dtype kinds that travel: no objects, no structures
 AS_IT_IS = {type(None), bool, float, str}
+TENSOR = "tinytorch.core.tensor"
 HEAD = struct.Struct(">II")  # bytes of JSON, bytes of buffers
 PLAIN_TYPES = {
     name: value
@@ -33,6 +37,17 @@ class WireError(Exception):
     """A value cannot travel, or a message is not one of ours."""
 
 
+class Record(types.SimpleNamespace):
+    """A result of the instruments as the judge holds it: the fields that the worker sent, and no methods."""
+
+    def __repr__(self):
+        shown = [(n, v) for n, v in vars(self).items() if type(v) in (bool, int, float, str)]
+        fields = (
+            f"{n}={v:.4g}" if type(v) is float else f"{n}={v!r}" for n, v in shown if n != "kind"
+        )
+        return f"{self.kind.rpartition(':')[2]}({', '.join(fields)})"
+
+
 def pack(message, dump=None) -> list:
     """The bytes of a message, in parts; raises `WireError` if it is too large to travel.
 
@@ -43,7 +58,7 @@ def pack(message, dump=None) -> list:
     head = (dump or _json)({"tree": tree, "sizes": [len(b) for b in buffers]})
     total = sum(len(b) for b in buffers)
     if len(head) > TREE_LIMIT or len(head) + total > LIMIT:
-        raise WireError(f"{len(head) + total} bytes are more than travel at once")
+        raise WireError(f"a value of {len(head) + total:,} bytes is larger than {LIMIT:,}")
     return [HEAD.pack(len(head), total) + head, *buffers]
 
 
@@ -98,10 +113,13 @@ def _exactly(stream, size):
 
 
 class Encoder:
-    """Turns values into a tree and buffers; `other` is asked about whatever is not plain data."""
+    """Turns values into a tree and buffers; `other` is asked about whatever is not plain data.
 
-    def __init__(self, other, *, keep_strides=False):
-        self.other, self.keep_strides = other, keep_strides
+    With `answers` it does so for a worker, whose classes stay where they are.
+    """
+
+    def __init__(self, other, *, keep_strides=False, answers=False):
+        self.other, self.keep_strides, self.answers = other, keep_strides, answers
         self.buffers: list = []
 
     def message(self, value):
@@ -120,14 +138,18 @@ class Encoder:
         if kind is np.ndarray:
             return self.array(value)
         if depth > DEPTH:
-            raise WireError(f"a value nested deeper than {DEPTH} levels")
+            raise WireError(f"the value is nested deeper than {DEPTH} levels")
         if kind is dict:
             if "!" not in value and {str}.issuperset(map(type, value)):
                 return {key: self.tree(item, depth + 1) for key, item in value.items()}
+            if self.answers and not all(map(is_key, value)):
+                return self.other(self, value)
             items = [[self.tree(k, depth + 1), self.tree(v, depth + 1)] for k, v in value.items()]
             return {"!": "dict", "items": items}
         if kind is list:
             return [self.tree(item, depth + 1) for item in value]
+        if self.answers and kind in (set, frozenset) and not all(map(is_key, value)):
+            return self.other(self, value)
         if kind in (tuple, set, frozenset):
             return {"!": kind.__name__, "items": [self.tree(item, depth + 1) for item in value]}
         if kind is bytes:
@@ -145,23 +167,27 @@ class Encoder:
         if isinstance(value, np.dtype) and value.kind in KINDS:
             return {"!": "dtype", "name": value.str}
         if isinstance(value, type):
-            if value.__module__ == "builtins" and value.__name__ in PLAIN_TYPES:
-                return {"!": "type", "name": value.__name__}
-            if value.__module__ == "numpy" and issubclass(value, np.generic):
-                return {"!": "type", "name": f"numpy.{value.__name__}"}
-        elif kind is tensor_type():
+            name = None if self.answers else type_name(value)
+            return {"!": "type", "name": name} if name else self.other(self, value)
+        if kind is tensor_type():
             return {"!": "tensor", "array": self.array(value.data)}
-        elif is_record(kind):
-            fields = {
-                f.name: self.tree(getattr(value, f.name), depth + 1)
-                for f in dataclasses.fields(value)
-            }
-            return {"!": "record", "type": f"{kind.__module__}:{kind.__name__}", "fields": fields}
+        if kind is Record:
+            fields = {name: each for name, each in vars(value).items() if name != "kind"}
+            return self.record(value.kind, fields, depth)
+        if is_record(kind):
+            fields = {each.name: getattr(value, each.name) for each in dataclasses.fields(value)}
+            return self.record(f"{kind.__module__}:{kind.__name__}", fields, depth)
         return self.other(self, value)
+
+    def record(self, kind, fields, depth):
+        fields = {name: self.tree(value, depth + 1) for name, value in fields.items()}
+        return {"!": "record", "type": kind, "fields": fields}
 
     def array(self, value):
         if value.dtype.kind not in KINDS:
-            raise WireError(f"an array of dtype {value.dtype}")
+            raise WireError(
+                f"an array of dtype {value.dtype} cannot be compared: use numbers, booleans or text"
+            )
         node = {
             "!": "array",
             "dtype": value.dtype.str,
@@ -186,11 +212,12 @@ class Encoder:
 class Decoder:
     """Rebuilds values from a tree and buffers; `other` is asked about tags that are not plain data.
 
-    Of a `trusted` sender, what goes wrong is raised as it is.
+    Of a `trusted` sender, what goes wrong is raised as it is. With `answers` it decodes for the judge, who takes no
+    class from a worker.
     """
 
-    def __init__(self, buffers, other, *, trusted=False):
-        self.buffers, self.other, self.trusted = buffers, other, trusted
+    def __init__(self, buffers, other, *, trusted=False, answers=False):
+        self.buffers, self.other, self.trusted, self.answers = buffers, other, trusted, answers
         self.taken: set[int] = set()
 
     def value(self, node, depth=0):
@@ -242,7 +269,7 @@ class Decoder:
             return self.array(node["array"])[()]
         if tag == "dtype":
             return _dtype(node["name"])
-        if tag == "type":
+        if tag == "type" and not self.answers:
             package, _, name = node["name"].rpartition(".")
             found = getattr(np, name) if package == "numpy" else PLAIN_TYPES[name]
             if package == "numpy" and not (
@@ -251,9 +278,11 @@ class Decoder:
                 raise WireError(f"no type {node['name']}")
             return found
         if tag == "tensor":
+            importlib.import_module(TENSOR)
             return tensor_type().wrap(self.array(node["array"]))
         if tag == "record":
-            return self.record(node, depth)
+            fields = {name: self._value(each, depth + 1) for name, each in node["fields"].items()}
+            return self.record(node["type"], fields)
         return self.other(self, node)
 
     def array(self, node):
@@ -280,20 +309,27 @@ class Decoder:
         raw = np.frombuffer(data, np.uint8)
         return raw if raw.ctypes.data % 16 == 0 else raw.copy()
 
-    def record(self, node, depth):
-        module, _, name = node["type"].partition(":")
+    def record(self, place, fields):
+        module, _, name = place.partition(":")
         if not module.startswith("tinytorch.lab."):
-            raise WireError(f"no record {node['type']}")
+            raise WireError(f"no record {place}")
+        if self.answers:
+            return Record(**fields, kind=place)
         kind = getattr(importlib.import_module(module), name)
-        if not is_record(kind):
-            raise WireError(f"no record {node['type']}")
+        if not is_record(kind) or {each.name for each in dataclasses.fields(kind)} != set(fields):
+            raise WireError(f"no record {place} of {sorted(fields)}")
         record = object.__new__(kind)
-        names = {field.name for field in dataclasses.fields(kind)}
-        if names != set(node["fields"]):
-            raise WireError(f"{name} with fields {sorted(node['fields'])}")
-        for field, value in node["fields"].items():
-            object.__setattr__(record, field, self._value(value, depth + 1))
+        for field, value in fields.items():
+            object.__setattr__(record, field, value)
         return record
+
+
+def is_key(value) -> bool:
+    """Whether a value is plain and can be looked up by its value; an object of a student's class cannot."""
+    if type(value) in (tuple, frozenset):
+        return all(map(is_key, value))
+    plain = (*AS_IT_IS, int, bytes, complex)
+    return type(value) in plain or type(value).__module__ == "numpy"
 
 
 def _dtype(name):
@@ -313,15 +349,16 @@ def is_record(kind) -> bool:
     )
 
 
+def type_name(kind) -> str | None:
+    """What a class that a test may send is called: a plain type, an exception, or a NumPy scalar."""
+    if kind.__module__ == "builtins" and kind.__name__ in PLAIN_TYPES:
+        return kind.__name__
+    if kind.__module__ == "numpy" and issubclass(kind, np.generic):
+        return f"numpy.{kind.__name__}"
+    return None
+
+
 def tensor_type():
-    """The course's own Tensor, or a class of its own kind where that module is the one judged."""
-    global _tensor
-    if _tensor is None:
-        try:
-            from tinytorch.core.tensor import Tensor as _tensor
-        except ImportError:
-            _tensor = type("NoTensor", (), {})
-    return _tensor
-
-
-_tensor = None
+    """The Tensor of an earlier module, where it is imported; None where it belongs to the module that is judged."""
+    module = sys.modules.get(TENSOR)
+    return vars(module).get("Tensor") if module else None

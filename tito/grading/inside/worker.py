@@ -11,11 +11,11 @@ import functools
 import hashlib
 import importlib
 import marshal
-import operator
 import os
 import sys
 import traceback
 import types
+from collections import Counter, OrderedDict, defaultdict
 from pathlib import Path
 
 import cloudpickle
@@ -28,17 +28,9 @@ from tito.grading.inside.arguments import arrays, overwrite
 from tito.grading.inside.kernel_text import Space, Texts
 from tito.grading.inside.statements import Runner, TooLong, defines, first_line
 
-OPERATORS = {
-    name: getattr(operator, name)
-    for name in (
-        "add sub mul truediv floordiv mod pow matmul neg pos abs invert eq ne lt le gt ge getitem setitem "
-        "delitem contains and_ or_ xor"
-    ).split()
-} | {name: getattr(builtins, name) for name in "len float int bool repr str list hash iter".split()}
-OPERATORS["asarray"] = np.asarray
-OPERATORS["isinstance"] = lambda value, name: name in {c.__name__ for c in type(value).__mro__}
-
 FUNCTIONS = (ast.FunctionDef, ast.ClassDef)
+NAMED = {types.FunctionType, types.BuiltinFunctionType, types.MethodType}
+DICTS = {Counter, OrderedDict, defaultdict}  # they travel as what they hold
 
 session: "Session"
 
@@ -67,7 +59,7 @@ class Session:
         self.runner = Runner(vars(self.module))
         notebook_names.add(vars(self.module))
         sys.modules["__main__"] = self.module
-        sys.modules.update((name, _Hidden(name)) for name in hidden)
+        hide(hidden)
 
     def load(
         self, name: str, source: str, definitions: bool, only: int | None = None
@@ -111,7 +103,7 @@ class Session:
         return compile(ast.Module(body, []), str(path), "exec", flags)
 
     def _home(self, name: str, source: str) -> tuple[Path, int]:
-        """The file a cell's code stands in, and how many lines lower: Numba keeps machine code by both.
+        """The file that contains a cell's code, and how many lines lower: Numba keeps machine code by both.
 
         Where the package file holds this very cell, as when a module is tested in place, it is the home,
         so that code compiled for the one serves the other. After the first function that differs from
@@ -173,14 +165,16 @@ class Session:
         if what == "set":
             setattr(request["target"], request["name"], request["value"])
             return {}
-        if what == "operator":
-            return {"value": OPERATORS[request["name"]](*request["args"])}
+        if what == "read":
+            return {"value": READ[request["how"]](request["target"])}
         if what in ("call", "calls"):
             return self.call(request)
         if what == "after":
             return {"after": arrays(self.sent)}
         if what == "again":
             overwrite(arrays(self.sent))
+            return {"value": self.result}
+        if what == "carry":  # as a call whose result is the result of the last call
             return {"value": self.result}
         if what == "names":
             return {"value": checks.names(request["target"], request["count"])}
@@ -217,18 +211,15 @@ class Session:
         return reply
 
     def hold(self, encoder, value):
-        """What stays here: its number, and what a proxy of it should look like."""
+        """What stays here: its number, and what messages call it."""
         if self.texts.cells:
             raise TypeError(f"expected plain data, got {type(value).__name__}")
+        if type(value) in DICTS:
+            return encoder.tree(dict(value))
         self.count += 1
         self.held[self.count] = value
-        classes = [f"{c.__module__}:{c.__qualname__}" for c in type(value).__mro__]
-        return {
-            "!": "handle",
-            "id": self.count,
-            "classes": classes[:16],
-            "callable": callable(value),
-        }
+        name = value.__name__ if type(value) in NAMED else ""
+        return {"!": "handle", "id": self.count, "class": type(value).__name__, "name": name}
 
     def find(self, decoder, node):
         """What a request refers to: a name of the student's, a held object, or a shipped function."""
@@ -247,6 +238,20 @@ class Session:
         raise wire.WireError(f"no tag {node['!']}")
 
 
+class Undefined(NameError):
+    """A test asks for a name that no cell of the student's defines."""
+
+
+def _array(value):
+    """A value as an array of plain values; None if it has others."""
+    array = np.asarray(value)
+    return array if array.dtype.kind in wire.KINDS else None
+
+
+# How a proxy is read as plain data; what a test compares it with is not known here.
+READ = {"array": _array, "list": list, "len": len, "text": lambda value: repr(value)[:200]}
+
+
 def lookup(name: str):
     """A name that the student's cells define."""
     if session.space:
@@ -254,7 +259,7 @@ def lookup(name: str):
     try:
         return vars(session.module)[name]
     except KeyError:
-        raise NameError(f"{name} is not defined") from None
+        raise Undefined(f"`{name}` is not defined") from None
 
 
 def imported(module: str, name: str):
@@ -298,8 +303,17 @@ def _imports(node) -> bool:
     return isinstance(node, (ast.Import, ast.ImportFrom)) and not future
 
 
+def hide(modules: list[str]) -> None:
+    """Let nothing be imported from the module under test and those after it, in this process."""
+    for name in modules:
+        package, _, last = name.rpartition(".")
+        sys.modules[name] = _Hidden(name)
+        if package in sys.modules:
+            vars(sys.modules[package]).pop(last, None)
+
+
 class _Hidden(types.ModuleType):
-    """Stands for the module under test and those after it: nothing can be imported from them."""
+    """Stands for a module from which nothing can be imported."""
 
     def __getattr__(self, name):
         if name.startswith("__"):  # inspect asks every module for its file
@@ -333,9 +347,10 @@ def describe(error: BaseException) -> dict:
     classes = [c.__name__ for c in type(error).__mro__ if c.__module__ == "builtins"]
     notes = [str(note)[:400] for note in getattr(error, "__notes__", ())][:8]
     look = getattr(error, "look", "") if isinstance(error, checks.Mismatch) else ""
+    sentence = isinstance(error, (wire.WireError, Undefined))  # that says all there is to say
     kind = "TimeoutError" if isinstance(error, TooLong) else type(error).__name__
     return {
-        "class": kind,
+        "class": "" if sentence else kind,
         "builtin": classes,
         "text": text,
         "notes": notes,
@@ -364,13 +379,15 @@ def main() -> None:
                 with contextlib.suppress(Exception):
                     sys.stdout.flush()
             parts = wire.pack(
-                wire.Encoder(session.hold).message(reply | {"ok": True, "number": number})
+                wire.Encoder(session.hold, answers=True).message(
+                    reply | {"ok": True, "number": number}
+                )
             )
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             report = {"ok": False, "number": number, "error": describe(error)}
             if request.get("after"):
                 report["after"] = arrays(session.sent)
-            parts = wire.pack(wire.Encoder(session.hold).message(report))
+            parts = wire.pack(wire.Encoder(session.hold, answers=True).message(report))
         wire.write(outgoing, parts)
 
 

@@ -1,4 +1,4 @@
-"""A process in a sandbox that has imported what judges or workers need, and is forked for each of them.
+"""A process in a sandbox that has imported what judges or workers need, and is forked for each run.
 
 It runs no student's code and is never reused after one: each copy gets namespaces, folders and a user of
 its own before its work begins. From there nothing of the template can be reached: it is not in the copy's
@@ -23,9 +23,10 @@ NEW_USERS = 0x10000000
 # mounts, names, IPC, processes, network
 NEW = 0x00020000 | 0x04000000 | 0x08000000 | 0x20000000 | 0x40000000
 NO_SETUID, NO_DEVICES, NO_PROGRAMS, BIND, RECURSIVE, PRIVATE = 2, 4, 8, 0x1000, 0x4000, 0x40000
+NAMES = 2**15  # files in one of its folders
 TRIM, LARGE = -1, -3  # of mallopt(3)
 LIBC = ctypes.CDLL(None, use_errno=True)
-HELD = ctypes.PyDLL(None, use_errno=True)  # holds the interpreter's lock in a call
+HELD = ctypes.PyDLL(None, use_errno=True)  # keeps the interpreter's lock during a call
 
 
 def serve(line: int) -> None:
@@ -47,7 +48,7 @@ def serve(line: int) -> None:
             if _forked(NEW | (NEW_USERS if owner else 0)) == 0:
                 requests.close()
                 _begin(request, fds, owner)
-        except OSError:  # who asked sees that there is no copy
+        except OSError:  # the supervisor sees that there is no copy
             sys.excepthook(*sys.exc_info())
         for number in fds:
             os.close(number)
@@ -71,7 +72,7 @@ def prepare(role: str, imports: list[str], cells: list[dict]) -> None:
 
 
 def first_calls() -> None:
-    """Do what is done once in a process by the walls, and by what has been imported."""
+    """Do the work that the sandbox and the imports need once in a process."""
     seccomp.program()
     if "numpy" in sys.modules:
         importlib.import_module("numpy.random")  # NumPy does it on first use
@@ -109,15 +110,16 @@ def _forked(flags) -> int:
 
 
 def _begin(request, fds, owner):
-    """Put up a copy's walls around its first process, and let it begin; never returns."""
+    """Build the sandbox of a copy around its first process, and start it; never returns."""
     *fds, last = fds
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         _own(owner)
         report = socket.socket(fileno=last)
         report.send(b"started")  # the kernel adds this process's number as the receiver sees it
-        size = f"mode=1777,size={request['limits']['scratch']}"
-        _mount("proc", "/proc", "proc", NO_SETUID | NO_DEVICES | NO_PROGRAMS)
+        size = f"mode=1777,size={request['limits']['scratch']},nr_inodes={NAMES}"
+        flags = NO_SETUID | NO_DEVICES | NO_PROGRAMS
+        _mount("proc", "/proc", "proc", flags, "subset=pid")  # not what the whole machine does
         for folder in ("/tmp", "/dev/shm"):
             _empty(folder, size)
         os.chdir("/tmp")
@@ -132,7 +134,7 @@ def _begin(request, fds, owner):
             sys.modules["numpy"].random.seed()
         given = list(range(3, len(fds)))
         settle(request["role"], given, request["uid"], request["limits"], report=report)
-    except BrokenPipeError:  # who asked is gone
+    except BrokenPipeError:  # the supervisor is gone
         pass
     except BaseException:
         sys.excepthook(*sys.exc_info())

@@ -9,13 +9,15 @@ from tito.grading.inside import wire
 
 MB = 2**20
 WALL = 8  # wall seconds of a test for each second of CPU time: other work may hold the machine
-SPARE = 10  # tests whose CPU time a submission may use beside its own tests: cells are loaded too
+SPARE = (
+    10  # tests whose CPU time a submission may use in addition to its own tests, for loading cells
+)
 ANSWERS = 4 * wire.LIMIT  # bytes of answers to one test
 TEST, LOADING = "", "loading its cells "  # what is metered, as messages say it
 
 
 class Exceeded(Exception):
-    """A budget is used up: the message says which. `whole` if it is that of the submission."""
+    """A budget is used up: the message says which. `whole` if it is the budget of the submission."""
 
     def __init__(self, message: str, whole: bool = False):
         super().__init__(message)
@@ -47,10 +49,15 @@ class Meter:
 
     def begin(self, what: str, times: int = 1) -> None:
         """Start to meter a test, or the loading of cells; it may use the time of so many tests."""
-        self.what, self.seconds = what, times * self.one
+        self.what, self.seconds, self.factor = what, times * self.one, 1
         self.first: dict[object, float] = {}  # CPU seconds of each worker when it was first seen
         self.first_waited = self.waited
         self.first_answers, self.first_printed = self.answers, self.printed
+
+    def extend(self) -> bool:
+        """Allow what runs now twice its time; False if that has been done already."""
+        self.factor += 1
+        return self.factor == 2
 
     def wait(self) -> None:
         """The judge begins to wait for a worker."""
@@ -85,9 +92,10 @@ class Meter:
         self.looked = waited = self._waited()
         self.used[worker] = cpu
         self.first.setdefault(worker, cpu)
-        if sum(self.used[each] - first for each, first in self.first.items()) > self.seconds:
+        used = sum(self.used[each] - first for each, first in self.first.items())
+        if used > self.factor * self.seconds:
             raise Exceeded(f"{self.what}took more than {self.seconds:g} s of CPU time")
-        if waited - self.first_waited > WALL * self.seconds:
+        if waited - self.first_waited > self.factor * WALL * self.seconds:
             raise Exceeded(f"{self.what}did not answer within {WALL * self.seconds:g} s")
         self.left()
 

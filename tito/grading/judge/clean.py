@@ -37,11 +37,15 @@ class Clean:
         above : list of str
             The ids of the student's cells above the test.
         """
+        self.ask({"op": "space", "instead": instead, "cells": above})
+        request = {"op": "call", "target": helper, "args": list(args), "kwargs": kwargs}
+        return self.ask(request | {"after": False, "keep": False})["value"]
+
+    def ask(self, request: dict) -> dict:
+        """Ask the worker, which is started if there is none."""
         try:
             self._begin()
-            self.worker.ask({"op": "space", "instead": instead, "cells": above})
-            request = {"op": "call", "target": helper, "args": list(args), "kwargs": kwargs}
-            return self.worker.ask(request | {"after": False, "keep": False})["value"]
+            return self.worker.ask(request)
         except Exception:
             raise
         except BaseException:  # it is gone

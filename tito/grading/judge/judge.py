@@ -14,22 +14,26 @@ import socket
 import sys
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tinytorch.lab import checks
 from tinytorch.lab.checks import Mismatch
 from tito import verdict
 from tito.grading.inside import wire
 from tito.grading.inside.lookups import global_names
-from tito.grading.judge import evidence, process, proxies, reasons
+from tito.grading.inside.worker import hide
+from tito.grading.judge import evidence, process, proxies, reasons, stopwatch
 from tito.grading.judge.budget import LOADING, TEST, WALL, Exceeded, Meter
 from tito.grading.judge.clean import Clean
 from tito.grading.judge.names import Names
 from tito.grading.judge.pipes import Pipes
-from tito.notebooks.cell_code import parsed
+from tito.grading.judge.reruns import NOT_RUN, Reruns
+from tito.grading.judge.stopwatch import Timed
+from tito.notebooks.cell_code import first_line, parsed
+from tito.notebooks.cells import ELSEWHERE
 from tito.notebooks.text import is_stub
 
-STARTS = 10  # workers that one student may use up
+STARTS = 10  # workers that the tests of one exercise may use up, and likewise the loading of cells
 TOGETHER = 2**20  # characters of cells that are loaded at once
 STUDENT = ("solution", "own")  # roles of cells with a student's code
 STOPPED = "stopped"  # in place of an exception's class: the worker ended
@@ -81,7 +85,8 @@ class Worker:
         self._quiet()
         if self.meter.due:
             self._check()
-        if reply.get("number") != self.asked:
+        number = reply.get("number")
+        if type(number) is not int or number != self.asked:
             raise self._gone(verdict.KILLED, "answered what it was not asked")
         if reply.get("ok") is True:
             return reply
@@ -117,7 +122,7 @@ class Worker:
             message = self.pipes.receive()
             if message is not None:
                 tree, buffers = message
-                reply = wire.Decoder(buffers, self.decode).value(tree)
+                reply = wire.Decoder(buffers, self.decode, answers=True).value(tree)
                 if type(reply) is not dict:  # a proxy says of itself what the worker says
                     raise wire.WireError("no reply")
         except Exception as error:
@@ -135,6 +140,9 @@ class Worker:
         try:
             self.meter.check(self, self.process.cpu())
         except Exceeded as over:
+            # What fills its memory is to be ended for that, on a slow machine too.
+            if not over.whole and self.process.memory() > 0.25 and self.meter.extend():
+                return
             if over.whole:
                 raise self._gone(verdict.KILLED, f"was ended: {over}") from None
             raise self._gone(verdict.TIMEOUT, str(over)) from None
@@ -170,54 +178,56 @@ class Place:
 
 
 class Judge:
-    """One run over a notebook: cells are loaded in order and tests judged where they stand."""
+    """One run over a notebook: cells are loaded in order and tests judged where they stand.
 
-    def __init__(self, job, report, launch=process.Own):
-        self.job, self.report, self.launch = job, report, launch
+    `given` are versions of exercises that are loaded in place of the student's. Runs of one job share a `meter`, and
+    the cells and statements that are `fatal`: they ended a worker, or hung, while they were loaded.
+    """
+
+    def __init__(self, job, launch, meter, fatal, given):
+        self.job, self.launch, self.meter, self.given = job, launch, meter, given
         self.worker: Worker | None = None
-        self.meter = Meter(job)
-        self.starts = 0
+        self.failed = ""  # the exercise of which a test failed in this worker
+        self.ended: dict[str, int] = {}  # workers that the tests of an exercise have used up
         self.holds = False  # whether the worker keeps objects for the test
         self.loaded: list[dict] = []
         self.sent = 0  # how many of them the worker has loaded
         self.together = True  # many at once, until a worker ends in the middle
-        self.deadly: dict[str, str] = {}  # cells that ended or hung a worker while loading
-        self.fatal: dict[str, list[int]] = {}  # statements that ended a worker, by cell
-        self.broken: dict[str, list[dict]] = {}  # exceptions of statements while loading, by cell
+        self.deadly, self.fatal = fatal.cells, fatal.statements
+        self.broken = fatal.reports()  # exceptions of statements while loading, by cell
         self.binder: dict[str, str] = {}  # the cell that binds a name
         self.names = Names({"__name__": "__main__", "__builtins__": __builtins__}, {})
         self.clean: Clean | None = None
+        self.doubts: list[str] = []  # why the verdict on the test stays open
         checks.judge = self
         self.student = {
             cell["id"]: job["answers"].get(cell["id"], cell["source"])
             for cell in job["cells"]
             if cell["role"] == "solution"
         }
+        self.stubs = {name for name, source in self.student.items() if is_stub(source)}
+        self.merged = {
+            source.removeprefix(ELSEWHERE)
+            for source in self.student.values()
+            if source.startswith(ELSEWHERE)
+        }
 
-    def run(self):
-        """Judge the visible tests, then the hidden ones, each with the names of its place in the notebook.
+    def end(self):
+        """End the workers."""
+        self._leave()
+        if self.clean:
+            self.clean.end()
 
-        So no worker that has seen a hidden test answers for a visible one.
-        """
-        hidden = []
-        try:
-            for cell in self.job["cells"]:
-                if cell["role"] != "test":
-                    self.take_in(cell)
-                elif self.job["only"] is None or cell["exercise"] in self.job["only"]:
-                    if cell["hidden"] and not cell["empty"]:
-                        self._start()  # the worker keeps the names of this place
-                        names = self.names.copy()
-                        hidden.append((cell, Place(self.loaded.copy(), names, self.binder.copy())))
-                    else:
-                        self.report(self.judge(cell))
-            for cell, place in hidden:
-                self._return(place)
-                self.report(self.judge(cell))
-        finally:
-            for each in (self.worker, self.clean):
-                if each:
-                    each.end()
+    def _leave(self):
+        """End the worker that runs the student's cells."""
+        if self.worker:
+            self.worker.end()
+            self.worker = None
+
+    def place(self) -> "Place":
+        """Where the judge is; the worker keeps the names that it has here."""
+        self._start()
+        return Place(self.loaded.copy(), self.names.copy(), self.binder.copy())
 
     def take_in(self, cell):
         """Make a cell known on both sides."""
@@ -236,7 +246,7 @@ class Judge:
                     with contextlib.suppress(Exception):
                         self._execute(constant)
 
-    def _return(self, place):
+    def go(self, place: "Place"):
         """Have the names of a place, here and in the worker; one that did not keep them is ended."""
         self.loaded, self.binder = place.loaded, place.binder
         self.names.become(place.names)
@@ -252,15 +262,13 @@ class Judge:
                 pass
         elif self.sent < count:
             return  # the cells between are still to be loaded
-        self.worker.end()
-        self.worker = None
-        self.starts -= 1  # it has done nothing wrong
+        self._leave()
 
     def ask(self, request):
         """Ask the worker, starting one if there is none; stand-ins and proxies call this."""
         self._start()
         if self.worker is None:
-            raise WorkerGone(verdict.KILLED, f"not run: {self._why_none()}")
+            raise WorkerGone(verdict.KILLED, f"{NOT_RUN}{self._spent()}")
         try:
             return self.worker.ask(request)
         except WorkerGone:
@@ -282,31 +290,56 @@ class Judge:
 
     def on_source(self, function, args, kwargs, instead):
         """Run a helper of the tests on the text of the student's cells; `checks.on_source` asks for it."""
+        return self._clean().call(function, args, kwargs, instead, self._texts_above())
+
+    def timed(self, kernel, baseline, args, kernel_first):
+        """Time a kernel in the worker and a function of the test in a clean one; `speed.at_least` asks for it."""
+        clean = self._clean()
+        clean.ask({"op": "space", "instead": {}, "cells": self._texts_above()})
+        places = Timed(self.ask, self._cpu), Timed(clean.ask, clean.cpu)
+        return stopwatch.timed(*places, kernel, baseline, args, kernel_first)
+
+    def undecided(self, why):
+        """The test could not tell whether the work is fast enough: that costs no points."""
+        self.doubts.append(why)
+
+    def _clean(self):
         if self.clean is None:
             given = [cell for cell in self.job["cells"] if cell["role"] in ("given", "locked")]
             texts = [
-                {"id": cell["id"], "source": self._plain(cell)}
+                {"id": cell["id"], "source": self._python(cell)}
                 for cell in self.job["cells"]
                 if cell["role"] in STUDENT
             ]
-            self.clean = Clean(lambda: Worker(self.job, self, "clean"), given, texts)
-        above = [cell["id"] for cell in self.loaded if cell["role"] in STUDENT]
-        return self.clean.call(function, args, kwargs, instead, above)
+            self.clean = Clean(lambda: Worker(self.job, self, process.CLEAN), given, texts)
+        return self.clean
+
+    def _texts_above(self):
+        return [cell["id"] for cell in self.loaded if cell["role"] in STUDENT]
+
+    def _cpu(self):
+        self._start()
+        return self.worker.process.cpu() if self.worker else 0.0
 
     def judge(self, cell) -> verdict.Verdict:
+        """Judge a test. A worker in which one has failed runs no test of another exercise."""
         started = time.perf_counter()
-        if not cell["empty"]:
+        if self.failed not in ("", cell["exercise"]):
+            self._leave()
+        if not cell["empty"] and self.ended.get(cell["exercise"], 0) < STARTS:
             self._start()
         worker = self.worker
         printed = worker.printed() if worker else 0
         status, message = self._try(cell)
+        if status in (verdict.FAILED, verdict.ERROR):
+            self.failed = cell["exercise"]
         if message and worker:
             message += worker.said_since(printed)
         return verdict.Verdict(
             id=cell["id"],
             title=cell["title"],
             exercise=cell["exercise"],
-            points=cell["points"] if status == verdict.PASSED else 0.0,
+            points=cell["points"] if status in (verdict.PASSED, verdict.UNDECIDED) else 0.0,
             max_points=cell["points"],
             hidden=cell["hidden"],
             status=status,
@@ -317,22 +350,26 @@ class Judge:
     def _try(self, cell):
         if cell["empty"]:
             return verdict.SKIPPED, "hidden: it runs when the work is graded"
+        if self.ended.get(cell["exercise"], 0) >= STARTS:
+            many = f"the tests of {cell['exercise']} have already ended {STARTS} processes"
+            return verdict.KILLED, NOT_RUN + many
         try:
             self.meter.begin(TEST)
+            self.doubts.clear()
             # What an earlier test bound is gone: every test starts from the same names.
             _run(cell["source"], f"<{cell['id']}>", self.names)
-            return verdict.PASSED, ""
+            return (verdict.UNDECIDED, self.doubts[0]) if self.doubts else (verdict.PASSED, "")
         except WorkerGone as gone:
-            said = str(gone)
-            return gone.status, said if said.startswith("not run") else f"{cell['exercise']} {said}"
+            if str(gone).startswith(NOT_RUN):
+                return gone.status, str(gone)
+            self.ended[cell["exercise"]] = self.ended.get(cell["exercise"], 0) + 1
+            return gone.status, f"{cell['exercise']} {gone}"
         except Exception as error:
             unstarted = self._unstarted(error)
+            if unstarted and cell["exercise"] in self.stubs:
+                return verdict.NOT_STARTED, ""
             if unstarted:
-                mine = unstarted == cell["exercise"]
-                return (
-                    verdict.NOT_STARTED,
-                    "" if mine else f"needs {unstarted}, which is not started",
-                )
+                return verdict.ERROR, f"needs `{unstarted}`, which is not started"
             judged = isinstance(error, AssertionError) and not hasattr(error, "remote")
             return verdict.FAILED if judged else verdict.ERROR, self._explain(error, cell)
         finally:
@@ -347,11 +384,10 @@ class Judge:
         report = getattr(error, "remote", None) or _report(said)
         for _ in range(len(self.loaded)):
             if report["class"] == "NotImplementedError":
-                source = self.student.get(report["cell"], "")
-                return report["cell"] if is_stub(source) else None
+                return report["cell"] if report["cell"] in self.stubs else None
             name = reasons.missing(report)
             owner = self.binder.get(name, "")
-            report = reasons.behind(name, self.broken.get(owner, ()), self._python(owner))
+            report = reasons.behind(name, self.broken.get(owner, ()), self._text(owner))
             if report is None:
                 return None
         return None
@@ -362,7 +398,7 @@ class Judge:
         if remote:
             return self._why(remote) or self._sentence(remote)
         text = str(error)[:TEXT]
-        if not isinstance(error, AssertionError):
+        if not isinstance(error, (AssertionError, wire.WireError)):
             text = f"{type(error).__name__}: {text}"
         elif not text:
             text = "a condition of the test does not hold"
@@ -371,59 +407,59 @@ class Judge:
             text += f"\nlook at: {code}" if code else ""
         return text
 
-    def _why(self, report):
-        """Explain an undefined name, if the report is about one."""
-        name = reasons.missing(report)
-        for cell in self.loaded if name else ():
-            reports = self.broken.get(cell["id"], ()) if cell["role"] != "plain" else ()
-            found = reasons.behind(name, reports, self._python(cell["id"]))
-            if found and found["class"] == STOPPED:
-                return f"{name} is not defined: running its cell was stopped: {found['text']}"
-            if found:
-                return f"{name} is not defined: its statement raised {self._sentence(found)}"
-        owner = self.binder.get(name)
-        if owner not in self.student:
-            return ""
-        for each in self.broken.get(owner, ()):
-            if each["class"] == "SyntaxError":
-                return f"the cell of {owner} does not run: {self._sentence(each)}"
-        other = reasons.renamed(self._python(owner), name, set(self.binder))
-        return f"{name} is not defined" + (f": {other}" if other else "")
-
-    def _text(self, name):
-        """The text of a loaded cell."""
-        return next((self._source(cell) for cell in self.loaded if cell["id"] == name), "")
-
-    def _python(self, name):
-        """The plain Python of a loaded cell."""
-        return next((self._plain(cell) for cell in self.loaded if cell["id"] == name), "")
-
-    def _plain(self, cell):
-        return self.job["python"].get(cell["id"]) or self._source(cell)
-
     def _sentence(self, report):
-        kind = "the result cannot be tested" if report["class"] == "WireError" else report["class"]
-        text = f"{kind}: {report['text']}" if report["text"] else kind
+        text = ": ".join(filter(None, (report["class"], report["text"]))) + self._instead(report)
         if report["look"]:
             text = f"{report['text']}\nlook at: {report['look']}"
         name, number = report["cell"], report["line"]
-        line = self._text(name).split("\n")[number - 1 : number] if number > 0 else []
-        if line and line[0].strip():
+        shown = next((self._source(cell) for cell in self.loaded if cell["id"] == name), "")
+        line = shown.split("\n")[number - 1 : number] if number > 0 else []
+        if line and line[0].strip() and name not in self.given:
             text += f"\nlook at: {name}, line {number}: {line[0].strip()[:200]}"
         return text
 
+    def _instead(self, report):
+        """What the cell that should define a missing name defines."""
+        exercise = self.binder.get(reasons.missing(report))
+        if report["class"] or exercise not in self.student:
+            return ""
+        known = {name for name, cell in self.binder.items() if cell != exercise}
+        names = [f"`{name}`" for name in reasons.defined(self._text(exercise)) if name not in known]
+        return f": your cell {exercise} defines {', '.join(names[:5])}" if names else ""
+
+    def _why(self, report):
+        """Explain an undefined name by what was raised when its cell was loaded; empty if nothing was."""
+        name = reasons.missing(report)
+        for cell in self.loaded if name else ():
+            raised = self.broken.get(cell["id"], ()) if cell["role"] != "plain" else ()
+            found = reasons.behind(name, raised, self._python(cell))
+            if found and found["class"] == STOPPED:
+                return f"`{name}` is not defined: running its cell was stopped: {found['text']}"
+            if found:
+                return f"`{name}` is not defined: its statement raised {self._sentence(found)}"
+        owner = self.binder.get(name)
+        for each in self.broken.get(owner, ()) if owner in self.student else ():
+            if each["class"] == "SyntaxError":
+                return f"the cell of {owner} does not run: {self._sentence(each)}"
+        return ""
+
+    def _text(self, name):
+        """The plain Python of a loaded cell; empty if there is no such cell."""
+        return next((self._python(cell) for cell in self.loaded if cell["id"] == name), "")
+
+    def _python(self, cell):
+        """The plain Python that a cell runs as."""
+        source = self._source(cell)
+        return source if cell["id"] in self.given else self.job["python"].get(cell["id"], source)
+
     def _start(self):
         """Have a worker that has loaded what stands above; a cell that ends it is left out of the next."""
-        if self._spent() and self.worker:
-            self.worker.end()
-            self.worker = None
-        if self.worker and self.sent == len(self.loaded):
-            return
-        while (self.worker or self.starts < STARTS) and not self._spent():
+        if self._spent():
+            self._leave()
+        while not self._spent() and (self.worker is None or self.sent < len(self.loaded)):
             if self.worker is None:
-                self.starts += 1
-                self.worker, self.sent = Worker(self.job, self), 0
-            cells = [c for c in self.loaded[self.sent :] if c["id"] not in self.deadly]
+                self.worker, self.sent, self.failed = Worker(self.job, self), 0, ""
+            cells = [cell for cell in self.loaded[self.sent :] if self._is_safe(cell)]
             self.sent = len(self.loaded)
             size = sum(len(self._source(cell)) for cell in cells)
             self.meter.begin(LOADING, sum(cell["role"] != "plain" for cell in cells) or 1)
@@ -432,12 +468,13 @@ class Judge:
                     self._load(cells, len(self.loaded))
                 except WorkerGone:  # to know which cell it was, another loads them one by one
                     self.worker, self.together = None, False
-                    self.starts -= 1
-                    continue
             else:
                 self._load_each(cells)
-            if self.worker:
-                break
+
+    def _is_safe(self, cell):
+        """Whether a cell is loaded: none that ended a worker, and no plain one when many have."""
+        many = cell["role"] == "plain" and len(self.deadly) >= STARTS
+        return cell["id"] in self.given or (cell["id"] not in self.deadly and not many)
 
     def _spent(self):
         """What the submission has used up; empty if it may go on."""
@@ -447,28 +484,33 @@ class Judge:
         except Exceeded as over:
             return str(over)
 
-    def _why_none(self):
-        return self._spent() or f"{STARTS} worker processes have ended already"
-
     def _source(self, cell):
-        return self.student.get(cell["id"], cell["source"])
+        """The text of a cell; a given version follows the student's if that also answers another exercise."""
+        name = cell["id"]
+        own = self.student.get(name, cell["source"])
+        if name in self.given and name in self.merged and name not in self.deadly:
+            return f"{self.job['python'].get(name, own)}\n\n{self.given[name]}"
+        return self.given.get(name) or own
 
     def _load_each(self, cells):
         for cell in cells:
             mark = len(self.loaded) if cell is cells[-1] else None
-            nodes = parsed(self._plain(cell)) if cell["role"] in STUDENT else None
+            nodes = parsed(self._python(cell)) if cell["role"] in STUDENT else None
             if nodes is None:
                 self._load_one(cell, mark)
             else:  # one by one, to find the statement that ends the worker
-                fatal = self.fatal.setdefault(cell["id"], [])
-                todo = [n for n in range(len(nodes)) if n not in fatal]
-                for number in todo:
-                    last = number == todo[-1]
-                    if not self._load_one(cell, mark if last else None, number):
-                        fatal.append(number)
-                        self.deadly.pop(cell["id"])
-                        break
+                self._load_statements(cell, nodes, mark)
             if not self.worker:
+                break
+
+    def _load_statements(self, cell, nodes, mark):
+        fatal = self.fatal.setdefault(cell["id"], {})
+        todo = [number for number in range(len(nodes)) if number not in fatal]
+        for number in todo:
+            if not self._load_one(cell, mark if number == todo[-1] else None, number):
+                text = self.deadly.pop(cell["id"])
+                fatal[number] = _gone(text) | {"statement": first_line(nodes[number])}
+                self.broken[cell["id"]][-1] = fatal[number]
                 break
 
     def _load_one(self, cell, mark, only=None):
@@ -478,8 +520,7 @@ class Judge:
         except WorkerGone as gone:
             self.worker = None
             self.deadly[cell["id"]] = str(gone)
-            report = _report({"class": STOPPED, "text": str(gone)})
-            self.broken[cell["id"]] = [*self.broken.get(cell["id"], ()), report]
+            self.broken[cell["id"]] = [*self.broken.get(cell["id"], ()), _gone(str(gone))]
             return False
         return True
 
@@ -488,22 +529,22 @@ class Judge:
         parts = [
             {
                 "name": cell["id"],
-                "source": self._plain(cell),
+                "source": self._python(cell),
                 "definitions": cell["role"] == "plain",
                 "only": only,
             }
             for cell in cells
         ]
         names = [cell["id"] for cell in cells]
+        request = {"op": "load", "cells": parts, "mark": mark}
+        request |= {"cpu": self.meter.one, "wall": WALL * self.meter.one}
         try:
-            request = {"op": "load", "cells": parts, "mark": mark}
-            times = {"cpu": self.meter.one, "wall": WALL * self.meter.one}
-            found = self.worker.ask(request | times)["errors"]
+            found = self.worker.ask(request)["errors"]
             if type(found) is not dict:
                 raise wire.WireError("no reports")
             reports = {name: _reports(found[name]) for name in names if name in found}
         except Exception as error:  # too long a cell, or not what a worker of ours reports
-            report = _report({"class": type(error).__name__, "text": str(error)})
+            report = _report({"class": "", "text": str(error)})
             reports = {name: [report] for name in names}
         else:
             self.worker.marks.add(mark)
@@ -622,6 +663,24 @@ def _report(said):
     return report
 
 
+def _gone(text):
+    """The report on a cell that ended or hung a worker while loading."""
+    return _report({"class": STOPPED, "text": text})
+
+
+@dataclass(frozen=True)
+class Fatal:
+    """What ended or hung a worker while it was loaded: cells, and statements of a student's cells by their number."""
+
+    cells: dict[str, str] = field(default_factory=dict)
+    statements: dict[str, dict[int, dict]] = field(default_factory=dict)
+
+    def reports(self) -> dict[str, list[dict]]:
+        """A report on each, by cell."""
+        found = {name: [_gone(text)] for name, text in self.cells.items()}
+        return found | {name: list(each.values()) for name, each in self.statements.items()}
+
+
 def _failing_line(error, cell):
     frames = traceback.extract_tb(error.__traceback__)
     inside = [frame for frame in frames if frame.filename == f"<{cell['id']}>"]
@@ -639,6 +698,7 @@ def main(keeper=None, launch=process.Own):
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     job = json.load(sys.stdin)
+    hide(job["hidden_modules"])  # what is judged is not here, in no form
     job["cells"] = [_known[cell] if type(cell) is int else cell for cell in job["cells"]]
 
     def report(result):
@@ -648,8 +708,10 @@ def main(keeper=None, launch=process.Own):
         except BrokenPipeError:  # nobody reads any more
             os._exit(1)
 
-    if keeper is None:
-        Judge(job, report, launch).run()
-    else:
+    if keeper is not None:
         line = socket.socket(fileno=keeper)
-        Judge(job, report, lambda folder, name: process.Kept(line, name)).run()
+
+        def launch(folder, name):
+            return process.Kept(line, name)
+
+    Reruns(job, functools.partial(Judge, job, launch, Meter(job), Fatal()), report).run()

@@ -37,7 +37,7 @@ class Names:
                 self.known.update(_imported([one]))
 
     def ready(self, code: CodeType, *, defines: bool = False) -> None:
-        """Run the imports that code needs, and those of the functions that it may call.
+        """Run the imports that code needs, also in functions that it may call.
 
         Code that `defines` functions for tests needs what it looks up itself, and what those need that it uses.
         """
@@ -58,7 +58,7 @@ class Names:
                 self.known[name] = _imported(self.imports[name])[name]
 
     def copy(self) -> "Names":
-        """The same names, to be bound anew without a change to these."""
+        """A copy of the names, which can be changed without changing these."""
         return Names(dict(self.known), {name: list(each) for name, each in self.imports.items()})
 
     def become(self, other: "Names") -> None:

@@ -1,4 +1,4 @@
-"""A worker's process as the judge holds it: one of its own, or one that the supervisor keeps behind walls."""
+"""A worker's process as the judge sees it: started by the judge, or started by the supervisor in a sandbox."""
 
 import contextlib
 import json
@@ -7,23 +7,26 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import psutil
 
 # One thread against one, also where NumPy is imported before the lesson's first cell; and BLAS threads that
-# wait for work would add their CPU time to that of the tests.
+# wait for work would add their CPU time to the tests.
 ONE_THREAD = dict.fromkeys(
     ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
 START = [sys.executable, "-I", "-c", "from tito.grading.inside.worker import main; main()"]
-STUDENT = (
-    "student"  # the worker that runs the student's code; a judge may have another, a clean one
-)
+STUDENT, CLEAN = (
+    "student",
+    "clean",
+)  # the worker of the student's code, and a worker without student code
+SCHED = 2  # which clock of a process clock_gettime(2) reads on Linux
 GRACE = 2  # seconds in which a worker that has closed its pipes must end by itself
 
 
 class Own:
-    """A process that the judge starts, without walls."""
+    """A process that the judge starts, without a sandbox."""
 
     def __init__(self, folder, name=STUDENT, command=START):
         self._process = subprocess.Popen(
@@ -44,11 +47,14 @@ class Own:
             process = psutil.Process(self._process.pid)
             for each in [process, *process.children(recursive=True)]:
                 with contextlib.suppress(psutil.Error):
-                    times = each.cpu_times()
-                    total += times.user + times.system
+                    total += clock(each.pid) or sum(each.cpu_times()[:2])
             times = process.cpu_times()
             total += getattr(times, "children_user", 0) + getattr(times, "children_system", 0)
         return total
+
+    def memory(self) -> float:
+        """Which part of its memory the worker uses: without a sandbox nothing limits it."""
+        return 0.0
 
     def end(self) -> float:
         """End the worker and everything it started; returns its CPU seconds, 0 if it has ended before."""
@@ -66,7 +72,7 @@ class Own:
 
 
 class Kept:
-    """A process that the supervisor starts behind walls, watches and ends, as the judge asks."""
+    """A process that the supervisor starts in a sandbox, watches and ends, as the judge asks."""
 
     def __init__(self, keeper: socket.socket, name: str = STUDENT):
         self._keeper, self._worker = keeper, name
@@ -80,6 +86,10 @@ class Kept:
     def cpu(self) -> float:
         """CPU seconds of the worker and its children so far."""
         return self._ask("cpu")
+
+    def memory(self) -> float:
+        """Which part of its memory the worker uses."""
+        return self._ask("memory")
 
     def end(self) -> float:
         """End the worker and everything it started; returns its CPU seconds, 0 if it has ended before."""
@@ -103,7 +113,7 @@ def end(process: subprocess.Popen, group: bool = False) -> None:
     if process.poll() is None:
         with contextlib.suppress(psutil.Error):
             first = psutil.Process(process.pid)
-            first.suspend()  # or a judge would start another worker in place of one that is gone
+            first.suspend()  # or a judge would start another worker in place of a worker that is gone
             children = first.children(recursive=True)
     for child in children:
         if os.name == "posix":
@@ -117,6 +127,14 @@ def end(process: subprocess.Popen, group: bool = False) -> None:
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     process.wait()
+
+
+def clock(pid: int) -> float:
+    """CPU seconds of a process and its threads by its own clock, which is finer than /proc; 0 if there is none."""
+    try:
+        return time.clock_gettime(~pid << 3 | SCHED)
+    except (OSError, AttributeError):
+        return 0.0
 
 
 def describe(code: int) -> str:

@@ -1,10 +1,10 @@
 """What the judge holds in place of a student's functions, classes and objects.
 
-Each of them asks the worker; a test calls them as it calls the real ones in a notebook.
+Each of them asks the worker; a test calls them as it calls the real ones in a notebook. Nothing that a student's
+object computes from a value of a test is evidence. Tests compare plain data, which the judge has decoded.
 """
 
 import contextlib
-import importlib
 import marshal
 import sys
 import types
@@ -16,13 +16,17 @@ from tinytorch.lab.checks import Mismatch
 from tito.grading.inside import wire
 
 
-class StandIn:
-    """A name that the student's cells define: a function, until it is used as something else."""
+class NotPlain(AssertionError):
+    """A test used an object of the student's as if it were plain data."""
 
-    __array_ufunc__ = None
 
-    def __init__(self, worker, name):
-        vars(self).update(_worker=worker, __name__=name, __qualname__=name)
+class Remote:
+    """What stayed in the worker. A test calls it, passes it back, reads its attributes, and reads it as plain data.
+
+    All else a student's class could decide as it likes, so it fails the test: comparisons, arithmetic, truth.
+    """
+
+    __slots__ = ()
 
     def __call__(self, *args, **kwargs):
         result, changed, _ = self._worker.observe(self, args, kwargs, shared=False)
@@ -44,62 +48,96 @@ class StandIn:
     def __setattr__(self, name, value):
         self._worker.ask({"op": "set", "target": self, "name": name, "value": value})
 
-    def __instancecheck__(self, value):
-        return isinstance(value, Proxy) and value._is_a(self.__name__)
+    def __iter__(self):
+        return iter(self._read("list", list))
+
+    def __len__(self):
+        return self._read("len", int)
+
+    def __array__(self, dtype=None, copy=None):
+        found = self._read("array", np.ndarray)
+        return found if dtype is None else found.astype(dtype)
+
+    def __array_function__(self, function, _, args, kwargs):
+        return function(*_arrays(args), **_arrays(kwargs))
+
+    def __repr__(self):
+        try:
+            return self._read("text", str)
+        except Exception:
+            return self._described()
+
+    def __format__(self, how):
+        return repr(self)
+
+    def _read(self, how, kind):
+        """What the worker makes of it, which knows nothing of what it is compared with."""
+        found = self._worker.ask({"op": "read", "how": how, "target": self})["value"]
+        return found if type(found) is kind else self._refuse()
+
+    def _refuse(self, *_, **__):
+        raise NotPlain(f"expected {PLAIN}, got {self._described()}")
+
+    def __instancecheck__(self, _):
+        raise NotPlain(
+            f"a test cannot ask what is an instance of {self._described()}: read an attribute instead"
+        )
+
+    __subclasscheck__ = __instancecheck__
+
+
+def _arrays(value):
+    """Arguments of a NumPy function with arrays in place of what stayed in the worker."""
+    if type(value) is dict:
+        return {name: _arrays(each) for name, each in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(_arrays, value))
+    return np.asarray(value) if isinstance(value, Remote) else value
+
+
+PLAIN = "a plain value: a number, text, a list, a tuple, a dict or an array"
+_reflected = "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and or xor".split()
+_refused = (
+    "eq ne lt le gt ge bool hash contains getitem setitem delitem delattr reversed missing next neg pos abs invert"
+    " int float complex index round trunc floor ceil bytes fspath enter exit aenter aexit aiter anext await"
+    " array_ufunc copy deepcopy"
+).split()
+for _name in [*_refused, *_reflected, *(f"r{each}" for each in _reflected)]:
+    setattr(Remote, f"__{_name}__", Remote._refuse)
+
+
+class StandIn(Remote):
+    """A name that the student's cells define."""
+
+    def __init__(self, worker, name):
+        vars(self).update(_worker=worker, __name__=name, __qualname__=name)
+
+    def _described(self):
+        return f"`{self.__name__}` itself"
 
     def __reduce__(self):
         from tito.grading.inside.worker import lookup
 
         return lookup, (self.__name__,)
 
-    def __repr__(self):
-        return f"<{self.__name__} of the student>"
 
+class Proxy(Remote):
+    """An object that the student's code returned."""
 
-class Proxy:
-    """An object that stayed in the worker."""
+    __slots__ = ("_class", "_id", "_name", "_worker")
 
-    __array_ufunc__ = None
-    __slots__ = ("_classes", "_compared", "_id", "_worker")
-
-    def __init__(self, worker, number, classes):
-        for name, value in zip(self.__slots__, (classes, False, number, worker), strict=True):
-            object.__setattr__(self, name, value)
-
-    def _is_a(self, name):
-        return any(each.partition(":")[2] == name for each in self._classes)
-
-    @property
-    def __class__(self):
-        """The object's class where the judge knows it, so that isinstance works."""
-        for each in self._classes:
-            module, _, name = each.partition(":")
-            if module.startswith("tinytorch.core.") or module == "builtins":
-                try:
-                    return getattr(importlib.import_module(module), name)
-                except (ImportError, AttributeError):
-                    continue
-        return Proxy
+    def __init__(self, worker, number, kind, name):
+        for slot, value in zip(self.__slots__, (kind, number, name, worker), strict=True):
+            object.__setattr__(self, slot, value)
 
     @property
     def __name__(self):
-        return self._classes[0].rpartition(":")[2]
+        return self._name or self._class or "an object"
 
-    __call__ = StandIn.__call__
-    observe = StandIn.observe
-    __setattr__ = StandIn.__setattr__
-
-    def __getattr__(self, name):
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self._worker.ask({"op": "get", "target": self, "name": name})["value"]
-
-    def __iter__(self):
-        return iter(_operate(self, "list", self))
-
-    def __array__(self, dtype=None, copy=None):
-        found = np.asarray(_operate(self, "asarray", self))
-        return found if dtype is None else found.astype(dtype)
+    def _described(self):
+        if self._name:
+            return f"the function `{self._name}`"
+        return f"an object of class `{self._class}`" if self._class else "an object"
 
     def __reduce__(self):
         from tito.grading.inside.worker import held
@@ -107,66 +145,12 @@ class Proxy:
         return held, (self._id,)
 
 
-def _operate(proxy, name, *args):
-    return proxy._worker.ask({"op": "operator", "name": name, "args": list(args)})["value"]
-
-
-def _unary(name):
-    return lambda self: _operate(self, name, self)
-
-
-def _binary(name):
-    return lambda self, other: _operate(self, name, self, other)
-
-
-def _comparison(name):
-    """Compare in the worker, but never let a student's object say that it is the expected value."""
-
-    def compare(self, other):
-        answer = _operate(self, name, self, other)
-        both = isinstance(other, (Proxy, StandIn))
-        if (
-            isinstance(answer, bool)
-            and not both
-            and (name, answer) not in (("eq", False), ("ne", True))
-        ):
-            raise Mismatch(
-                f"expected a value to compare with {other!r}, got an object: {self.__name__}"
-            )
-        if type(answer) is Proxy and not both:
-            object.__setattr__(answer, "_compared", True)
-        return answer
-
-    return compare
-
-
-def _truth(self):
-    if self._compared:
-        raise Mismatch(f"expected a plain answer from a comparison, got an object: {self.__name__}")
-    return _operate(self, "bool", self)
-
-
-def _reflected(name):
-    return lambda self, other: _operate(self, name, other, self)
-
-
-Proxy.__bool__ = _truth
-for _name in "neg pos abs invert len float int repr str hash".split():
-    setattr(Proxy, f"__{_name}__", _unary(_name))
-for _name in "eq ne lt le gt ge".split():
-    setattr(Proxy, f"__{_name}__", _comparison(_name))
-for _name in "getitem delitem contains".split():
-    setattr(Proxy, f"__{_name}__", _binary(_name))
-for _name in "add sub mul truediv floordiv mod pow matmul".split():
-    setattr(Proxy, f"__{_name}__", _binary(_name))
-    setattr(Proxy, f"__r{_name}__", _reflected(_name))
-for _name in ("and_", "or_", "xor"):
-    setattr(Proxy, f"__{_name.strip('_')}__", _binary(_name))
-Proxy.__setitem__ = lambda self, key, value: _operate(self, "setitem", self, key, value)
+for _kind in (StandIn, Proxy):
+    _kind.__name__ = "object"  # as Python's own messages call it
 
 
 def encode(encoder, value):
-    """Send what is no plain data: a reference, or a test's function by value (never the other way)."""
+    """Send a value that is not plain data: a reference, or a test's function by value (never the other way)."""
     kind = type(value)
     if kind is StandIn:
         return {"!": "name", "name": value.__name__}
@@ -287,7 +271,11 @@ def decoder(worker):
         if node["!"] != "handle":
             raise wire.WireError(f"no tag {node['!']}")
         worker.holds = True
-        classes = [str(name)[:200] for name in node["classes"]]
-        return Proxy(worker, int(node["id"]), classes)
+        return Proxy(worker, int(node["id"]), _word(node["class"]), _word(node["name"]))
 
     return decode
+
+
+def _word(text):
+    """A name that a worker tells, if it is one."""
+    return text if type(text) is str and text.isidentifier() and len(text) <= 60 else ""

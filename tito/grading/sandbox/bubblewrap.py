@@ -1,4 +1,4 @@
-"""Walls around the judge and the workers: what holds, what does not.
+"""The sandbox of the judge and the workers.
 
 Guaranteed, given a correct kernel and bubblewrap: code in a sandbox reads nothing but `/usr`, the
 interpreter and the course's instruments and earlier modules; writes nothing but its own folders in memory,
@@ -47,7 +47,7 @@ THREADS = 4  # of compiled code, so that a machine of many cores does not use up
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A way to start processes behind walls; `without` names walls that are taken away to test them."""
+    """A way to start processes in a sandbox; `without` names protections that are removed to test them."""
 
     bwrap: str
     limits: Limits = field(default_factory=Limits)
@@ -64,9 +64,9 @@ class Sandbox:
         code = "from tito.grading.inside.entry import main; main()"
         command = [sys.executable, "-I", "-c", code, role, json.dumps(settings)]
         with contextlib.ExitStack() as opened:
-            # A template's copies put up for themselves the walls that it must be able to build.
+            # The copies of a zygote build their own sandboxes, so the zygote keeps the rights to do that.
             template = role == "template"
-            words = self._walls(template) + self._places(stage)
+            words = self._walls(template) + self._places(stage, template)
             if self._has("syscalls") and not template:
                 fds = (*fds, opened.enter_context(readable(seccomp.program())))
                 words += ["--seccomp", str(fds[-1])]
@@ -107,11 +107,13 @@ class Sandbox:
             words += ["--setenv", name, value]
         return words
 
-    def _places(self, stage):
+    def _places(self, stage, template):
         size = ["--size", str(self.limits.scratch)] if self._has("sizes") else []
         folder = ["--perms", "1777", *size, "--tmpfs"]
         proc = ["--proc"] if self._has("processes") else ["--ro-bind", "/proc"]
         proc += ["/proc"]
+        if self._has("processes") and not template:  # a template must be able to mount others
+            proc += _without_counters()
         shown = {place: ["--ro-bind", source, place] for place, source in stage.shown.items()}
         if not self._has("files"):
             below = {at: mount for at, mount in _system().items() if at.startswith("/tmp/")}
@@ -119,8 +121,21 @@ class Sandbox:
             return [*words, *_mounts(below | shown), "--chdir", "/tmp"]
         hidden = {place: ["--tmpfs", place] for place in stage.hidden if _under(place, _system())}
         words = [*folder, "/tmp", *_mounts(_system() | hidden | shown)]
-        words += [*proc, "--dev", "/dev", *folder, "/dev/shm", "--remount-ro", "/dev"]
+        words += [*proc, "--dev", "/dev", *folder, "/dev/shm"]
+        # Copies of a template have /dev in common: no terminal of one may be seen by another.
+        words += ["--tmpfs", "/dev/pts", "--remount-ro", "/dev/pts", "--remount-ro", "/dev"]
         return [*words, "--remount-ro", "/", "--chdir", "/tmp"]
+
+
+def _without_counters():
+    """The words that cover everything in /proc but processes: it tells what the whole machine does."""
+    words = []
+    for path in sorted(Path("/proc").iterdir()):
+        if not path.name.isdigit() and not path.is_symlink():
+            cover = ["--tmpfs"] if path.is_dir() else ["--ro-bind", "/dev/null"]
+            words += [*cover, str(path)]
+            words += ["--remount-ro", str(path)] if path.is_dir() else []
+    return words
 
 
 def _mounts(places):
@@ -153,7 +168,7 @@ def _system() -> dict[str, list[str]]:
             places[str(path)] = ["--symlink", os.readlink(path), str(path)]
         elif path.is_dir():
             places[str(path)] = ["--ro-bind", str(path), str(path)]
-    for path in ("/etc/ld.so.cache", "/sys/devices/system/cpu", "/sys/devices/system/node"):
+    for path in ("/etc/ld.so.cache", "/sys/devices/system/cpu"):
         places[path] = ["--ro-bind-try", path, path]
     for prefix in _prefixes():
         if not _under(prefix, places):

@@ -1,4 +1,4 @@
-"""Starts the judge of one job behind walls and, when it asks, its workers; watches both and ends them.
+"""Start the judge of one job in a sandbox and, when it asks, its workers; watches both and ends them.
 
 It reads nothing that a worker wrote: the pipes to a worker go to the judge.
 """
@@ -15,14 +15,15 @@ import threading
 import time
 
 from tito.grading.job import Job
-from tito.grading.judge.process import CLOSED, GRACE, describe
+from tito.grading.judge.process import CLOSED, GRACE, clock, describe
 from tito.grading.sandbox import shown_files
 from tito.grading.sandbox.bubblewrap import Sandbox
+from tito.grading.sandbox.kernel_memory import KernelMemory
 
 LOOK = 0.1  # seconds between two looks at what is used
 SELDOM = 5  # of so many looks one is at the judge too: it is one process and runs no student's code
 F_SETPIPE_SZ, PIPE = 1031, 2**18  # bytes that a pipe holds
-STARTS = 30  # workers that a judge may ask for; it asks for a third of them
+STARTS = 30, 4  # workers that a judge may ask for: so many, and so many for each test
 TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
@@ -96,7 +97,8 @@ class Keeper(threading.Thread):
             self._start(name)
             return True
         worker = self.workers[name]
-        answer = worker.ending() if what == "ending" else worker.cpu()
+        ask = {"ending": worker.ending, "memory": worker.memory, "cpu": worker.cpu}
+        answer = ask.get(what, worker.cpu)()
         if what == "end":
             worker.end()
         self.mine.send(json.dumps(answer).encode())
@@ -106,7 +108,8 @@ class Keeper(threading.Thread):
         if name in self.workers:
             self.workers[name].end()
         self.starts += 1
-        if self.starts > STARTS:
+        tests = sum(cell["role"] == "test" for cell in self.job.cells)
+        if self.starts > STARTS[0] + STARTS[1] * tests:
             self.mine.send(b"too many workers")
             return
         import fcntl  # not on Windows, where nothing is sandboxed
@@ -139,21 +142,26 @@ class Process:
         self.limit = sandbox.limits.memory if "memory" not in sandbox.without else None
         self.seconds = sandbox.limits.cpu if "limits" not in sandbox.without else math.inf
         self.single: Single | None = None
+        self.kernel: KernelMemory | None = None
         self.looks = 0
         self.why = ""
 
     def look(self) -> None:
         """End it if it uses too much memory or CPU time."""
         self.looks += 1
-        if self.single and self.looks % 10 and self.single.memory() <= self.limit:
+        hidden = self.kernel.size() if self.kernel else 0
+        if self.single and self.looks % 10 and self.single.memory() + hidden <= self.limit:
             return
         if self.why or self.outer.poll() is not None:
             return
         family = self._family()
         if self.single is None and self.limit and len(family) == 2:
             self.single = Single(*family)
+        if self.kernel is None and self.limit and len(family) > 1:
+            self.kernel = KernelMemory(family[1])
         # The pages of a process cost little to count; shared ones are divided only if that matters.
-        if self.limit and sum(map(_resident, family)) > self.limit < sum(map(_shares, family)):
+        left = self.limit and self.limit - hidden
+        if self.limit and sum(map(_resident, family)) > left < sum(map(_shares, family)):
             self.why = f"used more than {self.limit >> 20} MB of memory"
         elif self.looks % 10 == 0 and sum(map(_cpu, family)) > self.seconds:
             self.why = f"used more than {self.seconds} s of CPU time"
@@ -163,6 +171,13 @@ class Process:
     def cpu(self) -> float:
         """CPU seconds of everything inside so far, with what has ended and was waited for."""
         return sum(map(_cpu, self._family()))
+
+    def memory(self) -> float:
+        """Which part of the memory that it may use everything inside uses now."""
+        if not self.limit:
+            return 0.0
+        hidden = self.kernel.size() if self.kernel else 0
+        return (sum(map(_resident, self._family())) + hidden) / self.limit
 
     def end(self) -> None:
         """End everything inside and wait until it is gone."""
@@ -181,12 +196,12 @@ class Process:
         except subprocess.TimeoutExpired:
             self.outer.kill()
             self.outer.wait()
-        if self.single:
-            self.single.close()
-            self.single = None
+        for each in filter(None, (self.single, self.kernel)):
+            each.close()
+        self.single = self.kernel = None
 
     def ending(self) -> str:
-        """How it has ended; one that has closed its pipes and goes on is told from that."""
+        """How it has ended; a process that closed its pipes and continues is recognized."""
         until = time.monotonic() + GRACE
         while (code := self.outer.poll()) is None:
             if time.monotonic() > until:
@@ -264,7 +279,7 @@ def _read(path):
 
 
 def _stat(pid):
-    """What stands in /proc/PID/stat after the program's name."""
+    """The fields of /proc/PID/stat after the program's name."""
     return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
 
 
@@ -273,10 +288,13 @@ def _parent(pid):
 
 
 def _cpu(pid):
+    """CPU seconds of a process, and of its children that have ended and were waited for."""
     try:
-        return sum(map(int, _stat(pid)[11:15])) / TICK
+        numbers = _stat(pid)[11:15]
+        own, children = (sum(map(int, pair)) / TICK for pair in (numbers[:2], numbers[2:]))
     except OSError:
         return 0.0
+    return (clock(pid) or own) + children
 
 
 def _resident(pid):

@@ -1,4 +1,4 @@
-"""Whether a sandbox works here: each wall is tried from inside, before any student's code is run."""
+"""Test whether a sandbox works here: try to break each protection from inside, before any student's code runs."""
 
 import contextlib
 import functools
@@ -42,7 +42,7 @@ def find() -> Sandbox:
     Raises
     ------
     TitoError
-        If there is none: which wall does not stand, and how that is fixed.
+        If there is none: which protection failed, and how to fix it.
     """
     sandbox, problem, hint = examine()
     if sandbox is None:
@@ -90,7 +90,7 @@ def _mend(path):
 
 
 def prove(sandbox, place: shown_files.Stage | None = None) -> str:
-    """What is wrong with a sandbox, in one line; empty if every wall stands."""
+    """What is wrong with a sandbox, in one line; empty if every protection works."""
     own = environment()
     small = replace(sandbox, limits=replace(sandbox.limits, processes=PROCESSES))
     with contextlib.ExitStack() as opened:
@@ -149,4 +149,4 @@ def _attempt(sandbox, place, given):
         said = log.decode(errors="replace").strip().rpartition("\n")[2]
         return f"it does not start: {said or f'exit code {run.returncode}'}"
     missing += [] if ended else ["lifetime"]
-    return f"these walls do not stand: {', '.join(missing)}" if missing else ""
+    return f"these protections of the sandbox failed: {', '.join(missing)}" if missing else ""

@@ -110,7 +110,7 @@ def _processor():
 
 
 def _copies(files: dict[str, Path]) -> Path:
-    """A folder with copies of these files, made once and kept for those who need the same."""
+    """A folder with copies of these files, made once and kept for later runs."""
     digest = hashlib.sha256(f"{sys.version} {LIBRARY} {TOOL}".encode())
     for place, file in files.items():
         data = file.read_bytes()
@@ -140,7 +140,7 @@ def _copies(files: dict[str, Path]) -> Path:
 
 
 def _home():
-    """Where copies are kept; those that nobody has asked for in a week are removed."""
+    """Where copies are kept; copies that were not used for a week are removed."""
     home = Path(platformdirs.user_cache_dir("tito", appauthor=False)) / "stages"
     try:
         home.mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,7 @@ class Warm:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self, role, place, fds=(), **pipes):
-        """Start a judge, a worker or the probe, from a template if there is one that shows the same files."""
+        """Start a judge, a worker or the probe, from a zygote if one shows the same files."""
         part = "worker" if role == "probe" else role
         if self.stages[part] != place:
             return self.sandbox.start(role, place, fds, **pipes)

@@ -1,0 +1,32 @@
+"""`tito check` finds tests that give points to answers which only agree."""
+
+import pytest
+
+from tito.authoring import check
+from tito.cli import main
+from tito.notebooks.text import read_text
+
+TEST = """np.testing.assert_array_equal(double(np.arange(3)), [0, 2, 4])"""
+
+
+@pytest.mark.parametrize(
+    ("weak", "answers"),
+    [
+        ("assert np.allclose(double(2), 4)", {"an empty list", "an empty array"}),
+        ("assert double(2) is not None and double(2) != 0", {"1", "True"}),
+        (
+            "from tinytorch.lab import checks\nchecks.refuses(TypeError, double, object)",
+            {"a TypeError that names everything"},
+        ),
+        ("assert abs(double(2) - 4) < 1e-9 and double([1])[0] == 2", set()),
+    ],
+)
+def test_a_test_that_agreeing_answers_pass_is_named(tiny, weak, answers):
+    text = read_text(tiny.source)
+    assert text.count(TEST) == 1
+    tiny.source.write_text(text.replace(TEST, weak), encoding="utf-8")
+    lines = [line for line, good in check.run(tiny, main, variants=False) if not good]
+    for name in answers:
+        assert f"double_of_an_array gives 2 points if every answer is {name}" in lines
+    if not answers:
+        assert not [line for line in lines if line.startswith("double_of_an_array")]

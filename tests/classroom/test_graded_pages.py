@@ -1,0 +1,175 @@
+"""What both ways of grading write for formgrader: passive, readable, and nothing else of the student's beside it."""
+
+import copy
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tests.corpus import active_html
+from tests.support import formgrade
+from tito.classroom import grade
+from tito.gradebook import setup, submitted
+from tito.grading.sandbox import selftest
+from tito.notebooks import notebook as nb
+from tito.notebooks import student_version
+from tito.notebooks.released import history
+
+needs_sandbox = pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
+QUESTION = '''
+# %% [markdown] nbgrader={"grade": true, "grade_id": "why", "locked": false, "points": 4, "schema_version": 3, "solution": true}
+r"""
+Say why.
+"""
+'''
+ANSWER = (
+    "Because **two** is `1 + 1`:\n\n| a | b |\n|--:|---|\n| 1 | $x_1$ |\n\n![plot](attachment:p.png)\n\n"
+    "<img src=x onerror=\"new Image().src='https://ran.invalid/answer'\">"
+)
+MESSAGE = "<img src=x onerror=alert(1)> \\x1b]8;;https://sent.invalid\\x1b\\\\link\\x1b[31m red </pre><script>"
+
+
+@pytest.fixture
+def asked(tiny):
+    """A course with a written question, as nbgrader itself may release it."""
+    root = tiny.course.root
+    (root / "nbgrader_config.py").write_text(
+        (Path(__file__).resolve().parents[2] / "nbgrader_config.py").read_text()
+    )
+    tiny.source.write_text(tiny.source.read_text(encoding="utf-8") + QUESTION, encoding="utf-8")
+    recorded = []
+    student_version.student_version(nb.read(tiny), recorded.append)
+    setup.keep(tiny, recorded[0])
+    return tiny
+
+
+def hand_in(module, student, body=None, answer=None, cells=(), beside=()):
+    notebook = copy.deepcopy(history(module)[0])
+    for cell in notebook.cells:
+        name = cell.metadata.get("nbgrader", {}).get("grade_id")
+        if name == "double" and body:
+            cell.source = f"#| export\ndef double(x):\n{body}"
+        if name == "why" and answer:
+            cell.source = answer
+            cell.attachments = {"p.png": {"image/png": active_html.PIXEL}}
+    document = json.loads(json.dumps(notebook))
+    document["metadata"]["title"] = "</title><script>x</script>"
+    document["metadata"]["widgets"] = {
+        "application/vnd.jupyter.widget-state+json": {"state": {"x": "</script><script>x</script>"}}
+    }
+    document["metadata"]["language_info"] = {"name": '"><script>', "pygments_lexer": "html"}
+    document["cells"] += cells
+    folder = submitted.place(module, student)
+    folder.mkdir(parents=True)
+    (folder / module.notebook.name).write_text(json.dumps(document))
+    for name, text in dict(beside).items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def hostile(module, student):
+    """A submission that has whatever the format can hold."""
+    outputs = [
+        nbformat.v4.new_output("display_data", {kind: active_html.source("script")})
+        for kind in (
+            "text/html", "image/svg+xml", "application/javascript", "text/markdown", "text/latex",
+            "application/vnd.jupyter.widget-view+json", "text/vnd.mermaid", "application/pdf", "image/png",
+        )
+    ]  # fmt: skip
+    outputs += [
+        nbformat.v4.new_output("stream", name="stdout", text="\x1b]8;;https://sent.invalid\x1b\\x"),
+        nbformat.v4.new_output("error", ename="<script>", evalue="<b>", traceback=["<script>"]),
+    ]
+    cells = [nbformat.v4.new_code_cell("'</pre><script>x</script>'", outputs=outputs)]
+    cells += [formgrade.markdown(active_html.source(name)) for name in active_html.NAMES]
+    cells += [nbformat.v4.new_raw_cell(active_html.source(name)) for name in active_html.NAMES]
+    for cell in cells:
+        cell.metadata = {
+            "tags": ['"><script>x</script>'],
+            "raw_mimetype": "text/html",
+            "title": "<",
+        }
+    hand_in(
+        module,
+        student,
+        f'    raise ValueError("{MESSAGE}")\n',
+        ANSWER,
+        cells,
+        {"x.html": active_html.PAGE, "x.svg": active_html.SVG, "deep/y.html": active_html.PAGE},
+    )
+
+
+def autograde(module):
+    """The command `nbgrader autograde`, which formgrader's button runs."""
+    beside = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    command = ["nbgrader", "autograde", module.name]
+    run = subprocess.run(
+        command, cwd=module.course.root, env=os.environ | beside, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+
+
+def notebook(module, student):
+    folder = module.course.place("autograded") / student / module.name
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+    ours = {path.name for path in module.folder.iterdir()}  # nbgrader copies what lies there
+    assert found <= {module.notebook.name, submitted.TIMESTAMP} | ours
+    return nbformat.read(folder / module.notebook.name, as_version=4)
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    "by", [lambda module: grade.run(module), autograde], ids=["tito", "nbgrader"]
+)
+def test_both_ways_of_grading_write_passive_pages(asked, by):
+    hand_in(asked, "s1")
+    hostile(asked, "s2")
+    by(asked)
+    honest, other = (formgrade.render(notebook(asked, name)) for name in ("s1", "s2"))
+    given = formgrade.active(honest)  # of the released text, such as ids of headings
+    assert [each for each in formgrade.active(other) if each not in given] == []
+    assert (
+        formgrade.elements(other)[: len(formgrade.elements(honest)) // 2]
+        == (formgrade.elements(honest)[: len(formgrade.elements(honest)) // 2])
+    )
+    assert "</title><script>" not in other and "widget" not in other and "\x1b" not in other
+    assert "ValueError" in other and "&lt;img src=x onerror=alert(1)&gt;" in other
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    "by", [lambda module: grade.run(module), autograde], ids=["tito", "nbgrader"]
+)
+def test_a_written_answer_keeps_its_formatting_and_waits_for_a_person(asked, by):
+    hand_in(asked, "s1")
+    hand_in(asked, "s2", answer=ANSWER)
+    by(asked)
+    page = formgrade.render(notebook(asked, "s2"))
+    for part in ("<strong>two</strong>", "<code>1 + 1</code>", "$x_1$", "text-align:right"):
+        assert part in page
+    assert f'src="data:image/png;base64,{active_html.PIXEL}"' in page and "ran.invalid" not in page
+    query = (
+        "select s.student_id, g.auto_score, g.needs_manual_grade from grade g "
+        "join base_cell c on g.cell_id = c.id join submitted_notebook n on g.notebook_id = n.id "
+        "join submitted_assignment s on n.assignment_id = s.id where c.name = 'why' order by 1"
+    )
+    with sqlite3.connect(asked.course.gradebook.removeprefix("sqlite:///")) as base:
+        assert base.execute(query).fetchall() == [("s1", 0, 0), ("s2", None, 1)]
+
+
+def test_pages_that_an_older_version_left_are_removed(asked):
+    hand_in(asked, "s1")
+    folder = asked.course.place("autograded") / "s1" / asked.name
+    (folder / "deep").mkdir(parents=True)
+    for name in ("x.html", "deep/y.svg"):
+        (folder / name).write_text(active_html.PAGE)
+    os.symlink("/etc/passwd", folder / "link")
+    os.symlink("/etc", folder / "links")
+    grade.run(asked, unsafe=True)
+    assert notebook(asked, "s1")
+    assert Path("/etc/passwd").exists()

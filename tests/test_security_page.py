@@ -1,0 +1,20 @@
+"""Each line of docs/security.md names a test that exists, or says what is not guaranteed."""
+
+import re
+
+from tests.conftest import ROOT
+
+TEXT = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+LINES = [line for line in TEXT.splitlines() if line.startswith("- ")]
+NAMED = re.compile(r"`([\w/]+\.py)::(test_\w+)`")
+
+
+def test_every_line_names_a_test_or_says_not():
+    assert len(LINES) > 30
+    assert [line for line in LINES if not NAMED.search(line) and "*not*" not in line] == []
+
+
+def test_every_named_test_exists():
+    for path, name in NAMED.findall(TEXT):
+        source = (ROOT / "tests" / path).read_text(encoding="utf-8")
+        assert f"\ndef {name}(" in source, f"{path}::{name}"

@@ -1,0 +1,104 @@
+"""Whether a kernel is as fast as a test asks: CPU time beside a baseline, with a verdict that may stay open.
+
+    speed.at_least(2, fused, three_steps, lambda n: (numbers(512, 64, seed=n), weights), checks.close)
+
+In a notebook both functions run here. In the grading judge the kernel runs in the student's process and the baseline
+in a process of the same kind that runs no code of the student. The judge reads their CPU clocks from outside,
+and subtracts what it takes to carry arguments and results.
+"""
+
+import copy
+import random
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from tinytorch.lab import checks, timing
+
+SHORTEST = 1e-3  # seconds; shorter calls vanish in what it takes to carry their arguments
+
+
+def at_least(
+    times: float,
+    kernel: Callable,
+    baseline: Callable,
+    fresh: Callable[[int], tuple],
+    check: Callable[[object, object], None],
+    *,
+    pairs: int = 9,
+    confidence: float = 0.99,
+) -> str:
+    """Fail if a kernel is slower than a baseline, or faster by less than a factor.
+
+    Each pair of calls gets fresh arguments and is made in random order, and the kernel's result is checked. A first
+    pair, in which code may be compiled, does not count.
+
+    Parameters
+    ----------
+    times : float
+        How many times as fast as `baseline` the kernel must be.
+    kernel : callable
+    baseline : callable
+        A function of the test.
+    fresh : callable
+        Takes the number of the pair and returns arguments.
+    check : callable
+        Takes the results of `kernel` and of `baseline`; raises if they differ.
+    pairs : int
+        How many pairs count.
+    confidence : float
+        Of the interval of the ratio, between 0 and 1.
+
+    Returns
+    -------
+    str
+        "faster", or "undecided" if the interval holds `times` or the calls are too short. That costs no points.
+
+    Raises
+    ------
+    Mismatch
+        If the whole interval is below `times`.
+    """
+    order, taken = random.Random(0), []
+    for number in range(pairs + 1):
+        timed = checks.judge.timed if checks.judge else _timed
+        results, seconds = timed(kernel, baseline, fresh(number), order.random() < 0.5)
+        check(*results)
+        taken += [seconds] if number else []
+    ours, theirs = np.array(taken).T
+    long = np.median(ours) >= SHORTEST, np.median(theirs) >= SHORTEST
+    floored = np.maximum(theirs, SHORTEST), np.maximum(ours, SHORTEST)
+    ratio, low, high = timing.ratio_interval(*floored, confidence)
+    found = timing.verdict(low / times, high / times)
+    measured = f"{ratio:.2g} times as fast as the baseline ({low:.2g} to {high:.2g})"
+    if found == "faster" and long[1]:
+        return found
+    if found == "slower" and long[0]:
+        name = getattr(kernel, "__name__", repr(kernel))
+        raise checks.Mismatch(
+            f"{name} is {measured}; {times:g} times is asked",
+            "what its innermost loop does again and again",
+        )
+    if not all(long):
+        return _open(f"calls of less than {1e3 * SHORTEST:g} ms are too short to compare")
+    return _open(f"measured {measured}; {times:g} times is asked")
+
+
+def _timed(kernel, baseline, args, kernel_first):
+    """The results of both functions and their CPU seconds, the kernel's first."""
+    results, seconds = [None, None], [0.0, 0.0]
+    for which in (0, 1) if kernel_first else (1, 0):
+        given = copy.deepcopy(args)
+        start = time.process_time()
+        results[which] = (kernel, baseline)[which](*given)
+        seconds[which] = time.process_time() - start
+    return results, seconds
+
+
+def _open(why):
+    if checks.judge:
+        checks.judge.undecided(why)
+    else:
+        print(f"undecided: {why}")
+    return "undecided"

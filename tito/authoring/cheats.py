@@ -1,0 +1,59 @@
+"""Find tests that give points to an answer that only agrees: see `agreeing`."""
+
+import ast
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from tito.authoring import agreeing
+from tito.authoring.agreeing import ANSWERS
+from tito.grading import supervisor
+from tito.grading.job import Job
+from tito.verdict import Verdict
+
+TOGETHER = 10  # answers that are tried in one run
+PRELUDE = """\
+import sys
+import types
+agreeing = types.ModuleType("agreeing")
+exec({text!r}, vars(agreeing))
+sys.modules["agreeing"] = agreeing
+"""
+
+
+def earned(job: Job, names: list[str] | None = None) -> Iterator[tuple[str, Verdict]]:
+    """Judge every test of a job with each agreeing answer; yield the answers that passed, with the verdict."""
+    names = list(ANSWERS) if names is None else names
+    groups = [names[first : first + TOGETHER] for first in range(0, len(names), TOGETHER)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for group, verdicts in zip(
+            groups, pool.map(lambda g: verdicts_of(job, g), groups), strict=True
+        ):
+            for verdict in verdicts:
+                if verdict.points:
+                    yield group[int(verdict.id.rpartition("__")[2])], verdict
+
+
+def verdicts_of(job: Job, names: list[str]) -> list[Verdict]:
+    """The verdicts of one run in which each of some answers takes the place of every exercise in turn."""
+    text = Path(agreeing.__file__).read_text(encoding="utf-8")
+    prelude = {"id": "agreeing", "role": "solution", "source": PRELUDE.format(text=text)}
+    cells = [prelude, *(each for each in job.cells if each["role"] not in ("solution", "test"))]
+    for number, name in enumerate(names):
+        for cell in job.cells:
+            again = cell | {"id": f"{cell['id']}__{number}"}
+            if cell["role"] == "solution":
+                cells.append(again | {"source": _answers(cell["source"], name)})
+        for cell in job.cells:
+            if cell["role"] == "test" and cell["points"]:
+                cells.append(cell | {"id": f"{cell['id']}__{number}", "hidden": False})
+    return list(supervisor.run(replace(job, cells=cells, answers={}, package="")))
+
+
+def _answers(source: str, name: str) -> str:
+    """A cell that gives every name of a solution cell to one answer."""
+    names = [node.name for node in ast.parse(source).body if hasattr(node, "name")]
+    lines = [f"{each} = agreeing.answer({name!r})" for each in names]
+    return "\n".join(["import agreeing", *lines])

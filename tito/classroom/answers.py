@@ -1,0 +1,85 @@
+"""The answers of an earlier copy of a release, brought into a fresh one."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+
+from tito.classroom import archive, candidates
+from tito.classroom.owners import StudentFile
+from tito.course import USAGE, Module, TitoError, write
+from tito.notebooks import notebook as nb
+from tito.notebooks import untrusted
+from tito.notebooks.repair import Released
+from tito.notebooks.text import read_text
+
+
+@dataclass
+class Brought:
+    """What came of bringing answers over: the file they came from, and exercises by state."""
+
+    file: str
+    answered: list[str] = field(default_factory=list)
+    not_started: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    repaired: list[str] = field(default_factory=list)
+
+
+def bring_over(module: Module, path: Path) -> Brought:
+    """Bring the answers of an earlier copy, or of one file, into a fresh copy of a release.
+
+    Raises
+    ------
+    TitoError
+        If this is not a student's copy, somebody has worked in it already, or the other copy has no answers.
+    """
+    course, stem = module.course, module.notebook.stem
+    own = {suffix: module.folder / f"{stem}{suffix}" for suffix in (".ipynb", ".py")}
+    if not course.release:
+        raise TitoError(
+            "--answers is for a student's copy", "leave it out to write a release", USAGE
+        )
+    worked = [path.name for path in own.values() if not course.is_as_released(path)]
+    if worked:
+        raise TitoError(
+            f"{' and '.join(worked)} has been worked in already",
+            "start from a fresh copy of the release",
+        )
+    places = [path / f"{stem}{suffix}" for suffix in own] if path.is_dir() else [path]
+    files = [_file(place) for place in places if place.is_file()]
+    released = nb.parse(read_text(own[".ipynb"]), own[".ipynb"])
+    found = candidates.read(files, Released([released]), module)
+    if not found.read or not found.read[-1].findings.answered:
+        raise TitoError(f"no answers in {path}", f"name the folder with your {stem}.ipynb")
+    chosen = found.read[-1]
+    name, findings = chosen.file.entry.name, chosen.findings
+    is_notebook = name.endswith(".ipynb")
+    text = nbformat.writes(chosen.notebook) + "\n"
+    write(
+        own[".ipynb" if is_notebook else ".py"],
+        text if is_notebook else nb.percent(chosen.notebook),
+    )
+    return Brought(
+        name, findings.answered, findings.not_started, findings.missing, findings.repaired
+    )
+
+
+def sentences(brought: Brought) -> list[str]:
+    """What came of bringing answers over, in lines."""
+    lines = [f"{len(brought.answered)} answers brought over from {brought.file}"]
+    lines += [f"  not there: {name}" for name in brought.missing]
+    return lines + [f"  {each}" for each in brought.repaired]
+
+
+def _file(path: Path) -> StudentFile:
+    data = _load(path)
+    entry = archive.Entry(path.name, len(data), path.stat().st_mtime, lambda: data)
+    return StudentFile("", "", entry, rest=(path.name,))
+
+
+def _load(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(untrusted.BYTES + 1)
+    except OSError as error:
+        raise TitoError(f"cannot read {path}: {error.strerror}", "fix the permissions") from None

@@ -1,0 +1,179 @@
+"""The files of one student, read: which are notebooks of the module, and what became of the others."""
+
+import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+
+import nbformat
+
+from tito.classroom import nested, people_names
+from tito.classroom.archive import Entry
+from tito.classroom.owners import StudentFile, is_notebook
+from tito.course import Module, TitoError
+from tito.notebooks import untrusted
+from tito.notebooks.repair import Findings, Released, repair
+
+CANDIDATES, ARCHIVES = 20, 5  # files of one student that are read, and archives that are unpacked
+
+
+@dataclass(frozen=True)
+class Read:
+    """A file that is a notebook of the module, and what repairing it found."""
+
+    file: StudentFile
+    data: bytes
+    notebook: nbformat.NotebookNode
+    findings: Findings
+
+    @property
+    def rank(self) -> tuple:
+        """A key that is largest for the file that counts: worked on, submitted later, a notebook rather than a percent file."""
+        each = self.file
+        return (
+            bool(self.findings.answered),
+            each.time or datetime.datetime.min,
+            each.order,
+            each.entry.time or 0,
+            each.entry.name.endswith(".ipynb"),
+        )
+
+
+@dataclass
+class Reading:
+    """What came of a student's files: those read, best last, and sentences on the others."""
+
+    read: list[Read] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)  # readable, but not of this module
+    unread: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)  # hidden, of tools or of other modules
+
+    def say(self, each: StudentFile, why: str, is_likely: bool, unread: bool) -> None:
+        name = _short(each)
+        said = why if name in why else f"{name}: {why}"
+        if is_likely:
+            (self.unread if unread else self.passed_over).append(said)
+
+
+def read(files: list[StudentFile], released: Released, module: Module) -> Reading:
+    """Read a student's files, those first that are likely to be the notebook.
+
+    Raises
+    ------
+    TitoError
+        If several are notebooks of the module, and it cannot be said that one student wrote them.
+    """
+    found, words = Reading(), people_names.Words(module, "")
+    everything = [*files, *_unpacked(files, found)]
+    notebooks = [each for each in everything if is_notebook(each.entry.name)]
+    wanted = [each for each in notebooks if not _is_aside(each, module)]
+    if not any(_is_likely(each, module) for each in wanted):
+        wanted = [each for each in notebooks if not people_names.is_hidden(each.rest)]
+    wanted.sort(key=lambda e: (_guess(e, words), -e.order, e.entry.name))
+    for each in wanted[:CANDIDATES]:
+        _read_one(each, released, module, found)
+    for each in wanted[CANDIDATES:]:
+        found.say(each, f"more than {CANDIDATES} files", _is_likely(each, module), unread=True)
+    found.left_out = [
+        each.entry.name
+        for each in notebooks
+        if each not in wanted and each.entry.name.endswith(".ipynb")
+    ]
+    if not found.read:
+        deeper = (each for each in everything if each not in files)
+        for each in (e for e in deeper if nested.is_archive(e.entry.name)):
+            found.say(each, each.entry.fault, True, unread=True)
+    found.read.sort(key=lambda each: each.rank)
+    _refuse_several(found.read, words)
+    return found
+
+
+def _read_one(each: StudentFile, released: Released, module: Module, found: Reading) -> None:
+    likely = _is_likely(each, module)
+    try:
+        data = each.entry.read()
+        if nested.looks_packed(data):
+            inner = [_inside(each, entry) for entry in nested.unpack(each.entry, data)]
+            for one in inner[:CANDIDATES]:
+                if is_notebook(one.entry.name) and not nested.looks_packed(one.entry.read()):
+                    _read_one(one, released, module, found)
+            return
+        notebook, findings = repair(released, untrusted.read(data))
+    except TitoError as error:
+        found.say(each, str(error), likely, unread=True)
+        return
+    if findings.answered or findings.not_started:
+        found.read.append(Read(each, data, notebook, findings))
+    else:
+        found.say(each, "it has no exercise of this module", likely, unread=False)
+
+
+def _unpacked(files: Iterable[StudentFile], found: Reading) -> list[StudentFile]:
+    """What a student's own archives hold."""
+    made: list[StudentFile] = []
+    packed = [each for each in files if nested.is_archive(each.entry.name)]
+    for each in packed[ARCHIVES:]:
+        found.say(each, f"more than {ARCHIVES} archives", True, unread=True)
+    for each in packed[:ARCHIVES]:
+        try:
+            inner = nested.unpack(each.entry, each.entry.read())
+        except TitoError as error:
+            found.say(each, str(error), True, unread=True)
+            continue
+        made += [_inside(each, entry) for entry in inner]
+    return made
+
+
+def _inside(outer: StudentFile, entry: Entry) -> StudentFile:
+    path = entry.name.removeprefix(f"{outer.entry.name}/")
+    return replace(outer, entry=entry, rest=(*outer.rest, *path.split("/")))
+
+
+def _is_aside(each: StudentFile, module: Module) -> bool:
+    """Whether a file is hidden, of the tools in a copy of a release, or of another module."""
+    others = (part for part in each.rest[:-1] if people_names.MODULE_FOLDER.fullmatch(part))
+    is_other = any(part != module.name for part in others)
+    return people_names.is_hidden(each.rest) or people_names.is_tool(each.rest) or is_other
+
+
+def _is_likely(each: StudentFile, module: Module) -> bool:
+    """Whether a file has a notebook's name; Python files may be anything."""
+    name = _short(each).lower()
+    return name.endswith(".ipynb") or module.topic in name
+
+
+def _guess(each: StudentFile, words: people_names.Words) -> int:
+    """Smaller for a file that is more likely to be the notebook, by its name."""
+    name = _short(each)
+    if words.is_own(name):
+        return 0
+    if words.module.topic in name.lower():
+        return 1
+    return 2 if name.lower().endswith(".ipynb") else 3
+
+
+def _short(each: StudentFile) -> str:
+    return PurePosixPath(each.entry.name).name
+
+
+def _refuse_several(read: list[Read], words: people_names.Words) -> None:
+    """Refuse a folder that people named if its notebooks look like the work of several students.
+
+    One student's versions have one name, or are in one folder beside the notebook itself.
+    """
+    worked = {each.data: each for each in read if each.findings.answered and each.file.by_people}
+    places: dict[tuple[str, ...], list[str]] = {}
+    for each in worked.values():
+        folders = (p for p in each.file.rest[:-1] if not people_names.MODULE_FOLDER.fullmatch(p))
+        places.setdefault(tuple(folders), []).append(_short(each.file))
+    if () in places and any(words.is_own(name) for name in places[()]):
+        places = {(): places[()]}
+    names = [name for each in places.values() for name in each]
+    others = {people_names.base(name) for name in names if not words.is_own(name)}
+    if len(places) > 1 or len(others) > 1:
+        names = sorted(each.file.entry.name for each in worked.values())
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        raise TitoError(
+            f"{len(names)} notebooks with different answers, perhaps of several students: {shown}",
+            "collect the folder that holds them, or leave one of them in it",
+        )

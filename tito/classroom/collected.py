@@ -1,0 +1,207 @@
+"""What was collected, kept: everything as it came, what counts where nbgrader looks for it, and who is who.
+
+build/collected/MODULE/STUDENT holds each file as it came and index.json, build/collected/students.json each
+student's name and the id that the platform gave, by the id here.
+"""
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+
+from tito import files as folders
+from tito import nofollow
+from tito.classroom.candidates import Read
+from tito.classroom.owners import STAMP, StudentFile
+from tito.course import Course, Module, TitoError, make_folder, restrict, write
+from tito.gradebook.student_ids import key
+
+COLLECTED, UPDATED, UNCHANGED, KEPT_ASIDE = "collected", "updated", "unchanged", "kept aside"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What became of a submission: a state, and what was put aside for it, or instead of it."""
+
+    state: str
+    aside: list[str]
+
+
+def folder(module: Module) -> Path:
+    """The folder of a module's submissions as they came."""
+    return module.course.build / "collected" / module.name
+
+
+def store(module: Module, student: str, newest: Read, others: list[Read]) -> Stored:
+    """Keep files as they came, and write the file that counts to nbgrader's folder of submissions.
+
+    Raises
+    ------
+    TitoError
+        If a file cannot be written, a link leads out of nbgrader's folder, or the index cannot be read.
+    """
+    kept = folder(module) / student
+    log = _log(kept)
+    known = {record["sha256"] for record in log}
+    for each in (*others, newest):
+        sha = hashlib.sha256(each.data).hexdigest()
+        if sha not in known:
+            log.append(_record(kept, each, sha))
+            known.add(sha)
+    sha = hashlib.sha256(newest.data).hexdigest()
+    counting = next((record for record in log if record["counts"]), None)
+    is_other = counting is not None and counting["sha256"] != sha
+    if counting and is_other and _is_later(counting, newest.file):
+        _write_log(kept, log)
+        return Stored(KEPT_ASIDE, [newest.file.entry.name])
+    place = module.course.place("submitted")
+    target = place / student / module.name
+    if found := nofollow.link(place, (student, module.name, module.notebook.name)):
+        raise TitoError(f"{found} is a link, which is not followed", "remove it")
+    path = target / module.notebook.name
+    text = nbformat.writes(newest.notebook) + "\n"
+    same = path.exists() and path.read_bytes() == text.encode()
+    _keep_edited(kept, path, counting)
+    for record in log:
+        record["counts"] = record["sha256"] == sha
+        if record["counts"]:
+            record["written"] = hashlib.sha256(text.encode()).hexdigest()
+            record["time"] = iso(newest.file) or record["time"]
+            record["late"] = newest.file.late
+    stamped = _put(path, target, text, next(r["time"] for r in log if r["counts"]))
+    _write_log(kept, log)
+    aside = [f"the one of {counting['collected']}"] if counting and is_other else []
+    state = COLLECTED if counting is None else UNCHANGED if same and not stamped else UPDATED
+    return Stored(state, aside)
+
+
+def know(course: Course, files: list[StudentFile]) -> list[StudentFile]:
+    """Remember the students' names and original ids; returns files of ids that were somebody else's before."""
+    path = course.build / "collected" / "students.json"
+    with folders.lock(path.with_name(".students.lock")):
+        known = students(course)
+        owners = {key(safe): about["original"] for safe, about in known.items()}
+        taken = []
+        for each in files:
+            before = owners.setdefault(key(each.student), each.original)
+            if before != each.original:
+                taken.append(each)
+            else:
+                known[each.student] = {"original": each.original, "name": each.name}
+        text = json.dumps(known, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+        if not path.exists() or path.read_bytes() != text.encode():
+            write(path, text, private=True)
+    return taken
+
+
+def students(course: Course) -> dict[str, dict[str, str]]:
+    """The name and the original id of each student who was collected, by the id here.
+
+    Raises
+    ------
+    TitoError
+        If the file cannot be read.
+    """
+    path = course.build / "collected" / "students.json"
+    if not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {
+            safe: {"original": str(about["original"]), "name": str(about["name"])}
+            for safe, about in found.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise TitoError(f"cannot read {path}", "remove it; collect writes it again") from None
+
+
+def iso(file: StudentFile) -> str | None:
+    """The time of a submission in UTC, as text."""
+    return file.time.isoformat(" ") if file.time else None
+
+
+def _put(path: Path, target: Path, text: str, time: str | None) -> bool:
+    """Write the notebook and its time stamp; returns whether the time stamp is another one now."""
+    for begun in target.glob(f".{path.name}.*"):  # by a run that was killed
+        begun.unlink()
+    if not path.is_file() or path.read_bytes() != text.encode():
+        write(path, text, private=True)
+    stamp = target / STAMP
+    if stamp.is_symlink():
+        stamp.unlink()
+    before = stamp.read_text(errors="replace") if stamp.is_file() else ""
+    wanted = f"{time} UTC\n" if time else ""
+    if wanted and wanted != before:
+        write(stamp, wanted, private=True)
+    elif not wanted:
+        stamp.unlink(missing_ok=True)
+    return wanted != before
+
+
+def _keep_edited(kept: Path, path: Path, counting: dict | None) -> None:
+    """Keep a submission that somebody edited since it was collected, beside the originals."""
+    if path.exists():
+        data = path.read_bytes()
+        sha = hashlib.sha256(data).hexdigest()
+        if counting is None or counting.get("written") != sha:
+            _write_bytes(kept / f"{_stamp()}-{sha[:12]}-edited.ipynb", data)
+
+
+def _record(kept: Path, each: Read, sha: str) -> dict:
+    suffix = ".py" if each.file.entry.name.lower().endswith(".py") else ".ipynb"
+    name = f"{_stamp()}-{sha[:12]}{suffix}"
+    _write_bytes(kept / name, each.data)
+    return {
+        "file": name,
+        "from": each.file.entry.name,
+        "sha256": sha,
+        "original": each.file.original,
+        "name": each.file.name,
+        "time": iso(each.file),
+        "late": each.file.late,
+        "order": each.file.order,
+        "collected": time.strftime("%Y-%m-%d %H:%M"),
+        "counts": False,
+    }
+
+
+def _is_later(record: dict, file: StudentFile) -> bool:
+    """Whether an earlier collected file was handed in later than this one, as far as is known."""
+    if record["time"] and file.time:
+        return bool(record["time"] > (iso(file) or ""))
+    return bool(record["order"] and file.order and record["order"] > file.order)
+
+
+def _log(kept: Path) -> list[dict]:
+    path = kept / "index.json"
+    if not path.exists():
+        return []
+    try:
+        log = json.loads(path.read_text(encoding="utf-8"))
+        return [record for record in log if record["sha256"] and "counts" in record]
+    except (ValueError, KeyError, TypeError):
+        raise TitoError(f"cannot read {path}", "remove it; the files beside it stay") from None
+
+
+def _write_log(kept: Path, log: list[dict]) -> None:
+    write(kept / "index.json", json.dumps(log, indent=1) + "\n", private=True)
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
+    try:
+        make_folder(path.parent, private=True)
+        partial = path.with_name(f".{path.name}")
+        partial.write_bytes(data)
+        restrict(partial)
+        partial.replace(path)
+    except OSError as error:
+        raise TitoError(
+            f"cannot write {path}: {error.strerror}", "free space or fix the permissions"
+        ) from None
+
+
+def _stamp() -> str:
+    return time.strftime("%Y%m%d-%H%M%S")

@@ -1,0 +1,86 @@
+"""Times of submission, due dates and extensions that changed after a student was graded."""
+
+import datetime
+
+import nbformat
+from nbgrader.api import Assignment, Gradebook, SubmittedAssignment
+from nbgrader.preprocessors import AssignLatePenalties
+from sqlalchemy import Connection, bindparam, select, update
+from traitlets.config.loader import Config, PyFileConfigLoader
+
+from tito import files
+from tito.course import Module
+from tito.gradebook import submitted, times
+from tito.gradebook.records import Journal
+from tito.notebooks import student_version
+
+WAIT = 60  # seconds to wait for other writers
+
+
+def address(module: Module) -> str:
+    """Return the database's address; a database file waits for other writers."""
+    url = module.course.gradebook
+    wait = "&" if "?" in url else "?"
+    return f"{url}{wait}timeout={WAIT}" if url.startswith("sqlite:///") else url
+
+
+def sent_at(module: Module, student: str) -> datetime.datetime | None:
+    """Return when a submission was sent, in UTC; None if nobody noted it or the note cannot be read."""
+    try:
+        return submitted.sent_at(module, student)
+    except times.Unreadable:
+        return None
+
+
+def current(connection: Connection, module: Module, students: list[str]) -> dict[str, str]:
+    """What a late penalty depends on, for each student in the gradebook: time, due date and extension."""
+    table = SubmittedAssignment
+    query = select(table.student_id, table.timestamp, Assignment.duedate, table.extension)
+    found = connection.execute(query.join(Assignment).where(Assignment.name == module.name))
+    wanted = set(students)
+    return {who: f"{time}, due {due}, {more}" for who, time, due, more in found if who in wanted}
+
+
+def penalize(module: Module, url: str, late: list[str]) -> None:
+    """Let nbgrader, or the plug-in named in nbgrader_config.py, compute late penalties."""
+    path = module.course.root / "nbgrader_config.py"
+    loader = PyFileConfigLoader(path.name, path=str(path.parent))
+    config = loader.load_config() if late and path.exists() else Config()
+    for name in late:
+        place = {"notebook": module.notebook.stem, "assignment": module.name, "db_url": url}
+        AssignLatePenalties(config=config, log=student_version.QUIET).preprocess(
+            nbformat.v4.new_notebook(), {"nbgrader": place | {"student": name}}
+        )
+
+
+def redate(module: Module, students: list[str]) -> list[str]:
+    """Bring times and late penalties of graded students up to date; return the students with new dates."""
+    journal, url = Journal(module), address(module)
+    with (
+        files.lock(module.course.build / "gradebook.lock"),
+        Gradebook(url, module.course.course_id) as book,
+    ):
+        with book.engine.begin() as connection:
+            _write_times(connection, module, students)
+            now = current(connection, module, students)
+        known = journal.dates()
+        changed = sorted(who for who, dates in now.items() if known.get(who) != dates)
+        penalize(module, url, changed)
+        journal.dated({who: now[who] for who in changed})
+    return changed
+
+
+def _write_times(connection: Connection, module: Module, students: list[str]) -> None:
+    table = SubmittedAssignment
+    query = select(table.id, table.student_id, table.timestamp).join(Assignment)
+    found = connection.execute(query.where(Assignment.name == module.name)).all()
+    known = {row.student_id: row for row in found}
+    sent = {who: sent_at(module, who) for who in students if who in known}
+    new = [
+        {"key": known[who].id, "time": time}
+        for who, time in sent.items()
+        if time and time != known[who].timestamp
+    ]
+    if new:
+        statement = update(table.__table__).where(table.__table__.c.id == bindparam("key"))
+        connection.execute(statement.values(timestamp=bindparam("time")), new)

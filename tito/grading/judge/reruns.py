@@ -1,0 +1,166 @@
+"""The order of a job's tests: with the student's own work first, then again where an earlier exercise is at fault.
+
+A test that fails, and can reach another exercise which does not work, is run again with that exercise's given
+version. So one wrong exercise costs its own points only.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from tito import verdict as v
+from tito.verdict import Verdict
+
+DEADLY = (v.TIMEOUT, v.KILLED)
+NOT_RUN = "not run: "  # how the message of a test begins for which nothing is left
+WHY = {
+    "stub": "yours is not started",
+    "deadly": "yours does not end, or ends its process",
+    "wrong": "yours fails its tests",
+}
+
+
+class Reruns:
+    """One run over a job's tests.
+
+    `make` takes the given versions to use, by exercise, and returns a judge that has read no cell yet.
+    """
+
+    def __init__(self, job: dict, make: Callable, report: Callable[[Verdict], None]):
+        self.job, self.make, self.report = job, make, report
+        self.tests = [cell for cell in job["cells"] if cell["role"] == "test"]
+        only = job["only"]
+        self.wanted = {c["id"] for c in self.tests if only is None or c["exercise"] in only}
+        self.found: dict[str, Verdict] = {}  # the latest verdict of each test
+        self.held: dict[str, Verdict | None] = {}  # tests to run again; None: not run yet
+        self.stubs: set[str] = set()
+
+    def run(self) -> None:
+        """Judge every wanted test and report each verdict once."""
+        self._first(self.wanted)
+        others = {name for test in self.held for name in self._replaceable(test)}
+        more = {c["id"] for c in self.tests if c["exercise"] in others} - self.wanted
+        if more:
+            self._first(more)
+        self._again()
+
+    def _first(self, ids):
+        """Judge tests with the student's own work; hold a test that may gain from a given version.
+
+        Visible ones come first, so that no worker that has seen a hidden test answers for a visible one.
+        """
+        judge, hidden = self.make({}), []
+        try:
+            self.stubs = judge.stubs
+            for cell in self.job["cells"]:
+                if cell["role"] != "test":
+                    judge.take_in(cell)
+                elif cell["id"] in ids and cell["hidden"] and not cell["empty"]:
+                    hidden.append((cell, judge.place()))
+                elif cell["id"] in ids:
+                    self._judge_own(judge, cell)
+            for cell, place in hidden:
+                judge.go(place)
+                self._judge_own(judge, cell)
+        finally:
+            judge.end()
+
+    def _judge_own(self, judge, cell):
+        reasons = self._reasons(cell["id"])
+        stub = cell["exercise"] in self.stubs
+        if "deadly" in reasons.values() or ("stub" in reasons.values() and not stub):
+            self.held[cell["id"]] = None
+            return
+        found = self.found[cell["id"]] = judge.judge(cell)
+        bad = found.status not in (*v.HARMLESS, v.NOT_STARTED)
+        if bad and self._replaceable(cell["id"]):
+            self.held[cell["id"]] = found
+        else:
+            self._settle(found)
+
+    def _again(self):
+        """Judge the held tests, visible ones first, with given versions of what does not work."""
+        held = [cell for cell in self.tests if cell["id"] in self.held]
+        for hidden in (False, True):
+            again = Again(self.job, self.make)
+            try:
+                for cell in (cell for cell in held if cell["hidden"] is hidden):
+                    reasons = self._reasons(cell["id"])
+                    own = None if set(reasons.values()) - {"wrong"} else self.held[cell["id"]]
+                    if own is None or reasons:
+                        found = again.judge(cell, set(reasons))
+                        self._settle(_better(own, found, reasons))
+                    else:
+                        self._settle(own)
+            finally:
+                again.end()
+
+    def _settle(self, found):
+        self.found[found.id] = found
+        if found.id in self.wanted:
+            self.report(found)
+
+    def _replaceable(self, test):
+        """The exercises that a test can reach and that have a given version."""
+        return [name for name in self.job["needs"].get(test, ()) if name in self.job["given"]]
+
+    def _reasons(self, test):
+        """Of those, the ones that do not work, each with the reason as far as it is known."""
+        reasons = {}
+        for name in self._replaceable(test):
+            known = [self.found[c["id"]].status for c in self.tests if self._is_known(c, name)]
+            bad = {status for status in known if status not in v.HARMLESS}
+            if bad & set(DEADLY):
+                reasons[name] = "deadly"
+            elif bad:
+                reasons[name] = "stub" if bad == {v.NOT_STARTED} else "wrong"
+        return reasons
+
+    def _is_known(self, cell, exercise):
+        return cell["exercise"] == exercise and cell["id"] in self.found
+
+
+class Again:
+    """A judge for the tests of some exercises, in order; another for each set of given versions."""
+
+    def __init__(self, job: dict, make: Callable):
+        self.job, self.make = job, make
+        self.current, self.used, self.place = None, set(), 0
+
+    def judge(self, cell: dict, used: set[str]) -> Verdict:
+        """Judge a test with these given versions."""
+        if self.current is None or self.used != used:
+            self.end()
+            self.current = self.make({name: self.job["given"][name] for name in used})
+            self.used, self.place = used, 0
+        while self.job["cells"][self.place] is not cell:
+            above = self.job["cells"][self.place]
+            if above["role"] != "test":
+                self.current.take_in(above)
+            self.place += 1
+        return self.current.judge(cell)
+
+    def end(self) -> None:
+        """End the judge's worker."""
+        if self.current:
+            self.current.end()
+
+
+def _better(own: Verdict | None, given: Verdict, reasons: dict[str, str]) -> Verdict:
+    """The verdict that counts, and both in its message where they differ."""
+    if not reasons:
+        return given
+    if own and given.message.startswith(NOT_RUN):
+        return own
+    said = "; ".join(f"a given `{name}`, because {WHY[why]}" for name, why in reasons.items())
+    note = f"tested with {said}"
+    passed = given.status in v.HARMLESS
+    if own is None:
+        message = note if passed else f"{given.message}\n{note}"
+    elif passed:
+        message = f"{note}; with your own: {own.message.partition(chr(10))[0]}"
+    elif own.message == given.message:
+        message = f"{own.message}\n{note}, and with your own: the same"
+    else:
+        message = f"{note}: {given.message}\nwith your own: {own.message}"
+    seconds = given.seconds + (own.seconds if own else 0)
+    return replace(given, message=message, seconds=round(seconds, 4))

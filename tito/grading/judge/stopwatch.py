@@ -1,0 +1,37 @@
+"""The CPU time of a call, read by the judge from the clocks of other processes, without what carrying it takes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A worker: how to ask it, and how to read the CPU seconds of its processes."""
+
+    ask: Callable[[dict], dict]
+    cpu: Callable[[], float]
+
+    def timed(self, request: dict) -> tuple[object, float]:
+        """What the worker replies, and the CPU seconds that it takes."""
+        before = self.cpu()
+        value = self.ask(request)["value"]
+        return value, self.cpu() - before
+
+
+def timed(student: Timed, clean: Timed, kernel, baseline, args: tuple, kernel_first: bool):
+    """Call a kernel where the student's code runs, and a baseline of the test where it does not.
+
+    To carry arguments and results is timed in the clean worker, with the baseline's result.
+
+    Returns
+    -------
+    tuple of (list, list)
+        The results of both functions and their CPU seconds, the kernel's first.
+    """
+    results, seconds = [None, None], [0.0, 0.0]
+    call = {"op": "call", "args": list(args), "kwargs": {}, "after": False, "keep": True}
+    for which in (0, 1) if kernel_first else (1, 0):
+        place, target = ((student, kernel), (clean, baseline))[which]
+        results[which], seconds[which] = place.timed(call | {"target": target})
+    _, carried = clean.timed({"op": "carry", "target": baseline, "args": list(args)})
+    return results, [max(each - carried, 0.0) for each in seconds]

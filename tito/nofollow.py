@@ -1,0 +1,115 @@
+"""Files below a folder, opened part by part without following a link, whatever is swapped meanwhile."""
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tito.course import TitoError
+
+# Where a folder cannot be held open (Windows), each part is looked at before it is used.
+HOLDS = os.open in os.supports_dir_fd and os.scandir in os.supports_fd
+FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+FLAGS |= getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+HINT = "ask for the notebook again"
+
+
+@dataclass(frozen=True)
+class Found:
+    """One name in a folder: its parts below the root, and what lstat says, or why that cannot be said."""
+
+    parts: tuple[str, ...]
+    about: os.stat_result | None
+    error: str = ""
+
+    @property
+    def is_folder(self) -> bool:
+        return self.about is not None and stat.S_ISDIR(self.about.st_mode)
+
+
+@contextlib.contextmanager
+def folder(root: Path, *parts: str) -> Iterator[int | Path]:
+    """Hold a folder below a root open; a link among the parts is an OSError. The root itself may be a link."""
+    if not HOLDS:
+        yield _checked(root, parts)
+        return
+    held = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for part in parts:
+            inner = os.open(part, FLAGS | os.O_DIRECTORY, dir_fd=held)
+            os.close(held)
+            held = inner
+        yield held
+    finally:
+        os.close(held)
+
+
+def read(root: Path, parts: tuple[str, ...], most: int) -> bytes:
+    """The first `most` bytes of a regular file below a root.
+
+    Raises
+    ------
+    TitoError
+        If it is missing, if it is not a regular file, or if a link leads to it.
+    """
+    name = parts[-1]
+    try:
+        with folder(root, *parts[:-1]) as held:
+            if isinstance(held, int):
+                number = os.open(name, FLAGS, dir_fd=held)
+            else:
+                number = os.open(_checked(held, (name,)), FLAGS)
+            with open(number, "rb") as file:
+                if not stat.S_ISREG(os.fstat(number).st_mode):
+                    raise TitoError(f"{name} is not a file", HINT)
+                return file.read(most)
+    except OSError as error:
+        found = link(root, parts)
+        said = f"{found.name} is a link" if found else f"{name} cannot be read: {error.strerror}"
+        raise TitoError(said, HINT) from None
+
+
+def link(root: Path, parts: tuple[str, ...]) -> Path | None:
+    """The first part below a root that is a link, if one is."""
+    path = root
+    for part in parts:
+        path = path / part
+        if path.is_symlink():
+            return path
+    return None
+
+
+def walk(root: Path, depth: int) -> Iterator[Found]:
+    """Everything below a root, folders after the files beside them; no deeper than `depth` folders."""
+    waiting: list[tuple[str, ...]] = [()]
+    while waiting:
+        parts = waiting.pop()
+        try:
+            with folder(root, *parts) as held, os.scandir(held) as names:
+                found = sorted((entry.name, _lstat(entry)) for entry in names)
+        except OSError as error:
+            yield Found(parts, None, error.strerror or str(error))
+            continue
+        for name, about in found:
+            each = Found((*parts, name), about, "" if about else "cannot be looked at")
+            if each.is_folder and len(each.parts) >= depth:
+                yield Found(each.parts, None, f"is more than {depth} folders deep")
+                continue
+            yield each
+            if each.is_folder:
+                waiting.append(each.parts)
+
+
+def _lstat(entry: os.DirEntry) -> os.stat_result | None:
+    try:
+        return entry.stat(follow_symlinks=False)
+    except OSError:
+        return None
+
+
+def _checked(root: Path, parts: tuple[str, ...]) -> Path:
+    if link(root, parts):
+        raise OSError(40, "a link leads there")
+    return root.joinpath(*parts)
