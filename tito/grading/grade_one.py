@@ -108,7 +108,7 @@ def grade(assignment: Assignment, data: bytes, around, say=lambda verdict: None)
     ----------
     assignment : Assignment
     data : bytes
-        A notebook or a percent file as the student sent it.
+        A notebook or a script as the student sent it.
     around : Sandbox, Warm or None
         What `walls` gave.
     say : callable
@@ -122,7 +122,7 @@ def grade(assignment: Assignment, data: bytes, around, say=lambda verdict: None)
     Raises
     ------
     TitoError
-        If the hand-in cannot be read.
+        If the submission cannot be read.
     """
     released = _released(tuple(assignment.released))
     made, findings = repair(released, untrusted.read(data))

@@ -1,7 +1,6 @@
-"""Submit: what a student wrote is judged as it will be graded, then packed into the file to hand in.
+"""Judge a student's work as it will be graded, then pack it into the file to submit.
 
-The grader's own path is taken: the answers are put into the released notebook by their marks, and that is
-what is judged and packed. Only the hidden tests, which a student's copy does not hold, are left out.
+The grader's own repair and judge run here. Only the hidden tests are left out: a student's copy does not contain them.
 """
 
 from collections.abc import Callable
@@ -24,7 +23,7 @@ FOLDER = "hand-in"
 
 @dataclass(frozen=True)
 class Packed:
-    """What is handed in: the file, the one that stood there before, what was found, and the result."""
+    """The file to submit, the backup of an earlier file, what was found in the work, and the result."""
 
     path: Path
     before: Path | None
@@ -41,14 +40,14 @@ def run(
     ----------
     module : Module
     student : str
-        Whose it is; the file then lies in a folder of that name, as `tito collect` takes a class.
+        The student's id: the file goes into a folder of that name, as `tito collect` reads a class.
     say : callable
-        Told of each verdict as it falls.
+        Called with each verdict as soon as it is known.
 
     Raises
     ------
     TitoError
-        If this is no student's copy, the work cannot be read, or the file cannot be written.
+        If this is not a student's copy, the work cannot be read, or the file cannot be written.
     """
     course = module.course
     if not course.release:

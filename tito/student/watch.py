@@ -215,7 +215,7 @@ class Watch:
     def _job(self, only):
         """The job of judging some exercises, up to the last of their tests."""
         made = self.work.job(testing.scratch(self.module), only)
-        wanted = [cell["role"] == "test" for cell in made.cells]  # those of `only`
+        wanted = [cell["role"] == "test" for cell in made.cells]  # the tests that the job runs
         last = len(wanted) - wanted[::-1].index(True) if True in wanted else len(wanted)
         return replace(made, cells=made.cells[:last])
 

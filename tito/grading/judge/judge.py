@@ -247,7 +247,7 @@ class Judge:
                         self._execute(constant)
 
     def go(self, place: "Place"):
-        """Have the names of a place, here and in the worker; one that did not keep them is ended."""
+        """Restore the names of a place, here and in the worker. A worker that did not keep them is ended."""
         self.loaded, self.binder = place.loaded, place.binder
         self.names.become(place.names)
         count = len(self.loaded)
@@ -453,7 +453,7 @@ class Judge:
         return source if cell["id"] in self.given else self.job["python"].get(cell["id"], source)
 
     def _start(self):
-        """Have a worker that has loaded what stands above; a cell that ends it is left out of the next."""
+        """Have a worker that has loaded all cells above; the next worker leaves out a cell that ended it."""
         if self._spent():
             self._leave()
         while not self._spent() and (self.worker is None or self.sent < len(self.loaded)):
