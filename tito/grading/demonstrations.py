@@ -4,13 +4,26 @@ Only definitions of such cells run when work is graded, because demonstrations m
 runs, so an answer can use any name: then the statements that bind it run too.
 """
 
-import ast
 import builtins
+import functools
+import re
 import symtable
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from tito.grading.inside.statements import defines
-from tito.notebooks.cell_code import bound, first_line, parsed
+from tito.notebooks.cell_code import bound, first_line, statements
+
+
+@dataclass(frozen=True)
+class Step:
+    """A statement: its number and text, the names it binds, and its lines."""
+
+    number: int
+    text: str
+    bound: frozenset[str]
+    first: int
+    last: int
 
 
 def needed(cells: list[dict], texts: dict[str, str]) -> dict[str, str]:
@@ -24,25 +37,21 @@ def needed(cells: list[dict], texts: dict[str, str]) -> dict[str, str]:
         The plain Python of cells, by id, where it is not the cell's source.
     """
     found = [(cell, texts.get(cell["id"], cell["source"])) for cell in cells]
-    plain = {c["id"]: (text, parsed(text) or []) for c, text in found if c["role"] == "plain"}
-    demonstrated = [node for _, body in plain.values() for node in _others(body)]
-    offered = {name for node in demonstrated for name in bound(node)}
+    plain = {c["id"]: text for c, text in found if c["role"] == "plain"}
+    demonstrated = [each for text in plain.values() for each in _others(text)]
+    offered = {name for each in demonstrated for name in each.bound}
     known = {n for c, text in found if c["role"] in ("given", "solution") for n in _bound(text)}
-    wanted = {n for c, text in found if c["role"] == "solution" for n in globals_of(text)} - known
-    own = [node for c, text in found if c["role"] == "own" for node in parsed(text) or ()]
-    binding = [*own, *demonstrated] if offered else []
-    run: set[int] = set()  # statements, by their identity
-    while True:
-        more = [node for node in binding if id(node) not in run and wanted & {*bound(node)}]
-        if not more:
-            break
-        run |= {id(node) for node in more}
-        wanted |= {name for node in more for name in globals_of(ast.unparse(node))} - known
-    return {
-        name: _kept(text, body, run)
-        for name, (text, body) in plain.items()
-        if any(id(node) in run for node in _others(body))
-    }
+    if not offered - known:
+        return {}
+    own = [each for c, text in found if c["role"] == "own" for each in _all(text)]
+    bindable = (offered | {name for each in own for name in each.bound}) - known
+    answers = [text for c, text in found if c["role"] == "solution" and bindable & _words(text)]
+    wanted = {name for text in answers for name in globals_of(text)} - known
+    run: set[Step] = set()
+    while more := {step for step in (*own, *demonstrated) if wanted & step.bound} - run:
+        run |= more
+        wanted |= {name for step in more for name in globals_of(step.text)} - known
+    return {name: _kept(text, run) for name, text in plain.items() if run & {*_others(text)}}
 
 
 def globals_of(text: str) -> set[str]:
@@ -62,21 +71,33 @@ def _looked_up(table: symtable.SymbolTable) -> Iterator[str]:
         yield from _looked_up(child)
 
 
-def _bound(text: str) -> Iterator[str]:
-    for node in parsed(text) or ():
-        yield from bound(node)
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text))
 
 
-def _others(body: list[ast.stmt]) -> list[ast.stmt]:
+def _bound(text: str) -> set[str]:
+    return {name for step in _all(text) for name in step.bound}
+
+
+@functools.lru_cache(1024)
+def _all(text: str) -> tuple[Step, ...]:
+    return tuple(
+        Step(number, part, frozenset(bound(node)), first_line(node) - 1, node.end_lineno or 0)
+        for number, (node, part) in enumerate(statements(text))
+    )
+
+
+@functools.lru_cache(1024)
+def _others(text: str) -> tuple[Step, ...]:
     """The statements that do not run by themselves."""
-    return [node for node in body if not defines(node)]
+    steps = zip(_all(text), statements(text), strict=True)
+    return tuple(step for step, (node, _) in steps if not defines(node))
 
 
-def _kept(text: str, body: list[ast.stmt], run: set[int]) -> str:
+def _kept(text: str, run: set[Step]) -> str:
     """The text with blank lines instead of the statements that need not run."""
     lines = text.split("\n")
-    for node in _others(body):
-        if id(node) not in run:
-            first, last = first_line(node) - 1, node.end_lineno or 0
-            lines[first:last] = [""] * (last - first)
+    for step in _others(text):
+        if step not in run:
+            lines[step.first : step.last] = [""] * (step.last - step.first)
     return "\n".join(lines)

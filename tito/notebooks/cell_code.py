@@ -11,7 +11,9 @@ import re
 import warnings
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+KEPT = 20_000  # characters of a cell that is read once and kept
 SIZE = 256 * 1024  # characters of one cell that are parsed
 WORK = 4000  # lines times magics of a cell: IPython reads all lines again for each magic
 TRANSFORMS = 100  # calls of IPython for one cell, statement by statement
@@ -25,9 +27,31 @@ COMPOUND = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 Statement = ast.stmt
 
 
+@dataclass(frozen=True)
+class Code:
+    """A cell in plain Python, its statements, and the lines that cannot be read, each with a reason."""
+
+    text: str
+    body: list[Statement]
+    faults: list[tuple[int, str]]
+
+
+def code(source: str) -> Code:
+    """Read a cell."""
+    return _kept(source) if len(source) <= KEPT else _code(source)
+
+
 def python(source: str) -> str:
     """The cell as IPython would run it, in plain Python. Statements keep their line numbers."""
-    return _read(source)[0]
+    return code(source).text
+
+
+def statements(source: str) -> Iterator[tuple[Statement, str]]:
+    """The statements of a cell, each with its text in the cell."""
+    found = code(source)
+    lines = found.text.split("\n")
+    for node in found.body:
+        yield node, "\n".join(lines[first_line(node) - 1 : node.end_lineno])
 
 
 def without_magics(source: str) -> str:
@@ -44,14 +68,15 @@ def without_magics(source: str) -> str:
 
 def fault(source: str) -> tuple[int, str] | None:
     """The first line of a cell that neither Python nor IPython can read, and the reason; None if all can be read."""
-    return next(iter(_read(source)[1]), None)
+    return next(iter(code(source).faults), None)
 
 
-@functools.lru_cache(256)
-def _read(source: str) -> tuple[str, list[tuple[int, str]]]:
-    """The cell in plain Python, and the lines that cannot be read, each with a reason."""
+def _code(source: str) -> Code:
+    body = parsed(source)
+    if body is not None and "get_ipython" not in source:
+        return Code(source, body, [])
     text, faults = source, []
-    if parsed(source) is None:
+    if body is None:
         text = _transformed(source)
         if parsed(text) is None:
             pieces = _Pieces(source.split("\n"))
@@ -60,7 +85,10 @@ def _read(source: str) -> tuple[str, list[tuple[int, str]]]:
     if text is not source:  # IPython adds a line end, and joins continued lines
         text = text.rstrip("\n")
         text += "\n" * (source.count("\n") - text.count("\n"))
-    return text, faults
+    return Code(text, parsed(text, 16 * SIZE) or [], faults)
+
+
+_kept = functools.lru_cache(512)(_code)
 
 
 def parsed(text: str, limit: int = SIZE) -> list[Statement] | None:
@@ -98,14 +126,6 @@ def bound(node: ast.AST) -> list[str]:
 def first_line(node: Statement) -> int:
     """The line on which a statement begins, with its decorators."""
     return min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
-
-
-def statements(source: str) -> Iterator[tuple[Statement, str]]:
-    """The statements of a cell, each with its text in the cell."""
-    text = python(source)
-    lines = text.split("\n")
-    for node in parsed(text, 16 * SIZE) or ():
-        yield node, "\n".join(lines[first_line(node) - 1 : node.end_lineno])
 
 
 def _parse(text: str, limit: int = SIZE) -> list[Statement] | Exception:
@@ -221,10 +241,10 @@ def _without_calls(text: str, faults: list) -> str:
         inner = _inner(node)
         if inner is not None and rows.count(first) == rows.count(last) == 1:
             shift, source = inner
-            made, found = _read(source)
-            made = [""] * shift + made.rstrip("\n").split("\n")
+            read = code(source)
+            made = [""] * shift + read.text.rstrip("\n").split("\n")
             lines[first - 1 : last] = made + [""] * (last - first + 1 - len(made))
-            faults += [(first + shift + row - 1, reason) for row, reason in found]
+            faults += [(first + shift + row - 1, reason) for row, reason in read.faults]
     return "\n".join(lines)
 
 

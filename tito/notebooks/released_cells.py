@@ -55,6 +55,8 @@ class Released:
 
     def is_stub(self, name: str, node: ast.stmt, text: str) -> bool:
         """Whether a definition is still the released stub."""
+        if "NotImplementedError" not in text:
+            return False
         return is_stub(text) or ast.dump(node) in self.stubs.get(name, ())
 
     def _blocks(self) -> dict[str, list[tuple[list[str], int, NotebookNode]]]:

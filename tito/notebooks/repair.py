@@ -197,7 +197,8 @@ class _Repair:
             edited = [
                 n
                 for n, each in enumerate(self.cells)
-                if each.kind != "code" and set(names) & set(self._written(each.source))
+                if each.kind != "code"
+                and set(names) & set(DEFINED.findall(each.source)) & set(self._written(each.source))
             ][-1:]
         if edited:
             found = self.cells[edited[-1]]

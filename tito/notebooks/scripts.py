@@ -64,7 +64,7 @@ def _percent(text: str) -> Iterator[Cell]:
     yield from _code(text[: marks[0].start()])
     for mark, end in zip(marks, ends, strict=True):
         head, body = mark[1], text[mark.end() : end].strip("\n")
-        found = re.search(r"\[(markdown|md|raw)\]|^(md|markdown|raw)\b", head)
+        found = re.search(r"\[(markdown|md|raw)\]|^(md|markdown|raw) *$", head)
         kind = (found[1] or found[2]) if found else "code"
         kind = "markdown" if kind == "md" else kind
         source = TIMED.sub(r"\1", body) if kind == "code" else _prose(body)

@@ -57,7 +57,7 @@ def read(data: bytes) -> Sheet:
     if text.lstrip().startswith(("{", "[")):
         cells = _from_json(text, notes)
     else:
-        found = scripts.read(text)
+        found = scripts.read(text) if len(text) <= CODE else None
         if found is None:
             raise Unreadable("it is neither a notebook nor Python")
         cells, note, script = found
