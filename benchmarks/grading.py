@@ -7,7 +7,7 @@ What grading takes above a student's own code is the CPU time of the whole group
 code is what the worker does between having read a request and writing its answer, and what processes that it
 starts use: cells that are loaded, the module's given ones among them, and functions that are called, a test's
 helper around them too where a test runs one in the worker. All else counts as grading: the tests' own work in
-the judge, messages at both ends, processes, walls, the notebook that is read and written. What the measuring
+the judge, messages at both ends, processes, sandboxes, the notebook that is read and written. What the measuring
 itself takes is left out.
 """
 

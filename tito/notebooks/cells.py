@@ -35,7 +35,7 @@ class Cell:
 
     @property
     def hidden(self) -> bool:
-        """Whether the body is kept from students; a released hidden test holds its title alone."""
+        """Whether the body is kept from students; a released hidden test has only its title."""
         return BEGIN_HIDDEN in self.source or (self.role == "test" and self.empty)
 
     @property

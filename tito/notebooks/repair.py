@@ -1,7 +1,7 @@
 """A released notebook with a student's answers in it, each found by its grade_id, its text or its function.
 
-What is graded is the instructor's notebook, so nothing but the answers has to survive; what else was done to
-the cells is told.
+The instructor's notebook is graded, so only the answers have to survive; what else was done to
+the cells is reported.
 """
 
 import copy
@@ -20,7 +20,7 @@ FLAGS = ("grade", "solution", "locked", "points")
 
 @dataclass
 class Findings:
-    """What came of a hand-in: exercises by state, and what was repaired, in sentences."""
+    """The result of reading a submission: exercises by state, and sentences on what was repaired."""
 
     answered: list[str] = field(default_factory=list)
     not_started: list[str] = field(default_factory=list)
@@ -29,9 +29,9 @@ class Findings:
 
 
 class Released:
-    """The released notebooks `versions`, the latest first, read once for all who hand in.
+    """The released notebooks `versions`, the latest first, read once for the whole class.
 
-    Text of earlier versions is known as released text: a stub of one is no answer, a test of one no change.
+    Text of earlier versions is known as released text: its stubs do not count as answers, its tests not as changes.
     """
 
     def __init__(self, versions: list):
@@ -110,7 +110,7 @@ class _Repair:
         edited = [n for n in own if self.plain[n] not in stubs]
         place = (edited or own or [None])[-1]
         if len(own) > 1:
-            self._say("stood more than once; the last one that was worked on counts", name)
+            self._say("stood more than once; the last worked copy counts", name)
         functions = DEFINED.findall(cell.source)
         if place is None or not self._holds(place, functions, stubs):
             elsewhere = self._elsewhere(functions, name)

@@ -28,12 +28,12 @@ def read_text(path: Path) -> str:
 
 
 def is_exported(cell: str) -> bool:
-    """Whether nbdev exports a cell: the directive stands on its first line that is not blank."""
+    """Whether nbdev exports a cell: the directive is on its first line that is not blank."""
     return bool(EXPORT.match(cell.lstrip().partition("\n")[0]))
 
 
 def is_stub(cell: str) -> bool:
-    """Whether a cell still holds what a student is to replace."""
+    """Whether a cell still has the lines that a student must replace."""
     return bool(STUB.search(cell))
 
 

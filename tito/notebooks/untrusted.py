@@ -27,7 +27,7 @@ BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+")
 
 
 class Unreadable(TitoError):
-    """A hand-in that is no notebook; the rest of the class goes on."""
+    """A submission that is not a notebook; the rest of the class is not affected."""
 
     def __init__(self, message: str):
         super().__init__(message, "ask for the notebook again")
@@ -50,7 +50,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Sheet:
-    """The cells of a hand-in, and what had to be done to read it."""
+    """The cells of a submission, and what had to be done to read it."""
 
     cells: list[Cell]
     notes: list[str]
@@ -76,7 +76,7 @@ def read(data: bytes) -> Sheet:
         notes.append("it is a script made of a notebook; download the notebook itself next time")
     else:
         cells = _from_percent(text)
-        notes.append("it is a percent file, made into a notebook")
+        notes.append("converted a percent file to a notebook")
     if not cells:
         raise Unreadable("it has no cells")
     return Sheet(cells, notes)
@@ -94,7 +94,7 @@ def _decode(data):
         text = data.decode(coding or "utf-8").lstrip("\ufeff")
     except UnicodeDecodeError as error:
         if coding not in (None, "utf-8") or b"\0" in data:
-            raise Unreadable(f"it is no text: {one_line(error)[:100]}") from None
+            raise Unreadable(f"it is not text: {one_line(error)[:100]}") from None
         text = data.decode("cp1252", "replace")
         notes.append("it was not UTF-8; read as Windows-1252")
     return text.replace("\r\n", "\n").replace("\r", "\n"), notes
@@ -115,7 +115,7 @@ def _from_json(text, notes):
     else:
         nodes = found.get("cells")
     if not isinstance(nodes, list):
-        raise Unreadable("it is JSON, but holds no list of cells")
+        raise Unreadable("it is JSON, but has no list of cells")
     if version != 4:
         known = version if isinstance(version, int) else "not said"
         notes.append(f"its format is {known}, read as 4")

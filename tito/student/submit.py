@@ -26,7 +26,7 @@ FOLDER = "hand-in"
 
 @dataclass(frozen=True)
 class Packed:
-    """What is handed in: the file, the one that stood there before, what was found, and the result."""
+    """A packed submission: the file, the earlier file in its place, what was found, and the result."""
 
     path: Path
     before: Path | None
@@ -43,14 +43,14 @@ def run(
     ----------
     module : Module
     student : str
-        Whose it is; the file then lies in a folder of that name, as `tito collect` takes a class.
+        The student's id; the file is then in a folder of that name, as `tito collect` reads a class.
     say : callable
-        Told of each verdict as it falls.
+        Called with each verdict as soon as it is known.
 
     Raises
     ------
     TitoError
-        If this is no student's copy, the work cannot be read, or the file cannot be written.
+        If this is not a student's copy, the work cannot be read, or the file cannot be written.
     """
     course = module.course
     if not course.release:
@@ -64,7 +64,7 @@ def run(
     made, findings = repair(Released([released]), untrusted.read(data))
     if not findings.answered and not findings.not_started:
         raise TitoError(
-            f"{module.source.name} holds no exercise of {module.name}",
+            f"{module.source.name} has no exercise of {module.name}",
             f"bring your work into a fresh copy: tito release {module.topic} --answers FOLDER",
         )
     cells = nb.cells(released, nbformat.writes(released))
@@ -79,7 +79,7 @@ def run(
 
 
 def _released(module):
-    """What the student was given: of the two files the one that is as it was, else the work itself."""
+    """The released notebook: the file of the two that did not change, otherwise the work itself."""
     for suffix in (".ipynb", ".py"):
         path = module.notebook.with_suffix(suffix)
         if module.course.is_as_released(path):

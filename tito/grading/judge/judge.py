@@ -36,8 +36,8 @@ STARTS = 10  # workers that the tests of one exercise may use up, and likewise t
 TOGETHER = 2**20  # characters of cells that are loaded at once
 TEXT = 4000  # characters of what an exception says
 LOG_KEPT = 256 * 1024  # bytes of output
-# What a student's exception may come back as. Those that steer Python itself would end a test's loop
-# as if it had run to its end, and are not among them.
+# What a student's exception may come back as. Exceptions that steer Python itself are not among them: they would
+# end a test's loop as if it had run to its end.
 STEERING = (StopIteration, StopAsyncIteration, BaseExceptionGroup)
 ERRORS = {
     name: kind
@@ -136,7 +136,7 @@ class Worker:
         try:
             self.meter.check(self, self.process.cpu())
         except Exceeded as over:
-            # What fills its memory is to be ended for that, on a slow machine too.
+            # A process that fills its memory must be ended for that, on a slow machine too.
             if not over.whole and self.process.memory() > 0.25 and self.meter.extend():
                 return
             if over.whole:
@@ -238,7 +238,7 @@ class Judge:
                         self._execute(constant)
 
     def go(self, place: "Place"):
-        """Have the names of a place, here and in the worker; one that did not keep them is ended."""
+        """Restore the names of a place, here and in the worker; end a worker that did not keep them."""
         self.loaded, self.binder = place.loaded, place.binder
         self.names.become(place.names)
         count = len(self.loaded)
@@ -424,7 +424,7 @@ class Judge:
         return f": your cell {exercise} defines {', '.join(names)}" if names else ""
 
     def _start(self):
-        """Have a worker that has loaded what stands above; a cell that ends it is left out of the next."""
+        """Have a worker that has loaded the cells above; the next worker skips a cell that ended it."""
         if self._spent():
             self._leave()
         while not self._spent() and (self.worker is None or self.sent < len(self.loaded)):
@@ -598,7 +598,7 @@ def _report(said):
 
 
 def _gone(text):
-    """What is said of a cell that ended or hung a worker while loading."""
+    """The report on a cell that ended or hung a worker while loading."""
     return _report({"class": "", "text": text})
 
 
@@ -613,7 +613,7 @@ def _failing_line(error, cell):
 def main(keeper=None, launch=process.Own):
     """Read a job on standard input, write one line of JSON for each verdict on standard output.
 
-    A cell may be a number: its place among those that `know` was given. Behind walls `keeper` is the descriptor of
+    A cell may be a number: its place among the cells that `know` got. In a sandbox `keeper` is the descriptor of
     a socket on which the supervisor starts workers; without, `launch` starts one.
     """
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
