@@ -481,9 +481,10 @@ def test_many_calls_take_two_requests_and_each_is_watched(tiny):
     cases = [(np.full(n, 3.0),) for n in (2, 0, 1)]
     double(np.ones(5))
     asked = double._worker.worker.asked
-    for (x,), y in zip(cases, checks.calls(double, cases), strict=True):
-        checks.equal(y, 2 * x)
+    results = checks.calls(double, cases)
     assert double._worker.worker.asked == asked + 2
+    for (x,), y in zip(cases, results, strict=True):
+        checks.equal(y, 2 * x)
     """
     source = with_test(tiny, body)
     code = "#| export\ndef double(x):\n    {}return 2 * x\n"
