@@ -232,7 +232,7 @@ def refuses(error, function, *args, match=(), **kwargs):
     Mismatch
     """
     called = args[0] if function is inside and args else function
-    name = getattr(called, "__name__", repr(called))
+    name = getattr(called, "__name__", None) or repr(called)
     words = [match] if isinstance(match, str) else match
     try:
         function(*args, **kwargs)
