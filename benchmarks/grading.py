@@ -285,7 +285,7 @@ def beside(folder, options):
             say(f"{Path(command[0]).name:9} {line(costs[-1], options.students)}")
     ratios = [a.wall / b.wall for a, b in zip(theirs, ours, strict=True)]
     cpu = [a.cpu / b.cpu for a, b in zip(theirs, ours, strict=True)]
-    say(f"on the wall {statistics.median(ratios):.1f} times nbgrader's speed, {spread(ratios)}")
+    say(f"by wall time {statistics.median(ratios):.1f} times nbgrader's speed, {spread(ratios)}")
     say(f"by CPU time {statistics.median(cpu):.1f} times nbgrader's speed, {spread(cpu)}")
     wide = {}
     for jobs in (1, len(os.sched_getaffinity(0))):
