@@ -25,7 +25,7 @@ test: $(READY)  ## run the test suite
 	$(BIN)/tito export --all --check
 	$(BIN)/pytest -n auto -m "not slow"
 
-gate: .venv/docs .venv/browser  ## run the slow tests of the main promises, as CI does
+gate: .venv/docs .venv/browser  ## run the slow tests of the main promises
 	$(BIN)/pytest -n auto -m gate
 
 test-all: test .venv/docs .venv/browser  ## run the test suite and all slow tests, in a browser too if chromium is there

@@ -7,7 +7,7 @@ What grading takes above a student's own code is the CPU time of the whole group
 code is what the worker does between having read a request and writing its answer, and what processes that it
 starts use: cells that are loaded, the module's given ones among them, and functions that are called, a test's
 helper around them too where a test runs one in the worker. All else counts as grading: the tests' own work in
-the judge, messages at both ends, processes, walls, the notebook that is read and written. What the measuring
+the judge, messages at both ends, processes, sandboxes, the notebook that is read and written. What the measuring
 itself takes is left out.
 """
 
@@ -285,7 +285,7 @@ def beside(folder, options):
             say(f"{Path(command[0]).name:9} {line(costs[-1], options.students)}")
     ratios = [a.wall / b.wall for a, b in zip(theirs, ours, strict=True)]
     cpu = [a.cpu / b.cpu for a, b in zip(theirs, ours, strict=True)]
-    say(f"on the wall {statistics.median(ratios):.1f} times nbgrader's speed, {spread(ratios)}")
+    say(f"by wall time {statistics.median(ratios):.1f} times nbgrader's speed, {spread(ratios)}")
     say(f"by CPU time {statistics.median(cpu):.1f} times nbgrader's speed, {spread(cpu)}")
     wide = {}
     for jobs in (1, len(os.sched_getaffinity(0))):

@@ -88,7 +88,11 @@ FAULTS = {
         "grade is 'true'",
     ),
     "a missing flag": ('"locked": false, ', "", "locked is None"),
-    "an id twice": (GRADED, '"grade_id": "double_of_nothing"', "double_of_nothing stands at line"),
+    "an id twice": (
+        GRADED,
+        '"grade_id": "double_of_nothing"',
+        "double_of_nothing is already used in line",
+    ),
     "an id that is no name": (GRADED, '"grade_id": "double of it"', "is not a name"),
     "no id": (SOLUTION, "", "grade_id None"),
     "no points": ('"points": 2, ', "", "points is None"),

@@ -310,3 +310,12 @@ def test_a_refusal_names_the_line(given):
         made(given, "def f():\n return f.__globals__")
     with pytest.raises(NameError, match="name 'missing' is not defined"):
         made(given, "def f():\n return missing")
+
+
+def test_a_stub_may_have_lines_after_its_raise(given):
+    """The compiler drops the names in lines that are never reached."""
+    stub = made(given, "def f(x):\n raise NotImplementedError()\n simd.store(x, 0, load(x, 0))")
+    with pytest.raises(NotImplementedError):
+        stub(np.zeros(1))
+    with pytest.raises(Mismatch, match="line 3 uses the attribute __dict__"):
+        made(given, "def f(x):\n raise NotImplementedError()\n simd.__dict__")

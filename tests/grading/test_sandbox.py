@@ -853,6 +853,7 @@ HONEST = {
     "shared memory": "shared_memory.SharedMemory(create=True, size=4096).size == 4096",
     "a shell": "subprocess.run('sleep 0; echo one | cat && (exit 3)', shell=True, capture_output=True).returncode == 3",
     "copies of files with their times": "shutil.copy2(shutil.__file__, '/tmp/copy') == '/tmp/copy'",
+    "a file that is touched": "__import__('pathlib').Path('/tmp/touched').touch() is None and os.path.exists('/tmp/touched')",
     "an event loop": "asyncio.run(asyncio.sleep(0, 'slept')) == 'slept'",
     "the number of cores": "hardware.cores() == {cores}",
     "a line on the machine": "'cores' in timing.machine_quality()",

@@ -77,7 +77,7 @@ def calls(function, cases):
 
 def _unharmed(function, result, changed, shared):
     """The result of a call that neither changed an argument nor shares memory with one."""
-    name = getattr(function, "__name__", repr(function))
+    name = getattr(function, "__name__", None) or repr(function)
     if changed:
         raise Mismatch(f"{name} changed its input {changed[0]}", "write to an array of your own")
     if shared:
@@ -232,7 +232,7 @@ def refuses(error, function, *args, match=(), **kwargs):
     Mismatch
     """
     called = args[0] if function is inside and args else function
-    name = getattr(called, "__name__", repr(called))
+    name = getattr(called, "__name__", None) or repr(called)
     words = [match] if isinstance(match, str) else match
     try:
         function(*args, **kwargs)

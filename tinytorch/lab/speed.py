@@ -75,7 +75,7 @@ def at_least(
     if found == "faster" and long[1]:
         return found
     if found == "slower" and long[0]:
-        name = getattr(kernel, "__name__", repr(kernel))
+        name = getattr(kernel, "__name__", None) or repr(kernel)
         raise checks.Mismatch(
             f"{name} is {measured}; {times:g} times is asked",
             "what its innermost loop does again and again",

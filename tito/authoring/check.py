@@ -51,10 +51,11 @@ def run(module: Module, cli: click.Group, *, variants: bool = True) -> Iterator[
         yield fault, False
     yield from _release(module, notebook, cells, [each.source for each in known])
     yield from _given(module, notebook, cells, [each.source for each in known])
-    yield from _cheats(module, cells)
     yield from _hints(module, notebook, cells, [each.source for each in known])
     yield from _names(module, cells, cli)
     yield from _claims(module, cells)
+    if variants:
+        yield from _cheats(module, cells)
     if variants and not fault:
         users = dependents.of(given.load(module, cells), cells)
         yield from _stubs(module, notebook, cells, users)

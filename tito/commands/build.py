@@ -29,7 +29,11 @@ def export(course, modules, check):
 
 @click.command()
 @takes_modules
-@click.option("--quick", is_flag=True, help="Skip the known wrong and right solutions.")
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="Skip the known solutions and the answers that agree with everything.",
+)
 def check(course, modules, quick):
     """Prove that modules are sound: the solution earns every point, the untouched release none."""
     from tito.authoring import check as checking

@@ -110,7 +110,7 @@ def grade(assignment: Assignment, data: bytes, around, say=lambda verdict: None)
     data : bytes
         A notebook or a script as the student sent it.
     around : Sandbox, Warm or None
-        What `walls` gave.
+        The result of `walls`.
     say : callable
         Called with each verdict as soon as it is known.
 

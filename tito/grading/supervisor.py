@@ -33,7 +33,7 @@ def run(job: Job, walls: Sandbox | None = None, judge=None) -> Iterator[Verdict]
         The sandbox of the judge and the workers, from `selftest.find`; None where a person's own code
         runs on the person's own machine. The verdicts are the same.
     judge : Spare or None
-        A judge without walls that was started ahead; see `spare`.
+        A judge without a sandbox that was started ahead; see `prestart`.
     """
     tests = {
         cell["id"]: cell

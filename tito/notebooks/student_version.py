@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 from tito.course import TitoError, one_line
 from tito.notebooks import cells
 
-# Shorter lines (a return, an else) stand in any program and prove nothing, and so do fewer of them.
+# Shorter lines (a return, an else) are in any program and prove nothing; neither do fewer lines.
 TELLING, WHOLE = 16, 4
 # A line with fewer names and numbers, as `rng = np.random.default_rng(0)`, is an idiom that tools may use too.
 WORDS = 5
@@ -26,7 +26,9 @@ MARKERS = (
     cells.END_MARKS,
 )
 
-QUIET = logging.Logger("nbgrader", logging.CRITICAL + 1)  # what it says is said here, on one line
+QUIET = logging.Logger(
+    "nbgrader", logging.CRITICAL + 1
+)  # its messages are printed here, on one line
 
 
 def student_version(notebook, record=None):
@@ -87,8 +89,8 @@ def leaks(notebook, released, known=()) -> list[str]:
 def secrets(notebook, known=()) -> set[str]:
     """The telling lines that students must not be given, each with its spaces evened out.
 
-    They are those of solutions, hidden tests and mark schemes, and of `known` solutions (texts of cells), unless
-    they also stand in what the author shows.
+    These are lines of solutions, hidden tests and mark schemes, and of `known` solutions (texts of cells), unless
+    they are also in text that the author shows.
     """
     public = {_even(line) for cell in notebook.cells for line in _visible(cell.source)}
     secret = [line for cell in notebook.cells for line in _secret(cell.source)]

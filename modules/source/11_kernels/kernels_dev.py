@@ -103,8 +103,10 @@ def working(dtype) -> np.dtype:
 
 def ready(array, dtype) -> np.ndarray:
     """Return the numbers in memory order and in `dtype`, copied only where they are not so already."""
-    if array.dtype == dtype and array.flags.carray:
+    if array.dtype == dtype and array.flags.carray and array.size:
         return array
+    if not array.size:  # a view of nothing may have strides that Numba cannot reshape
+        return np.zeros(array.shape, dtype)
     return np.require(array, dtype, ["C", "A", "W"])
 
 
@@ -3043,7 +3045,7 @@ class PackedWeights:
         k, n = self.weights.shape
         if kind == "blocks":
             blocks = [self.weights[p : p + EXACT] for p in range(0, k, EXACT)]
-            self.packed = [block.astype(np.float32) for block in blocks]
+            self.packed = [np.ascontiguousarray(block, np.float32) for block in blocks]
         else:
             self.depth = max(1, -(-k // steps)) * steps
             self.packed = pack_fours(self.weights, self.columns, self.depth)

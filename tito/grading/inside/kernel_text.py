@@ -6,6 +6,7 @@ attributes, sets none, and has no name that leads to the interpreter. So it cann
 
 import ast
 import builtins
+import contextlib
 import functools
 import inspect
 import linecache
@@ -211,7 +212,12 @@ class Space:
                         _refuse(statement.path, node.lineno, what)
                     found[alias.asname or alias.name] = vars(module)[alias.name]
         found = {name: value for name, value in found.items() if statement.bound.count(name) == 1}
-        for name in used.difference(statement.bound):
+        # The compiler drops code that is never reached, as after the `raise` of a stub, and the names in it.
+        written = {node.id for node in ast.walk(statement.tree) if isinstance(node, ast.Name)}
+        for name in written.difference(used, statement.bound, self.texts):
+            with contextlib.suppress(Unseen, NameError):  # a name that is never used may be missing
+                self.get(name)
+        for name in (written | used).difference(statement.bound):
             found[name] = self.names.get(name)
         return {name: value for name, value in found.items() if isinstance(value, ModuleType)}
 

@@ -110,7 +110,8 @@ DENIED = {
     "iopl": (172, -1),
     "ioperm": (173, -1),
 }
-# Calls that set file times do nothing: the machine's own devices are visible, and their times could be set.
+# Calls that set file times do nothing: the machine's own devices are visible, and their times could be set. Only a
+# request for the present time is refused, because `Path.touch` makes a missing file after this refusal.
 TIMES = {
     "utime": (132, -1),
     "utimes": (235, -1),
@@ -164,6 +165,7 @@ def program(machine: str | None = None) -> bytes:
         denied = [_load(THIRD), *_unless(options)]
         skip = _jump(EQUAL, OF_SOCKETS, over=0, otherwise=len(denied))
         code += _when(numbers[column], [_load(SECOND), skip, *denied, _allow()])
+    code += _when(TIMES["utimensat"][column], _refused_without_times())
     for calls, number in ((DENIED, errno.EPERM), (TIMES, 0)):
         for numbers in calls.values():
             if numbers[column] >= 0:
@@ -193,6 +195,18 @@ def _unchanged(number):
         _jump(EQUAL, 0, over=1),
         _fail(0),
         _allow(),
+    ]
+
+
+def _refused_without_times():
+    """Refuse utimensat(2) if its third argument is null, which asks for the present time; else do nothing."""
+    return [
+        _load(THIRD),
+        _jump(EQUAL, 0, over=0, otherwise=3),
+        _load(THIRD + HIGH),
+        _jump(EQUAL, 0, over=0, otherwise=1),
+        _fail(),
+        _fail(0),
     ]
 
 

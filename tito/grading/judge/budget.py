@@ -13,7 +13,7 @@ SPARE = (
     10  # tests whose CPU time a submission may use in addition to its own tests, for loading cells
 )
 ANSWERS = 4 * wire.LIMIT  # bytes of answers to one test
-TEST, LOADING = "", "loading its cells "  # what is metered, as messages say it
+TEST, LOADING = "", "loading its cells "  # the metered resource, for messages
 
 
 class Exceeded(Exception):

@@ -40,8 +40,8 @@ STOPPED = "stopped"  # in place of an exception's class: the worker ended
 REPORTS = 100  # exceptions reported for one cell
 TEXT = 4000  # characters of what an exception says
 LOG_KEPT = 256 * 1024  # bytes of output
-# What a student's exception may come back as. Those that steer Python itself would end a test's loop
-# as if it had run to its end, and are not among them.
+# What a student's exception may come back as. Exceptions that steer Python itself are not among them: they would
+# end a test's loop as if it had run to its end.
 STEERING = (StopIteration, StopAsyncIteration, BaseExceptionGroup)
 ERRORS = {
     name: kind
@@ -140,7 +140,7 @@ class Worker:
         try:
             self.meter.check(self, self.process.cpu())
         except Exceeded as over:
-            # What fills its memory is to be ended for that, on a slow machine too.
+            # A process that fills its memory must be ended for that, on a slow machine too.
             if not over.whole and self.process.memory() > 0.25 and self.meter.extend():
                 return
             if over.whole:
@@ -692,7 +692,7 @@ def _failing_line(error, cell):
 def main(keeper=None, launch=process.Own):
     """Read a job on standard input, write one line of JSON for each verdict on standard output.
 
-    A cell may be a number: its place among those that `know` was given. Behind walls `keeper` is the descriptor of
+    A cell may be a number: its place among the cells that `know` got. In a sandbox `keeper` is the descriptor of
     a socket on which the supervisor starts workers; without, `launch` starts one.
     """
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")

@@ -1,21 +1,9 @@
-"""The sandbox of the judge and the workers.
+"""The sandbox of the judge and the workers, on Linux.
 
-Guaranteed, given a correct kernel and bubblewrap: code in a sandbox reads nothing but `/usr`, the
-interpreter and the course's instruments and earlier modules; writes nothing but its own folders in memory,
-of bounded size; reaches no network, no socket, no process and no secret outside; gains no rights; leaves no
-process, file or compiled code behind. Processes, open files, the address space and CPU time of each
-process, wall time and output are bounded. The judge, which decodes what a worker sends, stands behind the
-same walls and sees neither the gradebook nor other students.
-
-Not guaranteed: an exact bound on the memory of many processes together (it is summed every 0.1 s, that of
-the judge, which is one process, every 0.5 s; between two looks each process can take what its address space
-allows); anything against an error in the kernel, or
-against what one process can learn of another by timing a processor that both use; that inputs of hidden
-tests stay hidden, inside, from the code that works on them. Linux only.
-
-As root the user namespace is replaced by a user of its own for each sandbox, because root is not bound by
-limits. `proof.find` gives a sandbox whose walls were tried from inside. The copies of a template
-(`warm.templates`) put up the same walls for themselves, and are tried in the same way.
+`docs/security.md` lists what it guarantees and what it does not. As root, each sandbox runs as another real user
+instead of in a user namespace, because resource limits do not bind root. `selftest.find` returns a sandbox whose
+protections were tried from inside. The forks of a zygote (`zygotes.py`) build the same protections for themselves,
+and the selftest tries them in the same way.
 """
 
 import contextlib
