@@ -173,3 +173,14 @@ def test_pages_that_an_older_version_left_are_removed(asked):
     grade.run(asked, unsafe=True)
     assert notebook(asked, "s1")
     assert Path("/etc/passwd").exists()
+
+
+@pytest.mark.parametrize("name", ["<img src=x onerror=alert(1)>", '";alert(1);"', "a&lt;", "a\\x"])
+def test_a_folder_named_like_html_is_no_student(asked, name):
+    hand_in(asked, "s1")
+    hand_in(asked, name)
+    graded = grade.run(asked, unsafe=True)
+    assert [each["student"] for each in graded.failed] == [name]
+    assert "cannot be a student id" in graded.failed[0]["error"]
+    assert [each["student"] for each in graded.records] == ["s1"]
+    assert not (asked.course.place("autograded") / name).exists()
