@@ -258,12 +258,9 @@ def test_large_arrays_share_no_memory():
     wire.write(stream, wire.pack(wire.Encoder(refuse).message([a, np.ones(3), a[::2]])))
     stream.seek(0)
     tree, buffers = wire.read(stream)
-    same_buffer = {"!": "tuple", "items": [tree[0], tree[0]]}
-    one, other = wire.Decoder(buffers, refuse).value(same_buffer)
-    assert not np.shares_memory(one, other)
-    hidden = {"!": "tuple", "items": [tree[0], tree[0] | {"buffer": -len(buffers)}]}
-    with pytest.raises(wire.WireError):
-        wire.Decoder(buffers, refuse).value(hidden)
+    for again in (tree[0], tree[0] | {"buffer": -len(buffers)}):
+        with pytest.raises(wire.WireError):
+            wire.Decoder(buffers, refuse).value({"!": "tuple", "items": [tree[0], again]})
     assert all(x.flags.aligned for x in wire.Decoder(buffers, refuse).value(tree))
 
 

@@ -5,12 +5,13 @@ with them may write to it.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
 from tito import sanitize
-from tito.course import Module, TitoError
+from tito.course import Course, Module, TitoError
 from tito.gradebook import setup
 
 STUDENTS = """
@@ -69,11 +70,25 @@ class Entry:
 
 def read(module: Module) -> dict[str, Entry]:
     """Read what the gradebook says about a module, by student; empty if there is no gradebook yet."""
-    address = module.course.gradebook
+    asked = ask(module.course, (STUDENTS, GRADES, COMMENTS), {"module": module.name})
+    if asked is None:
+        return {}
+    students, grades, comments = asked
+    found = {row[0]: _entry(row) for row in students}
+    for row in grades:
+        found[row[0]].grades[row[1]] = _grade(*row[2:])
+    for student, name, comment in comments:
+        found[student].comments[name] = sanitize.text(comment, 4000, 100)
+    return found
+
+
+def ask(course: Course, queries: Sequence[str], values: dict[str, str]) -> list[list] | None:
+    """The rows that each query finds in a course's gradebook; None if there is no gradebook yet."""
+    address = course.gradebook
     if address.startswith("sqlite:///"):
         file = Path(address.removeprefix("sqlite:///"))
         if not file.is_file():
-            return {}
+            return None
         address = f"sqlite:///file:{quote(file.as_posix())}?mode=ro&uri=true"
     from sqlalchemy import create_engine, text
     from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -83,21 +98,13 @@ def read(module: Module) -> dict[str, Entry]:
         waits = {"timeout": 60} if address.startswith("sqlite") else {}
         engine = create_engine(address, connect_args=waits)
         with engine.connect() as connection:
-            students, grades, comments = (
-                connection.execute(text(query), {"module": module.name}).all()
-                for query in (STUDENTS, GRADES, COMMENTS)
-            )
+            found = [list(connection.execute(text(query), values)) for query in queries]
         engine.dispose()
     except (SQLAlchemyError, ArgumentError, OSError, ModuleNotFoundError) as error:
         raise TitoError(
-            f"cannot read the gradebook {module.course.gradebook}: {setup.reason(error)}",
+            f"cannot read the gradebook {course.gradebook}: {setup.reason(error)}",
             "it is made by tito grade; its place is gradebook in settings.ini",
         ) from None
-    found = {row[0]: _entry(row) for row in students}
-    for row in grades:
-        found[row[0]].grades[row[1]] = _grade(*row[2:])
-    for student, name, comment in comments:
-        found[student].comments[name] = sanitize.text(comment, 4000, 100)
     return found
 
 

@@ -1,4 +1,7 @@
-"""Bounds on what a small answer may cost whoever reads it: memory and time are refused before they are spent."""
+"""Bounds on the memory and time that the judge spends to read a small answer.
+
+A value that costs more is refused before it is built.
+"""
 
 import math
 from collections import Counter
@@ -6,7 +9,7 @@ from collections import Counter
 import numpy as np
 
 ELEMENTS = 2**26  # of an array, with each empty axis counted as one
-SPAN = 2**20  # numbers of a range
+SPAN = 2**20  # integers of a range
 ALIKE = 64  # keys of one container that share a hash: to add another takes as many comparisons
 NAME = 32  # characters of a dtype's name
 
@@ -33,5 +36,5 @@ def shape(sizes: tuple[int, ...], dtype: np.dtype, length: int) -> None:
 def span(found: range) -> range:
     """The range, if a list can be made of it."""
     if (found.stop - found.start) // found.step > SPAN:
-        raise TooCostly(f"a range of more than {SPAN} numbers")
+        raise TooCostly(f"a range of more than {SPAN} integers")
     return found
