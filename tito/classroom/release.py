@@ -273,12 +273,14 @@ def _refuse_leaks(module, notebook, released, known, files):
     )
     if module.hints.name in own:
         own[module.hints.name] += "\n".join(_strings(read_yaml(module.hints)))
+    manifest = json.loads(own[RELEASE])  # it contains the notebook, whose lines are code
+    own[RELEASE] = "\n".join(_strings(manifest | {"notebook": json.loads(manifest["notebook"])}))
     packed = module.packed_given.name
     if packed in own:
         own[packed] = "\n".join(given_versions.unpack(own[packed], packed).versions.values())
     for name, text in files.items():
         if name in own:
-            prose = name != packed and not name.endswith((".py", ".ipynb"))
+            prose = name not in (packed, RELEASE) and not name.endswith((".py", ".ipynb"))
             found = student_version.shown(own[name], secret, prose)
             found += student_version.copied(own[name], whole)
         elif "/core/" in name:  # earlier modules are given solved, without markers
