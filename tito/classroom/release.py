@@ -268,19 +268,17 @@ def _refuse_leaks(module, notebook, released, known, files):
     secret = student_version.secrets(notebook, known)
     whole = [*student_version.answers(notebook), *known]
     own = {n: t for n, t in files.items() if "/" not in n or n.endswith(f"core/{module.topic}.py")}
-    own[f"{module.notebook.stem}.ipynb"] = "\n".join(
-        _strings(json.loads(nbformat.writes(released)))
-    )
+    lesson = f"{module.notebook.stem}.ipynb"
+    own[RELEASE] = own[RELEASE].replace(json.dumps(own[lesson]), "")  # it repeats the notebook
+    own[lesson] = "\n".join(_strings(json.loads(nbformat.writes(released))))
     if module.hints.name in own:
         own[module.hints.name] += "\n".join(_strings(read_yaml(module.hints)))
-    manifest = json.loads(own[RELEASE])  # it contains the notebook, whose lines are code
-    own[RELEASE] = "\n".join(_strings(manifest | {"notebook": json.loads(manifest["notebook"])}))
     packed = module.packed_given.name
     if packed in own:
         own[packed] = "\n".join(given_versions.unpack(own[packed], packed).versions.values())
     for name, text in files.items():
         if name in own:
-            prose = name not in (packed, RELEASE) and not name.endswith((".py", ".ipynb"))
+            prose = name != packed and not name.endswith((".py", ".ipynb"))
             found = student_version.shown(own[name], secret, prose)
             found += student_version.copied(own[name], whole)
         elif "/core/" in name:  # earlier modules are given solved, without markers
