@@ -196,6 +196,13 @@ def test_a_leak_is_one_line_and_nothing_is_written(module, kind):
     assert left == before
 
 
+def test_a_shown_line_that_begins_with_a_line_of_a_solution_is_no_leak(module):
+    shown = "> One function, `2 * np.asarray(x).copy()`."
+    change(module, "    return 2 * np.asarray(x)", "    2 * np.asarray(x)\n    return 2 * x")
+    change(module, "> One function.", shown)
+    assert release.make(module).number == 1
+
+
 def test_an_answer_copied_whole_into_the_lesson_is_a_leak(module):
     body = "a = np.asarray(x)\n    b = a + a\n    c = b * 1\n    d = c + 0\n    return d"
     change(module, "return 2 * np.asarray(x)", body)
