@@ -70,8 +70,10 @@ class Entry:
 
 def read(module: Module) -> dict[str, Entry]:
     """Read what the gradebook says about a module, by student; empty if there is no gradebook yet."""
-    asked = [(query, {"module": module.name}) for query in (STUDENTS, GRADES, COMMENTS)]
-    students, grades, comments = _ask(module.course, asked) or ([], [], [])
+    asked = ask(module.course, (STUDENTS, GRADES, COMMENTS), {"module": module.name})
+    if asked is None:
+        return {}
+    students, grades, comments = asked
     found = {row[0]: _entry(row) for row in students}
     for row in grades:
         found[row[0]].grades[row[1]] = _grade(*row[2:])
@@ -80,27 +82,8 @@ def read(module: Module) -> dict[str, Entry]:
     return found
 
 
-def examine(course: Course) -> str:
-    """What the gradebook is, in one line; a database file is read whole.
-
-    Raises
-    ------
-    TitoError
-        If it is corrupt, cannot be reached or is no gradebook.
-    """
-    asked = [("select count(*) from student", {})]
-    if course.gradebook.startswith("sqlite:///"):
-        asked.append(("pragma quick_check(1)", {}))
-    found = _ask(course, asked)
-    if found is None:
-        return "no gradebook yet, tito release makes it"
-    if found[1:] and found[1][0][0] != "ok":
-        raise _cannot_read(course, sanitize.line(found[1][0][0]))
-    return f"the gradebook can be read: {sanitize.count(found[0][0][0], 'student')}"
-
-
-def _ask(course: Course, asked: list[tuple[str, dict]]) -> list[Sequence] | None:
-    """The rows of each query; None if there is no database file."""
+def ask(course: Course, queries: Sequence[str], values: dict[str, str]) -> list[list] | None:
+    """The rows that each query finds in a course's gradebook; None if there is no gradebook yet."""
     address = course.gradebook
     if address.startswith("sqlite:///"):
         file = Path(address.removeprefix("sqlite:///"))
@@ -115,11 +98,30 @@ def _ask(course: Course, asked: list[tuple[str, dict]]) -> list[Sequence] | None
         waits = {"timeout": 60} if address.startswith("sqlite") else {}
         engine = create_engine(address, connect_args=waits)
         with engine.connect() as connection:
-            found = [connection.execute(text(query), values).all() for query, values in asked]
+            found = [list(connection.execute(text(query), values)) for query in queries]
         engine.dispose()
     except (SQLAlchemyError, OSError, ValueError, ModuleNotFoundError) as error:
         raise _cannot_read(course, setup.reason(error, course)) from None
     return found
+
+
+def examine(course: Course) -> str:
+    """What the gradebook is, in one line; a database file is read whole.
+
+    Raises
+    ------
+    TitoError
+        If it is corrupt, cannot be reached or is no gradebook.
+    """
+    queries = ["select count(*) from student"]
+    if course.gradebook.startswith("sqlite:///"):
+        queries.append("pragma quick_check(1)")
+    found = ask(course, queries, {})
+    if found is None:
+        return "no gradebook yet, tito release makes it"
+    if found[1:] and found[1][0][0] != "ok":
+        raise _cannot_read(course, sanitize.line(found[1][0][0]))
+    return f"the gradebook can be read: {sanitize.count(found[0][0][0], 'student')}"
 
 
 def _cannot_read(course: Course, why: str) -> TitoError:
