@@ -91,7 +91,7 @@ def ask(course: Course, queries: Sequence[str], values: dict[str, str]) -> list[
             return None
         address = f"sqlite:///file:{quote(file.as_posix())}?mode=ro&uri=true"
     from sqlalchemy import create_engine, text
-    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
         # Somebody may be writing: wait as long as a batch of grades takes.
@@ -100,12 +100,35 @@ def ask(course: Course, queries: Sequence[str], values: dict[str, str]) -> list[
         with engine.connect() as connection:
             found = [list(connection.execute(text(query), values)) for query in queries]
         engine.dispose()
-    except (SQLAlchemyError, ArgumentError, OSError, ModuleNotFoundError) as error:
-        raise TitoError(
-            f"cannot read the gradebook {course.gradebook}: {setup.reason(error)}",
-            "it is made by tito grade; its place is gradebook in settings.ini",
-        ) from None
+    except (SQLAlchemyError, OSError, ValueError, ModuleNotFoundError) as error:
+        raise _cannot_read(course, setup.reason(error, course)) from None
     return found
+
+
+def examine(course: Course) -> str:
+    """What the gradebook is, in one line; a database file is read whole.
+
+    Raises
+    ------
+    TitoError
+        If it is corrupt, cannot be reached or is no gradebook.
+    """
+    queries = ["select count(*) from student"]
+    if course.gradebook.startswith("sqlite:///"):
+        queries.append("pragma quick_check(1)")
+    found = ask(course, queries, {})
+    if found is None:
+        return "no gradebook yet, tito release makes it"
+    if found[1:] and found[1][0][0] != "ok":
+        raise _cannot_read(course, sanitize.line(found[1][0][0]))
+    return f"the gradebook can be read: {sanitize.count(found[0][0][0], 'student')}"
+
+
+def _cannot_read(course: Course, why: str) -> TitoError:
+    return TitoError(
+        f"cannot read the gradebook {setup.address(course)}: {why}",
+        "correct gradebook in settings.ini, or restore the file; tito grade writes a missing one from its records",
+    )
 
 
 def _entry(row) -> Entry:
