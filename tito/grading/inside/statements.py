@@ -22,7 +22,7 @@ FUTURE = functools.reduce(
 SHARE = 0.6  # of the remaining time, for one statement
 SPARE = 0.9  # of the judge's limit, for all statements together
 LEAST = 0.05  # seconds for any statement
-LATE = 0.15  # of the time for all statements: one that takes more would take it again
+LATE = 0.15  # of the time for all statements: a statement that takes more is late
 FAULTS = (SyntaxError, ValueError, RecursionError, MemoryError)  # that the compiler raises
 
 
