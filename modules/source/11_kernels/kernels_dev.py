@@ -4527,7 +4527,7 @@ for m, k, n in [(7, 9, 3), (3, 0, 4), (1, 1, 1), (17, 2, 33), (2, 40, 5)]:
     for dtype in (np.float64, np.int64):
         A, B = numbers(m, k, dtype=dtype), numbers(k, n, dtype=dtype, seed=1)
         A = A + 2**40 if dtype == np.int64 else A
-        cases.append(((2, 3), (24, 8), A, B, np.full((m, n), 7, dtype)))
+        cases.append(((-(-n // 24), -(-m // 8)), (24, 8), A, B, np.full((m, n), 7, dtype)))
         expected.append(A @ B)
         names.append(f"({m}, {k}) by ({k}, {n}) of {np.dtype(dtype)}")
 A, B = np.array([[0, 1.0], [2, 0]]), np.array([[np.inf, 1], [3, np.nan]])
