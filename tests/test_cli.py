@@ -342,3 +342,14 @@ def test_a_shell_completes_commands_modules_and_exercises(tiny, words, expected)
         },
     )
     assert [line.partition(",")[2] for line in run.stdout.split()] == expected
+
+
+@pytest.mark.parametrize("command", ["grade", "feedback", "notebook", "bench", "submit"])
+def test_a_command_for_one_module_has_no_option_all(command):
+    assert "--all" not in tito(command, "--help").stdout
+    assert tito(command, "--all").returncode == 2
+
+
+def test_names_are_utf8_whatever_the_locale_says(tiny):
+    run = tito("status", "Zoë", course=tiny.course.root, LC_ALL="C", PYTHONUTF8="0")
+    refused(run, 2, "no module named 'Zoë'")

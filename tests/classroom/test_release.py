@@ -196,6 +196,13 @@ def test_a_leak_is_one_line_and_nothing_is_written(module, kind):
     assert left == before
 
 
+def test_a_shown_line_that_begins_with_a_line_of_a_solution_is_no_leak(module):
+    shown = "> One function, `2 * np.asarray(x).copy()`."
+    change(module, "    return 2 * np.asarray(x)", "    2 * np.asarray(x)\n    return 2 * x")
+    change(module, "> One function.", shown)
+    assert release.make(module).number == 1
+
+
 def test_an_answer_copied_whole_into_the_lesson_is_a_leak(module):
     body = "a = np.asarray(x)\n    b = a + a\n    c = b * 1\n    d = c + 0\n    return d"
     change(module, "return 2 * np.asarray(x)", body)
@@ -468,7 +475,8 @@ def test_answers_go_from_one_release_to_the_next(module, tmp_path, name):
     change(module, "[0, 2, 4]", "(0, 2, 4)")
     folder = release.make(module).path
     run = tito("release", "tiny", "--answers", str(old), cwd=folder)
-    assert run.returncode == 0 and f"1 answers brought over from {name}" in run.stdout, run.stderr
+    assert run.returncode == 0 and f"1 answer brought over from {name}" in run.stdout, run.stderr
+    assert "changed" not in run.stdout  # the release changed the tests, not the student
     assert student(folder).source == folder / name
     text = (folder / name).read_text()
     assert "return 2 * np.asarray(x)" in text and "(0, 2, 4)" in text

@@ -268,9 +268,9 @@ def _refuse_leaks(module, notebook, released, known, files):
     secret = student_version.secrets(notebook, known)
     whole = [*student_version.answers(notebook), *known]
     own = {n: t for n, t in files.items() if "/" not in n or n.endswith(f"core/{module.topic}.py")}
-    own[f"{module.notebook.stem}.ipynb"] = "\n".join(
-        _strings(json.loads(nbformat.writes(released)))
-    )
+    lesson = f"{module.notebook.stem}.ipynb"
+    own[RELEASE] = own[RELEASE].replace(json.dumps(own[lesson]), "")  # it repeats the notebook
+    own[lesson] = "\n".join(_strings(json.loads(nbformat.writes(released))))
     if module.hints.name in own:
         own[module.hints.name] += "\n".join(_strings(read_yaml(module.hints)))
     packed = module.packed_given.name

@@ -8,7 +8,7 @@ import sys
 import rich_click as click
 
 from tito import course as courses
-from tito.commands.common import one, serves, some, takes_exercise, takes_modules
+from tito.commands.common import serves, some, takes_exercise, takes_module, takes_modules
 from tito.course import FAILED, PASSED, UNDECIDED, TitoError
 
 
@@ -130,14 +130,13 @@ def status(course, modules, every=False, as_json=False):
 
 
 @click.command()
-@takes_modules
+@takes_module
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def bench(course, modules, as_json):
+def bench(course, module, as_json):
     """Time the kernels of a module on this machine, beside what each has to beat."""
     from tito.student import bench as benching
     from tito.student import testing
 
-    module = one(modules, "bench")
     if module.bench.exists():
         testing.export(module)
     document = benching.run(module, functools.partial(click.echo, err=True))
@@ -146,30 +145,28 @@ def bench(course, modules, as_json):
 
 
 @click.command()
-@takes_modules
+@takes_module
 @serves
-def notebook(course, modules, no_browser, port):
+def notebook(course, module, no_browser, port):
     """Open a module in JupyterLab."""
     from tito.student import jupyter
 
-    module = one(modules, "notebook")
     sys.exit(jupyter.notebook(module, browser=not no_browser, port=port))
 
 
 @click.command()
-@takes_modules
+@takes_module
 @click.option(
     "--student", default="", metavar="ID", help="Put the file into a folder with this name."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def submit(course, modules, student, as_json):
+def submit(course, module, student, as_json):
     """Run the tests on your submission, say what is missing, and pack the file to submit."""
     from dataclasses import asdict
 
     from tito import terminal
     from tito.student import submit
 
-    module = one(modules, "submit")
     say = functools.partial(click.echo, err=as_json)
     say(terminal.heading(module.number, module.about["title"]))
     packed = submit.run(module, student, lambda verdict: say(terminal.test_line(verdict)))

@@ -2,6 +2,7 @@
 
 import builtins
 import copy
+import functools
 import keyword
 import logging
 import re
@@ -144,7 +145,8 @@ def answers(notebook) -> list[str]:
     return [text for text in found if text.strip()]
 
 
-def _telling(text):
+@functools.lru_cache(1024)  # each answer is looked for in every file of a release
+def _telling(text: str) -> list[str]:
     lines = [_even(line) for line in text.split("\n")]
     return [line for line in lines if line and not line.startswith("#")]
 
