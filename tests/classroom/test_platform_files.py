@@ -84,7 +84,7 @@ def test_a_worksheet_of_any_language_is_filled(fill, language):
 
 
 def test_a_worksheet_whose_grades_cannot_be_told_asks_for_the_column(fill):
-    sheet = "X1,X2,X3\nP 101,,7\nP 102,,8\n"
+    sheet = "X1,X2,X3\nParticipant 101,,7\nParticipant 102,,8\n"
     with pytest.raises(TitoError, match="no column Grade") as raised:
         fill("moodle", sheet)
     assert "--column" in raised.value.hint

@@ -14,7 +14,7 @@ from tito.course import TitoError
 
 COLUMNS = ["Identifier", "Full name", "Email address", "ID number", "Grade", "Maximum Grade"]
 IDS = ("ID number", "Username", "Email address")
-IDENTIFIER = re.compile(r"\D+\d+")
+IDENTIFIER = re.compile(r"\D{4,}\d+")  # a word for participant, and a number
 NUMBER = re.compile(r"\d+([.,]\d+)?")
 # The word for Grade in Moodle's language packs (core grades, string "grade").
 GRADE = (
@@ -56,7 +56,7 @@ def fill(found: Class, rows: list[list[str]], column: str | None) -> tuple[list[
         )
     grade = _grade(rows, column)
     most = _maximum(rows, grade)
-    ids = [0, *files.places(header, IDS), *_addresses(rows)]
+    ids = [0, *files.places(header, IDS), *addresses(rows)]
     people = [files.Person(mark.student, mark.email) for mark in found.marks]
     taken, without = files.match(rows[1:], list(dict.fromkeys(ids)), people)
     marks = {mark.student: mark for mark in found.marks}
@@ -107,6 +107,7 @@ def _same_number(rows: list[list[str]], column: int) -> bool:
     return len(values) == 1 and bool(NUMBER.fullmatch(values.pop()))
 
 
-def _addresses(rows: list[list[str]]) -> list[int]:
+def addresses(rows: list[list[str]]) -> list[int]:
+    """The columns of which every value is an address."""
     columns = ({row[n].strip() for row in rows[1:]} - {""} for n in range(len(rows[0])))
     return [n for n, values in enumerate(columns) if values and all("@" in v for v in values)]

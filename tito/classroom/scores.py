@@ -14,8 +14,8 @@ from tito.course import USAGE, TitoError
 CSV, JSON = "csv", "json"
 FORMATS = (CSV, *lms.PLATFORMS, JSON)
 COLUMNS = (
-    "module student last_name first_name email points late_penalty score max_score state source "
-    "handed_in"
+    "module student last_name first_name email section points late_penalty score max_score state "
+    "source handed_in late"
 ).split()
 TEST_COLUMNS = (
     "module test title exercise hidden students failed failed_share mean max_points discrimination"
@@ -61,9 +61,9 @@ def table(classes: list[Class]) -> list[list]:
     """One row a student and module."""
     rows = [
         [
-            mark.module, mark.student, mark.last_name, mark.first_name, mark.email, mark.points,
+            mark.module, mark.student, mark.last_name, mark.first_name, mark.email, mark.section, mark.points,
             mark.penalty, mark.score, mark.max_score, "waits" if mark.waits else "final",
-            mark.source, mark.timestamp,
+            mark.source, mark.timestamp, mark.late,
         ]
         for found in classes
         for mark in found.marks
@@ -106,6 +106,7 @@ def _student(mark: Mark) -> dict:
         "last_name": mark.last_name,
         "first_name": mark.first_name,
         "email": mark.email,
+        "section": mark.section,
         "points": mark.points,
         "late_penalty": mark.penalty,
         "score": mark.score,
@@ -113,6 +114,7 @@ def _student(mark: Mark) -> dict:
         "waits": mark.waits,
         "source": mark.source,
         "handed_in": mark.timestamp or None,
+        "late": mark.late or None,
         "tests": {test.id: test.points for test in mark.tests},
     }
 
