@@ -424,7 +424,7 @@ class Judge:
         if report["class"] or exercise not in self.student:
             return ""
         known = {name for name, cell in self.binder.items() if cell != exercise}
-        names = [f"`{name}`" for name in reasons.defined(self._text(exercise)) if name not in known]
+        names = [f"`{name}`" for name in reasons.written(self._text(exercise)) if name not in known]
         return f": your cell {exercise} defines {', '.join(names[:5])}" if names else ""
 
     def _why(self, report):
