@@ -1,4 +1,4 @@
-"""Gradescope's own export of an assignment's scores; its columns are those that its CSV download has."""
+"""Gradescope's own export of an assignment's scores, with the columns of its CSV download."""
 
 from collections import defaultdict
 
