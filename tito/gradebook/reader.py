@@ -88,7 +88,7 @@ def read(module: Module) -> dict[str, Entry]:
 
 
 def ask(course: Course, queries: Sequence[str], values: dict[str, str]) -> list[list] | None:
-    """The rows that each query finds in a course's gradebook; None if there is no gradebook yet."""
+    """The rows that each query finds in a course's gradebook; None before the first gradebook exists."""
     address = course.gradebook
     if address.startswith("sqlite:///"):
         file = Path(address.removeprefix("sqlite:///"))
