@@ -86,7 +86,7 @@ def page(module: Module, mark: marks.Mark, asked: dict[str, Asked]) -> str:
     style = Path(__file__).with_name("feedback.css").read_text(encoding="utf-8")
     digest = hashlib.sha256(style.encode()).digest()
     sections = _sections(mark, asked)
-    return _template().render(
+    return template("feedback.html").render(
         title=sanitize.line(module.about["title"]),
         number=module.number,
         mark=mark,
@@ -212,7 +212,8 @@ def _row(test):
 
 
 @cache
-def _template():
+def template(name: str):
+    """A template of this folder."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -224,4 +225,5 @@ def _template():
         keep_trailing_newline=True,
     )
     environment.filters["number"] = sanitize.number
-    return environment.get_template("feedback.html")
+    environment.filters["count"] = sanitize.count
+    return environment.get_template(name)

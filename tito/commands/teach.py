@@ -251,6 +251,7 @@ def _feedback_archive(module, form, students, output):
 @click.option(
     "--tests", is_flag=True, help="Show statistics of each test instead: failures, discrimination."
 )
+@click.option("--html", is_flag=True, help="Write a page about the class, for instructors.")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False),
@@ -258,7 +259,7 @@ def _feedback_archive(module, form, students, output):
     help="Write the table to this file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-def scores(course, modules, form, roster, column, tests, output, as_json):
+def scores(course, modules, form, roster, column, tests, html, output, as_json):
     """Print the marks: from the gradebook, with manual grades and late penalties, or from the last tito grade.
 
     With --tests, print one row per test. Discrimination is the point-biserial correlation of a test with the
@@ -269,6 +270,9 @@ def scores(course, modules, form, roster, column, tests, output, as_json):
     from tito.classroom import scores as tables
 
     course.refuse_copy()
+    if html:
+        _class_page(one(modules, "scores"), output)
+        return
     form = "json" if as_json else form
     classes = [marks.read_some(modules[0])] if len(modules) == 1 else []
     classes = classes or [marks.read(module) for module in modules or course.modules]
@@ -288,6 +292,17 @@ def scores(course, modules, form, roster, column, tests, output, as_json):
         raise marks.complaint(failed, "marks")
     if without:
         raise marks.unmatched(without)
+
+
+def _class_page(module, output):
+    from tito.classroom import class_page, marks
+
+    found = marks.read_some(module)
+    path = courses.Path(output or module.course.build / "grades" / f"{module.name}.html")
+    courses.write(path, class_page.page(found), private=True)
+    click.echo(os.path.relpath(path))
+    if found.failed:
+        raise marks.complaint(found.failed, "marks")
 
 
 @click.command()
