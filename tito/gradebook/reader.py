@@ -111,7 +111,7 @@ def examine(course: Course) -> str:
     Raises
     ------
     TitoError
-        If it is corrupt, cannot be reached or is no gradebook.
+        If it is corrupt, cannot be reached or is another kind of file.
     """
     queries = ["select count(*) from student"]
     if course.gradebook.startswith("sqlite:///"):

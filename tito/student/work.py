@@ -152,7 +152,7 @@ def load(path: Path) -> bytes:
             return file.read(untrusted.BYTES + 1)
     except OSError as error:
         raise TitoError(
-            f"cannot read {path}: {error.strerror}", "start from the release again"
+            f"cannot read {path.name}: {error.strerror}", "start from the release again"
         ) from None
 
 
