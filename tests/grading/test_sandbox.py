@@ -925,6 +925,8 @@ def test_the_instruments_are_found_compiled(tmp_path, walls, kind):
     assert judge(module, does(trace), walls, kind)[0].status == v.PASSED
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 def test_the_instruments_are_not_compiled_from_the_folder_one_is_in(tmp_path, monkeypatch):
     shutil.copytree(shown_files.LIBRARY, tmp_path / "tinytorch")
     home = tmp_path / "home"
