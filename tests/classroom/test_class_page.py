@@ -27,7 +27,7 @@ def test_statistics_have_the_digits_that_the_class_size_allows():
     assert class_page.summary([5.0] * 9) == []
     assert dict(class_page.summary([5.0] * 10))["mean"] == "5.00"
     wide = dict(class_page.summary([0.0, 100.0] * 10))  # a standard error of 11
-    assert (wide["mean"], wide["standard error of the mean"]) == ("50", "11")
+    assert (wide["mean"], wide["standard error"]) == ("50", "11")
     narrow = dict(class_page.summary([10.0, 11.0] * 50))  # a standard error of 0.05
     assert narrow["mean"] == "10.50"
 

@@ -64,7 +64,7 @@ def summary(scores: list[float]) -> list[tuple[str, str]]:
     quarters = statistics.quantiles(scores, n=4)
     values = {
         "mean": statistics.fmean(scores),
-        "standard error of the mean": error,
+        "standard error": error,
         "median": quarters[1],
         "lower quarter": quarters[0],
         "upper quarter": quarters[2],
