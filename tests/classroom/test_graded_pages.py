@@ -14,7 +14,7 @@ import pytest
 
 from tests.corpus import active_html
 from tests.support import formgrade
-from tito.classroom import grade
+from tito.classroom import grade, nbgrader_plugin
 from tito.course import TitoError
 from tito.gradebook import roster, setup, submitted
 from tito.grading.sandbox import selftest
@@ -181,6 +181,55 @@ def test_pages_that_an_older_version_left_are_removed(asked):
     grade.run(asked, unsafe=True)
     assert notebook(asked, "s1")
     assert Path("/etc/passwd").exists()
+
+
+def press_autograde(module):
+    """What formgrader's button does on its server."""
+    code = """
+import sys
+from nbgrader.apps import NbGrader
+from nbgrader.apps.api import NbGraderAPI
+app = NbGrader()
+app.load_config_file()
+print(NbGraderAPI(config=app.config).autograde(sys.argv[1], "s1"))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code, module.name],
+        cwd=module.course.root,
+        capture_output=True,
+        text=True,
+    )
+    assert "'success': True" in run.stdout, run.stdout + run.stderr
+
+
+@pytest.mark.slow
+@needs_sandbox
+@pytest.mark.parametrize("by", [autograde, press_autograde])
+def test_nbgrader_copies_no_link_that_lies_beside_a_notebook(asked, tmp_path, by):
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "marks.txt").write_text("of an instructor")
+    hand_in(asked, "s1", beside={"notes.txt": "of the student"})
+    folder = asked.course.place("submitted") / "s1" / asked.name
+    os.symlink(secret / "marks.txt", folder / "marks.txt")
+    os.symlink(secret, folder / "data")
+    os.symlink("notes.txt", folder / "again.txt")
+    by(asked)
+    assert notebook(asked, "s1")
+    for path in asked.course.place("autograded").rglob("*"):
+        assert not path.is_symlink() and path.name not in ("marks.txt", "data", "again.txt")
+
+
+def test_links_are_not_among_the_files_that_nbgrader_copies(asked, tmp_path, monkeypatch):
+    monkeypatch.chdir(asked.course.root)
+    hand_in(asked, "s1", beside={"deep/notes.txt": "of the student"})
+    folder = asked.course.place("submitted") / "s1" / asked.name
+    for name in ("marks.txt", "deep/marks.txt"):
+        os.symlink("/etc/passwd", folder / name)
+    os.symlink("/etc", folder / "etc")
+    os.mkfifo(folder / "pipe")
+    found = sorted(os.path.relpath(f, folder) for f in nbgrader_plugin.find_all_files(str(folder)))
+    assert found == ["deep/notes.txt", asked.notebook.name]
 
 
 HTML_NAMES = ["<img src=x onerror=alert(1)>", '";alert(1);"', "a&lt;", "a\\x"]

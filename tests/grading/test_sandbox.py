@@ -610,7 +610,7 @@ DEEDS = {
             for number in range(2_000_000):
                 os.close(os.open(folder + "/%d" % number, os.O_CREAT))
         """,
-        {v.KILLED, v.ERROR},
+        {v.KILLED, v.ERROR, v.TIMEOUT},
         "",
     ),
     "fill the folder": ("open('x', 'wb').write(bytes(200_000_000))", {v.ERROR, v.KILLED}, ""),
