@@ -4342,11 +4342,17 @@ for compression in ("none", "int8", "pruned"):
     found[f"{compression}_model"] = times[0] / times[1]
 predictions.show(prediction, "times the speed of the model as it is", **found)
 
+print("\nthe float layers, CPU microseconds:     NumPy   kernels")
+for columns, width in ((784, 512), (512, 256), (256, 10)):
+    layer = numbers(256, columns), numbers(columns, width), numbers(width)
+    times = [1e3 * cost(each, *layer, repeats=9) for each in (three_steps, fused_dense_relu)]
+    print(f"256 by {columns} times {columns} by {width:<12}{times[0]:11.0f}{times[1]:10.0f}")
+
 # %% [markdown]
 r"""
-The predictions are the same, from loops that you can read. Compare the rows: which of the three models gains, and which does not? In float both
-sides multiply at nearly the same speed, so only the fused bias and ReLU can gain, and a last layer of 10 columns pays for a whole tile. In int8
-and pruned form, the kernels skip work that NumPy must do.
+The predictions are the same, from loops that you can read. Which of the three models gains, and which does not? The last lines show the float
+model layer by layer: both sides multiply at similar speed, so little is left to gain, and the layer with 10 columns computes a whole tile for them. In
+int8 and pruned form, the kernels skip work that the layers of module 10 do.
 """
 
 # %% [markdown]
