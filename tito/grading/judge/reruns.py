@@ -33,6 +33,7 @@ class Reruns:
         self.found: dict[str, Verdict] = {}  # the latest verdict of each test
         self.held: dict[str, Verdict | None] = {}  # tests to run again; None: not run yet
         self.stubs: set[str] = set()
+        self.served: set[str] = set()  # exercises whose tests passed in the present worker
 
     def run(self) -> None:
         """Judge every wanted test and report each verdict once."""
@@ -49,6 +50,7 @@ class Reruns:
         Visible ones come first, so that no worker that has seen a hidden test answers for a visible one.
         """
         judge, hidden = self.make({}), []
+        self.served = set()
         try:
             self.stubs = judge.stubs
             for cell in self.job["cells"]:
@@ -70,8 +72,14 @@ class Reruns:
         if "deadly" in reasons.values() or ("stub" in reasons.values() and not stub):
             self.held[cell["id"]] = None
             return
-        found = self.found[cell["id"]] = judge.judge(cell)
+        found = judge.judge(cell)
+        if found.status == v.KILLED and self.served - {cell["exercise"]}:
+            found = judge.judge(
+                cell
+            )  # in a new worker: another exercise may have spoiled that memory
+        self.found[cell["id"]] = found
         bad = found.status not in (*v.HARMLESS, v.NOT_STARTED)
+        self.served = set() if bad else self.served | {cell["exercise"]}
         if bad and self._replaceable(cell["id"]):
             self.held[cell["id"]] = found
         else:
