@@ -925,6 +925,8 @@ def test_the_instruments_are_found_compiled(tmp_path, walls, kind):
     assert judge(module, does(trace), walls, kind)[0].status == v.PASSED
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 def test_the_instruments_are_not_compiled_from_the_folder_one_is_in(tmp_path, monkeypatch):
     shutil.copytree(shown_files.LIBRARY, tmp_path / "tinytorch")
     home = tmp_path / "home"
@@ -1100,7 +1102,7 @@ def test_the_probe_takes_no_variable_of_the_sandbox_for_the_callers(walls, monke
 
 
 @pytest.mark.skipif(not shutil.which("unshare"), reason="unshare is missing")
-def test_root_of_a_namespace_with_one_user_is_told_in_a_line():
+def test_root_of_a_namespace_with_one_user_gets_one_line():
     ask = "from tito.grading.sandbox import selftest; print(selftest.examine()[:2])"
     run = subprocess.run(
         ["unshare", "-Ur", sys.executable, "-c", ask], capture_output=True, text=True, cwd=ROOT
