@@ -17,7 +17,7 @@ from tito.notebooks.repair import Released, repair
 
 COMMON = 0.25  # of the class: what more students wrote is an idiom
 FEWEST = 3  # students that make an idiom at least
-SHORTEST = 6  # fingerprints of one's own that are compared at least
+SHORTEST = 6  # an answer with fewer fingerprints is not compared
 LEAST = 0.7  # of the shorter answer's fingerprints
 
 
@@ -33,7 +33,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two answers to one exercise, the share of the shorter one that both have, and the lines."""
+    """Two answers to one exercise, the share of the shorter that both have, and the lines."""
 
     first: Answer
     second: Answer
