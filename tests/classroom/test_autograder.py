@@ -52,19 +52,18 @@ def results(folder):
     return json.loads((folder / "results" / "results.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_submission_is_graded_in_the_format_that_gradescope_reads(unpacked, module):
     notebook = unpacked / "submission" / "tiny_dev.ipynb"
-    notebook.write_bytes(data(answered(module)))
+    notebook.write_bytes(data(answered(module)).replace(b"2 * np.asarray(x)", b"np.arange(3) * 2"))
     found = results(unpacked)
     assert [(t["score"], t["max_score"], t["status"]) for t in found["tests"]] == [
-        (2, 2, "passed"), (3, 3, "passed"), (0, 1, "failed")
+        (2, 2, "passed"), (0, 3, "failed"), (0, 1, "failed")
     ]  # fmt: skip
     assert found["tests"][0]["name"] == "double: Every value is doubled."
     assert all(test["visibility"] == "visible" for test in found["tests"])
     assert found["extra_data"]["sandbox"] in ("sandboxed", "unsandboxed")
-    wrong = data(answered(module)).replace(b"2 * np.asarray(x)", b"np.zeros(3)")
-    notebook.write_bytes(wrong)
-    hidden = next(t for t in results(unpacked)["tests"] if "Nothing doubled" in t["name"])
+    hidden = found["tests"][1]
     assert hidden["output"] in ("failed", "error") and "np.empty" not in json.dumps(hidden)
     notebook.write_bytes(b"not a notebook")
     broken = results(unpacked)
