@@ -1,6 +1,5 @@
 """Test a module: its inline tests in the grading engine, then its package tests with pytest."""
 
-import collections
 import contextlib
 import copy
 import os
@@ -20,7 +19,6 @@ from tito.export import cache
 from tito.grading.judge import process
 from tito.grading.sandbox.bubblewrap import Sandbox
 from tito.notebooks import cell_code
-from tito.notebooks.notebook import exercise_of
 from tito.notebooks.pairing import refuse_conflict
 from tito.notebooks.text import is_exported
 from tito.student import work
@@ -47,7 +45,7 @@ def export(module: Module, subject: Source | Work | None = None) -> str:
         return ""
     from tito.export import package
 
-    if not module.course.release:
+    if not module.release:
         package.export(module)
         return ""
     subject = subject or work.read(module)
@@ -74,18 +72,6 @@ def inline(module: Module, sandbox: Sandbox | None = None) -> Iterator[v.Verdict
     earlier runs is not found, so kernels take several times as long.
     """
     yield from work.of(module).judge(scratch(module), sandbox)
-
-
-def by_exercise(subject: Source | Work) -> Iterator[list[v.Verdict]]:
-    """Judge it without a sandbox; yields an exercise's verdicts as soon as all of them are known."""
-    order = [name for name, _ in subject.points]
-    left = collections.Counter(exercise_of(name, list(subject.answers)) for name in order)
-    found = collections.defaultdict(list)
-    for each in subject.judge(scratch(subject.module)):
-        found[each.exercise].append(each)
-        left[each.exercise] -= 1
-        if not left[each.exercise]:
-            yield v.in_order(found[each.exercise], order)
 
 
 def scratch(module: Module) -> Path:
