@@ -6,7 +6,7 @@ from pathlib import Path
 from tito.course import Course
 
 root = Path(__file__).resolve().parent
-settings = configparser.ConfigParser()
+settings = configparser.ConfigParser(interpolation=None)
 settings.read(root / "settings.ini", encoding="utf-8")
 nbgrader = settings["nbgrader"]
 
@@ -38,6 +38,8 @@ c.Autograde.permissions = 600
 c.GenerateFeedback.permissions = 600
 if "exchange" in nbgrader:
     c.Exchange.root = str(root / nbgrader["exchange"])
+# A release has a percent file without answers; the list above would keep it out of the exchange.
+c.ExchangeFactory.release_assignment = "tito.classroom.exchange.ReleaseAssignment"
 
 # The command `nbgrader autograde` and formgrader's button grade as `tito grade` does, behind the same walls.
 c.Autograde.exporter_class = "tito.classroom.nbgrader_plugin.Exporter"

@@ -226,7 +226,12 @@ def test_later_work_in_the_notebook_beside_the_source_is_not_passed_over(tiny):
     tiny.notebook.write_text(tiny.notebook.read_text().replace("2 * np", "3 * np"))
     os.utime(tiny.source, (1, 1))
     for command in ("test", "export"):
-        refused(tito(command, "tiny", course=tiny.course.root), 3, "tiny_dev.ipynb (saved", "--use ipynb")
+        refused(
+            tito(command, "tiny", course=tiny.course.root),
+            3,
+            "tiny_dev.ipynb (saved",
+            "--use ipynb",
+        )
 
 
 def test_a_folder_that_cannot_be_written_is_one_error(tiny):
@@ -373,3 +378,14 @@ def test_a_shell_completes_commands_modules_and_exercises(tiny, words, expected)
         },
     )
     assert [line.partition(",")[2] for line in run.stdout.split()] == expected
+
+
+@pytest.mark.parametrize("command", ["grade", "feedback", "notebook", "bench", "submit"])
+def test_a_command_for_one_module_has_no_option_all(command):
+    assert "--all" not in tito(command, "--help").stdout
+    assert tito(command, "--all").returncode == 2
+
+
+def test_names_are_utf8_whatever_the_locale_says(tiny):
+    run = tito("status", "Zoë", course=tiny.course.root, LC_ALL="C", PYTHONUTF8="0")
+    refused(run, 2, "no module named 'Zoë'")

@@ -18,6 +18,8 @@ class Commands(click.RichGroup):
     """A group that ends every command with the exit codes and the two lines that tito promises."""
 
     def main(self, *args, **kwargs):
+        if not args and "args" not in kwargs:
+            _use_utf8()
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(AttributeError):
                 stream.reconfigure(encoding="utf-8", errors="replace")
@@ -42,6 +44,13 @@ class Commands(click.RichGroup):
         except Exception:
             _print_traceback()
             context.exit(BUG)
+
+
+def _use_utf8():
+    """Start Python again in UTF-8 mode where file names would not be UTF-8, as with LC_ALL=C."""
+    if sys.getfilesystemencoding() != "utf-8":
+        os.environ["PYTHONUTF8"] = "1"  # for the processes that this one starts, too
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", "-m", "tito", *sys.argv[1:]])
 
 
 def _print_traceback():

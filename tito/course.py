@@ -142,7 +142,7 @@ class Course:
     def settings(self):
         import configparser
 
-        parser = configparser.ConfigParser()
+        parser = configparser.ConfigParser(interpolation=None)
         path = self.root / "settings.ini"
         try:
             parser.read_string(path.read_text(encoding="utf-8"), str(path))

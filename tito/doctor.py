@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from packaging.requirements import Requirement
 
-from tito.course import Course
+from tito.course import Course, TitoError
 
 OK, NOTE, BROKEN = "ok", "note", "broken"
 INSTALL = "pip install -e . -c constraints.txt"
@@ -26,10 +26,13 @@ class Finding:
     fix: str = ""
 
 
-def examine(course: Course, find_sandbox: Callable) -> Iterator[Finding]:
+def examine(
+    course: Course, find_sandbox: Callable, read_gradebook: Callable[[Course], str]
+) -> Iterator[Finding]:
     """Check everything that the commands need.
 
-    `find_sandbox` returns a sandbox or None, what is wrong, and the fix.
+    `find_sandbox` returns a sandbox or None, what is wrong, and the fix. `read_gradebook` returns what the
+    gradebook is, and raises TitoError if it cannot be read.
     """
     yield from _python()
     yield from _versions(course)
@@ -39,6 +42,8 @@ def examine(course: Course, find_sandbox: Callable) -> Iterator[Finding]:
     yield from _threads()
     yield from _tools()
     yield from _sandbox(*find_sandbox())
+    if not course.release:
+        yield _gradebook(course, read_gradebook)
 
 
 def _python():
@@ -149,6 +154,13 @@ def _sandbox(sandbox, problem, hint):
         yield Finding(OK, f"a sandbox for grading works: {sandbox.bwrap}")
     else:
         yield Finding(NOTE, f"tito grade has no working sandbox: {problem}", hint)
+
+
+def _gradebook(course, read_gradebook):
+    try:
+        return Finding(OK, read_gradebook(course))
+    except TitoError as error:
+        return Finding(BROKEN, str(error), error.hint)
 
 
 def _suffix():

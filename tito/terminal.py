@@ -10,6 +10,7 @@ import threading
 
 import click
 
+from tito import sanitize
 from tito import verdict as v
 
 COLOURS = {v.PASSED: "green", v.SKIPPED: None, v.UNDECIDED: "yellow", v.NOT_STARTED: "cyan"}
@@ -217,19 +218,32 @@ def outcome_line(name: str, outcome: dict) -> str:
         return f"{name:24}" + click.style(f"not graded: {outcome['error']}", fg="red")
     counts = collections.Counter(test["status"] for test in outcome["tests"])
     rest = [f"{n} {WORDS.get(s, s)}" for s, n in sorted(counts.items()) if s != v.PASSED]
-    rest += [f"{len(outcome['repairs'])} repairs"] if outcome["repairs"] else []
+    rest += [sanitize.count(len(outcome["repairs"]), "repair")] if outcome["repairs"] else []
     rest += [outcome["walls"]] if outcome["walls"] != "sandboxed" else []
     points = f"{outcome['score']:g}/{outcome['max_score']:g}"
     return f"{name:24}{points:>9}  {', '.join(rest)}".rstrip()
 
 
-def graded_line(graded) -> str:
-    """How a class did."""
-    text = f"{len(graded.records)} students graded"
+def marks_lines(records: list[dict], before: dict[str, float], now: dict[str, float]) -> list[str]:
+    """The marks that differ from the points of the tests, and for students graded by name the marks before."""
+    lines = []
+    for record in records:
+        name, most = record["student"], f"{record['max_score']:g}"
+        mark = now.get(name, record["score"])
+        if name in before:
+            lines.append(f"{name}: {before[name]:g}/{most} before, {mark:g}/{most} now")
+        elif mark != record["score"]:
+            lines.append(f"{name}: {mark:g}/{most} with grades by hand and late penalties")
+    return lines
+
+
+def graded_line(graded, now: dict[str, float]) -> str:
+    """How a class did, by the marks that count now."""
+    text = f"{sanitize.count(len(graded.records), 'student')} graded"
     text += f", {graded.kept} of them before" if graded.kept else ""
     text += f"; {len(graded.failed)} could not be graded" if graded.failed else ""
     if graded.records:
-        middle = statistics.median(record["score"] for record in graded.records)
+        middle = statistics.median(now.get(r["student"], r["score"]) for r in graded.records)
         text += f"; median {middle:g} of {graded.records[0]['max_score']:g}"
     if graded.redated:
         text += f"; new time, due date or extension: {', '.join(graded.redated)}"

@@ -150,7 +150,7 @@ def test_the_command_reports_each_student_and_the_rest(module):
     folder = sent(module, files)
     run = tito("collect", "tiny", str(folder), course=module.course.root)
     assert run.returncode == 1
-    refused(run, 1, "1 of 2 students could not be taken in, 1 files belong to nobody")
+    refused(run, 1, "1 of 2 students could not be taken in, 1 file belongs to nobody")
     lines = run.stdout.splitlines()
     assert (
         lines[0] == "ann: collected: 1 of 2 exercises answered, in ann/tiny_dev.ipynb"

@@ -1,5 +1,6 @@
 """What both ways of grading write for formgrader: passive, readable, and nothing else of the student's beside it."""
 
+import contextlib
 import copy
 import json
 import os
@@ -14,7 +15,8 @@ import pytest
 from tests.corpus import active_html
 from tests.support import formgrade
 from tito.classroom import grade
-from tito.gradebook import setup, submitted
+from tito.course import TitoError
+from tito.gradebook import roster, setup, submitted
 from tito.grading.sandbox import selftest
 from tito.notebooks import notebook as nb
 from tito.notebooks import student_version
@@ -173,3 +175,30 @@ def test_pages_that_an_older_version_left_are_removed(asked):
     grade.run(asked, unsafe=True)
     assert notebook(asked, "s1")
     assert Path("/etc/passwd").exists()
+
+
+HTML_NAMES = ["<img src=x onerror=alert(1)>", '";alert(1);"', "a&lt;", "a\\x"]
+
+
+def test_a_folder_with_html_in_its_name_is_refused(asked):
+    for name in ("s1", *HTML_NAMES):
+        hand_in(asked, name)
+    graded = grade.run(asked, unsafe=True)
+    assert sorted(each["student"] for each in graded.failed) == sorted(HTML_NAMES)
+    assert all("cannot be a student id" in each["error"] for each in graded.failed)
+    assert [each["student"] for each in graded.records] == ["s1"]
+    assert os.listdir(asked.course.place("autograded")) == ["s1"]
+
+
+def test_a_roster_with_html_in_it_is_refused(asked):
+    setup.prepare(asked)
+    roster.refuse_html(asked.course)
+    with contextlib.closing(sqlite3.connect(asked.course.build / "gradebook.db")) as book, book:
+        columns = "insert into student (id, first_name, last_name, email) values (?, ?, ?, ?)"
+        book.execute(columns, ("s1", "Zo\u00eb", "O'Neil & Sons", "s1@example.org"))
+        book.execute(columns, ("s2", "<img src=x onerror=alert(1)>", None, None))
+        book.execute(columns, ('s3";alert(1);"', None, None, None))
+    hand_in(asked, "s1")
+    with pytest.raises(TitoError, match="the roster in the gradebook contains HTML: s2, s3"):
+        grade.run(asked, unsafe=True)
+    assert os.listdir(asked.course.place("autograded")) == []

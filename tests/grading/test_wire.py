@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import time
 
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def travel(value, **options):
     wire.write(stream, wire.pack(wire.Encoder(refuse, **options).message(value)))
     stream.seek(0)
     tree, buffers = wire.read(stream)
-    return wire.Decoder(buffers, refuse).value(tree)
+    return wire.Decoder(buffers, refuse, trusted="keep_strides" in options).value(tree)
 
 
 def same(a, b):
@@ -257,10 +258,53 @@ def test_large_arrays_share_no_memory():
     wire.write(stream, wire.pack(wire.Encoder(refuse).message([a, np.ones(3), a[::2]])))
     stream.seek(0)
     tree, buffers = wire.read(stream)
-    same_buffer = {"!": "tuple", "items": [tree[0], tree[0]]}
-    one, other = wire.Decoder(buffers, refuse).value(same_buffer)
-    assert not np.shares_memory(one, other)
-    hidden = {"!": "tuple", "items": [tree[0], tree[0] | {"buffer": -len(buffers)}]}
-    with pytest.raises(wire.WireError):
-        wire.Decoder(buffers, refuse).value(hidden)
+    for again in (tree[0], tree[0] | {"buffer": -len(buffers)}):
+        with pytest.raises(wire.WireError):
+            wire.Decoder(buffers, refuse).value({"!": "tuple", "items": [tree[0], again]})
     assert all(x.flags.aligned for x in wire.Decoder(buffers, refuse).value(tree))
+
+
+MERSENNE = 2**61 - 1  # integers that differ by it have the same hash
+NODE = {"!": "array", "dtype": "<f8", "shape": [2], "writeable": True, "buffer": 0}
+COSTLY = {
+    "keys of a dict that collide": {
+        "!": "dict",
+        "items": [[{"!": "int", "value": hex(n * MERSENNE)}, 0] for n in range(1, 100)],
+    },
+    "items of a set that collide": {"!": "set", "items": [float(n * MERSENNE) for n in [1] * 99]},
+    "tuples that collide": {
+        "!": "frozenset",
+        "items": [
+            {"!": "tuple", "items": [{"!": "int", "value": hex(n * MERSENNE)}]} for n in range(99)
+        ],
+    },
+    "a broadcast view": NODE | {"shape": [10**6, 10**6], "strides": [0, 0], "offset": 0},
+    "a small view": NODE | {"strides": [8], "offset": 0},
+    "more elements than bytes": NODE | {"shape": [10**6]},
+    "many empty rows": NODE | {"shape": [10**12, 0]},
+    "elements without bytes": NODE | {"shape": [10**7], "dtype": "V0"},
+    "one buffer as many arrays": [NODE, NODE],
+    "one buffer as many texts": [{"!": "bytes", "buffer": 0}] * 2,
+    "a long range": {"!": "range", "parts": [0, 10**18, 1]},
+    "a long range backwards": {"!": "range", "parts": [10**18, 0, -1]},
+    "a range of large integers": {
+        "!": "range",
+        "parts": [0, {"!": "int", "value": "0x1" + "0" * 4000}, 1],
+    },
+    "a dtype with a long name": {"!": "dtype", "name": "f8," * 10**6},
+    "a huge integer": {"!": "int", "value": "0x" + "f" * 10**6},
+}
+
+
+@pytest.mark.parametrize("kind", COSTLY)
+def test_a_small_answer_that_would_cost_much_is_refused_at_once(kind):
+    started = time.process_time()
+    with pytest.raises(wire.WireError):
+        wire.Decoder([memoryview(bytearray(16))], refuse, answers=True).value(COSTLY[kind])
+    assert time.process_time() - started < 0.5
+
+
+def test_what_costs_little_still_arrives():
+    for value in ({n: n for n in range(500)}, {2.0**n for n in range(99)}, range(9, 0, -2)):
+        assert same(travel(value), value)
+    assert travel(np.empty((5, 0))).shape == (5, 0)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import click
 
 from tito import verdict as v
-from tito.authoring import cheats, claims, dependents, variants
+from tito.authoring import cheats, claims, dependents, readme_points, variants
 from tito.course import Module, TitoError
 from tito.export import lint, package
 from tito.grading import job, supervisor
@@ -53,6 +53,7 @@ def run(module: Module, cli: click.Group, *, variants: bool = True) -> Iterator[
     yield from _given(module, notebook, cells, [each.source for each in known])
     yield from _hints(module, notebook, cells, [each.source for each in known])
     yield from _names(module, cells, cli)
+    yield from _points(module, cells)
     yield from _claims(module, cells)
     if variants:
         yield from _cheats(module, cells)
@@ -195,6 +196,14 @@ def _variants(module, cells, known, users):
             f"{len(known) - wrong} right ones lose none",
             True,
         )
+
+
+def _points(module, cells):
+    if module.readme.exists():
+        found = list(readme_points.wrong(module.readme.read_text(encoding="utf-8"), cells))
+        yield from ((line, False) for line in found)
+        if not found:
+            yield "the points in README.md are those of the tests", True
 
 
 def _claims(module, cells):

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import nbformat
 
+from tito import sanitize
 from tito.classroom import archive, candidates
 from tito.classroom.owners import StudentFile
-from tito.course import USAGE, Module, TitoError, write
+from tito.course import RELEASE, USAGE, Module, TitoError, write
 from tito.notebooks import notebook as nb
+from tito.notebooks import released as past
 from tito.notebooks import untrusted
 from tito.notebooks.repair import Released
 from tito.notebooks.text import read_text
@@ -47,8 +49,8 @@ def bring_over(module: Module, path: Path) -> Brought:
         )
     places = [path / f"{stem}{suffix}" for suffix in own] if path.is_dir() else [path]
     files = [_file(place) for place in places if place.is_file()]
-    released = nb.parse(read_text(own[".ipynb"]), own[".ipynb"])
-    found = candidates.read(files, Released([released]), module)
+    latest = nb.parse(read_text(own[".ipynb"]), own[".ipynb"])
+    found = candidates.read(files, Released([latest, *_earlier(path)]), module)
     if not found.read or not found.read[-1].findings.answered:
         raise TitoError(f"no answers in {path}", f"name the folder with your {stem}.ipynb")
     chosen = found.read[-1]
@@ -66,9 +68,21 @@ def bring_over(module: Module, path: Path) -> Brought:
 
 def sentences(brought: Brought) -> list[str]:
     """What came of bringing answers over, in lines."""
-    lines = [f"{len(brought.answered)} answers brought over from {brought.file}"]
+    lines = [f"{sanitize.count(len(brought.answered), 'answer')} brought over from {brought.file}"]
     lines += [f"  not there: {name}" for name in brought.missing]
     return lines + [f"  {each}" for each in brought.repaired]
+
+
+def _earlier(path: Path) -> list[nbformat.NotebookNode]:
+    """The notebook of the release that an earlier copy was made from; none if that copy does not have it."""
+    folder = path if path.is_dir() else path.parent
+    text = past.manifest(folder / RELEASE).get("notebook")
+    try:
+        return [nbformat.reads(text, as_version=4)] if isinstance(text, str) else []
+    except (
+        Exception
+    ):  # whatever a file that somebody edited can raise: the answers are read without it
+        return []
 
 
 def _file(path: Path) -> StudentFile:

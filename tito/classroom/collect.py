@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tito import files as folders
+from tito import sanitize
 from tito.classroom import archive, candidates, collected, owners
 from tito.classroom.candidates import Read
 from tito.classroom.owners import StudentFile
@@ -209,11 +210,11 @@ def refuse_partial(taken: list[Taken], stray: list[str]) -> None:
     unread = sum(bool(each.unread) for each in taken if each.state != REFUSED)
     said = []
     if refused or stray:
-        said.append(f"{refused} of {len(taken)} students could not be taken in")
-        said.append(f"{len(stray)} files belong to nobody")
+        said.append(f"{refused} of {sanitize.count(len(taken), 'student')} could not be taken in")
+        verb = "belongs" if len(stray) == 1 else "belong"
+        said.append(f"{sanitize.count(len(stray), 'file')} {verb} to nobody")
     if unread:
-        students = "1 student" if unread == 1 else f"{unread} students"
-        said.append(f"{students} sent files that could not be read")
+        said.append(f"{sanitize.count(unread, 'student')} sent files that could not be read")
     if said:
         raise TitoError(
             ", ".join(said),

@@ -18,7 +18,7 @@ from pathlib import Path
 import nbformat
 
 from tito.course import USAGE, Module, TitoError, write
-from tito.gradebook import submitted, times
+from tito.gradebook import roster, submitted, times
 from tito.gradebook.records import KEY, Journal
 from tito.gradebook.writer import Ledger
 from tito.grading import grade_one, job, pool
@@ -102,6 +102,7 @@ def run(
     if not unsafe and not scheduler:
         grade_one.sandbox()
     module.course.keep_private()
+    roster.refuse_html(module.course)
     everybody = submitted.students(module)
     wanted = _wanted(module, everybody, students)
     work = assignment(module)

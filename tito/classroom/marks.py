@@ -81,7 +81,9 @@ class Class:
             (sum(mark.source == GRADEBOOK for mark in self.marks), "gradebook"),
             (sum(mark.source == JOURNAL for mark in self.marks), "journals of tito grade"),
         ]
-        parts = [f"{_students(count)} from the {name}" for count, name in counts if count]
+        parts = [
+            f"{sanitize.count(count, 'student')} from the {name}" for count, name in counts if count
+        ]
         return f"{self.module.name}: {' and '.join(parts) or 'no marks'}"
 
 
@@ -120,6 +122,11 @@ def read_some(module: Module) -> Class:
     raise TitoError(f"nobody's {module.name} is graded", f"tito grade {module.topic}")
 
 
+def scores(module: Module, students: tuple[str, ...]) -> dict[str, float]:
+    """The marks of some students that were graded, by student."""
+    return {mark.student: mark.score for mark in read(module).marks if mark.student in students}
+
+
 def beside(module: Module, student: str, name: str) -> str | None:
     """A small file that nbgrader keeps beside a submission, if there is one."""
     for step in ("autograded", "submitted"):
@@ -134,7 +141,7 @@ def complaint(failed: list[tuple[str, str]], what: str) -> TitoError:
     shown = "; ".join(f"{sanitize.line(who, 60)}: {sanitize.line(why)}" for who, why in failed[:3])
     more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
     return TitoError(
-        f"no {what} for {_students(len(failed))}: {shown}{more}",
+        f"no {what} for {sanitize.count(len(failed), 'student')}: {shown}{more}",
         "the others are done; after fixing, grade these again with tito grade --student",
         BROKEN,
     )
@@ -144,14 +151,10 @@ def unmatched(students: list[str]) -> TitoError:
     """The error for marks that have no row in a platform's file."""
     shown = ", ".join(students[:5]) + (", ..." if len(students) > 5 else "")
     return TitoError(
-        f"no row for the marks of {_students(len(students))}: {shown}",
+        f"no row for the marks of {sanitize.count(len(students), 'student')}: {shown}",
         "the other rows are filled in; add these by hand, or export the file with all students",
         FAILED,
     )
-
-
-def _students(count):
-    return f"{count} student{'s' * (count != 1)}"
 
 
 def _cells(module):

@@ -56,10 +56,11 @@ def check(course, modules, quick):
 def doctor(context):
     """Check the environment, and name the fix of each fault."""
     from tito import doctor
+    from tito.gradebook import reader
     from tito.grading.sandbox import selftest
 
     worst = PASSED
-    for finding in doctor.examine(context.obj(), selftest.examine):
+    for finding in doctor.examine(context.obj(), selftest.examine, reader.examine):
         click.echo(f"{finding.level:8}{finding.text}")
         if finding.fix:
             click.echo(f"        fix: {finding.fix}")

@@ -16,11 +16,10 @@ def complete_module(context, parameter, incomplete):
     return []
 
 
-def takes_modules(function):
-    """Modules as arguments or with --module, or all of them; the command gets a list."""
-
-    @click.argument("named", metavar="[MODULE]...", nargs=-1, shell_complete=complete_module)
-    @click.option(
+def _names_modules(metavar):
+    """Modules as arguments or with --module."""
+    argument = click.argument("named", metavar=metavar, nargs=-1, shell_complete=complete_module)
+    option = click.option(
         "--module",
         "-m",
         "also",
@@ -29,6 +28,13 @@ def takes_modules(function):
         shell_complete=complete_module,
         help="The same as the argument.",
     )
+    return lambda function: argument(option(function))
+
+
+def takes_modules(function):
+    """Modules as arguments or with --module, or all of them; the command gets a list."""
+
+    @_names_modules("[MODULE]...")
     @click.option("--all", "every", is_flag=True, help="Every module.")
     @click.pass_context
     @functools.wraps(function)
@@ -69,7 +75,22 @@ def takes_works(function):
         if every:
             works = {module: [] for module in course.modules}
         some(works)
-        return context.invoke(function, course, list(works.items()), **options)
+        return context.invoke(function, list(works.items()), **options)
+
+    return command
+
+
+def takes_module(function):
+    """One module as an argument or with --module."""
+
+    @_names_modules("MODULE")
+    @click.pass_context
+    @functools.wraps(function)
+    def command(context, named, also, **options):
+        course = context.obj()
+        modules = list(dict.fromkeys(course.module(name) for name in (*named, *also)))
+        module = one(modules, context.info_name)
+        return context.invoke(function, course, module, **options)
 
     return command
 

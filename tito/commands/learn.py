@@ -8,7 +8,13 @@ from dataclasses import dataclass
 import rich_click as click
 
 from tito import course as courses
-from tito.commands.common import one, serves, takes_exercise, takes_modules, takes_works
+from tito.commands.common import (
+    serves,
+    takes_exercise,
+    takes_module,
+    takes_modules,
+    takes_works,
+)
 from tito.course import FAILED, PASSED, UNDECIDED, TitoError
 
 
@@ -21,7 +27,7 @@ from tito.course import FAILED, PASSED, UNDECIDED, TitoError
     "--junit", type=click.Path(dir_okay=False), metavar="FILE", help="Also write a JUnit report."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def test(course, works, verbose, inline_only, package_only, junit, as_json):
+def test(works, verbose, inline_only, package_only, junit, as_json):
     """Run the tests of a module, or of some of its exercises, and show what to do next."""
     from tito import verdict as v
     from tito.student import testing
@@ -164,14 +170,13 @@ def status(course, modules, every=False, as_json=False):
 
 
 @click.command()
-@takes_modules
+@takes_module
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def bench(course, modules, as_json):
+def bench(course, module, as_json):
     """Time the kernels of a module on this machine, beside what each has to beat."""
     from tito.student import bench as benching
     from tito.student import testing
 
-    module = one(modules, "bench")
     if module.bench.exists():
         testing.export(module)
     document = benching.run(module, functools.partial(click.echo, err=True))
@@ -180,13 +185,12 @@ def bench(course, modules, as_json):
 
 
 @click.command()
-@takes_modules
+@takes_module
 @serves
-def notebook(course, modules, no_browser, port):
+def notebook(course, module, no_browser, port):
     """Open a module in JupyterLab."""
     from tito.student import jupyter
 
-    module = one(modules, "notebook")
     sys.exit(jupyter.notebook(module, browser=not no_browser, port=port))
 
 

@@ -8,7 +8,7 @@ import sys
 import rich_click as click
 
 from tito import course as courses
-from tito.commands.common import complete_module, one, serves, some, takes_modules
+from tito.commands.common import complete_module, one, serves, some, takes_module, takes_modules
 from tito.course import FAILED, TitoError
 
 
@@ -98,7 +98,7 @@ def collect(context, words, also, as_json):
 
 
 @click.command()
-@takes_modules
+@takes_module
 @click.option("--student", "students", multiple=True, metavar="S", help="Grade only this student.")
 @click.option(
     "--jobs",
@@ -110,14 +110,14 @@ def collect(context, words, also, as_json):
 @click.option("--changed", is_flag=True, help="Grade only students for whom something changed.")
 @click.option("--unsafe", is_flag=True, help="Run students' code without a sandbox.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def grade(course, modules, students, jobs, scheduler, changed, unsafe, as_json):
+def grade(course, module, students, jobs, scheduler, changed, unsafe, as_json):
     """Grade all submissions in a sandbox; an interrupted run continues where it stopped."""
-    from tito import terminal
-    from tito.classroom import grade
+    from tito import sanitize, terminal
+    from tito.classroom import grade, marks
 
     course.refuse_copy()
-    module = one(modules, "grade")
     told = terminal.Told(as_json)
+    before = marks.scores(module, students) if students else {}
     graded = grade.run(
         module,
         students,
@@ -128,16 +128,20 @@ def grade(course, modules, students, jobs, scheduler, changed, unsafe, as_json):
         say=told.student,
     )
     told.end()
+    now = marks.scores(module, tuple(record["student"] for record in graded.records))
     if as_json:
         said = {"schema": 1, "module": module.name, "results": graded.records}
-        click.echo(json.dumps(said | {"failed": graded.failed}, indent=2))
-    click.echo(terminal.graded_line(graded), err=as_json)
+        said |= {"failed": graded.failed, "marks_before": before, "marks": now}
+        click.echo(json.dumps(said, indent=2))
+    for line in terminal.marks_lines(graded.records, before, now):
+        click.echo(line, err=as_json)
+    click.echo(terminal.graded_line(graded, now), err=as_json)
     for student, why in graded.undated.items():
         click.echo(f"{student}: the time of submission cannot be read: {why}", err=True)
     if graded.failed:
         raise TitoError(
-            f"{len(graded.failed)} of {len(graded.failed) + len(graded.records)} students could "
-            "not be graded",
+            f"{len(graded.failed)} of "
+            f"{sanitize.count(len(graded.failed) + len(graded.records), 'student')} could not be graded",
             "the lines above name each; fix or collect their work and grade once more",
             FAILED,
         )
@@ -150,7 +154,7 @@ def grade(course, modules, students, jobs, scheduler, changed, unsafe, as_json):
 
 
 @click.command()
-@takes_modules
+@takes_module
 @click.option(
     "--student",
     "-s",
@@ -166,7 +170,7 @@ def grade(course, modules, students, jobs, scheduler, changed, unsafe, as_json):
     help="Write the pages to this folder.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def feedback(course, modules, students, output, as_json):
+def feedback(course, module, students, output, as_json):
     """Write a page for each graded student: what passed, what failed and why.
 
     A page is one self-contained HTML file, STUDENT/MODULE/NOTEBOOK.html in nbgrader's feedback folder, where
@@ -176,7 +180,6 @@ def feedback(course, modules, students, output, as_json):
     from tito.classroom import marks
 
     course.refuse_copy()
-    module = one(modules, "feedback")
     folder = courses.Path(output) if output else course.place("feedback")
     found = marks.read_some(module)
     written = []
@@ -186,7 +189,7 @@ def feedback(course, modules, students, output, as_json):
             click.echo(path if output else os.path.relpath(path))
     if as_json:
         failed = [{"student": who, "error": why} for who, why in found.failed]
-        document = {"schema": 1, "module": modules[0].name, "pages": written, "failed": failed}
+        document = {"schema": 1, "module": module.name, "pages": written, "failed": failed}
         click.echo(json.dumps(document, indent=2))
     click.echo(found.source, err=True)
     if found.failed:

@@ -5,12 +5,13 @@ with them may write to it.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
 from tito import sanitize
-from tito.course import Module, TitoError
+from tito.course import Course, Module, TitoError
 from tito.gradebook import setup
 
 STUDENTS = """
@@ -69,36 +70,65 @@ class Entry:
 
 def read(module: Module) -> dict[str, Entry]:
     """Read what the gradebook says about a module, by student; empty if there is no gradebook yet."""
-    address = module.course.gradebook
-    if address.startswith("sqlite:///"):
-        file = Path(address.removeprefix("sqlite:///"))
-        if not file.is_file():
-            return {}
-        address = f"sqlite:///file:{quote(file.as_posix())}?mode=ro&uri=true"
-    from sqlalchemy import create_engine, text
-    from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-
-    try:
-        # Somebody may be writing: wait as long as a batch of grades takes.
-        waits = {"timeout": 60} if address.startswith("sqlite") else {}
-        engine = create_engine(address, connect_args=waits)
-        with engine.connect() as connection:
-            students, grades, comments = (
-                connection.execute(text(query), {"module": module.name}).all()
-                for query in (STUDENTS, GRADES, COMMENTS)
-            )
-        engine.dispose()
-    except (SQLAlchemyError, ArgumentError, OSError, ModuleNotFoundError) as error:
-        raise TitoError(
-            f"cannot read the gradebook {module.course.gradebook}: {setup.reason(error)}",
-            "it is made by tito grade; its place is gradebook in settings.ini",
-        ) from None
+    asked = ask(module.course, (STUDENTS, GRADES, COMMENTS), {"module": module.name})
+    if asked is None:
+        return {}
+    students, grades, comments = asked
     found = {row[0]: _entry(row) for row in students}
     for row in grades:
         found[row[0]].grades[row[1]] = _grade(*row[2:])
     for student, name, comment in comments:
         found[student].comments[name] = sanitize.text(comment, 4000, 100)
     return found
+
+
+def ask(course: Course, queries: Sequence[str], values: dict[str, str]) -> list[list] | None:
+    """The rows that each query finds in a course's gradebook; None if there is no gradebook yet."""
+    address = course.gradebook
+    if address.startswith("sqlite:///"):
+        file = Path(address.removeprefix("sqlite:///"))
+        if not file.is_file():
+            return None
+        address = f"sqlite:///file:{quote(file.as_posix())}?mode=ro&uri=true"
+    from sqlalchemy import create_engine, text
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        # Somebody may be writing: wait as long as a batch of grades takes.
+        waits = {"timeout": 60} if address.startswith("sqlite") else {}
+        engine = create_engine(address, connect_args=waits)
+        with engine.connect() as connection:
+            found = [list(connection.execute(text(query), values)) for query in queries]
+        engine.dispose()
+    except (SQLAlchemyError, OSError, ValueError, ModuleNotFoundError) as error:
+        raise _cannot_read(course, setup.reason(error, course)) from None
+    return found
+
+
+def examine(course: Course) -> str:
+    """What the gradebook is, in one line; a database file is read whole.
+
+    Raises
+    ------
+    TitoError
+        If it is corrupt, cannot be reached or is no gradebook.
+    """
+    queries = ["select count(*) from student"]
+    if course.gradebook.startswith("sqlite:///"):
+        queries.append("pragma quick_check(1)")
+    found = ask(course, queries, {})
+    if found is None:
+        return "no gradebook yet, tito release makes it"
+    if found[1:] and found[1][0][0] != "ok":
+        raise _cannot_read(course, sanitize.line(found[1][0][0]))
+    return f"the gradebook can be read: {sanitize.count(found[0][0][0], 'student')}"
+
+
+def _cannot_read(course: Course, why: str) -> TitoError:
+    return TitoError(
+        f"cannot read the gradebook {setup.address(course)}: {why}",
+        "correct gradebook in settings.ini, or restore the file; tito grade writes a missing one from its records",
+    )
 
 
 def _entry(row) -> Entry:

@@ -5,12 +5,16 @@ import re
 import sys
 import warnings
 from pathlib import Path
+from urllib.parse import unquote
 
 from nbformat import NotebookNode
 
 from tito import files
 from tito.course import Course, Module, TitoError, one_line, restrict
 from tito.notebooks.student_version import QUIET
+
+# A password before the host of an address, or among its options.
+PASSWORD = re.compile(r"(?<=://)[^:/@]*:(.*)@|[?&](?:ssl)?passw(?:or)?d=([^&]*)")
 
 
 def keep(module: Module, notebook: NotebookNode) -> None:
@@ -36,7 +40,7 @@ def keep(module: Module, notebook: NotebookNode) -> None:
                 SaveCells(log=QUIET).preprocess(
                     notebook, {"nbgrader": names | {"db_url": course.gradebook, "student": "."}}
                 )
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, OSError, ValueError) as error:
             raise cannot_write(course, error) from None
         except RuntimeError as error:  # cells came or went after work was taken in
             raise TitoError(
@@ -49,14 +53,33 @@ def keep(module: Module, notebook: NotebookNode) -> None:
 def cannot_write(course: Course, error: Exception) -> TitoError:
     """What to tell of an error of the database."""
     return TitoError(
-        f"cannot write the gradebook {course.gradebook}: {reason(error)}",
+        f"cannot write the gradebook {address(course)}: {reason(error, course)}",
         "free space, fix the permissions of the file and its folder, or gradebook in settings.ini",
     )
 
 
-def reason(error: Exception) -> str:
-    """An error of the database on one line; SQLAlchemy's text goes on with the query and its parameters."""
+def address(course: Course) -> str:
+    """The address of the gradebook without a password."""
+    return PASSWORD.sub(lambda found: found[0].replace(_secret(found), "***"), course.gradebook)
+
+
+def _secret(found: re.Match[str]) -> str:
+    return found[1] or found[2] or "***"
+
+
+def reason(error: Exception, course: Course) -> str:
+    """An error of the database on one line and without a password.
+
+    SQLAlchemy's text goes on with the query and its parameters, which are left out.
+    """
+    from sqlalchemy.exc import ArgumentError
+
+    if isinstance(error, ValueError | ArgumentError):  # both may quote a part of a password
+        return "the address cannot be read; write / : @ in a password as %2F %3A %40"
     said = one_line(error).partition(" [SQL:")[0].partition(" (Background on this error")[0]
+    for found in PASSWORD.finditer(course.gradebook):
+        for secret in (_secret(found), unquote(_secret(found))):
+            said = said.replace(secret, "***")
     return re.sub(r"^\([\w.]+\) ", "", said)[:200]
 
 

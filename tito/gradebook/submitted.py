@@ -12,6 +12,7 @@ from tito.notebooks import untrusted
 
 NAME = 128  # bytes of a student's name, which the gradebook and file names can hold
 TIMESTAMP = "timestamp.txt"
+ACTIVE = frozenset('<>"&`\\')  # nbgrader puts names into its pages as they are
 
 
 def students(module: Module) -> list[str]:
@@ -42,7 +43,8 @@ def read(module: Module, student: str) -> bytes:
         If there is no such file, it is a link, a pipe or a folder, a link leads to it, or the folder's name
         cannot be a student's.
     """
-    if not student.isprintable() or len(student.encode()) > NAME:
+    too_long = len(student.encode()) > NAME
+    if not student.isprintable() or too_long or ACTIVE & set(student):
         raise TitoError(
             f"the name of the folder cannot be a student id: {student[:40]!r}", "rename the folder"
         )

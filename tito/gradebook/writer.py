@@ -115,6 +115,6 @@ def main() -> None:
                 said["redated"] = dates.redate(module, asked["redate"])
         except TitoError as error:
             said = _told(error)
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, OSError, ValueError) as error:
             said = _told(setup.cannot_write(module.course, error))
         print(json.dumps(said), flush=True)

@@ -53,11 +53,10 @@ def _sees_processes(given):
     return _has(f"/proc/{given['pid']}/cmdline", bytes.fromhex(given["command"]))
 
 
-def _has(path, *texts):
+def _has(path, text):
     try:
         with open(path, "rb") as file:
-            found = file.read()
-        return any(text in found for text in texts)
+            return text in file.read()
     except OSError:
         return False
 
@@ -95,8 +94,16 @@ def _limitless(given):
 
 def _environment(given):
     """A variable of the caller's, here or in the first process of the sandbox."""
-    texts = [text.encode(errors="surrogateescape") for text in given["environment"]]
-    return any(_has(f"/proc/{pid}/environ", *texts) for pid in ("self", 1))
+    callers = {text.encode(errors="surrogateescape") for text in given["environment"]}
+    return any(callers & _variables(f"/proc/{pid}/environ") for pid in ("self", 1))
+
+
+def _variables(path):
+    try:
+        with open(path, "rb") as file:
+            return set(file.read().split(b"\0"))
+    except OSError:
+        return set()
 
 
 ATTEMPTS = {

@@ -17,6 +17,8 @@ import types
 
 import numpy as np
 
+from tito.grading.inside import bounds
+
 LIMIT = 64 * 2**20  # bytes of one message
 TREE_LIMIT = 8 * 2**20  # bytes of its JSON: parsing takes many times as much memory
 LARGE = 2**16  # bytes of an array that are not copied once more on the way
@@ -248,21 +250,27 @@ class Decoder:
             return self.array(node)
         if tag in ("tuple", "set", "frozenset"):
             items = [self._value(item, depth + 1) for item in node["items"]]
+            if tag != "tuple" and not self.trusted:
+                bounds.keys(items)
             return {"tuple": tuple, "set": set, "frozenset": frozenset}[tag](items)
         if tag == "dict":
-            return {self._value(k, depth + 1): self._value(v, depth + 1) for k, v in node["items"]}
+            pairs = [[self._value(each, depth + 1) for each in pair] for pair in node["items"]]
+            if not self.trusted:
+                bounds.keys([key for key, _ in pairs])
+            return dict(pairs)
         if tag == "int":
             if len(node["value"]) > 4096:
                 raise WireError("an integer of more than 4096 digits")
             return int(node["value"], 16)
         if tag == "bytes":
-            return bytes(self.buffers[node["buffer"]])
+            return bytes(self.take(node["buffer"]))
         if tag == "complex":
             return complex(*node["parts"])
         if tag in ("slice", "range"):
-            return {"slice": slice, "range": range}[tag](
-                *[self._value(p, depth + 1) for p in node["parts"]]
-            )
+            parts = [self._value(part, depth + 1) for part in node["parts"]]
+            if tag == "slice":
+                return slice(*parts)
+            return range(*parts) if self.trusted else bounds.span(range(*parts))
         if tag == "constant":
             return {"Ellipsis": Ellipsis, "NotImplemented": NotImplemented}[node["name"]]
         if tag == "scalar":
@@ -291,6 +299,10 @@ class Decoder:
         if any(type(n) is not int or n < 0 for n in shape) or len(shape) > 32:
             raise WireError(f"an array of shape {shape}")
         raw = self.memory(node["buffer"])
+        if not self.trusted:
+            bounds.shape(shape, dtype, len(raw))
+            if "strides" in node:  # a few bytes could be seen as a large array
+                raise WireError("an answer with strides")
         if "strides" in node:
             array = np.ndarray(shape, dtype, raw, node["offset"], tuple(node["strides"]))
         else:
@@ -298,14 +310,18 @@ class Decoder:
         array.flags.writeable = bool(node["writeable"])
         return array
 
+    def take(self, number):
+        """A buffer; each can be had once, so that a few bytes do not become many arrays."""
+        if type(number) is not int or number < 0 or number in self.taken:
+            raise WireError(f"no buffer {number}")
+        self.taken.add(number)
+        return self.buffers[number]
+
     def memory(self, number):
         """The bytes of an array, which nothing else holds; a large one stays where it was received."""
-        if type(number) is not int or number < 0:  # one buffer must not be known by two numbers
-            raise WireError(f"no buffer {number}")
-        data = self.buffers[number]
-        if len(data) < LARGE or data.readonly or number in self.taken:
+        data = self.take(number)
+        if len(data) < LARGE or data.readonly:
             return np.frombuffer(bytearray(data), np.uint8)
-        self.taken.add(number)
         raw = np.frombuffer(data, np.uint8)
         return raw if raw.ctypes.data % 16 == 0 else raw.copy()
 
@@ -333,6 +349,8 @@ def is_key(value) -> bool:
 
 
 def _dtype(name):
+    if len(name) > bounds.NAME:
+        raise WireError("a dtype with a long name")
     dtype = np.dtype(name)
     if dtype.kind not in KINDS or dtype.hasobject:
         raise WireError(f"dtype {name}")

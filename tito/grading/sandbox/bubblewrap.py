@@ -30,6 +30,7 @@ WALLS = (
 )
 NOBODY = 65534
 PARTS = ("bin", "lib", "lib64", "libexec", "pyvenv.cfg")  # of an interpreter's folder, and no more
+USERS = 60_000  # ids that root needs, so that no two sandboxes share one
 THREADS = 4  # of compiled code, so that a machine of many cores does not use up the processes
 
 
@@ -44,7 +45,7 @@ class Sandbox:
     def start(self, role: str, stage: Stage, fds=(), **pipes) -> subprocess.Popen:
         """Start a judge, a worker, the probe or a template; it ends with the thread that called this."""
         settings = {
-            "uid": own_user(role) if self._has("identity") and os.geteuid() == 0 else None,
+            "uid": own_user(role) if self._has("identity") and is_root() else None,
             "limits": asdict(self.limits) if self._has("limits") else None,
             "fds": fds,
             "lifetime": self._has("lifetime"),
@@ -84,7 +85,7 @@ class Sandbox:
             words += [word] if self._has(wall) else []
         if self._has("identity"):
             words += ["--cap-drop", "ALL"]
-            if os.geteuid() == 0:
+            if is_root():
                 for name in ("SETUID", "SETGID", *(["SYS_ADMIN"] if template else [])):
                     words += ["--cap-add", f"CAP_{name}"]
             else:
@@ -139,11 +140,24 @@ def _mounts(places):
     return words
 
 
+def is_root() -> bool:
+    """Whether this process is root and can start others as enough other users.
+
+    Root of a user namespace may have no other users. It is treated like an ordinary user.
+    """
+    return os.geteuid() == 0 and _top_user() >= USERS
+
+
 def own_user(role: str) -> int:
     """A user that no other sandbox has now: by the thread that starts it, and judge apart from worker."""
-    first, _, count = Path("/proc/self/uid_map").read_text().split("\n")[-2].split()
-    top = min(int(first) + int(count), 2**31)
+    top = _top_user()
     return top - 2 - (2 * threading.get_native_id() + (role == "judge")) % (top // 2)
+
+
+def _top_user() -> int:
+    """One more than the largest user id here."""
+    first, _, count = Path("/proc/self/uid_map").read_text().split("\n")[-2].split()
+    return min(int(first) + int(count), 2**31)
 
 
 @functools.cache
@@ -185,6 +199,7 @@ def environment():
     return {
         "PATH": "/usr/bin:/bin",
         "HOME": "/tmp",
+        "PWD": "/tmp",  # bubblewrap sets it with --chdir
         "LANG": "C.UTF-8",
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": threads,

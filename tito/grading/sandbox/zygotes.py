@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from tito.grading.inside.limits import Limits
 from tito.grading.job import Job
 from tito.grading.sandbox import selftest, shown_files
-from tito.grading.sandbox.bubblewrap import Sandbox, own_user, readable
+from tito.grading.sandbox.bubblewrap import Sandbox, is_root, own_user, readable
 
 PEER = struct.Struct("=iii")  # process, user and group of who sent a message
 READY = 60  # seconds in which a template must have imported everything
@@ -39,7 +39,7 @@ class Warm:
         part = "worker" if role == "probe" else role
         if self.stages[part] != place:
             return self.sandbox.start(role, place, fds, **pipes)
-        user = own_user(role) if os.geteuid() == 0 else None
+        user = own_user(role) if is_root() else None
         request = {"role": role, "uid": user, "limits": asdict(self.limits)}
         known = self.cells if role == "judge" else []
         return Copy(self.lines[part], self.lock, request, fds, pipes, known)
