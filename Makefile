@@ -7,11 +7,15 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export UV_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test gate test-all bench bench-grading bench-watch docs fuzz lint clean
+.PHONY: help start demo test gate test-all bench bench-grading bench-watch docs fuzz lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' Makefile
+
+start: $(READY)  ## make a folder to work in, without answers (DIR=work FROM=kernels)
+	@$(BIN)/tito export --all
+	@$(BIN)/tito start $(or $(DIR),work) $(if $(FROM),--from $(FROM))
 
 demo: $(READY)  ## export the modules, test kernels, then release, grade and give back a class of four
 	$(BIN)/tito export --all

@@ -98,6 +98,7 @@ def help_(context, name):
 
 GROUPS = {
     "Learn": [
+        learn.start,
         learn.test,
         learn.watch,
         learn.hint,

@@ -218,6 +218,19 @@ class Course:
         """Whether this is a student's copy of all modules, as `tito start` makes it."""
         return (self.root / WORKSPACE).exists()
 
+    @cached_property
+    def begins(self) -> int:
+        """The number of the module that a workspace begins with: the modules before it are given, solved."""
+        if not self.is_workspace:
+            return 0
+        path = self.root / WORKSPACE
+        try:
+            return int(json.loads(path.read_text(encoding="utf-8"))["from"].partition("_")[0])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise TitoError(
+                f"cannot read {path}: {one_line(error)}", "make a new workspace: tito start"
+            ) from None
+
     @property
     def is_copy(self) -> bool:
         """Whether this is a student's copy: of one module, or of all."""

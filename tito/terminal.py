@@ -130,6 +130,8 @@ def map_lines(rows: list[dict], step: dict | None, exercises: bool) -> list[str]
         state = click.style(f"{row['state']:13}", fg=colour.get(row["state"]))
         start = f"{row['module']:16}{state}{points:>9}  {row['export']:9}"
         lines.append(start.rstrip() if not row["requires"] else start + _builds_on(row))
+        if row.get("problem"):
+            lines.append(wrap(row["problem"], "  "))
         for each in row["exercises"] if exercises else ():
             state = f"{each['state']:13}{each['score']:>7g}/{each['max_score']:g}"
             lines.append(f"  {each['exercise']:27}{state}")

@@ -2,13 +2,16 @@
 
 import functools
 import json
+import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import rich_click as click
 
 from tito import course as courses
 from tito.commands.common import (
+    complete_module,
     serves,
     takes_exercise,
     takes_module,
@@ -73,16 +76,16 @@ def _test(module, names, options) -> dict:
     say(terminal.heading(module.number, module.about["title"]))
     for text in work.which(subject):
         say(terminal.wrap(text, "  "))
-    not_exported = testing.export(module, subject) if module.release and not only else ""
     told = report.Report(subject, say, show, options.verbose, only)
     if options.inline:
         with told.clock:
             for each in subject.judge(testing.scratch(module), only=only):
                 told.add(each)
         last_results.note(module, told.all(), subject.answers)
+    notes = [testing.keep_own(module, subject, told.all())] if module.release and not only else []
     run_package = options.package and not only
     packaged, ran = testing.package(module) if run_package else ([], True)
-    notes = [*subject.repaired, *filter(None, [not_exported])]
+    notes = [*subject.repaired, *filter(None, notes)]
     notes = [terminal.wrap(note, "  ") for note in notes]
     told.end([*terminal.package_lines(packaged, ran), *notes])
     result = v.summary(module.name, None, told.all() + packaged)
@@ -91,6 +94,13 @@ def _test(module, names, options) -> dict:
     if options.inline and run_package:
         cache.keep(module, result=result)
     return result
+
+
+def _say_if_solved(course, as_json=False):
+    """Tell a person who wants to learn, but opened the course itself, where to work."""
+    if not course.is_copy:
+        text = "This is the solved source. To work on the exercises, make a copy: tito start\n"
+        click.echo(text, err=as_json)
 
 
 def _printer(as_json):
@@ -109,6 +119,32 @@ def _only(subject, names) -> list[str] | None:
 
     exercises = progress.of_work(subject) if names else []
     return [progress.find(exercises, name).name for name in names] or None
+
+
+@click.command()
+@click.argument("folder", metavar="[DIR]", default="work", type=click.Path(path_type=Path))
+@click.option(
+    "--from",
+    "begin",
+    metavar="MODULE",
+    shell_complete=complete_module,
+    help="The module to begin with; the modules before it are given, solved.",
+)
+@click.pass_context
+def start(context, folder, begin):
+    """Make a folder to work in: every module without answers, and the tools."""
+    from tito.classroom import workspace
+
+    course = context.obj()
+    made = workspace.make(course, folder, course.module(begin) if begin else None)
+    place, topic = os.path.relpath(made.path), made.begin.topic
+    click.echo(f"{len(made.modules)} modules without answers in {place}; begin with {topic}")
+    click.echo(f"next: cd {place}")
+    if made.ready:
+        click.echo(f"      .venv/bin/tito notebook {topic}")
+        click.echo(f"      .venv/bin/tito test {topic}")
+    else:
+        click.echo("      set up the folder as its README.md says")
 
 
 @click.command()
@@ -141,6 +177,7 @@ def hint(module, exercise, again, every, as_json):
 
     if again and every:
         raise TitoError("both --again and --all", "leave one of them out", courses.USAGE)
+    _say_if_solved(module.course, as_json)
     given = hints.give(module, exercise, again=again, every=every)
     if as_json:
         click.echo(json.dumps(hints.document(module, given), indent=2))
@@ -160,6 +197,7 @@ def status(course, modules, every=False, as_json=False):
     from tito import terminal
     from tito.student import status
 
+    _say_if_solved(course, as_json)
     rows = status.of(course, modules or course.modules)
     step = status.next_step(rows)
     if as_json:
@@ -191,6 +229,7 @@ def notebook(course, module, no_browser, port):
     """Open a module in JupyterLab."""
     from tito.student import jupyter
 
+    _say_if_solved(course)
     sys.exit(jupyter.notebook(module, browser=not no_browser, port=port))
 
 

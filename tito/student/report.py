@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from tito import terminal
+from tito import sanitize, terminal
 from tito import verdict as v
 from tito.course import Module
 from tito.notebooks.notebook import exercise_of
@@ -84,8 +84,8 @@ class Report:
             self.say("  * tested with a given version of an earlier exercise (--verbose says why)")
         if hidden and not self.verbose:
             points = sum(each.max_points for each in hidden)
-            tests = f"{len(hidden)} test{'s' * (len(hidden) != 1)}"
-            self.say(f"  hidden (runs when graded)  {tests}, {points:g} points")
+            tests = sanitize.count(len(hidden), "test")
+            self.say(f"  hidden (runs when graded)  {tests}, {points:g} point{'s' * (points != 1)}")
         for line in [] if self.verbose else failure_lines(self.failed):
             self.say(line)
         for line in notes:

@@ -56,6 +56,22 @@ def export(module: Module, subject: Source | Work | None = None) -> str:
     return ""
 
 
+def keep_own(module: Module, subject: Work, verdicts: list[v.Verdict]) -> str:
+    """Make the package file from a student's work; in a workspace only once every visible test passes.
+
+    Returns
+    -------
+    str
+        What a student should know: why there is no package file of this work, or that there is a new one.
+    """
+    if not module.course.is_workspace:
+        return export(module, subject)
+    if not v.summary(module.name, None, verdicts)["ok"] or cache.is_exported(module):
+        return ""
+    place = module.package.relative_to(module.course.root).as_posix()
+    return export(module, subject) or f"{place} is made of your answers now: later modules use them"
+
+
 def exportable(made: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """A student's notebook with plain Python in its exported cells: a package cannot contain magics."""
     made = copy.deepcopy(made)
