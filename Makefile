@@ -18,10 +18,9 @@ start: $(READY)  ## make a folder to work in, without answers (DIR=work FROM=ker
 	@$(BIN)/tito start $(or $(DIR),work) $(if $(FROM),--from $(FROM))
 
 demo: $(READY)  ## export the modules, test kernels, then release, grade and give back a class of four
-	$(BIN)/tito export --all
-	$(BIN)/tito test --module kernels
-	$(BIN)/tito status
-	$(BIN)/python tests/e2e/sample_class.py
+	@$(BIN)/tito export --all
+	@$(BIN)/tito test kernels --inline-only
+	@$(BIN)/python tests/e2e/sample_class.py
 
 test: $(READY)  ## run the test suite
 	$(BIN)/ruff check
