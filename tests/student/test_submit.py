@@ -103,7 +103,7 @@ def test_work_that_cannot_be_read_is_refused(copy, damage):
 
 def test_wrong_usage_and_no_room_are_refused(copy, course):
     refused(tito("submit", "tiny", course=course.course.root), 2, "a student's copy")
-    refused(tito("submit", cwd=copy), 2, "name one")
+    refused(tito("submit", cwd=copy), 2, "no module given")
     refused(tito("submit", "tiny", "--student", "../x", cwd=copy), 3, "student's id")
     answer(copy, "tiny_dev.py", GOOD)
     (copy / "hand-in").write_text("in the way")
