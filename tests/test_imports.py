@@ -13,7 +13,7 @@ PACKAGES = ("tito", "tinytorch")
 # The entry of the program, which imports the commands.
 PROGRAM = {"tito.cli", "tito.__main__"}
 # The parts of the grader from top to bottom; "supervising" is every other file, "job" the data that all parts read.
-GRADER = ["supervising", "sandbox", "judge", "inside", "job"]
+GRADER = ["supervising", "sandbox", "judge", "job", "demonstrations", "inside"]
 
 
 def modules() -> dict[str, Path]:

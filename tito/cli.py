@@ -10,7 +10,7 @@ import rich_click as click
 
 import tinytorch
 from tito import course as courses
-from tito.commands import build, learn, teach
+from tito.commands import build, learn, teach, term
 from tito.course import BUG, PASSED, USAGE, TitoError
 
 
@@ -109,7 +109,10 @@ GROUPS = {
     ],
     "Build": [build.export, build.check, build.doctor, help_],
     "Teach": [
+        term.roster,
         teach.release,
+        term.due,
+        term.extend,
         teach.collect,
         teach.grade,
         teach.feedback,

@@ -23,6 +23,12 @@ class Verdict:
     message: str
 
 
+def of(cell: dict, status: str, message: str) -> Verdict:
+    """A verdict on a test that no judge could give: it earns nothing."""
+    names = (cell["id"], cell["title"], cell["exercise"])
+    return Verdict(*names, 0.0, cell["points"], cell["hidden"], status, 0.0, message)
+
+
 def in_order(verdicts: list[Verdict], names: list[str]) -> list[Verdict]:
     """The verdicts in the order of the lesson's cells; hidden tests are judged after all others."""
     places = {name: place for place, name in enumerate(names)}

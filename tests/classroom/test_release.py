@@ -196,7 +196,7 @@ def test_a_leak_is_one_line_and_nothing_is_written(module, kind):
     assert left == before
 
 
-def test_a_shown_line_that_begins_with_a_line_of_a_solution_is_no_leak(module):
+def test_a_shown_line_that_begins_with_a_line_of_a_solution_is_not_a_leak(module):
     shown = "> One function, `2 * np.asarray(x).copy()`."
     change(module, "    return 2 * np.asarray(x)", "    2 * np.asarray(x)\n    return 2 * x")
     change(module, "> One function.", shown)

@@ -133,6 +133,45 @@ def test_loading_has_one_budget_however_many_cells_there_are(tiny):
     assert {each.status for each in found} <= {v.ERROR, v.KILLED}
 
 
+SLOW = {  # statements that do not end, and how often they run until the worker or the judge has ended them
+    "in Python": ("while True: pass", 1),
+    "where no signal is seen": ("sum(range(10**12))", 2),
+}
+
+
+@pytest.mark.parametrize("kind", SLOW)
+def test_a_statement_that_takes_too_long_to_load_runs_no_more(tiny, kind):
+    """Seven workers load the cells."""
+    loop, times = SLOW[kind]
+    own = f"BEFORE = 1\nfor _ in [open('count', 'a').write('x')]:\n    {loop}\nAFTER = 1"
+    answer = """
+    def double(x):
+        return BEFORE * AFTER * 2 * x if x == "next" else os._exit(1)
+    """
+    work = made(tiny, answer, ["double(1)"] * 6 + [NEXT], seconds=1, own=[own])
+    cells = [c | {"role": "own"} if c["source"] == own else c for c in work.cells]
+    found = list(supervisor.run(supervisor.replace(work, cells=cells)))
+    assert [each.status for each in found] == [v.KILLED] * 6 + [v.PASSED]
+    assert (testing.scratch(tiny) / "count").read_text() == "x" * times
+
+
+def test_what_a_submission_may_use_for_loading_its_cells_is_bounded_in_sum():
+    tests = [{"role": "test"}] * 50
+    meter = budget.Meter({"seconds": 1, "output": 1, "cells": tests, "before": {"used": {}}})
+    for worker in range(budget.SPARE):
+        meter.begin(budget.LOADING)
+        meter.check(worker, 0.3)
+        meter.check(worker, 1.25)
+        meter.begin(budget.TEST)
+        meter.check(worker, 1.9)
+    meter.left(loads=True)
+    meter.begin(budget.LOADING)
+    meter.check("last", 0.3)
+    with pytest.raises(budget.Exceeded, match="10 s of CPU time for loading its cells"):
+        meter.check("last", 0.9)
+    meter.left(loads=False)
+
+
 def test_the_budget_of_a_submission_is_said_where_it_is_used_up(tiny, monkeypatch):
     test = "assert double(1) == 2"
     work = made(tiny, "def double(x): time.sleep(600)", [test] * 8 + [NEXT], seconds=1)

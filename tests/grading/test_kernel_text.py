@@ -5,6 +5,7 @@ import textwrap
 import numpy as np
 import pytest
 
+from tinytorch.core.layers import Dense
 from tinytorch.lab import memory, simt
 from tinytorch.lab.checks import Mismatch
 from tito.grading.inside import kernel_text
@@ -15,6 +16,7 @@ import math
 import os
 import numpy as np
 from numpy import ndarray
+from tinytorch.core.layers import Dense
 from itertools import pairwise
 from tinytorch.lab import checks, compiling, hardware, memory, processes, simd, simt, threads
 from tinytorch.lab.simd import lanes, load, maximum, store, zero
@@ -127,6 +129,16 @@ COMPUTES = {
         "def f(x): return type(x) is ndarray, isinstance(x, np.ndarray), x.dtype.type(3)",
         np.ones(2),
         (True, True, 3.0),
+    ),
+    "the type of a layer": (
+        "def f(x): return type(x) is Dense, type(x).__name__, isinstance(x, Dense)",
+        Dense(2, 1),
+        (True, "Dense", True),
+    ),
+    "the ReLU of a layer": (
+        "def f(x):\n x.relu = True\n return x.relu",
+        Dense(2, 1),
+        True,
     ),
     "a guarded attribute": (
         'def f(x): return getattr(x, "data", None), hasattr(x, "shape")',

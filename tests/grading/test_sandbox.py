@@ -1100,7 +1100,7 @@ def test_the_probe_takes_no_variable_of_the_sandbox_for_the_callers(walls, monke
 
 
 @pytest.mark.skipif(not shutil.which("unshare"), reason="unshare is missing")
-def test_root_of_a_namespace_with_one_user_is_told_in_a_line():
+def test_root_of_a_namespace_with_one_user_gets_one_line():
     ask = "from tito.grading.sandbox import selftest; print(selftest.examine()[:2])"
     run = subprocess.run(
         ["unshare", "-Ur", sys.executable, "-c", ask], capture_output=True, text=True, cwd=ROOT

@@ -170,7 +170,7 @@ def test_a_name_whose_statement_raised_is_explained(judged):
     answer = SOURCE.format("TWO")
     found = judged(answer, "import no_such_module as nothing\nTWO = 2 * nothing.one\n")
     assert found[0].message.startswith(
-        "TWO is not defined: its statement raised NameError: name 'n"
+        "`TWO` is not defined: its statement raised NameError: name 'n"
     )
     assert "look at: own_cell_0, line 2: TWO = 2 * nothing.one" in found[0].message
     broken = judged("#| export\n@np.no_such_thing\ndef double(x):\n    return 2 * x\n")

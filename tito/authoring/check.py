@@ -203,7 +203,7 @@ def _points(module, cells):
         found = list(readme_points.wrong(module.readme.read_text(encoding="utf-8"), cells))
         yield from ((line, False) for line in found)
         if not found:
-            yield "the points in README.md are those of the tests", True
+            yield "the points in README.md agree with the tests", True
 
 
 def _claims(module, cells):

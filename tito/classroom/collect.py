@@ -72,13 +72,13 @@ def collect(
     """
     module.course.refuse_copy()
     module.course.keep_private()
-    zone = _zone(module.course)
+    local = zone(module.course)
     released = Released(history(module))
     make_folder(collected.folder(module), private=True)
     lock = collected.folder(module) / ".lock"
     with archive.entries(path) as found, folders.lock(lock):
         named = path.resolve().name if path.is_dir() else path.name.partition(".")[0]
-        people = owners.sort(found, module, named, zone)
+        people = owners.sort(found, module, named, local)
         if not people.files and not people.stray:
             raise TitoError(
                 f"no notebook in {path}",
@@ -97,7 +97,7 @@ def collect(
         return taken, people.stray
 
 
-def _zone(course: Course) -> str:
+def zone(course: Course) -> str:
     """The time zone of times that name none: timezone under [nbgrader] in settings.ini."""
     zone = course.settings["nbgrader"].get("timezone", "") if "nbgrader" in course.settings else ""
     try:

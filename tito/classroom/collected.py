@@ -19,6 +19,7 @@ from tito.classroom.owners import STAMP, StudentFile
 from tito.course import Course, Module, TitoError, make_folder, restrict, write
 from tito.gradebook.student_ids import key
 
+CLASS_LIST = "roster.json"
 COLLECTED, UPDATED, UNCHANGED, KEPT_ASIDE = "collected", "updated", "unchanged", "kept aside"
 
 
@@ -116,6 +117,35 @@ def students(course: Course) -> dict[str, dict[str, str]]:
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise TitoError(f"cannot read {path}", "remove it; collect writes it again") from None
+
+
+def keep_class_list(course: Course, people: dict[str, dict]) -> None:
+    """Keep what a class list says of students beside what is known already."""
+    known = class_list(course) | people
+    text = json.dumps(known, indent=1, ensure_ascii=False) + "\n"
+    write(course.build / "collected" / CLASS_LIST, text, private=True)
+
+
+def class_list(course: Course) -> dict[str, dict]:
+    """What was imported of each student, by id; empty without a class list."""
+    path = course.build / "collected" / CLASS_LIST
+    if not path.exists():
+        return {}
+    try:
+        return {who: dict(about) for who, about in json.loads(path.read_text("utf-8")).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        raise TitoError(
+            f"cannot read {path}", "remove it, and import the class list again"
+        ) from None
+
+
+def is_late(module: Module, student: str) -> bool:
+    """Whether the platform marked the file that counts as late."""
+    try:
+        log = _log(folder(module) / student)
+    except TitoError:
+        return False
+    return any(record["counts"] and record.get("late") for record in log)
 
 
 def iso(file: StudentFile) -> str | None:

@@ -1,6 +1,7 @@
 """What each student got: from the journals of `tito grade`, and from nbgrader's gradebook where it says more."""
 
 import contextlib
+import datetime
 import json
 import math
 from dataclasses import dataclass, field, replace
@@ -8,11 +9,13 @@ from pathlib import Path
 
 from tito import nofollow, sanitize
 from tito import verdict as v
+from tito.classroom import collected
 from tito.course import BROKEN, FAILED, Module, TitoError
 from tito.gradebook import reader
 
 JOURNAL_BYTES, MOST_TESTS = 64 << 20, 2000
 GRADEBOOK, JOURNAL = "gradebook", "journal"
+NAMES = ("first_name", "last_name", "email")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Mark:
     first_name: str = ""
     last_name: str = ""
     email: str = ""
+    section: str = ""
+    late: str = ""  # such as "2 h late"; empty if on time or not known
 
     @property
     def points(self) -> float:
@@ -110,8 +115,17 @@ def read(module: Module) -> Class:
             found.failed.append((student, str(error)))
             continue
         found.marks.append(_merge(empty, book, cells))
+    people = collected.class_list(module.course)
+    found.marks = [_known(mark, people.get(mark.student, {}), module) for mark in found.marks]
     found.marks.sort(key=lambda mark: mark.student)
     return found
+
+
+def _known(mark: Mark, person: dict, module: Module) -> Mark:
+    """The mark with what the class list and the platform say of the student."""
+    names = {key: getattr(mark, key) or str(person.get(key) or "") for key in NAMES}
+    late = mark.late or ("late" if collected.is_late(module, mark.student) else "")
+    return replace(mark, late=late, section=str(person.get("section") or ""), **names)
 
 
 def read_some(module: Module) -> Class:
@@ -194,10 +208,19 @@ def _merge(mark: Mark, book: "reader.Entry", cells) -> Mark:
         penalty=book.penalty,
         comments=tuple(comments.items()),
         timestamp=book.timestamp or mark.timestamp,
+        late=_late(book.late),
         first_name=book.first_name,
         last_name=book.last_name,
         email=book.email,
     )
+
+
+def _late(late: datetime.timedelta) -> str:
+    seconds = late.total_seconds()
+    days, rest = divmod(round(seconds), 86400)
+    parts = [(days, "d"), (rest // 3600, "h"), (rest % 3600 // 60, "min")]
+    said = " ".join(f"{number} {unit}" for number, unit in parts if number)
+    return f"{said or 'less than 1 min'} late" if seconds else ""
 
 
 def _graded(test, grade, comment):

@@ -1,4 +1,4 @@
-"""Marks as tables: CSV and JSON of our own, and the columns that Canvas, Moodle and Gradescope read."""
+"""Marks as tables: CSV and JSON of our own, and the columns that learning platforms read."""
 
 import csv
 import io
@@ -8,13 +8,14 @@ from pathlib import Path
 from tito import sanitize
 from tito.classroom import item_analysis, lms
 from tito.classroom.marks import Class, Mark
+from tito.classroom.platform_files import Theirs
 from tito.course import USAGE, TitoError
 
 CSV, JSON = "csv", "json"
-FORMATS = (CSV, lms.CANVAS, lms.MOODLE, lms.GRADESCOPE, JSON)
+FORMATS = (CSV, *lms.PLATFORMS, JSON)
 COLUMNS = (
-    "module student last_name first_name email points late_penalty score max_score state source "
-    "handed_in"
+    "module student last_name first_name email section points late_penalty score max_score state "
+    "source handed_in late"
 ).split()
 TEST_COLUMNS = (
     "module test title exercise hidden students failed failed_share mean max_points discrimination"
@@ -22,15 +23,19 @@ TEST_COLUMNS = (
 
 
 def made(
-    form: str, classes: list[Class], tests: bool, roster: Path | None
+    form: str,
+    classes: list[Class],
+    tests: bool,
+    roster: Path | None,
+    column: str | None = None,
 ) -> tuple[str, list[str]]:
     """The text in a format, and the students whose marks found no row in the platform's file."""
     if not classes:
         raise TitoError("nobody is graded", "tito grade MODULE")
-    if form in (CSV, JSON) and roster:
+    if form in (CSV, JSON) and (roster or column):
         raise TitoError(
-            f"--roster with --format {form}",
-            "name the platform: canvas, moodle or gradescope",
+            f"{'--roster' if roster else '--column'} with --format {form}",
+            f"name the platform: {', '.join(lms.PLATFORMS)}",
             USAGE,
         )
     if form == JSON:
@@ -39,7 +44,7 @@ def made(
         return text(tests_table(classes) if tests else table(classes)), []
     if tests:
         raise TitoError(f"--tests with --format {form}", "it goes with csv or json", USAGE)
-    rows, without = lms.table(form, classes, roster)
+    rows, without = lms.table(form, classes, roster, column)
     return text(rows), without
 
 
@@ -56,9 +61,9 @@ def table(classes: list[Class]) -> list[list]:
     """One row a student and module."""
     rows = [
         [
-            mark.module, mark.student, mark.last_name, mark.first_name, mark.email, mark.points,
+            mark.module, mark.student, mark.last_name, mark.first_name, mark.email, mark.section, mark.points,
             mark.penalty, mark.score, mark.max_score, "waits" if mark.waits else "final",
-            mark.source, mark.timestamp,
+            mark.source, mark.timestamp, mark.late,
         ]
         for found in classes
         for mark in found.marks
@@ -101,6 +106,7 @@ def _student(mark: Mark) -> dict:
         "last_name": mark.last_name,
         "first_name": mark.first_name,
         "email": mark.email,
+        "section": mark.section,
         "points": mark.points,
         "late_penalty": mark.penalty,
         "score": mark.score,
@@ -108,6 +114,7 @@ def _student(mark: Mark) -> dict:
         "waits": mark.waits,
         "source": mark.source,
         "handed_in": mark.timestamp or None,
+        "late": mark.late or None,
         "tests": {test.id: test.points for test in mark.tests},
     }
 
@@ -120,4 +127,4 @@ def _cell(value):
     if isinstance(value, (int, float)):
         number = round(float(value), 4) + 0.0
         return int(number) if number.is_integer() else number
-    return sanitize.disarm(value) if isinstance(value, lms.Theirs) else sanitize.cell(value)
+    return sanitize.disarm(value) if isinstance(value, Theirs) else sanitize.cell(value)

@@ -201,7 +201,9 @@ def feedback(course, module, students, output, as_json):
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["csv", "canvas", "moodle", "gradescope", "json"]),
+    type=click.Choice(
+        ["csv", "canvas", "moodle", "gradescope", "blackboard", "brightspace", "json"]
+    ),
     default="csv",
     help="The format of the file; csv and json are our own.",
 )
@@ -209,8 +211,9 @@ def feedback(course, module, students, output, as_json):
     "--roster",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="The file that Canvas, Moodle or Gradescope exported; marks are filled into its rows.",
+    help="The file that the platform exported; marks are filled into its rows.",
 )
+@click.option("--column", metavar="NAME", help="The assignment's column in that file.")
 @click.option(
     "--tests", is_flag=True, help="Show statistics of each test instead: failures, discrimination."
 )
@@ -221,14 +224,14 @@ def feedback(course, module, students, output, as_json):
     help="Write the table to this file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-def scores(course, modules, form, roster, tests, output, as_json):
+def scores(course, modules, form, roster, column, tests, output, as_json):
     """Print the marks: from the gradebook, with manual grades and late penalties, or from the last tito grade.
 
     With --tests, print one row per test. Discrimination is the point-biserial correlation of a test with the
     score in all other tests. A test near or below 0 does not separate strong from weak students.
     """
     from tito import files
-    from tito.classroom import marks
+    from tito.classroom import lms, marks
     from tito.classroom import scores as tables
 
     course.refuse_copy()
@@ -236,7 +239,7 @@ def scores(course, modules, form, roster, tests, output, as_json):
     classes = [marks.read_some(modules[0])] if len(modules) == 1 else []
     classes = classes or [marks.read(module) for module in modules or course.modules]
     classes = [found for found in classes if found.marks or found.failed]
-    text, without = tables.made(form, classes, tests, roster and courses.Path(roster))
+    text, without = tables.made(form, classes, tests, roster and courses.Path(roster), column)
     if output:
         kept = files.save(
             courses.Path(output), text, "name another file with --output", private=True
@@ -244,8 +247,8 @@ def scores(course, modules, form, roster, tests, output, as_json):
         click.echo(output if kept is None else f"{output} (the one before: {kept.name})", err=True)
     else:
         click.echo(text, nl=False)
-    for found in classes:
-        click.echo(found.source, err=True)
+    for line in filter(None, (*(found.source for found in classes), lms.note(form, roster))):
+        click.echo(line, err=True)
     failed = [each for found in classes for each in found.failed]
     if failed:
         raise marks.complaint(failed, "marks")

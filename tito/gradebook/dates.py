@@ -1,20 +1,26 @@
 """Times of submission, due dates and extensions that changed after a student was graded."""
 
 import datetime
+import sys
 
 import nbformat
 from nbgrader.api import Assignment, Gradebook, SubmittedAssignment
 from nbgrader.preprocessors import AssignLatePenalties
 from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy.exc import SQLAlchemyError
 from traitlets.config.loader import Config, PyFileConfigLoader
 
 from tito import files
-from tito.course import Module
-from tito.gradebook import submitted, times
+from tito.course import Module, TitoError, one_line
+from tito.gradebook import due, submitted, times
 from tito.gradebook.records import Journal
 from tito.notebooks import student_version
 
 WAIT = 60  # seconds to wait for other writers
+
+
+class PenaltyError(TitoError):
+    """A late penalty that cannot be computed; the marks are written."""
 
 
 def address(module: Module) -> str:
@@ -43,14 +49,27 @@ def current(connection: Connection, module: Module, students: list[str]) -> dict
 
 def penalize(module: Module, url: str, late: list[str]) -> None:
     """Let nbgrader, or the plug-in named in nbgrader_config.py, compute late penalties."""
-    path = module.course.root / "nbgrader_config.py"
-    loader = PyFileConfigLoader(path.name, path=str(path.parent))
-    config = loader.load_config() if late and path.exists() else Config()
-    for name in late:
-        place = {"notebook": module.notebook.stem, "assignment": module.name, "db_url": url}
-        AssignLatePenalties(config=config, log=student_version.QUIET).preprocess(
-            nbformat.v4.new_notebook(), {"nbgrader": place | {"student": name}}
-        )
+    root = module.course.root
+    path = root / "nbgrader_config.py"
+    if late and str(root) not in sys.path:
+        sys.path.append(str(root))  # a plug-in may be a file beside nbgrader_config.py
+    name = ""
+    try:
+        loader = PyFileConfigLoader(path.name, path=str(root))
+        config = loader.load_config() if late and path.exists() else Config()
+        for name in late:
+            place = {"notebook": module.notebook.stem, "assignment": module.name, "db_url": url}
+            AssignLatePenalties(config=config, log=student_version.QUIET).preprocess(
+                nbformat.v4.new_notebook(), {"nbgrader": place | {"student": name}}
+            )
+    except SQLAlchemyError:
+        raise
+    except Exception as error:  # whatever the instructor's own plug-in raises
+        raise PenaltyError(
+            f"the late penalty{f' of {name}' if name else ''} cannot be computed: "
+            f"{type(error).__name__}: {one_line(error)[:200]}",
+            "fix nbgrader_config.py or its plug-in, and grade with --changed; the marks are written",
+        ) from None
 
 
 def redate(module: Module, students: list[str]) -> list[str]:
@@ -62,6 +81,7 @@ def redate(module: Module, students: list[str]) -> list[str]:
     ):
         with book.engine.begin() as connection:
             _write_times(connection, module, students)
+            due.write_extensions(connection, module, students)
             now = current(connection, module, students)
         known = journal.dates()
         changed = sorted(who for who, dates in now.items() if known.get(who) != dates)

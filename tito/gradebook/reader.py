@@ -4,6 +4,7 @@ The queries read the tables directly. nbgrader's own models take seconds to impo
 with them may write to it.
 """
 
+import datetime
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,13 +17,13 @@ from tito.gradebook import setup
 
 STUDENTS = """
 select a.student_id, a.timestamp, s.first_name, s.last_name, s.email,
-       coalesce(sum(n.late_submission_penalty), 0)
+       coalesce(sum(n.late_submission_penalty), 0), m.duedate, a.extension
 from submitted_assignment a
 join assignment m on m.id = a.assignment_id
 join student s on s.id = a.student_id
 left join submitted_notebook n on n.assignment_id = a.id
 where m.name = :module
-group by a.student_id, a.timestamp, s.first_name, s.last_name, s.email
+group by a.student_id, a.timestamp, s.first_name, s.last_name, s.email, m.duedate, a.extension
 """
 OF_MODULE = """
 join submitted_notebook n on n.id = g.notebook_id
@@ -45,6 +46,9 @@ where m.name = :module and g.manual_comment is not null order by a.student_id, c
 """
 
 
+Stored = datetime.datetime | str | None  # a time, as the database returns it
+
+
 @dataclass
 class Grade:
     """The points of one cell; `waits` if a person must still grade it."""
@@ -64,6 +68,7 @@ class Entry:
     last_name: str
     email: str
     penalty: float
+    late: datetime.timedelta = datetime.timedelta()
     grades: dict[str, Grade] = field(default_factory=dict)
     comments: dict[str, str] = field(default_factory=dict)
 
@@ -83,7 +88,7 @@ def read(module: Module) -> dict[str, Entry]:
 
 
 def ask(course: Course, queries: Sequence[str], values: dict[str, str]) -> list[list] | None:
-    """The rows that each query finds in a course's gradebook; None if there is no gradebook yet."""
+    """The rows that each query finds in a course's gradebook; None before the first gradebook exists."""
     address = course.gradebook
     if address.startswith("sqlite:///"):
         file = Path(address.removeprefix("sqlite:///"))
@@ -111,7 +116,7 @@ def examine(course: Course) -> str:
     Raises
     ------
     TitoError
-        If it is corrupt, cannot be reached or is no gradebook.
+        If it is corrupt, cannot be reached or is not a gradebook.
     """
     queries = ["select count(*) from student"]
     if course.gradebook.startswith("sqlite:///"):
@@ -132,10 +137,27 @@ def _cannot_read(course: Course, why: str) -> TitoError:
 
 
 def _entry(row) -> Entry:
-    _, timestamp, first, last, email, penalty = row
+    _, timestamp, first, last, email, penalty, due, extension = row
     stamp = f"{timestamp}".partition(".")[0] + " UTC" if timestamp else ""
     names = (sanitize.line(each or "") for each in (first, last, email))
-    return Entry(stamp, *names, _number(penalty))
+    return Entry(stamp, *names, _number(penalty), _late(timestamp, due, extension))
+
+
+def _late(
+    timestamp: Stored, due: Stored, extension: datetime.timedelta | Stored
+) -> datetime.timedelta:
+    """How late a submission is; SQLite keeps times as text, and an extension as the time since 1970."""
+    sent, until = _time(timestamp), _time(due)
+    more = extension if isinstance(extension, datetime.timedelta) else _time(extension)
+    if not sent or not until:
+        return datetime.timedelta()
+    if isinstance(more, datetime.datetime):
+        more -= datetime.datetime(1970, 1, 1)
+    return max(sent - until - (more or datetime.timedelta()), datetime.timedelta())
+
+
+def _time(value: Stored) -> datetime.datetime | None:
+    return datetime.datetime.fromisoformat(value) if isinstance(value, str) else value
 
 
 def _grade(auto, manual, extra, waits, most) -> Grade:

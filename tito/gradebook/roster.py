@@ -1,7 +1,11 @@
-"""The students in nbgrader's gradebook. nbgrader writes their ids and names into its pages without escaping them."""
+"""The students in nbgrader's gradebook: names, and what is refused.
 
+nbgrader writes their ids and names into its pages without escaping them.
+"""
+
+from tito import files
 from tito.course import USAGE, Course, TitoError
-from tito.gradebook import reader
+from tito.gradebook import reader, setup
 from tito.gradebook.student_ids import shown
 from tito.gradebook.submitted import ACTIVE
 
@@ -22,6 +26,32 @@ def refuse_html(course: Course) -> None:
             "remove an id: nbgrader db student remove ID",
             USAGE,
         )
+
+
+def enter(course: Course, people: dict[str, tuple[str, str, str]]) -> None:
+    """Write first name, last name and address of each student, by id; an empty value changes nothing."""
+    from nbgrader.api import Gradebook
+    from nbgrader.api import Student as Row
+    from sqlalchemy import insert, select, update
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        setup.prepare(course)
+        with (
+            files.lock(course.build / "gradebook.lock"),
+            Gradebook(course.gradebook, course.course_id) as book,
+            book.engine.begin() as connection,
+        ):
+            known = set(connection.scalars(select(Row.id)))
+            for name, values in people.items():
+                given = dict(zip(("first_name", "last_name", "email"), values, strict=True))
+                given = {key: value for key, value in given.items() if value}
+                if name not in known:
+                    connection.execute(insert(Row).values(id=name, **given))
+                elif given:
+                    connection.execute(update(Row).where(Row.id == name).values(**given))
+    except (SQLAlchemyError, OSError, ValueError) as error:
+        raise setup.cannot_write(course, error) from None
 
 
 def _is_active(name: str, *others: str | None) -> bool:

@@ -26,7 +26,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from tito import files
 from tito.course import Module
-from tito.gradebook import dates, setup
+from tito.gradebook import dates, due, setup
 from tito.gradebook.records import Journal
 from tito.notebooks import notebook as nb
 from tito.notebooks import student_version
@@ -45,8 +45,8 @@ def enter(module: Module, students: list[str]) -> None:
         with book.engine.begin() as connection:
             late = _Batch(connection, module, records).write()
             now = dates.current(connection, module, list(records))
-        dates.penalize(module, url, late)
         journal.entered(records)
+        dates.penalize(module, url, late)
         journal.dated(now)
 
 
@@ -59,7 +59,7 @@ def _know_cells(module, url):
     ]
     wanted = {mark["grade_id"]: cell.source for cell, mark in marks}
     points = {mark["grade_id"]: mark["points"] for _, mark in marks if mark.get("grade")}
-    setup.prepare(module)
+    setup.prepare(module.course)
     with Gradebook(url, module.course.course_id) as book, book.engine.connect() as connection:
         named = Assignment.name == module.name
         joined = select(SourceCell.name, SourceCell.source).join(Notebook).join(Assignment)
@@ -91,6 +91,7 @@ class _Batch:
         submissions = self._submissions()
         notebooks = self._notebooks(submissions)
         self._scores(notebooks)
+        due.write_extensions(self.connection, self.module, list(self.records))
         return self._late(submissions, notebooks)
 
     def ask(self, statement, column=None, values=None):

@@ -32,7 +32,7 @@ def keep(module: Module, notebook: NotebookNode) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # SQLAlchemy's, about nbgrader's own tables
         try:
-            prepare(module)
+            prepare(course)
             with files.lock(course.build / "gradebook.lock"):
                 _find_alembic()
                 with Gradebook(course.gradebook, course.course_id) as book:
@@ -83,11 +83,10 @@ def reason(error: Exception, course: Course) -> str:
     return re.sub(r"^\([\w.]+\) ", "", said)[:200]
 
 
-def prepare(module: Module) -> None:
+def prepare(course: Course) -> None:
     """Make the database file, whole or not at all, if it does not exist."""
     from nbgrader.api import Gradebook
 
-    course = module.course
     file = Path(course.gradebook.removeprefix("sqlite:///"))
     with files.lock(course.build / "gradebook.lock"):
         if not course.gradebook.startswith("sqlite:///") or file.exists():

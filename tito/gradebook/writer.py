@@ -79,7 +79,9 @@ class Ledger:
             said = json.loads(line) if line else self._ended()
             if "error" in said:
                 raise TitoError(
-                    f"the marks are kept, but not in the gradebook: {said['error']}",
+                    said["error"]
+                    if said.get("written")
+                    else f"the marks are kept, but not in the gradebook: {said['error']}",
                     said.get("hint", f"tito grade {self.module.topic} --changed"),
                     said["code"],
                 )
@@ -113,6 +115,8 @@ def main() -> None:
                 rows.enter(module, asked["enter"])
             else:
                 said["redated"] = dates.redate(module, asked["redate"])
+        except dates.PenaltyError as error:
+            said = _told(error) | {"written": True}
         except TitoError as error:
             said = _told(error)
         except (SQLAlchemyError, OSError, ValueError) as error:

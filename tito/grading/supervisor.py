@@ -1,4 +1,7 @@
-"""Starts the judge of one job and reads its verdicts; it runs no student code, and ends the judge at the deadline."""
+"""Starts the judge of one job and reads its verdicts; it runs no student code, and ends the judge at the deadline.
+
+A judge that is killed costs the test that it worked on. Another judge goes on with the other tests.
+"""
 
 import contextlib
 import json
@@ -6,16 +9,19 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
+from tito import verdict as v
 from tito.course import BUG, TitoError
 from tito.grading.job import Job
 from tito.grading.judge import process
-from tito.grading.judge.budget import wall_seconds
+from tito.grading.judge.budget import judge_seconds, wall_seconds
 from tito.grading.sandbox.bubblewrap import Sandbox
 from tito.grading.sandbox.monitor import Keeper
-from tito.verdict import KILLED, STATUSES, Verdict
+from tito.grading.state import State
+from tito.verdict import KILLED, Verdict
 
 START = [sys.executable, "-I", "-c", "from tito.grading.judge.judge import main; main()"]
 LINE = 2**20  # bytes of one verdict
@@ -35,30 +41,23 @@ def run(job: Job, walls: Sandbox | None = None, judge=None) -> Iterator[Verdict]
     judge : Spare or None
         A judge without a sandbox that was started ahead; see `prestart`.
     """
-    tests = {
-        cell["id"]: cell
-        for cell in job.cells
-        if cell["role"] == "test" and (job.only is None or cell["exercise"] in job.only)
-    }
-    with contextlib.ExitStack() as ending:
-        if walls:
-            job = replace(job, scratch="/tmp/cells", package="")
-            judge = ending.enter_context(Keeper(walls, job))
-        else:
-            judge = ending.enter_context(judge or _own_judge())
-        yield from _verdicts(job, judge, tests)
-    for cell in tests.values():
-        yield Verdict(
-            cell["id"],
-            cell["title"],
-            cell["exercise"],
-            0.0,
-            cell["points"],
-            cell["hidden"],
-            KILLED,
-            0.0,
-            "the whole run took too long",
-        )
+    state = State(job)
+    most = wall_seconds(job.seconds, job.cells)  # of workers; the judge computes as well
+    until = time.monotonic() + most + most / 2
+    if walls:
+        job = replace(job, scratch="/tmp/cells", package="")
+    while state.open and state.may_start():
+        with contextlib.ExitStack() as ending:
+            keeper = Keeper(walls, job) if walls else None
+            judge = ending.enter_context(keeper or judge or _own_judge())
+            yield from _verdicts(job, judge, state, until)
+            why = _ending(judge, keeper, job) if _signal(judge) else ""
+        if not why or not state.at or time.monotonic() >= until:
+            break
+        yield from state.lose(why)
+        judge = None
+    for cell in state.open.values():
+        yield v.of(cell, KILLED, "the whole run took too long")
 
 
 @contextlib.contextmanager
@@ -76,26 +75,23 @@ def _own_judge():
         process.end(judge)
 
 
-def _verdicts(job, judge, tests):
-    """The judge's verdicts; removes the judged tests from `tests`."""
+def _verdicts(job, judge, state, until):
+    """A judge's verdicts; `state` keeps them, and the test that it worked on when it ended."""
     log = bytearray()
     reader = threading.Thread(target=_keep, args=(judge.stderr, log), daemon=True)
     reader.start()
-    late, count = threading.Event(), len(tests)
-
-    def end():
-        late.set()
-        judge.kill()
-
-    most = wall_seconds(job.seconds, job.cells)  # of workers; the judge computes as well
-    deadline = threading.Timer(most + most / 2, end)
+    deadline = threading.Timer(until - time.monotonic(), judge.kill)
     deadline.daemon = True
     deadline.start()
+    state.at = ""
     try:
-        judge.stdin.write(json.dumps(vars(job) | {"cells": _told(job, judge)}).encode())
+        given = {"cells": _told(job, judge), "before": state.before()}
+        judge.stdin.write(json.dumps(vars(job) | given).encode())
         judge.stdin.close()
         while line := judge.stdout.readline(LINE):
-            yield _verdict(line, tests)
+            found = state.read(line)
+            if found:
+                yield found
         judge.wait()
         reader.join(1)
     except BrokenPipeError:
@@ -103,31 +99,30 @@ def _verdicts(job, judge, tests):
     finally:
         deadline.cancel()
     # A judge that says nothing at all is our fault, not the student's: it must not cost points.
-    silent = count and len(tests) == count and not late.is_set()
-    if silent or judge.returncode not in (0, -9, 137):
+    silent = state.is_fresh and time.monotonic() < until
+    if silent or (judge.returncode and not _signal(judge)):
         last = log.decode(errors="replace").strip().splitlines()[-12:]
         raise TitoError("the judge process crashed: " + "\n".join(last), "report this", BUG)
+
+
+def _ending(judge, keeper, job) -> str:
+    """Why a judge was killed."""
+    if keeper and keeper.judge.why:
+        return keeper.judge.why
+    said = process.describe(-_signal(judge))
+    seconds = judge_seconds(job.seconds)
+    return f"used more than {seconds:g} s of CPU time" if said.endswith("SIGPROF") else said
+
+
+def _signal(judge) -> int:
+    """The signal that ended a judge; 0 if none did. A sandbox reports it as an exit code above 128."""
+    return max(-judge.returncode, judge.returncode - 128, 0)
 
 
 def _told(job, judge):
     """The job's cells; cells that a judge has read already are given by their place in its list."""
     places = {id(cell): place for place, cell in enumerate(getattr(judge, "known", ()))}
     return [places.get(id(cell), cell) for cell in job.cells]
-
-
-def _verdict(line, tests):
-    """A verdict as the judge wrote it; the judge reads what students send, so it is not taken on trust."""
-    try:
-        verdict = Verdict(**json.loads(line))
-        test = tests.pop(verdict.id)
-        if verdict.status not in STATUSES or not 0 <= verdict.points <= test["points"]:
-            raise ValueError(verdict.status)
-    except (ValueError, TypeError, KeyError, RecursionError):
-        said = line[:200].decode(errors="replace")
-        raise TitoError(
-            f"the judge gave an impossible verdict: {said}", "report this", BUG
-        ) from None
-    return verdict
 
 
 def _keep(stream, log):

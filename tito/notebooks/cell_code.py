@@ -16,10 +16,11 @@ from dataclasses import dataclass
 KEPT = 20_000  # characters of a cell that is read once and kept
 SIZE = 256 * 1024  # characters of one cell that are parsed
 WORK = 4000  # lines times magics of a cell: IPython reads all lines again for each magic
+LINES = 10_000  # lines of a cell that are read statement by statement
 TRANSFORMS = 100  # calls of IPython for one cell, statement by statement
 # Cell magics that run their body in the notebook's namespace. All others run something else.
 BODIES = ("time", "capture", "prun")
-SPECIAL = re.compile(r"[%!?]|^[ \t]|^[,;/]|^>>>|^In \[", re.MULTILINE)
+SPECIAL = re.compile(r"[%!?]|\A(?:[ \t]*\n)*[ \t]|^[,;/]|^>>>|^In \[", re.MULTILINE)
 INSIDE = re.compile(r"[\s)\]}#]|(?:else|elif|except|finally)\b")  # a line that begins no statement
 
 COMPOUND = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -79,7 +80,11 @@ def _code(source: str) -> Code:
     if body is None:
         text = _transformed(source)
         if parsed(text) is None:
-            pieces = _Pieces(source.split("\n"))
+            lines = source.split("\n")
+            if len(lines) > LINES:
+                reason = f"a cell of more than {LINES} lines"
+                return Code(f"raise SyntaxError({reason!r})", [], [(1, reason)])
+            pieces = _Pieces(lines)
             text, faults = "\n".join(pieces.rows()), pieces.faults
     text = _without_calls(text, faults)
     if text is not source:  # IPython adds a line end, and joins continued lines
@@ -176,7 +181,9 @@ class _Pieces:
         self.quotes = self._next('"""', "'''")
         self.brackets = self._next(")", "]", "}")
         self.faults: list[tuple[int, str]] = []
-        self.parses, self.transforms = 8 * SIZE, TRANSFORMS  # characters and times that are left
+        size = sum(map(len, lines))
+        self.parses = min(10_000 + 16 * size, 8 * SIZE)  # characters that may still be parsed
+        self.transforms = TRANSFORMS  # calls of IPython that are left
 
     def rows(self) -> list[str]:
         made: list[str] = []

@@ -1,7 +1,7 @@
 """Functions made from the text of a student's cells, in a process in which nothing else of the student has run.
 
 The text may compute with what it is given and do nothing else: it imports only what `facade` knows, reads only listed
-attributes, sets none, and has no name that leads to the interpreter. So it cannot reach what counts its accesses.
+attributes, sets only those in `SETTABLE`, and has no name that leads to the interpreter. So it cannot reach what counts its accesses.
 """
 
 import ast
@@ -16,7 +16,15 @@ from types import CodeType, FunctionType, ModuleType
 
 from tinytorch.lab.checks import Mismatch
 from tinytorch.lab.simt.source import raise_at
-from tito.grading.inside.kernel_words import ATTRIBUTES, BUILTINS, OWN, Unseen, facade, offered
+from tito.grading.inside.kernel_words import (
+    ATTRIBUTES,
+    BUILTINS,
+    OWN,
+    SETTABLE,
+    Unseen,
+    facade,
+    offered,
+)
 from tito.grading.inside.lookups import global_names
 
 NODES = (
@@ -187,7 +195,7 @@ class Space:
                 allowed = ATTRIBUTES if module is None else vars(module)
                 if node.attr not in allowed:
                     _refuse(statement.path, line, f"the attribute {node.attr}")
-                if not isinstance(node.ctx, ast.Load):
+                if not isinstance(node.ctx, ast.Load) and node.attr not in SETTABLE:
                     _refuse(statement.path, line, f"an assignment to the attribute {node.attr}")
             name = getattr(node, "name", getattr(node, "id", None))
             if isinstance(name, str) and name.startswith("__"):

@@ -20,8 +20,9 @@ CONTAINERS = (
     "append extend insert pop remove index count items keys values get add update discard join"
 )
 CONCURRENCY = "send gather result submit start run wait add_note args shutdown acquire release"
-COURSE = "forward layers weights bias wrap numpy network x y z grid shared local array threadIdx blockIdx blockDim gridDim"
+COURSE = "forward layers weights bias relu wrap numpy network x y z grid shared local array threadIdx blockIdx blockDim gridDim"
 ATTRIBUTES = frozenset(f"__name__ {ARRAY} {CONTAINERS} {CONCURRENCY} {COURSE}".split())
+SETTABLE = frozenset(["relu"])  # of a layer
 
 FUNCTIONS = """
     all allclose amax amin any append arange argmax argmin argpartition argsort argwhere around array array_equal
@@ -75,12 +76,14 @@ class ndarray(metaclass=_ArrayLike):
 
 
 def type_of(value):
-    """The type of plain data; the types of other objects could make new ones."""
+    """The type of plain data and of a layer; the types of other objects could make new ones."""
     if type(value) is np.ndarray:
         return ndarray
     if type(value) in PLAIN or isinstance(value, (np.generic, np.dtype)):
         return type(value)
-    raise TypeError(f"type() of plain data only, got {value!r}")
+    if _of_the_course(type(value)):
+        return type(value)
+    raise TypeError(f"type() of plain data and layers only, got {value!r}")
 
 
 BUILTINS = {
@@ -159,12 +162,15 @@ def offered(value):
         return value
     if type(value).__module__.startswith("numba.") and hasattr(value, "py_func"):
         value = value.py_func  # machine code would follow any index that it is given
+    if _of_the_course(value) or any(value is each for each in _words()):
+        return value
+    raise Unseen(str(getattr(value, "__module__", "")))
+
+
+def _of_the_course(value):
+    """Whether the lesson or a module of the course defines a function or a class."""
     home = str(getattr(value, "__module__", ""))
-    if home == "__main__" or home.startswith("tinytorch.core."):
-        return value
-    if any(value is each for each in _words()):
-        return value
-    raise Unseen(home)
+    return home == "__main__" or home.startswith("tinytorch.core.")
 
 
 @functools.cache

@@ -22,11 +22,16 @@ FUTURE = functools.reduce(
 SHARE = 0.6  # of the remaining time, for one statement
 SPARE = 0.9  # of the judge's limit, for all statements together
 LEAST = 0.05  # seconds for any statement
+LATE = 0.15  # of the time for all statements: a statement that takes more is late
 FAULTS = (SyntaxError, ValueError, RecursionError, MemoryError)  # that the compiler raises
 
 
 class TooLong(BaseException):
-    """A statement took more time than it has."""
+    """A statement took more time than it has. If `late`, it is to blame, and not the statements above it."""
+
+    def __init__(self, message: str, late: bool):
+        super().__init__(message)
+        self.late = late
 
 
 class Runner:
@@ -41,6 +46,7 @@ class Runner:
     def limited(self, cpu: float, wall: float) -> "_Clock":
         """A context that limits the CPU and wall seconds of all statements in it."""
         self.clock.cpu, self.clock.wall = SPARE * cpu, SPARE * wall
+        self.clock.late = LATE * cpu, LATE * wall
         return self.clock
 
     def run(
@@ -145,6 +151,7 @@ class _Clock(contextlib.AbstractContextManager):
 
     def __init__(self):
         self.cpu = self.wall = 0.0  # remaining seconds
+        self.late = 0.0, 0.0
         self.running = False
         self.before: dict = {}
 
@@ -184,6 +191,7 @@ class _Clock(contextlib.AbstractContextManager):
     def _over(self, kind, _):
         if self.running:
             cpu, wall = self.begun
-            took = time.process_time() - cpu if kind == signal.SIGPROF else time.monotonic() - wall
-            what = "s of CPU time" if kind == signal.SIGPROF else "s"
-            raise TooLong(f"it was ended after {took:.2g} {what}; the statements below it ran")
+            took = time.process_time() - cpu, time.monotonic() - wall
+            n, what = (0, "s of CPU time") if kind == signal.SIGPROF else (1, "s")
+            message = f"it was ended after {took[n]:.2g} {what}; the statements below it ran"
+            raise TooLong(message, took[n] > self.late[n])

@@ -62,7 +62,7 @@ class Session:
         hide(hidden)
 
     def load(
-        self, name: str, source: str, definitions: bool, only: int | None = None
+        self, name: str, source: str, definitions: bool, only: int | None, skipped: list[int]
     ) -> list[dict]:
         """Run a cell, and report each statement that raises.
 
@@ -70,8 +70,10 @@ class Session:
         ----------
         definitions : bool
             Run only what the cell defines: it is a demonstration.
-        only : int, optional
+        only : int or None
             Run this statement alone, so the judge knows which statement ends the process.
+        skipped : list of int
+            Statements that took too long in another worker.
         """
         if self.latest[0] != (name, source):
             self.chain.update(source.encode())
@@ -80,6 +82,8 @@ class Session:
         body = ast.parse("\n" * shift + source, str(path)).body
         if only is not None:
             body = body[only : only + 1]
+        elif skipped:
+            body = [node for number, node in enumerate(body) if number not in skipped]
         elif definitions:
             body = [node for node in body if defines(node)]
         reports = []
@@ -350,6 +354,7 @@ def describe(error: BaseException) -> dict:
     sentence = isinstance(error, (wire.WireError, Undefined))  # that says all there is to say
     kind = "TimeoutError" if isinstance(error, TooLong) else type(error).__name__
     return {
+        "late": isinstance(error, TooLong) and error.late,
         "class": "" if sentence else kind,
         "builtin": classes,
         "text": text,

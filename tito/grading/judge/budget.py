@@ -4,14 +4,13 @@ Neither grows with what the submission holds: more cells, calls or prints use up
 """
 
 import time
+from dataclasses import dataclass
 
 from tito.grading.inside import wire
 
 MB = 2**20
 WALL = 8  # wall seconds of a test for each second of CPU time: other work may hold the machine
-SPARE = (
-    10  # tests whose CPU time a submission may use in addition to its own tests, for loading cells
-)
+SPARE = 10  # tests whose CPU time a submission may use, in addition to its own tests, for loading
 ANSWERS = 4 * wire.LIMIT  # bytes of answers to one test
 TEST, LOADING = "", "loading its cells "  # the metered resource, for messages
 
@@ -34,23 +33,43 @@ def wall_seconds(seconds: float, cells: list[dict]) -> float:
     return 2 * cpu_seconds(seconds, cells) + 60
 
 
+def judge_seconds(seconds: float) -> float:
+    """CPU seconds of the judge itself for one test."""
+    return 2 * seconds + 10
+
+
+@dataclass
+class Used:
+    """What a submission has used: seconds, and bytes of answers and of output."""
+
+    cpu: float = 0.0
+    loaded: float = 0.0  # CPU seconds of these, for the loading of cells
+    waited: float = 0.0
+    answers: int = 0
+    printed: int = 0
+
+
 class Meter:
     """What a submission has used, and what of it the test or the loading of cells that runs now."""
 
     def __init__(self, job: dict):
+        before = Used(**job["before"]["used"])  # with the judges before this one
         self.one, self.output = job["seconds"], job["output"]
         self.cpu_limit = cpu_seconds(self.one, job["cells"])
         self.wall_limit = wall_seconds(self.one, job["cells"])
         self.step = min(max(self.one / 20, 0.2), 1)  # seconds between two looks at the clocks
-        self.used: dict[object, float] = {}  # CPU seconds of each worker, as last seen
-        self.waited, self.since, self.looked = 0.0, None, 0.0
-        self.answers = self.printed = 0
+        self.used: dict[object, float] = {None: before.cpu}  # CPU seconds of each worker
+        self.first: dict[object, float] = {}  # the same, when what is metered first saw the worker
+        self.waited, self.since, self.looked = before.waited, None, before.waited
+        self.answers, self.printed = before.answers, before.printed
+        self.what, self.loaded = TEST, before.loaded
         self.begin(TEST)
 
-    def begin(self, what: str, times: int = 1) -> None:
-        """Start to meter a test, or the loading of cells; it may use the time of so many tests."""
-        self.what, self.seconds, self.factor = what, times * self.one, 1
-        self.first: dict[object, float] = {}  # CPU seconds of each worker when it was first seen
+    def begin(self, what: str) -> None:
+        """Start to meter a test, or the loading of cells. Each may use the time of one test."""
+        self.loaded = self._loaded()
+        self.what, self.factor = what, 1
+        self.first = {}
         self.first_waited = self.waited
         self.first_answers, self.first_printed = self.answers, self.printed
 
@@ -78,6 +97,10 @@ class Meter:
         """CPU seconds of all workers together."""
         return sum(self.used.values())
 
+    def total(self) -> Used:
+        """What the submission has used so far."""
+        return Used(self.cpu, self._loaded(), self._waited(), self.answers, self.printed)
+
     def end(self, worker: object, cpu: float) -> None:
         """A worker has ended; `cpu` is what it had used, as far as that is known."""
         self.used[worker] = max(cpu, self.used.get(worker, 0.0))
@@ -92,12 +115,11 @@ class Meter:
         self.looked = waited = self._waited()
         self.used[worker] = cpu
         self.first.setdefault(worker, cpu)
-        used = sum(self.used[each] - first for each, first in self.first.items())
-        if used > self.factor * self.seconds:
-            raise Exceeded(f"{self.what}took more than {self.seconds:g} s of CPU time")
-        if waited - self.first_waited > self.factor * WALL * self.seconds:
-            raise Exceeded(f"{self.what}did not answer within {WALL * self.seconds:g} s")
-        self.left()
+        if self._since_begin() > self.factor * self.one:
+            raise Exceeded(f"{self.what}took more than {self.one:g} s of CPU time")
+        if waited - self.first_waited > self.factor * WALL * self.one:
+            raise Exceeded(f"{self.what}did not answer within {WALL * self.one:g} s")
+        self.left(self.what == LOADING)
 
     def sizes(self) -> None:
         """Compare the bytes that a test may send and print with what it has."""
@@ -106,8 +128,11 @@ class Meter:
         if self.answers - self.first_answers > ANSWERS:
             raise Exceeded(f"sent more than {ANSWERS // MB} MB of answers")
 
-    def left(self) -> None:
-        """Raise `Exceeded` if the submission has nothing left of one of its budgets."""
+    def left(self, loads: bool) -> None:
+        """Raise `Exceeded` if the submission has nothing left of one of its budgets; `loads` if it must load cells."""
+        if loads and self._loaded() > SPARE * self.one:
+            kind = f"{SPARE * self.one:g} s of CPU time for loading its cells"
+            raise Exceeded(f"the submission has used its budget of {kind}", True)
         for used, limit, kind in (
             (self.cpu, self.cpu_limit, "s of CPU time"),
             (self._waited(), self.wall_limit, "s"),
@@ -116,6 +141,13 @@ class Meter:
         ):
             if used > limit:
                 raise Exceeded(f"the submission has used its budget of {limit:g} {kind}", True)
+
+    def _since_begin(self):
+        return sum(self.used[each] - first for each, first in self.first.items())
+
+    def _loaded(self):
+        """CPU seconds for the loading of cells."""
+        return self.loaded + (self._since_begin() if self.what == LOADING else 0.0)
 
     def _waited(self):
         now = 0.0 if self.since is None else time.monotonic() - self.since

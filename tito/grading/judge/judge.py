@@ -10,6 +10,7 @@ import json
 import linecache
 import marshal
 import os
+import signal
 import socket
 import sys
 import time
@@ -23,7 +24,7 @@ from tito.grading.inside import wire
 from tito.grading.inside.lookups import global_names
 from tito.grading.inside.worker import hide
 from tito.grading.judge import evidence, process, proxies, reasons, stopwatch
-from tito.grading.judge.budget import LOADING, TEST, WALL, Exceeded, Meter
+from tito.grading.judge.budget import LOADING, TEST, WALL, Exceeded, Meter, judge_seconds
 from tito.grading.judge.clean import Clean
 from tito.grading.judge.names import Names
 from tito.grading.judge.pipes import Pipes
@@ -424,7 +425,7 @@ class Judge:
         if report["class"] or exercise not in self.student:
             return ""
         known = {name for name, cell in self.binder.items() if cell != exercise}
-        names = [f"`{name}`" for name in reasons.defined(self._text(exercise)) if name not in known]
+        names = [f"`{name}`" for name in reasons.written(self._text(exercise)) if name not in known]
         return f": your cell {exercise} defines {', '.join(names[:5])}" if names else ""
 
     def _why(self, report):
@@ -456,13 +457,13 @@ class Judge:
         """Have a worker that has loaded all cells above; the next worker leaves out a cell that ended it."""
         if self._spent():
             self._leave()
-        while not self._spent() and (self.worker is None or self.sent < len(self.loaded)):
+        while self._must_load() and not self._spent():
             if self.worker is None:
                 self.worker, self.sent, self.failed = Worker(self.job, self), 0, ""
             cells = [cell for cell in self.loaded[self.sent :] if self._is_safe(cell)]
             self.sent = len(self.loaded)
             size = sum(len(self._source(cell)) for cell in cells)
-            self.meter.begin(LOADING, sum(cell["role"] != "plain" for cell in cells) or 1)
+            self.meter.begin(LOADING)
             if self.together and len(cells) > 1 and size < TOGETHER:
                 try:
                     self._load(cells, len(self.loaded))
@@ -476,10 +477,13 @@ class Judge:
         many = cell["role"] == "plain" and len(self.deadly) >= STARTS
         return cell["id"] in self.given or (cell["id"] not in self.deadly and not many)
 
+    def _must_load(self):
+        return self.worker is None or self.sent < len(self.loaded)
+
     def _spent(self):
         """What the submission has used up; empty if it may go on."""
         try:
-            self.meter.left()
+            self.meter.left(self._must_load())
             return ""
         except Exceeded as over:
             return str(over)
@@ -504,7 +508,7 @@ class Judge:
                 break
 
     def _load_statements(self, cell, nodes, mark):
-        fatal = self.fatal.setdefault(cell["id"], {})
+        fatal = self._fatal(cell)
         todo = [number for number in range(len(nodes)) if number not in fatal]
         for number in todo:
             if not self._load_one(cell, mark if number == todo[-1] else None, number):
@@ -512,6 +516,10 @@ class Judge:
                 fatal[number] = _gone(text) | {"statement": first_line(nodes[number])}
                 self.broken[cell["id"]][-1] = fatal[number]
                 break
+
+    def _fatal(self, cell):
+        """The statements of a student's cell that no worker runs again, by number: each with a report."""
+        return {} if cell["id"] in self.given else self.fatal.setdefault(cell["id"], {})
 
     def _load_one(self, cell, mark, only=None):
         """Load a cell, or one of its statements; returns whether the worker is still alive."""
@@ -532,6 +540,7 @@ class Judge:
                 "source": self._python(cell),
                 "definitions": cell["role"] == "plain",
                 "only": only,
+                "skipped": list(self._fatal(cell)) if cell["role"] in STUDENT else [],
             }
             for cell in cells
         ]
@@ -548,9 +557,22 @@ class Judge:
             reports = {name: [report] for name in names}
         else:
             self.worker.marks.add(mark)
-        for name, each in reports.items():
-            before = self.broken.get(name, []) if only is not None else []
-            self.broken[name] = [*before, *(new for new in each if new not in before)]
+        for cell in cells:
+            name, each = cell["id"], reports.get(cell["id"], ())
+            known = [] if cell["role"] not in STUDENT else list(self._fatal(cell).values())
+            before = self.broken.get(name, []) if only is not None else known
+            if each or before:
+                self.broken[name] = [*before, *(new for new in each if new not in before)]
+            self._remember(cell, [report for report in each if report["late"]])
+
+    def _remember(self, cell, late):
+        """Have no other worker run the statements of a student's cell that took too long."""
+        nodes = parsed(self._python(cell)) if late and cell["role"] in STUDENT else None
+        fatal = self._fatal(cell) if nodes else {}
+        for report in late:
+            for number, node in enumerate(nodes or ()):
+                if first_line(node) == report["statement"]:
+                    fatal[number] = report
 
     def _execute(self, code):
         """Run an instructor's cell, or a statement of one, in this process."""
@@ -651,6 +673,7 @@ def _report(said):
     """What a worker says of an exception, each part of the type that it has to be; parts of others are left out."""
     said = said if type(said) is dict else {}
     report = {"class": "Exception", "text": "", "look": "", "cell": "", "line": 0, "statement": 0}
+    report["late"] = False
     for name, usual in report.items():
         part = said.get(name)
         report[name] = part if type(part) is type(usual) else usual
@@ -701,12 +724,21 @@ def main(keeper=None, launch=process.Own):
     hide(job["hidden_modules"])  # what is judged is not here, in no form
     job["cells"] = [_known[cell] if type(cell) is int else cell for cell in job["cells"]]
 
-    def report(result):
+    meter = Meter(job)
+
+    def write(said):
         try:
-            out.write(json.dumps(vars(result)) + "\n")
+            out.write(json.dumps(said) + "\n")
             out.flush()
         except BrokenPipeError:  # nobody reads any more
             os._exit(1)
+
+    def begin(cell):
+        write({"at": cell["id"], "used": vars(meter.total())})
+        limit_cpu(judge_seconds(meter.one))
+
+    def report(result):
+        write(vars(result))
 
     if keeper is not None:
         line = socket.socket(fileno=keeper)
@@ -714,4 +746,11 @@ def main(keeper=None, launch=process.Own):
         def launch(folder, name):
             return process.Kept(line, name)
 
-    Reruns(job, functools.partial(Judge, job, launch, Meter(job), Fatal()), report).run()
+    make = functools.partial(Judge, job, launch, meter, Fatal())
+    Reruns(job, make, begin, report).run()
+
+
+def limit_cpu(seconds: float) -> None:
+    """Have the kernel end this process after so many seconds of CPU time: no answer may hold it for longer."""
+    if hasattr(signal, "setitimer"):  # not on Windows
+        signal.setitimer(signal.ITIMER_PROF, seconds)

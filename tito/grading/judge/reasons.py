@@ -1,5 +1,6 @@
 """Explain in the student's terms why a name is not defined."""
 
+import ast
 import re
 from collections.abc import Sequence
 
@@ -29,3 +30,10 @@ def behind(name: str, reports: Sequence[dict], source: str) -> dict | None:
 def defined(source: str) -> list[str]:
     """The names that a cell binds."""
     return [name for node in parsed(source) or () for name in bound(node)]
+
+
+def written(source: str) -> list[str]:
+    """The names that a cell binds, without imported names."""
+    imports = (ast.Import, ast.ImportFrom)
+    statements = [node for node in parsed(source) or () if not isinstance(node, imports)]
+    return [name for node in statements for name in bound(node)]

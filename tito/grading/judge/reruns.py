@@ -22,15 +22,21 @@ WHY = {
 class Reruns:
     """One run over a job's tests.
 
-    `make` takes the given versions to use, by exercise, and returns a judge that has read no cell yet.
+    `make` takes the given versions to use, by exercise, and returns a judge that has read no cell yet. `begin` is
+    called before each test. Verdicts of a judge before this one are kept: `settled` is reported already, and `lost` is
+    on tests that ended that judge.
     """
 
-    def __init__(self, job: dict, make: Callable, report: Callable[[Verdict], None]):
-        self.job, self.make, self.report = job, make, report
+    def __init__(self, job: dict, make: Callable, begin: Callable, report: Callable):
+        self.job, self.make, self.begin, self.report = job, make, begin, report
+        self.settled, self.lost = (
+            {name: Verdict(**said) for name, said in job["before"][kind].items()}
+            for kind in ("settled", "lost")
+        )
         self.tests = [cell for cell in job["cells"] if cell["role"] == "test"]
         only = job["only"]
         self.wanted = {c["id"] for c in self.tests if only is None or c["exercise"] in only}
-        self.found: dict[str, Verdict] = {}  # the latest verdict of each test
+        self.found = dict(self.settled)  # the latest verdict of each test
         self.held: dict[str, Verdict | None] = {}  # tests to run again; None: not run yet
         self.stubs: set[str] = set()
 
@@ -54,11 +60,15 @@ class Reruns:
             for cell in self.job["cells"]:
                 if cell["role"] != "test":
                     judge.take_in(cell)
-                elif cell["id"] in ids and cell["hidden"] and not cell["empty"]:
+                elif cell["id"] not in ids or cell["id"] in self.settled:
+                    continue
+                elif cell["hidden"] and not cell["empty"]:
+                    self.begin(cell)
                     hidden.append((cell, judge.place()))
-                elif cell["id"] in ids:
+                else:
                     self._judge_own(judge, cell)
             for cell, place in hidden:
+                self.begin(cell)
                 judge.go(place)
                 self._judge_own(judge, cell)
         finally:
@@ -70,7 +80,11 @@ class Reruns:
         if "deadly" in reasons.values() or ("stub" in reasons.values() and not stub):
             self.held[cell["id"]] = None
             return
-        found = self.found[cell["id"]] = judge.judge(cell)
+        found = self.lost.get(cell["id"])
+        if found is None:
+            self.begin(cell)
+            found = judge.judge(cell)
+        self.found[cell["id"]] = found
         bad = found.status not in (*v.HARMLESS, v.NOT_STARTED)
         if bad and self._replaceable(cell["id"]):
             self.held[cell["id"]] = found
@@ -87,6 +101,7 @@ class Reruns:
                     reasons = self._reasons(cell["id"])
                     own = None if set(reasons.values()) - {"wrong"} else self.held[cell["id"]]
                     if own is None or reasons:
+                        self.begin(cell)
                         found = again.judge(cell, set(reasons))
                         self._settle(_better(own, found, reasons))
                     else:

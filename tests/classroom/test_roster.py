@@ -1,0 +1,106 @@
+"""Class lists of five platforms and of one's own: ids, names, addresses, sections, and refusals."""
+
+import pytest
+from nbgrader.api import Gradebook
+
+from tests.support.commands import refused, tito
+from tito.classroom import collected, marks, roster
+from tito.classroom.roster import Named
+from tito.course import TitoError
+from tito.gradebook import reader
+
+FILES = {
+    "Canvas": (
+        "Student,ID,SIS User ID,SIS Login ID,Section,Tiny (7)\n    Points Possible,,,,,5\n"
+        '"Lee, Ann",101,u1,ann@x.org,A,\n"Ort, Ben",102,u2,ben@x.org,"B",\n'
+    ),
+    "Moodle": (
+        "Teilnehmer/in,Vollständiger Name,E-Mail-Adresse,Gruppe,Bewertung,Bestwertung\n"
+        "Teilnehmer/in101,Ann Lee,ann@x.org,A,,5\nTeilnehmer/in102,Ben Ort,ben@x.org,B,,5\n"
+    ),
+    "Gradescope": (
+        "First Name,Last Name,SID,Email,Sections\nAnn,Lee,101,ann@x.org,A\nBen,Ort,102,ben@x.org,B\n"
+    ),
+    "Blackboard": (
+        '"Last Name"\t"First Name"\t"Username"\t"Student ID"\t"Email"\t"Group"\n'
+        "Lee\tAnn\t101\t7\tann@x.org\tA\nOrt\tBen\t102\t8\tben@x.org\tB\n"
+    ),
+    "Brightspace": (
+        "OrgDefinedId,Last Name,First Name,Email,Section,End-of-Line Indicator\n"
+        "#101,Lee,Ann,ann@x.org,A,#\n#102,Ort,Ben,ben@x.org,B,#\n"
+    ),
+    "a list of one's own": "Matrikelnummer;Vorname;Nachname;E-Mail;Gruppe\n101;Ann;Lee;ann@x.org;A\n102;Ben;Ort;ben@x.org;B\n",
+}
+
+
+def read(module, tmp_path, text, **named):
+    path = tmp_path / "list.csv"
+    path.write_text(text, encoding="utf-8")
+    return roster.read(module.course, path, Named(**named))
+
+
+@pytest.mark.parametrize("platform", FILES)
+def test_the_class_list_of_a_platform_is_read(tiny, tmp_path, platform):
+    found = read(tiny, tmp_path, FILES[platform])
+    assert [(s.id, s.first_name, s.last_name) for s in found] == [
+        ("101", "Ann", "Lee"), ("102", "Ben", "Ort")
+    ]  # fmt: skip
+    assert [s.section for s in found] == ["A", "B"]
+    if platform != "Canvas":  # whose export has a login there, not an address
+        assert [s.email for s in found] == ["ann@x.org", "ben@x.org"]
+
+
+def test_a_known_student_keeps_the_id_that_files_were_collected_under(tiny, tmp_path, monkeypatch):
+    known = {"ann": {"original": "ann", "name": "Ann"}, "102": {"original": "102", "name": "Ben"}}
+    monkeypatch.setattr(collected, "students", lambda course: known)
+    text = "Name,ID,SIS User ID,SIS Login ID\nAnn Lee,5,102,ann\nBen Ort,102,9,ben\nCy Day,6,1,cy\n"
+    assert [s.id for s in read(tiny, tmp_path, text)] == ["ann", "102", "6"]
+
+
+def test_columns_can_be_named(tiny, tmp_path):
+    text = "nr,who,mail,team\nx1,Ann Lee,ann@x.org,A\n"
+    with pytest.raises(TitoError, match="no column of ids was found") as raised:
+        read(tiny, tmp_path, text)
+    assert "nr, who, mail, team" in raised.value.hint
+    (found,) = read(tiny, tmp_path, text, id="nr", name="who", section="team")
+    assert (found.id, found.last_name, found.email, found.section) == (
+        "x1",
+        "Lee",
+        "ann@x.org",
+        "A",
+    )
+    with pytest.raises(TitoError, match="no column wo"):
+        read(tiny, tmp_path, text, id="wo")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ID,Name\n1,A\n1,B\n", "1 is in the file twice"),
+        ("ID,Name\n1,<b>A</b>\n", "the row of 1 contains HTML"),
+        ("ID,Name\n", "no students in"),
+        ("ID,Name\n,A\n", "no students in"),
+        ("", "it is empty"),
+    ],
+)
+def test_a_list_that_cannot_be_taken_is_refused(tiny, tmp_path, text, said):
+    with pytest.raises(TitoError, match=said):
+        read(tiny, tmp_path, text)
+
+
+def test_names_go_to_the_gradebook_the_scores_and_formgrader(course, tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text(FILES["Gradescope"])
+    run = tito("roster", "import", str(path), course=course.course.root)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines() == ["2 students, ids from SID, Email", "2 sections: A, B"]
+    assert "Ann" in str(reader.ask(course.course, ["select * from student"], {}))
+    with Gradebook(course.course.gradebook, course.course.course_id) as book:
+        book.add_submission(course.name, "101")
+    (mark,) = marks.read(course).marks
+    assert (mark.first_name, mark.last_name, mark.email) == ("Ann", "Lee", "ann@x.org")
+    assert mark.section == "A"
+    path.write_text("SID,Last Name\n101,Lee-Day\n")
+    assert tito("roster", "import", str(path), course=course.course.root).returncode == 0
+    assert marks.read(course).marks[0].last_name == "Lee-Day"
+    refused(tito("roster", "import", "nowhere.csv", course=course.course.root), 3, "cannot read")

@@ -1,0 +1,85 @@
+"""An answer that costs the judge too much costs its test; another judge goes on with the other tests."""
+
+import dataclasses
+
+import pytest
+
+from tests.grading.test_budgets import NEXT, made
+from tito import verdict as v
+from tito.grading import supervisor
+from tito.grading.judge import budget
+from tito.grading.sandbox import selftest
+from tito.grading.state import State
+
+KILLS = "import os, signal\nif double(1) == 'kill': os.kill(os.getpid(), signal.SIGKILL)"
+# A small answer, a test that works on it, and the words of the verdict.
+COSTLY = {
+    "many ranges": (
+        "[range(2**20)] * 5000",
+        "total = 0\nfor row in double(1):\n    total += sum(row)",
+        "CPU time",
+    ),
+    "broadcasting": (
+        "np.zeros((2**20, 1))",
+        "for _ in range(20):\n    assert np.allclose(double(1), np.zeros((1, 150)))",
+        "MB of memory",
+    ),
+    "an answer that ends the judge": ("'kill'", KILLS, "was ended by SIGKILL"),
+}
+
+
+def answer(value):
+    """An answer that is right for `next` alone."""
+    return f"def double(x):\n    return 2 * x if x == 'next' else {value}"
+
+
+def is_lost(found, words):
+    """Whether only the second of three tests is lost, for the judge's sake."""
+    assert [each.status for each in found] == [v.PASSED, v.KILLED, v.PASSED], found
+    assert "the judge" in found[1].message and words in found[1].message
+    assert "the answers of double" in found[1].message
+    return True
+
+
+@pytest.mark.parametrize("kind", [kind for kind in COSTLY if kind != "broadcasting"])
+def test_a_costly_answer_costs_its_test_alone(tiny, monkeypatch, kind):
+    value, test, words = COSTLY[kind]
+    program = (
+        "from tito.grading.judge import judge; judge.judge_seconds = lambda _: 2; judge.main()"
+    )
+    monkeypatch.setattr(supervisor, "START", [supervisor.sys.executable, "-c", program])
+    assert is_lost(list(supervisor.run(made(tiny, answer(value), [NEXT, test, NEXT]))), words)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", COSTLY)
+def test_a_costly_answer_costs_its_test_alone_in_a_sandbox(tiny, kind):
+    sandbox, problem, _ = selftest.examine()
+    if sandbox is None:
+        pytest.skip(problem)
+    value, test, words = COSTLY[kind]
+    limits = dataclasses.replace(sandbox.limits, memory=400 * 2**20)
+    work = made(tiny, answer(value), [NEXT, test, NEXT])
+    assert is_lost(list(supervisor.run(work, dataclasses.replace(sandbox, limits=limits))), words)
+
+
+def test_every_test_may_end_a_judge(tiny):
+    found = list(supervisor.run(made(tiny, answer("'kill'"), [KILLS, NEXT, KILLS, KILLS, NEXT])))
+    assert [each.status for each in found] == [v.KILLED, v.PASSED, v.KILLED, v.KILLED, v.PASSED]
+
+
+def test_what_earlier_judges_have_seen_of_a_submission_counts(tiny):
+    state = State(made(tiny, answer("1"), [NEXT, NEXT]))
+    used = {"cpu": 3.0, "loaded": 2.0, "waited": 4.0, "answers": 5, "printed": 6}
+    assert state.read(f'{{"at": "double_0", "used": {used}}}'.replace("'", '"').encode()) is None
+    assert state.lose("was ended by SIGKILL") == []
+    meter = budget.Meter({"seconds": 0.5, "output": 1, "cells": [], "before": state.before()})
+    assert vars(meter.total()) == used | {"cpu": 3.5}
+
+
+def test_a_test_that_ends_two_judges_is_not_tried_again(tiny):
+    state = State(made(tiny, answer("1"), [NEXT, NEXT]))
+    state.at = "double_0"
+    assert state.lose("was ended by SIGKILL") == []
+    assert [each.id for each in state.lose("was ended by SIGKILL")] == ["double_0"]
+    assert list(state.open) == ["double_1"]

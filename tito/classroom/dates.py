@@ -1,0 +1,59 @@
+"""`tito due` and `tito extend`: dates that a person writes, and the penalties that follow from them."""
+
+import datetime
+
+from tito import sanitize
+from tito.classroom import collect, collected
+from tito.course import USAGE, Module, TitoError
+from tito.gradebook import due, reader, submitted, times
+from tito.gradebook.writer import Ledger
+
+NONE = "none"
+
+
+def set_due(module: Module, text: str) -> str:
+    """Set or remove a module's due date; returns one line on what it is now."""
+    when = _when(module, text)
+    due.set_due(module, when)
+    return f"{module.name}: {_due(when)}{_redate(module)}"
+
+
+def extend(module: Module, student: str, text: str) -> str:
+    """Grant or remove an extension; returns one line on what it is now."""
+    when = _when(module, text)
+    known = {*collected.class_list(module.course), *collected.students(module.course)}
+    known |= {*submitted.students(module), *reader.read(module)}
+    shown = sanitize.line(student, 60)
+    if student not in known:
+        raise TitoError(
+            f"no student {shown}", "use the id of tito scores, or import a class list first", USAGE
+        )
+    due.extend(module, student, when)
+    return f"{module.name}, {shown}: {_due(when)}{_redate(module)}"
+
+
+def _when(module: Module, text: str) -> datetime.datetime | None:
+    if text.strip().casefold() == NONE:
+        return None
+    zone = collect.zone(module.course)
+    try:
+        return times.utc(text, zone)
+    except times.Unreadable as error:
+        raise TitoError(
+            f"{error}",
+            'write date, time and zone, as in "2026-12-01 12:00 UTC", or set timezone in settings.ini',
+            USAGE,
+        ) from None
+
+
+def _due(when: datetime.datetime | None) -> str:
+    return f"due {when} UTC" if when else "no due date"
+
+
+def _redate(module: Module) -> str:
+    """Compute penalties of graded students again; returns whose dates changed."""
+    students = sorted(reader.read(module))
+    with Ledger(module) as ledger:
+        ledger.redate(*students)
+    changed = ledger.redated
+    return f"; late penalties computed again: {', '.join(changed)}" if changed else ""

@@ -1,0 +1,182 @@
+"""A class list: students' ids, names, addresses and sections, from what a learning platform exports.
+
+Columns are found by their names in several languages, an address by its @, Moodle's identifier by its place;
+options name what is called otherwise. A student who is known in the course keeps the id that files were
+collected under.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tito import sanitize
+from tito.classroom import collected, moodle_file
+from tito.classroom import platform_files as files
+from tito.course import Course, TitoError
+from tito.gradebook import roster, submitted
+from tito.gradebook.student_ids import student_id
+
+IDS = (
+    "ID", "SID", "Username", "User Name", "OrgDefinedId", "Student ID", "ID number", "Identifier",
+    "SIS Login ID", "SIS User ID", "Login", "Anmeldename", "Matrikelnummer", "Identifiant",
+    "Nom d'utilisateur", "Usuario", "Email", "Email address",
+)  # fmt: skip
+FIRST = (
+    "First Name",
+    "FirstName",
+    "Given name",
+    "Vorname",
+    "Prénom",
+    "Nombre",
+    "Voornaam",
+    "Imię",
+    "Förnamn",
+)
+LAST = (
+    "Last Name", "LastName", "Surname", "Family name", "Nachname", "Nom", "Nom de famille", "Apellido(s)",
+    "Apellidos", "Cognome", "Achternaam", "Nazwisko", "Efternamn",
+)  # fmt: skip
+FULL = (
+    "Student", "Name", "Full name", "Student name", "Vollständiger Name", "Nom complet", "Nombre completo",
+    "Nome completo", "Volledige naam",
+)  # fmt: skip
+EMAIL = ("Email", "E-mail", "Email address", "E-Mail-Adresse", "Adresse de courriel", "Correo")
+SECTION = ("Section", "Sections", "Group", "Groups", "Gruppe", "Gruppen", "Groupe", "Grupo")
+
+
+@dataclass(frozen=True)
+class Student:
+    """A student of the class list; `ids` are all ids that the file gives, by column."""
+
+    id: str
+    first_name: str
+    last_name: str
+    email: str
+    section: str
+    ids: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Named:
+    """Columns that the user named, for a file whose columns are called otherwise."""
+
+    id: str | None = None
+    name: str | None = None
+    email: str | None = None
+    section: str | None = None
+
+
+def read(course: Course, path: Path, named: Named | None = None) -> list[Student]:
+    """The students of a file, in its order.
+
+    Raises
+    ------
+    TitoError
+        If the file cannot be read, its ids cannot be found, an id is there twice or cannot be one, or a name
+        contains HTML.
+    """
+    named = named or Named()
+    rows = files.read(path)
+    columns = _ids(rows, named.id)
+    body = [row for row in rows[1:] if any(row[n].strip() for n in columns)]
+    columns = [n for n in columns if any(row[n].strip() for row in body)]
+    known = [files.Person(name) for name in _known(course)]
+    if not body or not columns:
+        raise TitoError(f"no students in {path}", "name the file that the platform exported")
+    counts = {n: len(files.match(body, [n], known)[0]) for n in columns} if known else {}
+    main = max(columns, key=lambda n: counts.get(n, 0))
+    taken = {at: who for who, at in files.match(body, columns, known)[0].items()}
+    found = []
+    for number, row in enumerate(body):
+        value = _plain_id(row[main]) or next(_plain_id(row[n]) for n in columns if row[n].strip())
+        first, last = _names(rows[0], row, named.name)
+        found.append(
+            Student(
+                taken.get(number) or student_id(value),
+                first,
+                last,
+                _cell(row, _email(rows, named.email)),
+                _cell(row, _column(rows[0], SECTION, named.section)),
+                {str(rows[0][n]): str(row[n]).strip() for n in columns if row[n].strip()},
+            )
+        )
+    _refuse(found)
+    return found
+
+
+def enter(course: Course, students: list[Student]) -> None:
+    """Write the students to nbgrader's gradebook, and their sections and ids beside it."""
+    course.keep_private()
+    roster.enter(course, {s.id: (s.first_name, s.last_name, s.email) for s in students})
+    collected.keep_class_list(course, {each.id: asdict(each) for each in students})
+
+
+def _known(course: Course) -> list[str]:
+    """The students who handed in something; without the ids of files, a class list decides the ids."""
+    folders = {name for module in course.modules for name in submitted.students(module)}
+    return sorted(folders | set(collected.students(course)))
+
+
+def _column(header: list[str], names: Iterable[str], named: str | None) -> int | None:
+    found = files.place(header, [named] if named else names)
+    if named and found is None:
+        raise TitoError(
+            f"the file has no column {sanitize.line(named, 60)}",
+            f"the columns are: {', '.join(header)}"[:400],
+        )
+    return found
+
+
+def _ids(rows: list[list[str]], named: str | None) -> list[int]:
+    if named:
+        return [_column(rows[0], IDS, named) or 0]
+    worksheet = [0] if moodle_file.is_worksheet(rows) else []
+    found = list(dict.fromkeys([*worksheet, *files.places(rows[0], IDS)]))
+    if not found:
+        raise TitoError(
+            "no column of ids was found",
+            f"name it with --id; the columns are: {', '.join(rows[0])}"[:400],
+        )
+    return found
+
+
+def _plain_id(value: str) -> str:
+    """Moodle's "Participant 101" is 101, Brightspace's #101 is 101."""
+    value = value.strip()
+    numbered = re.fullmatch(r"[^\W\d][^\d]*?(\d+)", value)
+    is_participant = numbered and (" " in value or "/" in value)
+    return numbered[1] if numbered and is_participant else value.removeprefix("#")
+
+
+def _names(header: list[str], row: list[str], named: str | None) -> tuple[str, str]:
+    first, last = (_cell(row, files.place(header, names)) for names in (FIRST, LAST))
+    if (first or last) and not named:
+        return first, last
+    full = _cell(row, _column(header, FULL, named))
+    if "," in full:
+        last, _, first = (part.strip() for part in full.partition(","))
+    else:
+        first, _, last = full.rpartition(" ")
+    return first, last
+
+
+def _email(rows: list[list[str]], named: str | None) -> int | None:
+    found = _column(rows[0], EMAIL, named)
+    addresses = moodle_file.addresses(rows)
+    return found if found is not None or not addresses else addresses[0]
+
+
+def _cell(row: list[str], column: int | None) -> str:
+    return sanitize.line(row[column], 120) if column is not None else ""
+
+
+def _refuse(students: list[Student]) -> None:
+    seen: set[str] = set()
+    for each in students:
+        shown = sanitize.line(each.id, 60)
+        if each.id in seen:
+            raise TitoError(f"{shown} is in the file twice", "name another column with --id")
+        if set("<>") & set("".join((each.id, each.first_name, each.last_name, each.email))):
+            raise TitoError(f"the row of {shown} contains HTML", "remove < and > from it")
+        seen.add(each.id)

@@ -1,0 +1,75 @@
+"""What is known of a run: the verdicts so far, and the test that the judge works on.
+
+The judge reads what students send, so what it writes is checked.
+"""
+
+import json
+
+from tito import verdict as v
+from tito.course import BUG, TitoError
+from tito.grading.job import Job
+from tito.grading.judge.budget import Used
+from tito.verdict import STATUSES, Verdict
+
+
+class State:
+    """The verdicts of one run, and the tests that no judge survived."""
+
+    def __init__(self, job: Job):
+        self.seconds = job.seconds
+        self.tests = {cell["id"]: cell for cell in job.cells if cell["role"] == "test"}
+        only = job.only
+        self.open = {n: c for n, c in self.tests.items() if only is None or c["exercise"] in only}
+        self.settled: dict[str, dict] = {}
+        self.lost: dict[str, dict] = {}
+        self.used = Used()
+        self.at = ""  # the test that the judge works on
+        self.starts = 0
+
+    def may_start(self) -> bool:
+        """Whether another judge may start; each test may end two: with the student's work, and with given versions."""
+        self.starts += 1
+        return self.starts <= 2 * len(self.tests) + 1
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether tests are wanted and no judge has begun one."""
+        return bool(self.open and not self.at and not self.settled and not self.lost)
+
+    def before(self) -> dict:
+        """What a judge must know of the judges before it."""
+        return {"settled": self.settled, "lost": self.lost, "used": vars(self.used)}
+
+    def read(self, line: bytes) -> Verdict | None:
+        """A line of the judge: a verdict, or None if the judge begins a test."""
+        try:
+            said = json.loads(line)
+            if "at" in said:
+                self.used = Used(**said["used"])
+                self.at = self.tests[said["at"]]["id"]
+                return None
+            found = Verdict(**said)
+            test = self.open.pop(found.id)
+            if found.status not in STATUSES or not 0 <= found.points <= test["points"]:
+                raise ValueError(found.status)
+        except (ValueError, TypeError, KeyError, RecursionError):
+            text = line[:200].decode(errors="replace")
+            raise TitoError(
+                f"the judge gave an impossible verdict: {text}", "report this", BUG
+            ) from None
+        self.settled[found.id] = vars(found)
+        return found
+
+    def lose(self, why: str) -> list[Verdict]:
+        """The judge was ended while it worked on a test. The verdict is final if that has happened there before."""
+        cell = self.tests[self.at]
+        if cell["id"] in self.settled:
+            return []
+        message = f"the judge {why}, while it worked on the answers of {cell['exercise']}"
+        found = v.of(cell, v.KILLED, message)
+        self.used.cpu += self.seconds  # what the worker used for this test is not known
+        if cell["id"] not in self.lost:
+            self.lost[cell["id"]] = vars(found)
+            return []
+        self.settled[cell["id"]] = vars(found)
+        return [found] if self.open.pop(cell["id"], None) else []
