@@ -25,7 +25,7 @@ def test_a_module_that_passes_exits_0_and_prints_one_line_an_exercise(tiny):
     assert "\x1b" not in every and all(len(line) <= 80 for line in every.splitlines())
 
 
-def test_the_first_failure_is_told_in_detail_and_what_to_do_next(tiny):
+def test_the_first_failure_is_shown_in_detail_with_the_next_step(tiny):
     tiny.source.write_text(read_text(tiny.source).replace("2 * np", "3 * np"))
     lines = tito("test", "tiny", cwd=tiny.course.root).stdout.splitlines()
     assert lines[1].startswith("  failed         3/5  double")

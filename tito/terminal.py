@@ -108,7 +108,7 @@ def package_lines(verdicts: list[v.Verdict], ran: bool) -> list[str]:
 
 
 def score_line(result: dict) -> str:
-    """The points earned of those that can be earned here, and how many more there are when the work is graded."""
+    """The points of the visible tests, and how many more points the hidden tests give."""
     waiting = sum(
         t["max_points"] for t in result["tests"] if t["status"] == v.SKIPPED and t["hidden"]
     )
