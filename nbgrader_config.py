@@ -40,6 +40,9 @@ if "exchange" in nbgrader:
     c.Exchange.root = str(root / nbgrader["exchange"])
 # A release has a percent file without answers; the list above would keep it out of the exchange.
 c.ExchangeFactory.release_assignment = "tito.classroom.exchange.ReleaseAssignment"
+c.ExchangeFactory.release_feedback = "tito.classroom.exchange.ReleaseFeedback"
+# `nbgrader generate_feedback` and formgrader's button write our page, which never shows a hidden test.
+c.GenerateFeedback.exporter_class = "tito.classroom.nbgrader_plugin.Feedback"
 
 # The command `nbgrader autograde` and formgrader's button grade as `tito grade` does, behind the same walls.
 c.Autograde.exporter_class = "tito.classroom.nbgrader_plugin.Exporter"

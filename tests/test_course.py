@@ -32,6 +32,8 @@ def test_known_wrong_solutions_lose_points_and_right_ones_none(name):
     assert [line for line, good in check.run(MODULES[name], main) if not good] == []
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 def test_kernels_has_the_points_and_tests_that_were_promised():
     lines = [line for line, _ in check.run(MODULES["11_kernels"], main, variants=False)]
     exercises, tests, points = map(int, re.findall(r"\d+", lines[0]))

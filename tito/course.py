@@ -346,6 +346,11 @@ def digest(data: bytes) -> str:
 
 
 def write(path: Path, text: str, private: bool = False) -> None:
+    """Write a whole text file in UTF-8, or nothing; see `write_bytes`."""
+    write_bytes(path, text.encode("utf-8"), private)
+
+
+def write_bytes(path: Path, data: bytes, private: bool = False) -> None:
     """Write a whole file or nothing: to a temporary file beside it, then in its place.
 
     A private file, and the folders made for it, are closed to others whatever the umask is; see `restrict`.
@@ -356,8 +361,8 @@ def write(path: Path, text: str, private: bool = False) -> None:
         make_folder(path.parent, private)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
             mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~umask()
             os.chmod(name, _private(path.parent) & 0o666 if private else mode)
             os.replace(name, path)

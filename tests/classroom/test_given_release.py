@@ -61,6 +61,8 @@ def test_a_given_version_that_shows_a_solution_is_not_released(chain):
         release.make(chain)
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("double", [WRONG, code("double", STUB)])
 def test_a_students_copy_says_what_the_grader_says(chain, double):
     made = release.make(chain)

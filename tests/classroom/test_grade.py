@@ -120,6 +120,8 @@ def test_each_student_has_the_record_that_the_work_earns(course, hand_in):
     assert in_gradebook(course) == {name: points for name, (_, points) in ANSWERS.items()}
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 @needs_walls
 def test_honest_records_are_the_same_with_attackers_in_the_class(course, hand_in):
     honest = {"right", "partly", "warns", "untouched"}
@@ -143,7 +145,8 @@ def test_honest_records_are_the_same_with_attackers_in_the_class(course, hand_in
 
 
 @needs_walls
-@pytest.mark.parametrize("moments", [3, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("moments", [pytest.param(3, marks=pytest.mark.gate), 50])
 @pytest.mark.timeout(3000)
 def test_a_run_that_is_killed_at_any_moment_goes_on_where_it_was(course, hand_in, moments):
     for number in range(6):
@@ -177,6 +180,8 @@ def test_a_run_that_is_killed_at_any_moment_goes_on_where_it_was(course, hand_in
     assert not list(course.course.build.rglob("*.ipynb.*"))
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 @needs_walls
 def test_a_second_grader_sees_who_was_first(course, hand_in):
     hand_in("loops", HOSTILE["loops"][0])
@@ -192,6 +197,8 @@ def test_a_second_grader_sees_who_was_first(course, hand_in):
     assert len(grade.run(course).records) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 @needs_walls
 def test_an_interrupt_ends_it_at_once_and_the_next_run_goes_on(course, hand_in):
     for name in ("a", "b", "c", "d"):
@@ -209,6 +216,8 @@ def test_an_interrupt_ends_it_at_once_and_the_next_run_goes_on(course, hand_in):
     assert in_gradebook(course) == dict.fromkeys("abcd", 5)
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 @needs_walls
 def test_only_what_changed_is_graded_again(course, hand_in):
     for name in ("a", "b", "c"):
@@ -227,6 +236,8 @@ def test_only_what_changed_is_graded_again(course, hand_in):
     assert grade.run(course, changed=True).kept == 0
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 @needs_walls
 @pytest.mark.parametrize("full", ["grades", "autograded"])
 def test_a_full_disk_loses_nothing(course, hand_in, full):
@@ -255,6 +266,8 @@ def test_a_full_disk_loses_nothing(course, hand_in, full):
     assert in_gradebook(course) == dict.fromkeys(before, 5)
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 @needs_walls
 def test_what_a_person_entered_survives(course, hand_in):
     from nbgrader.api import Gradebook

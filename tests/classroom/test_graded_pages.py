@@ -124,6 +124,8 @@ def notebook(module, student):
     return nbformat.read(folder / module.notebook.name, as_version=4)
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 @needs_sandbox
 @pytest.mark.parametrize(
     "by", [lambda module: grade.run(module), autograde], ids=["tito", "nbgrader"]
@@ -143,6 +145,8 @@ def test_both_ways_of_grading_write_passive_pages(asked, by):
     assert "ValueError" in other and "&lt;img src=x onerror=alert(1)&gt;" in other
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 @needs_sandbox
 @pytest.mark.parametrize(
     "by", [lambda module: grade.run(module), autograde], ids=["tito", "nbgrader"]
@@ -164,6 +168,8 @@ def test_a_written_answer_keeps_its_formatting_and_waits_for_a_person(asked, by)
         assert base.execute(query).fetchall() == [("s1", 0, 0), ("s2", None, 1)]
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 def test_pages_that_an_older_version_left_are_removed(asked):
     hand_in(asked, "s1")
     folder = asked.course.place("autograded") / "s1" / asked.name

@@ -452,6 +452,8 @@ def test_a_students_copy_is_a_course_of_its_own(module):
     refused(tito("test", "tiny", cwd=folder), 3, "release.json")
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("name", ["tiny_dev.ipynb", "tiny_dev.py"])
 def test_work_in_either_file_is_what_is_tested(module, name):
     folder = release.make(module).path
@@ -465,6 +467,8 @@ def test_work_in_either_file_is_what_is_tested(module, name):
     assert "return 2 *" in (folder / "tinytorch/core/tiny.py").read_text()
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize("name", ["tiny_dev.ipynb", "tiny_dev.py"])
 def test_answers_go_from_one_release_to_the_next(module, tmp_path, name):
     old = tmp_path / "mine"
@@ -483,6 +487,8 @@ def test_answers_go_from_one_release_to_the_next(module, tmp_path, name):
     refused(tito("release", "tiny", "--answers", str(old), cwd=folder), 3, "worked in already")
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 def test_answers_are_brought_into_a_students_copy_only_and_from_work(module, tmp_path):
     folder = release.make(module).path
     refused(tito("release", "1", "--answers", str(folder), course=module.course.root), 2)

@@ -71,6 +71,8 @@ def test_marks_come_from_the_journals_when_there_is_no_gradebook(graded):
     assert set(column(found, "source")) == {"journal"}
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 def test_the_gradebook_has_the_last_word(graded):
     grades = {"double_of_an_array": (2, 1.25, False), "double_of_nothing": (3, None, False)}
     late = {
@@ -94,6 +96,8 @@ def test_the_gradebook_has_the_last_word(graded):
     )
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 def test_marks_of_the_gradebook_equal_nbgraders_own_export(graded, tmp_path):
     from nbgrader.api import Gradebook
     from nbgrader.plugins.export import CsvExportPlugin
@@ -426,6 +430,8 @@ def test_a_place_that_cannot_be_written_is_one_error(graded):
     assert run.returncode == 3 and len(run.stderr.splitlines()) == 2
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 def test_the_gradebook_is_only_read(graded):
     grades = {"double_of_an_array": (2, None, False), "double_of_nothing": (3, None, False)}
     marking.gradebook(graded, {"ada": {"grades": grades}})

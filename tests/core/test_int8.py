@@ -163,6 +163,8 @@ def test_an_int8_layer_is_the_product_of_its_int8_numbers(relu, dtype):
     checks.close(result, (np.maximum(wide, 0) if relu else wide).astype(dtype), 1e-6, 1e-6)
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     "name, features", [("haswell", "+avx2,+fma"), ("nehalem", "+sse2"), ("", "less")]
 )

@@ -257,6 +257,8 @@ def test_one_core_stays_serial(monkeypatch):
     assert K.worker_count(None) == 1
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 @pytest.mark.parametrize(
     ("name", "features", "width"), [("haswell", "+avx2,+fma", 32), ("nehalem", "+sse2", 16)]
 )

@@ -85,6 +85,8 @@ def test_a_wrong_exercise_costs_its_own_points_only(chain, body, reason):
         assert message.startswith(f"tested with a given `double`, because {reason}")
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 def test_a_missing_exercise_and_a_syntax_error_cost_their_own_points_only(chain):
     for source in ("", "#| export\ndef double(x:\n    return 2\n", "#| export\ndble = 1\n"):
         found = judge(chain, {"double": source})
@@ -100,6 +102,8 @@ def test_an_exercise_that_is_written_is_never_not_started(chain):
     assert found["quadruple_two"].message == "needs `double`, which is not started"
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 def test_both_results_are_shown_where_they_differ(chain):
     answers = {"double": code("double", "return 3 * x"), "quadruple": code("quadruple", "return 7")}
     said = judge(chain, answers)["quadruple_two"].message
@@ -115,6 +119,8 @@ def test_both_results_are_shown_where_they_differ(chain):
     assert "does not hold" in both.message.partition("\nwith your own: ")[2]
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 def test_a_stub_cannot_earn_points_with_its_own_given_version(chain):
     stub = code("double", STUB)
     found = judge(chain, {"double": stub, "half": code("half", "return 0 * x")})
@@ -148,6 +154,8 @@ def test_two_wrong_exercises_are_both_replaced(chain):
     assert "a given `Counter`" in found["count_two"].message
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 def test_a_single_exercise_is_judged_as_the_whole_lesson_judges_it(chain):
     answers = {"double": code("double", "return 3 * x")}
     whole, alone = judge(chain, answers), judge(chain, answers, only=["count"])

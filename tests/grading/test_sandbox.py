@@ -925,6 +925,8 @@ def test_the_instruments_are_found_compiled(tmp_path, walls, kind):
     assert judge(module, does(trace), walls, kind)[0].status == v.PASSED
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 def test_the_instruments_are_not_compiled_from_the_folder_one_is_in(tmp_path, monkeypatch):
     shutil.copytree(shown_files.LIBRARY, tmp_path / "tinytorch")
     home = tmp_path / "home"
@@ -1084,9 +1086,10 @@ def test_each_bubblewrap_here_builds_every_protection(walls):
     assert [selftest.prove(Sandbox(path)) for path in found] == [""] * len(found)
 
 
-@pytest.mark.parametrize("wall", probe.ATTEMPTS)
+@pytest.mark.parametrize("wall", [*probe.ATTEMPTS, *selftest.OUTSIDE])
 def test_the_probe_names_the_missing_protection(walls, wall):
     without = {wall} | ({"identity"} if (wall, USER) == ("files", "as root") else set())
+    without |= {"processes"} if wall == "lifetime" else set()  # one alone is enough
     if wall == "identity" and USER != "as root":
         pytest.skip("a plain user cannot start a sandbox without it")
     found = selftest.prove(dataclasses.replace(walls, without=frozenset(without)))

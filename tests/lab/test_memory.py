@@ -175,6 +175,8 @@ def test_the_order_of_the_loops_decides():
     assert misses(ijk, 64, SMALL) > 12 * misses(ikj, 64, SMALL)
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 def test_blocks_pay_at_48_and_not_at_64_where_the_sets_conflict():
     at_48 = [
         misses(ikj, 48, FOUR_WAY, dtype=np.float64),

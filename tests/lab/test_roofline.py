@@ -122,6 +122,8 @@ def test_the_paper_is_white_in_a_dark_notebook_too(dark):
     assert not pyplot.get_fignums()
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 def test_it_is_written_as_svg_and_png_and_the_same_each_time(tmp_path):
     roofline.plot(points(), tmp_path / "new" / "roof", ROOF)
     first = (tmp_path / "new" / "roof.svg").read_bytes()

@@ -145,6 +145,8 @@ def step(x, y):
 """
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 @settings(max_examples=150, deadline=None)
 @given(lines=statements(3, False))
 def test_threads_that_part_ways_compute_what_each_would_alone(lines):

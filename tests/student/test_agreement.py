@@ -40,15 +40,15 @@ def without_marks(notebook):
         each.metadata = nbformat.NotebookNode()
 
 
-def test_copied(notebook):
+def copied_test(notebook):
     notebook.cells.append(copies.deepcopy(cell(notebook, "double_of_an_array")))
 
 
-def test_edited(notebook):
+def edited_test(notebook):
     cell(notebook, "double_of_an_array").source = "pass"
 
 
-def tests_deleted(notebook):
+def deleted_tests(notebook):
     notebook.cells = [c for c in notebook.cells if not c.metadata.get("nbgrader", {}).get("grade")]
 
 
@@ -84,6 +84,10 @@ def magics(notebook):
     ).source = f"%%time\n{ANSWER}\nt = %timeit -o -n 1 -r 1 double(3)\ndouble?"
 
 
+def cell_magic(notebook):
+    cell(notebook, "double").source = f"%%time\n{ANSWER}"
+
+
 def own_cells(notebook):
     at = notebook.cells.index(cell(notebook, "double"))
     notebook.cells.insert(at, nbformat.v4.new_code_cell("TWO = 1 + 1"))
@@ -102,11 +106,9 @@ def twice(notebook):
     notebook.cells.append(nbformat.v4.new_code_cell("def double(x):\n    return 'a trial'"))
 
 
-CORPUS = [as_it_is, without_marks, test_copied, test_edited, tests_deleted, solution_raw]
+CORPUS = [as_it_is, without_marks, copied_test, edited_test, deleted_tests, solution_raw]
 CORPUS += [solution_deleted, solution_moved_down, renamed_marks, odd_marks, own_export_cell]
-CORPUS += [magics, own_cells, renamed_function, not_python, twice]
-for each in (test_copied, test_edited):
-    each.__test__ = False
+CORPUS += [magics, cell_magic, own_cells, renamed_function, not_python, twice]
 
 
 def damaged(module, damage):
@@ -156,7 +158,7 @@ def test_every_command_judges_the_same_cells(copy, course, damage):
 
 
 @pytest.mark.parametrize(
-    "damage", [magics, tests_deleted, renamed_function], ids=lambda d: d.__name__
+    "damage", [magics, deleted_tests, renamed_function], ids=lambda d: d.__name__
 )
 def test_every_command_reaches_the_same_verdicts(copy, course, damage, tmp_path):
     write(copy, damaged(copy, damage))
@@ -173,7 +175,7 @@ def test_every_command_reaches_the_same_verdicts(copy, course, damage, tmp_path)
 
 
 def test_the_rules_for_authors_do_not_apply_to_students(copy):
-    for damage in (own_export_cell, test_copied, tests_deleted, without_marks):
+    for damage in (own_export_cell, copied_test, deleted_tests, without_marks):
         notebook = damaged(copy, damage)
         write(copy, notebook)
         run = tito("test", "tiny", cwd=copy.course.root)
@@ -185,7 +187,7 @@ def test_the_rules_for_authors_do_not_apply_to_students(copy):
 
 
 def test_both_files_may_be_edited_and_the_released_tests_still_run(copy):
-    notebook = damaged(copy, tests_deleted)
+    notebook = damaged(copy, deleted_tests)
     write(copy, notebook)
     copy.notebook.with_suffix(".py").write_text(formats.percent(notebook), encoding="utf-8")
     found = work.of(copy)
@@ -193,8 +195,9 @@ def test_both_files_may_be_edited_and_the_released_tests_still_run(copy):
     assert [each.name for each in progress.of(copy)] == ["double"]
 
 
-def test_a_magic_does_not_keep_the_package_from_being_exported(copy):
-    write(copy, damaged(copy, magics))
+@pytest.mark.parametrize("damage", [magics, cell_magic], ids=lambda d: d.__name__)
+def test_a_magic_does_not_keep_the_package_from_being_exported(copy, damage):
+    write(copy, damaged(copy, damage))
     assert tito("test", "tiny", cwd=copy.course.root).returncode == 0
     text = copy.package.read_text(encoding="utf-8")
     assert "return 2 * np.asarray(x)" in text and "get_ipython" not in text

@@ -104,12 +104,17 @@ def test_work_that_cannot_be_read_is_refused(copy, damage):
 def test_wrong_usage_and_no_room_are_refused(copy, course):
     refused(tito("submit", "tiny", course=course.course.root), 2, "a student's copy")
     refused(tito("submit", cwd=copy), 2, "no module given")
-    refused(tito("submit", "tiny", "--student", "../x", cwd=copy), 3, "student's id")
     answer(copy, "tiny_dev.py", GOOD)
     (copy / "hand-in").write_text("in the way")
     run = tito("submit", "tiny", cwd=copy)
     assert run.returncode == 3 and "error: cannot write" in run.stderr
     assert (copy / "hand-in").read_text() == "in the way"
+
+
+def test_an_id_that_is_a_path_stays_inside_the_folder(copy):
+    answer(copy, "tiny_dev.py", GOOD)
+    assert tito("submit", "tiny", "--student", "../x", cwd=copy).returncode == 0
+    assert [path.name for path in (copy / "hand-in").iterdir()] == ["~2e~.~2f~x"]
 
 
 @pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
@@ -119,13 +124,14 @@ def test_the_way_there_and_back_again(course, copy, tmp_path, name):
     assert tito("submit", "tiny", "--student", "alice", cwd=copy).returncode == 0
     sent = tmp_path / "sent"
     shutil.copytree(copy / "hand-in", sent)
-    shutil.copy(sent / "alice" / "tiny_dev.ipynb", sent / "doebob_77_1234_tiny_dev.ipynb")
-    taken, stray = collect.collect(course, sent)
-    assert not stray and {(each.student, each.state) for each in taken} == {
-        ("alice", "collected"),
-        ("77", "collected"),
-    }
-    assert not any(each.repaired for each in taken)
+    downloaded = tmp_path / "downloaded"
+    downloaded.mkdir()
+    shutil.copy(sent / "alice" / "tiny_dev.ipynb", downloaded / "doebob_77_1234_tiny_dev.ipynb")
+    for folder, student in (sent, "alice"), (downloaded, "77"):
+        taken, stray = collect.collect(course, folder)
+        assert not stray
+        assert [(each.student, each.state) for each in taken] == [(student, "collected")]
+        assert not any(each.repaired for each in taken)
     graded = grade.run(Course(course.course.root).module("tiny"))
     assert {r["student"]: r["score"] for r in graded.records} == {"alice": 5, "77": 5}
     assert submitted.students(course) == ["77", "alice"]

@@ -119,6 +119,12 @@ def students(course: Course) -> dict[str, dict[str, str]]:
         raise TitoError(f"cannot read {path}", "remove it; collect writes it again") from None
 
 
+def source(module: Module, student: str) -> str:
+    """The path in the platform's download of the file that counts; empty if it was not collected."""
+    log = _log(folder(module) / student)
+    return next((str(record.get("from") or "") for record in log if record["counts"]), "")
+
+
 def keep_class_list(course: Course, people: dict[str, dict]) -> None:
     """Keep what a class list says of students beside what is known already."""
     known = class_list(course) | people

@@ -1,13 +1,17 @@
-"""Releases in nbgrader's exchange are whole.
+"""What nbgrader's exchange gives to students: whole releases, and the feedback of all who can fetch it.
 
 nbgrader_config.py keeps lesson sources, `*_dev.py`, out of what nbgrader's generate_assignment copies. nbgrader
 applies the same list when it copies a release to the exchange (nbgrader/exchange/default/exchange.py, do_copy).
 A release contains such a file too: the lesson without its answers.
 """
 
-from nbgrader.exchange.default import ExchangeReleaseAssignment
+import glob
+from pathlib import Path
+
+from nbgrader.exchange.default import ExchangeReleaseAssignment, ExchangeReleaseFeedback
 
 SOURCES = "*_dev.py"
+SECRET = "submission_secret.txt"
 
 
 class ReleaseAssignment(ExchangeReleaseAssignment):
@@ -20,3 +24,26 @@ class ReleaseAssignment(ExchangeReleaseAssignment):
             super().do_copy(src, dest, log)
         finally:
             self.coursedir.ignore = kept
+
+
+class ReleaseFeedback(ExchangeReleaseFeedback):
+    """Leaves out students whose work did not come through the exchange.
+
+    nbgrader (exchange/default/release_feedback.py) stops at the first of them: it names a page by the secret that
+    `nbgrader submit` wrote.
+    """
+
+    def copy_files(self) -> None:
+        pattern = self.coursedir.format_path(
+            self.coursedir.feedback_directory, "*", self.coursedir.assignment_id
+        )
+        folders = [Path(found) for found in glob.glob(pattern)]
+        barred = [each.parent.name for each in folders if not (each / SECRET).is_file()]
+        for name in barred:
+            self.log.warning("%s did not submit through the exchange: no feedback there", name)
+        kept = self.coursedir.student_id_exclude
+        self.coursedir.student_id_exclude = ",".join(filter(None, [kept, *barred]))
+        try:
+            super().copy_files()
+        finally:
+            self.coursedir.student_id_exclude = kept

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from tito import sanitize
 from tito import verdict as v
-from tito.classroom import markdown, marks
+from tito.classroom import held, markdown, marks
 from tito.course import USAGE, Module, TitoError, write
 from tito.export import cache as records
 
@@ -43,7 +43,8 @@ HIDDEN = (
 )
 LOOK_AT = "look at: "
 DIFFER = re.compile(r"\((\d{1,12}) of (\d{1,12}) values differ\)")
-COMPANIONS = ("timestamp.txt", "submission_secret.txt")  # nbgrader's release of feedback reads them
+TIMESTAMP = "timestamp.txt"
+COMPANIONS = (TIMESTAMP, "submission_secret.txt")  # nbgrader's release of feedback reads them
 
 
 @dataclass(frozen=True)
@@ -85,24 +86,39 @@ def page(module: Module, mark: marks.Mark, asked: dict[str, Asked]) -> str:
     style = Path(__file__).with_name("feedback.css").read_text(encoding="utf-8")
     digest = hashlib.sha256(style.encode()).digest()
     sections = _sections(mark, asked)
-    return _template().render(
+    return template("feedback.html").render(
         title=sanitize.line(module.about["title"]),
         number=module.number,
         mark=mark,
         sections=sections,
+        questions=_questions(module),
         general=[text for name, text in mark.comments if name not in asked],
         style=Markup(style),
         style_hash=f"sha256-{base64.b64encode(digest).decode()}",
     )
 
 
+def _questions(module: Module) -> str:
+    """How to ask for another look: questions under [nbgrader] in settings.ini."""
+    settings = module.course.settings
+    said = settings["nbgrader"].get("questions", "") if "nbgrader" in settings else ""
+    return sanitize.line(said) or "Ask your instructor, and name the exercise and the test."
+
+
 def write_pages(
     folder: Path, found: marks.Class, wanted: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, Path]]:
-    """Write the pages of some students, or of all; students whose page cannot be written join `found.failed`."""
+    """Write the pages of some students, or of all whose feedback is not withheld.
+
+    Students whose page cannot be written join `found.failed`. A withheld page that was written before is removed.
+    """
     found.module.course.keep_private()
-    chosen, asked = _among(found, wanted), exercises(found.module)
+    chosen, asked = among(found, wanted), exercises(found.module)
+    withheld = held.read(found.module)
     for mark in chosen:
+        if mark.student in withheld:
+            _place(folder, found.module, mark.student).unlink(missing_ok=True)
+            continue
         try:
             yield mark.student, _write_page(folder, found.module, mark, asked)
         except TitoError as error:
@@ -111,17 +127,23 @@ def write_pages(
 
 def _write_page(folder, module, mark, asked) -> Path:
     """Write a page where nbgrader looks for it, and beside it what its release of feedback reads."""
-    place = folder / mark.student / module.name
-    path = place / f"{module.notebook.stem}.html"
+    path = _place(folder, module, mark.student)
     write(path, page(module, mark, asked), private=True)
     for name in COMPANIONS:
         text = marks.beside(module, mark.student, name)
+        if text is None and name == TIMESTAMP:
+            text = ""  # nbgrader's release of feedback opens the file, and only reports the time
         if text is not None:
-            write(place / name, text, private=True)
+            write(path.with_name(name), text, private=True)
     return path
 
 
-def _among(found: marks.Class, wanted: tuple[str, ...]) -> list[marks.Mark]:
+def _place(folder, module, student) -> Path:
+    return folder / student / module.name / f"{module.notebook.stem}.html"
+
+
+def among(found: marks.Class, wanted: tuple[str, ...]) -> list[marks.Mark]:
+    """The marks of the students named, or of all."""
     known = {mark.student: mark for mark in found.marks}
     failed = dict(found.failed)
     for name in wanted:
@@ -190,7 +212,8 @@ def _row(test):
 
 
 @cache
-def _template():
+def template(name: str):
+    """A template of this folder."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -202,4 +225,5 @@ def _template():
         keep_trailing_newline=True,
     )
     environment.filters["number"] = sanitize.number
-    return environment.get_template("feedback.html")
+    environment.filters["count"] = sanitize.count
+    return environment.get_template(name)

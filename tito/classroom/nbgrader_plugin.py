@@ -8,14 +8,14 @@ import stat
 from pathlib import Path
 
 import nbformat
-from nbconvert.exporters import NotebookExporter
+from nbconvert.exporters import HTMLExporter, NotebookExporter
 from nbgrader import preprocessors
 from nbgrader.converters import base
 from traitlets import Bool
 
 from tito import course as courses
 from tito import nofollow
-from tito.classroom import grade
+from tito.classroom import feedback, grade, held, marks
 from tito.course import Module
 from tito.gradebook import submitted
 from tito.gradebook.records import Journal
@@ -61,6 +61,21 @@ class Exporter(NotebookExporter):
         if found := _link(Path(filename)):
             raise RuntimeError(f"{found} is a link, which is not followed")
         return super().from_filename(filename, resources=resources, **kw)
+
+
+class Feedback(HTMLExporter):
+    """Writes the page of `tito feedback` in place of nbgrader's, which shows hidden tests."""
+
+    def from_filename(self, filename, resources=None, **kw):
+        module, student = _module(resources), resources["nbgrader"]["student"]
+        if student in held.read(module):
+            raise RuntimeError(f"the feedback of {student} is withheld; see tito feedback --give")
+        found = marks.read(module)
+        mark = next((each for each in found.marks if each.student == student), None)
+        if mark is None:
+            raise RuntimeError(f"{student} has no marks for {module.name}")
+        text = feedback.page(module, mark, feedback.exercises(module))
+        return text, resources | {"output_extension": self.file_extension}
 
 
 class Repair(preprocessors.NbGraderPreprocessor):

@@ -164,22 +164,37 @@ def grade(course, module, students, jobs, scheduler, changed, unsafe, as_json):
     help="Write only this student's page.",
 )
 @click.option(
+    "--format",
+    "form",
+    type=click.Choice(["html", "canvas", "moodle", "brightspace"]),
+    default="html",
+    help="A folder of pages, or a zip archive that a platform reads back.",
+)
+@click.option("--hold", multiple=True, metavar="ID", help="Withhold this student's page.")
+@click.option("--give", multiple=True, metavar="ID", help="Give out a page that was withheld.")
+@click.option(
     "--output",
-    type=click.Path(file_okay=False),
-    metavar="DIR",
-    help="Write the pages to this folder.",
+    type=click.Path(),
+    metavar="PATH",
+    help="Write the pages to this folder, or the archive to this file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def feedback(course, module, students, output, as_json):
+def feedback(course, module, students, form, hold, give, output, as_json):
     """Write a page for each graded student: what passed, what failed and why.
 
     A page is one self-contained HTML file, STUDENT/MODULE/NOTEBOOK.html in nbgrader's feedback folder, where
     nbgrader release_feedback finds it.
     """
     from tito.classroom import feedback as pages
-    from tito.classroom import marks
+    from tito.classroom import held, marks
 
     course.refuse_copy()
+    if hold or give:
+        pages.among(marks.read_some(module), (*hold, *give))
+        held.change(module, hold, give)
+    if form != "html":
+        _feedback_archive(module, form, students, output)
+        return
     folder = courses.Path(output) if output else course.place("feedback")
     found = marks.read_some(module)
     written = []
@@ -192,8 +207,27 @@ def feedback(course, module, students, output, as_json):
         document = {"schema": 1, "module": module.name, "pages": written, "failed": failed}
         click.echo(json.dumps(document, indent=2))
     click.echo(found.source, err=True)
+    if withheld := held.read(module):
+        click.echo(f"withheld: {', '.join(sorted(withheld))}", err=True)
     if found.failed:
         raise marks.complaint(found.failed, "page")
+
+
+def _feedback_archive(module, form, students, output):
+    from tito import sanitize
+    from tito.classroom import feedback_zips, marks
+
+    found = marks.read_some(module)
+    data, without = feedback_zips.archive(form, found, students)
+    path = courses.Path(output or module.course.build / "feedback" / f"{module.name}-{form}.zip")
+    courses.write_bytes(path, data, private=True)
+    click.echo(os.path.relpath(path))
+    if without:
+        raise TitoError(
+            f"{form} cannot find {sanitize.count(len(without), 'student')}: {', '.join(without[:5])}",
+            f"their files did not come from a download of {form}; give them their pages by hand",
+            FAILED,
+        )
 
 
 @click.command()
@@ -217,6 +251,7 @@ def feedback(course, module, students, output, as_json):
 @click.option(
     "--tests", is_flag=True, help="Show statistics of each test instead: failures, discrimination."
 )
+@click.option("--html", is_flag=True, help="Write a page about the class, for instructors.")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False),
@@ -224,7 +259,7 @@ def feedback(course, module, students, output, as_json):
     help="Write the table to this file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
-def scores(course, modules, form, roster, column, tests, output, as_json):
+def scores(course, modules, form, roster, column, tests, html, output, as_json):
     """Print the marks: from the gradebook, with manual grades and late penalties, or from the last tito grade.
 
     With --tests, print one row per test. Discrimination is the point-biserial correlation of a test with the
@@ -235,6 +270,9 @@ def scores(course, modules, form, roster, column, tests, output, as_json):
     from tito.classroom import scores as tables
 
     course.refuse_copy()
+    if html:
+        _class_page(one(modules, "scores"), output)
+        return
     form = "json" if as_json else form
     classes = [marks.read_some(modules[0])] if len(modules) == 1 else []
     classes = classes or [marks.read(module) for module in modules or course.modules]
@@ -254,6 +292,17 @@ def scores(course, modules, form, roster, column, tests, output, as_json):
         raise marks.complaint(failed, "marks")
     if without:
         raise marks.unmatched(without)
+
+
+def _class_page(module, output):
+    from tito.classroom import class_page, marks
+
+    found = marks.read_some(module)
+    path = courses.Path(output or module.course.build / "grades" / f"{module.name}.html")
+    courses.write(path, class_page.page(found), private=True)
+    click.echo(os.path.relpath(path))
+    if found.failed:
+        raise marks.complaint(found.failed, "marks")
 
 
 @click.command()

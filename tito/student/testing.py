@@ -20,7 +20,6 @@ from tito.grading.judge import process
 from tito.grading.sandbox.bubblewrap import Sandbox
 from tito.notebooks import cell_code
 from tito.notebooks.pairing import refuse_conflict
-from tito.notebooks.text import is_exported
 from tito.student import work
 from tito.student.work import Source, Work
 
@@ -76,8 +75,10 @@ def exportable(made: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """A student's notebook with plain Python in its exported cells: a package cannot contain magics."""
     made = copy.deepcopy(made)
     for cell in made.cells:
-        if cell.cell_type == "code" and is_exported(cell.source):
-            cell.source = cell_code.without_magics(cell.source)
+        if (
+            cell.cell_type == "code" and "#|" in cell.source
+        ):  # nbdev reads directives below a magic too
+            cell.source = cell_code.without_magics(cell.source).lstrip("\n")
     return made
 
 

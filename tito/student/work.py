@@ -143,7 +143,8 @@ def read(module: Module, path: Path | None = None) -> Work:
     except untrusted.Unreadable as error:
         raise TitoError(f"{path.name}: {error}", "take the file from the release again") from None
     made, findings = repair(released, sheet)
-    if not findings.answered and not findings.not_started:
+    there = [*findings.answered, *findings.not_started]
+    if not there and not any(cell.id in released.marks for cell in sheet.cells):
         raise TitoError(
             f"{path.name} contains no exercise of {module.name}",
             f"copy your work into a fresh release: tito release {module.topic} --answers FOLDER",
@@ -159,7 +160,7 @@ def load(path: Path) -> bytes:
             return file.read(untrusted.BYTES + 1)
     except OSError as error:
         raise TitoError(
-            f"cannot read {path}: {error.strerror}", "start from the release again"
+            f"cannot read {path.name}: {error.strerror}", "start from the release again"
         ) from None
 
 

@@ -14,7 +14,7 @@ import time
 
 def main() -> None:
     """Read what to try on standard input; write the names of the protections that failed."""
-    given = json.load(sys.stdin)
+    given = json.loads(sys.stdin.readline())
     missing = [name for name, attempt in ATTEMPTS.items() if attempt(given)]
     if os.fork() == 0:  # must end with the sandbox; while it runs it holds standard error open
         os.setsid()
@@ -22,6 +22,7 @@ def main() -> None:
         time.sleep(20)
         os._exit(0)
     print(json.dumps(missing), flush=True)
+    sys.stdin.read()  # the process that asked measures memory until then
 
 
 def _reads(given):
@@ -106,6 +107,17 @@ def _variables(path):
         return set()
 
 
+def _shares_memory(given):
+    """Shared memory and message queues of System V, which are one set for all processes of a namespace."""
+    return os.readlink("/proc/self/ns/ipc") == given["ipc"]
+
+
+def _roomy(given):
+    """A folder in memory that is larger than its bound."""
+    folders = map(os.statvfs, ("/tmp", "/dev/shm"))
+    return any(each.f_blocks * each.f_frsize > given["scratch"] for each in folders)
+
+
 ATTEMPTS = {
     "files": _reads,
     "network": _connects,
@@ -114,4 +126,6 @@ ATTEMPTS = {
     "syscalls": _calls,
     "limits": _limitless,
     "environment": _environment,
+    "ipc": _shares_memory,
+    "sizes": _roomy,
 }

