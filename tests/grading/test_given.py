@@ -194,6 +194,14 @@ def test_what_a_failing_exercise_leaves_behind_meets_no_other(chain):
     assert lost(found) == {"double"}
 
 
+def test_what_a_passing_exercise_leaves_behind_kills_no_other(chain):
+    """`double` is right and spoils its process, as a write past the end of an array does; `half` is run again."""
+    spoils = "import builtins\nbuiltins.spoiled = True\nreturn 2 * x"
+    killed = "import builtins, os\nif hasattr(builtins, 'spoiled'): os.abort()\nreturn x / 2"
+    found = judge(chain, {"double": code("double", spoils), "half": code("half", killed)})
+    assert lost(found) == set()
+
+
 def test_own_cells_that_end_the_process_leave_the_exercises_alone(chain):
     text = read_text(chain.source)
     cells = nb.cells(nb.parse(text, chain.source), text)

@@ -13,6 +13,13 @@ if numba.config.CPU_FEATURES is None:
         # LLVM prefers half-width vectors on recent processors; these loops gain from the full width.
         numba.config.CPU_FEATURES = get_host_cpu_features() + ",-prefer-256-bit"
 
+OPTIONS = {
+    "nogil": True,
+    "error_model": "numpy",
+    "fastmath": {"contract", "reassoc"},
+    "no_cfunc_wrapper": True,  # no kernel is called from C: compiling costs a fifth less
+}
+
 
 def kernel(function):
     """Compile a function when it is first called, and let it run without Python's lock.
@@ -21,12 +28,37 @@ def kernel(function):
     kept on disk when the function is in a file; code of a notebook is not, because it would go on
     with old versions of the functions that it calls.
     """
-    options = {"nogil": True, "error_model": "numpy", "fastmath": {"contract", "reassoc"}}
-    options["no_cfunc_wrapper"] = True  # nobody calls kernels from C: compiling costs a fifth less
     path = Path(function.__code__.co_filename)
     if path.is_file() and "ipykernel" not in str(path):
         try:
-            return numba.njit(cache=True, **options)(function)
+            return numba.njit(cache=True, **OPTIONS)(function)
         except RuntimeError:  # no folder to keep it in
             pass
-    return numba.njit(**options)(function)
+    return numba.njit(**OPTIONS)(function)
+
+
+def scalar(compiled, *args):
+    """Compile a copy of a kernel with LLVM's loop vectorizer switched off.
+
+    The copy handles one element an instruction. Compare it with the kernel to see what vectors are worth.
+
+    Parameters
+    ----------
+    compiled : function
+        A function made by `kernel`.
+    *args
+        Arguments like those that the copy will get; they are not used otherwise.
+
+    Returns
+    -------
+    function
+        It takes arguments of these types.
+    """
+    copy = numba.njit(**OPTIONS)(compiled.py_func)
+    before = numba.config.LOOP_VECTORIZE
+    numba.config.LOOP_VECTORIZE = 0
+    try:
+        copy.compile(tuple(map(numba.typeof, args)))
+    finally:
+        numba.config.LOOP_VECTORIZE = before
+    return copy

@@ -122,6 +122,8 @@ for dtype in ["float16", "float64", "int8", "int64", "uint8", "bool"]:
     x = np.array([0, 1, 1], dtype)
     checks.equal(checks.call(ReLU(), x), x, dtype)
 checks.equal(ReLU()(np.array([-3, 4], np.int8)), np.array([0, 4], np.int8))
+large = np.array([2**53 + 1, -(2**53) - 1, 2**62 + 1])
+checks.equal(ReLU()(large), np.maximum(large, 0), "int64, where a float64 rounds")
 special = np.array([np.nan, np.inf, -np.inf], np.float32)
 checks.equal(ReLU()(special), np.array([np.nan, np.inf, 0], np.float32))
 checks.equal(ReLU()(np.zeros((0, 3), np.float32)), np.zeros((0, 3), np.float32))
@@ -181,8 +183,15 @@ checks.close(checks.call(Sigmoid(), Tensor(x.T)), expected.T)
 checks.close(Sigmoid()([0.0]), np.array([0.5], np.float32))
 
 # %% nbgrader={"grade": true, "grade_id": "Sigmoid_extremes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Far from 0 it is 0 or 1, with all the digits that the dtype has; NaN stays NaN."""
+"""Far from 0 it is 0 or 1, with all the digits that the dtype has; nothing overflows, and NaN stays NaN."""
+
+
 ### BEGIN HIDDEN TESTS
+def without_overflow(x):
+    with np.errstate(over="raise"):
+        return Sigmoid()(x)
+
+
 far = np.array([-np.inf, -1e4, 1e4, np.inf, np.nan], np.float32)
 checks.equal(Sigmoid()(far), np.array([0, 0, 1, 1, np.nan], np.float32))
 small = np.array([-80, -40, -20], np.float32)
@@ -192,6 +201,8 @@ checks.close(Sigmoid()(wide), np.exp(wide), 1e-12, 0)
 half = np.array([-12, -11.5, 12], np.float16)
 true = 1 / (1 + np.exp(-half.astype(np.float64)))
 checks.close(Sigmoid()(half), true.astype(np.float16), 0.05, 0)
+ends = np.array([-1000, 1000], np.float32)
+checks.equal(checks.inside(without_overflow, ends), np.array([0, 1], np.float32), "1000 and -1000")
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "Sigmoid_dtypes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
@@ -393,13 +404,16 @@ checks.close(
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "Softmax_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Empty rows, no rows, a score of -inf, NaN in one row, and the dtypes."""
+"""Empty rows, no rows, scores of -inf and +inf, NaN in one row, and the dtypes."""
 ### BEGIN HIDDEN TESTS
 for shape in [(0,), (3, 0), (0, 3)]:
     checks.equal(Softmax()(np.zeros(shape, np.float32)), np.zeros(shape, np.float32), f"{shape}")
 checks.equal(Softmax()(np.array([0, -np.inf, 0])), np.array([0.5, 0, 0.5]))
 mixed = np.array([[np.nan, 1], [0, 0]], np.float32)
 checks.equal(Softmax()(mixed), np.array([[np.nan, np.nan], [0.5, 0.5]], np.float32))
+ends = np.array([[np.inf, 1], [-np.inf, -np.inf], [0, 0]], np.float32)
+expected = np.array([[np.nan, np.nan], [np.nan, np.nan], [0.5, 0.5]], np.float32)
+checks.equal(Softmax()(ends), expected, "a row with +inf, and one of -inf alone")
 for dtype, expected in [
     ("float16", "float16"),
     ("float64", "float64"),

@@ -41,6 +41,55 @@ def check_matmul(function, m, k, n, left=np.float32, right=np.float32):
     checks.equal(checks.call(function, A, B), A @ B, f"the product of ({m}, {k}) and ({k}, {n})")
 
 
+def steps_of(function, sizes):
+    """Count the steps of Python that a product of two square matrices takes, for each of some sizes."""
+    import sys
+
+    home, counts = function.__code__.co_filename, []
+
+    def trace(frame, event, arg):
+        if frame.f_code.co_filename != home:
+            return None
+        frame.f_trace_opcodes = True
+        counts[-1] += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    for n in sizes:
+        counts.append(0)
+        sys.settrace(trace)
+        try:
+            function(np.ones((n, n)), np.ones((n, n)))
+        finally:
+            sys.settrace(before)
+    return counts
+
+
+def products_of_arrays(function):
+    """The operators and functions in the code of a function that multiply whole rows or matrices."""
+    import dis
+
+    words = {"dot", "einsum", "inner", "matmul", "tensordot", "vdot"}
+    found, waiting = set(), [function.__code__]
+    while waiting:
+        code = waiting.pop()
+        waiting += [each for each in code.co_consts if hasattr(each, "co_code")]
+        found |= words.intersection(code.co_names)
+        found |= {
+            each.argrepr for each in dis.get_instructions(code) if each.argrepr in ("@", "@=")
+        }
+    return sorted(found)
+
+
+def check_special(function):
+    """Check that zeros times inf and NaN are NaN, and that sums of int64 are exact."""
+    A, B = np.array([[0.0, 1], [2, 0]]), np.array([[np.inf, 1], [3, np.nan]])
+    with np.errstate(invalid="ignore"):
+        checks.equal(checks.call(function, A, B), A @ B, "zeros times inf and NaN")
+    A, B = np.array([[2**53, 1], [3, -(2**60)]]), np.array([[1, 7], [1, 1]])
+    checks.equal(checks.call(function, A, B), A @ B, "int64, where a float64 rounds")
+
+
 def check_forward(layer, x):
     """Compare what a layer returns with the formula, in float64."""
     weights = np.asarray(layer.weights)
@@ -125,8 +174,18 @@ checks.refuses(
 )
 check_matmul(matmul_naive, 5, 1, 3)
 
-# %% nbgrader={"grade": true, "grade_id": "matmul_naive_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Sums without a term are zero, views are multiplied like other arrays, and fractions survive."""
+# %% nbgrader={"grade": true, "grade_id": "matmul_naive_loops", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""Python multiplies one number at a time: a 12 by 12 product takes at least 12**3 steps, and no NumPy product of rows."""
+few, many = checks.on_source(steps_of, matmul_naive, (2, 12))
+assert many - few >= 12**3 - 2**3, (
+    f"a 2 by 2 product takes {few} steps of Python and a 12 by 12 product {many}:"
+    " write three loops that multiply one number at a time"
+)
+used = checks.on_source(products_of_arrays, matmul_naive)
+assert not used, f"multiply one number at a time, without {', '.join(used)}"
+
+# %% nbgrader={"grade": true, "grade_id": "matmul_naive_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""Sums of no terms are 0, views and fractions work, 0 times inf is NaN, and int64 is exact."""
 ### BEGIN HIDDEN TESTS
 check_matmul(matmul_naive, 3, 0, 2)
 check_matmul(matmul_naive, 0, 2, 3)
@@ -134,6 +193,7 @@ check_matmul(matmul_naive, 2, 3, 2, np.int32, np.float64)
 A = np.arange(24.0).reshape(4, 6)
 checks.equal(checks.call(matmul_naive, A[::2, ::-1], A.T[:, 1:]), A[::2, ::-1] @ A.T[:, 1:])
 checks.equal(matmul_naive(np.array([[0.5]]), np.array([[3]])), np.array([[1.5]]))
+check_special(matmul_naive)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -194,8 +254,16 @@ check_matmul(matmul, 1, 9, 1)
 """Matrices with a few hundred rows and columns."""
 check_matmul(matmul, 120, 90, 200)
 
-# %% nbgrader={"grade": true, "grade_id": "matmul_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The dtype is the common one, empty sums are zero, and the inputs stay as they were."""
+# %% nbgrader={"grade": true, "grade_id": "matmul_loops", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""Python loops over rows or columns: larger matrices take more steps, which one call of NumPy's product does not."""
+few, many = checks.on_source(steps_of, matmul, (2, 12))
+assert many - few >= 10, (
+    f"a 2 by 2 product takes {few} steps of Python and a 12 by 12 product {many}:"
+    " write the loops that add up rows, without NumPy's product of matrices"
+)
+
+# %% nbgrader={"grade": true, "grade_id": "matmul_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""The dtype is the common one, empty sums are 0, 0 times inf is NaN, int64 is exact, and wrong shapes raise ValueError."""
 ### BEGIN HIDDEN TESTS
 check_matmul(matmul, 3, 4, 2, np.int32, np.int32)
 check_matmul(matmul, 3, 4, 2, np.int64, np.float32)
@@ -203,6 +271,7 @@ check_matmul(matmul, 2, 0, 3)
 check_matmul(matmul, 0, 4, 3)
 A = np.arange(30.0).reshape(5, 6)
 checks.equal(checks.call(matmul, A[::-2], A.T[:, ::2]), A[::-2] @ A.T[:, ::2])
+check_special(matmul)
 for a, b in [((2, 3), (2, 3)), ((3,), (3, 2)), ((2, 3, 1), (1, 2))]:
     checks.refuses(ValueError, matmul, np.ones(a), np.ones(b), match=[str(a), str(b)])
 ### END HIDDEN TESTS

@@ -66,9 +66,17 @@ class Clean:
         if self.worker is None:
             self.worker = self.start()
             cells = [
-                {"name": cell["id"], "source": cell["source"], "definitions": False}
+                {
+                    "name": cell["id"],
+                    "source": cell["source"],
+                    "definitions": False,
+                    "only": None,
+                    "skipped": [],
+                }
                 for cell in self.given
             ]
             times = {"cpu": math.inf, "wall": math.inf}  # no code of the student runs
-            self.worker.ask({"op": "load", "cells": cells, "mark": None} | times)
+            loaded = self.worker.ask({"op": "load", "cells": cells, "mark": None} | times)
+            if loaded["errors"]:
+                raise RuntimeError(f"cells of the lesson do not run alone: {loaded['errors']}")
             self.worker.ask({"op": "texts", "cells": self.texts})

@@ -39,6 +39,7 @@ class Reruns:
         self.found = dict(self.settled)  # the latest verdict of each test
         self.held: dict[str, Verdict | None] = {}  # tests to run again; None: not run yet
         self.stubs: set[str] = set()
+        self.served: set[str] = set()  # exercises whose tests passed in the present worker
 
     def run(self) -> None:
         """Judge every wanted test and report each verdict once."""
@@ -55,6 +56,7 @@ class Reruns:
         Visible ones come first, so that no worker that has seen a hidden test answers for a visible one.
         """
         judge, hidden = self.make({}), []
+        self.served = set()
         try:
             self.stubs = judge.stubs
             for cell in self.job["cells"]:
@@ -84,8 +86,12 @@ class Reruns:
         if found is None:
             self.begin(cell)
             found = judge.judge(cell)
+            if found.status == v.KILLED and self.served - {cell["exercise"]}:
+                # Again in a new worker: another exercise may have spoiled the memory of this one.
+                found = judge.judge(cell)
         self.found[cell["id"]] = found
         bad = found.status not in (*v.HARMLESS, v.NOT_STARTED)
+        self.served = set() if bad else self.served | {cell["exercise"]}
         if bad and self._replaceable(cell["id"]):
             self.held[cell["id"]] = found
         else:
