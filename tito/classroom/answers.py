@@ -41,7 +41,7 @@ def bring_over(module: Module, path: Path) -> Brought:
         raise TitoError(
             "--answers is for a student's copy", "leave it out to write a release", USAGE
         )
-    worked = [path.name for path in own.values() if not course.is_as_released(path)]
+    worked = [path.name for path in own.values() if not module.is_as_released(path)]
     if worked:
         raise TitoError(
             f"{' and '.join(worked)} has been worked in already",
