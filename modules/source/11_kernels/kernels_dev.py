@@ -4350,9 +4350,9 @@ for columns, width in ((784, 512), (512, 256), (256, 10)):
 
 # %% [markdown]
 r"""
-The predictions are the same, from loops that you can read. Which of the three models gains, and which does not? The last lines show the float
-model layer by layer: both sides multiply at similar speed, so little is left to gain, and the layer with 10 columns computes a whole tile for them. In
-int8 and pruned form, the kernels skip work that the layers of module 10 do.
+The predictions are the same, from loops that you can read. Which of the three models gains, and why? Pruning skips the multiplications by
+zero. int8 gains if the processor has an instruction for it (section 13), else it only saves memory. In float the last lines show each layer:
+nearly all of the time goes into the product, and fusion saves only the rest. The layer with 10 columns computes a whole tile for them.
 """
 
 # %% [markdown]
