@@ -7,17 +7,20 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export UV_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test gate test-all bench bench-grading bench-watch docs fuzz lint clean
+.PHONY: help start demo test gate test-all bench bench-grading bench-watch docs fuzz lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' Makefile
 
+start: $(READY)  ## make a folder to work in, without answers (DIR=work FROM=kernels)
+	@$(BIN)/tito export --all
+	@$(BIN)/tito start $(or $(DIR),work) $(if $(FROM),--from $(FROM))
+
 demo: $(READY)  ## export the modules, test kernels, then release, grade and give back a class of four
-	$(BIN)/tito export --all
-	$(BIN)/tito test --module kernels
-	$(BIN)/tito status
-	$(BIN)/python tests/e2e/sample_class.py
+	@$(BIN)/tito export --all
+	@$(BIN)/tito test kernels --inline-only
+	@$(BIN)/python tests/e2e/sample_class.py
 
 test: $(READY)  ## run the test suite
 	$(BIN)/ruff check

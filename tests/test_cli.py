@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as xml
@@ -13,20 +14,50 @@ from tests.support.commands import refused, snapshot, tito
 from tito.notebooks.text import read_text
 
 
-def test_a_module_that_passes_exits_0_and_prints_one_line_a_test(tiny):
+def test_a_module_that_passes_exits_0_and_prints_one_line_an_exercise(tiny):
     run = tito("test", "tiny", cwd=tiny.course.root)
     assert (run.returncode, run.stderr) == (0, "")
-    assert "passed        2/2" in run.stdout and "Every value is doubled." in run.stdout
-    assert "score 5 of 5" in run.stdout
-    assert "\x1b" not in run.stdout
-    assert all(len(line) <= 80 for line in run.stdout.splitlines())
+    heading, exercise, score = run.stdout.splitlines()
+    assert heading == "01 Tiny" and re.fullmatch(r"  passed         5/5  double +\S+ s", exercise)
+    assert score == "  score 5 of 5"
+    every = tito("test", "tiny", "--verbose", cwd=tiny.course.root).stdout
+    assert "passed        2/2" in every and "Every value is doubled." in every
+    assert "\x1b" not in every and all(len(line) <= 80 for line in every.splitlines())
+
+
+def test_the_first_failure_is_shown_in_detail_with_the_next_step(tiny):
+    tiny.source.write_text(read_text(tiny.source).replace("2 * np", "3 * np"))
+    lines = tito("test", "tiny", cwd=tiny.course.root).stdout.splitlines()
+    assert lines[1].startswith("  failed         3/5  double")
+    assert lines[3:5] == ["  double failed:", "    Every value is doubled."]
+    assert any("Mismatch" in line or "look at" in line for line in lines[5:])
+    assert lines[-2:] == [
+        "next: exercise 1, double: Return twice x.",
+        "      a hint: tito hint tiny double",
+    ]
+
+
+def test_one_exercise_is_tested_by_its_name_or_the_beginning_of_it(tiny):
+    course = tiny.course.root
+    for words in (["tiny", "double"], ["-m", "01", "DOU"]):
+        run = tito("test", *words, "--json", course=course)
+        assert [t["exercise"] for t in json.loads(run.stdout)["tests"]] == ["double"] * 2
+    refused(tito("test", "tiny", "doubel", course=course), 2, "did you mean double?")
+    refused(tito("test", "double", course=course), 2, "tito test tiny double")
+    refused(tito("test", course=course), 2, "no module given")
+
+
+def test_help_is_a_command_too():
+    assert tito("help").stdout == tito("--help").stdout
+    assert "--verbose" in tito("help", "test").stdout
+    refused(tito("help", "tset"), 2, "did you mean test?")
 
 
 def test_a_module_that_fails_exits_1(tiny):
     tiny.source.write_text(read_text(tiny.source).replace("2 * np", "3 * np"))
     run = tito("test", "-m", "tiny", "--inline-only", course=tiny.course.root)
     assert run.returncode == 1
-    assert "failed        0/2" in run.stdout and "score 3 of 5" in run.stdout
+    assert "failed         3/5" in run.stdout and "score 3 of 5" in run.stdout
 
 
 def test_json_is_one_document_of_the_promised_shape(tiny):
@@ -37,7 +68,7 @@ def test_json_is_one_document_of_the_promised_shape(tiny):
     )
     assert (document["ok"], document["score"], document["max_score"]) == (True, 5.0, 5.0)
     assert document["tests"][0]["exercise"] == "double"
-    assert "Every value is doubled." in run.stderr
+    assert "passed         5/5  double" in run.stderr
 
 
 def test_a_junit_report_is_written(tiny):
@@ -106,7 +137,7 @@ def test_status_tells_each_state(tiny):
     tiny.source.write_text(text[:start] + stub + text[end + len("    ### END SOLUTION\n") :])
     assert state()["state"] == "not started"
     run = tito("test", "tiny", course=course)
-    assert run.returncode == 1 and "not started   0/2" in run.stdout
+    assert run.returncode == 1 and "not started    0/5" in run.stdout
 
 
 def test_export_writes_once_and_check_changes_nothing(tiny):
@@ -195,7 +226,12 @@ def test_later_work_in_the_notebook_beside_the_source_is_not_passed_over(tiny):
     tiny.notebook.write_text(tiny.notebook.read_text().replace("2 * np", "3 * np"))
     os.utime(tiny.source, (1, 1))
     for command in ("test", "export"):
-        refused(tito(command, "tiny", course=tiny.course.root), 3, "tiny_dev.ipynb is newer than")
+        refused(
+            tito(command, "tiny", course=tiny.course.root),
+            3,
+            "tiny_dev.ipynb (saved",
+            "--use ipynb",
+        )
 
 
 def test_a_folder_that_cannot_be_written_is_one_error(tiny):

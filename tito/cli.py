@@ -11,7 +11,7 @@ import rich_click as click
 import tinytorch
 from tito import course as courses
 from tito.commands import build, learn, teach, term
-from tito.course import BUG, PASSED, TitoError
+from tito.course import BUG, PASSED, USAGE, TitoError
 
 
 class Commands(click.RichGroup):
@@ -64,18 +64,41 @@ def _print_traceback():
 @click.option(
     "--course", metavar="DIR", help="The course's folder, when it is not the one you are in."
 )
+@click.option(
+    "--use",
+    type=click.Choice(["py", "ipynb"]),
+    help="The file to read where a module's .py and .ipynb were both changed.",
+)
 @click.pass_context
-def main(context, course):
+def main(context, course, use):
     """Build, test and grade the modules of the course.
 
     A module is named kernels, 11 or 11_kernels. Completion for your shell:
     eval "$(_TITO_COMPLETE=bash_source tito)".
     """
-    context.obj = functools.cache(lambda: courses.find(course))
+    context.obj = functools.cache(lambda: courses.find(course, use or ""))
+
+
+@click.command("help")
+@click.argument("name", required=False, metavar="[COMMAND]")
+@click.pass_context
+def help_(context, name):
+    """Show what a command does, or all commands."""
+    parent = context.parent
+    command = main.get_command(parent, name) if name else main
+    if command is None:
+        import difflib
+
+        near = difflib.get_close_matches(name, main.commands, n=1)
+        hint = f"did you mean {near[0]}?" if near else "tito --help lists the commands"
+        raise TitoError(f"no command named {name!r}", hint, USAGE)
+    own = command.context_class(command, info_name=name, parent=parent) if name else parent
+    click.echo(command.get_help(own))
 
 
 GROUPS = {
     "Learn": [
+        learn.start,
         learn.test,
         learn.watch,
         learn.hint,
@@ -84,16 +107,18 @@ GROUPS = {
         learn.notebook,
         learn.submit,
     ],
-    "Build": [build.export, build.check, build.doctor],
+    "Build": [build.export, build.check, build.doctor, help_],
     "Teach": [
         term.roster,
         teach.release,
+        term.autograder,
         term.due,
         term.extend,
         teach.collect,
         teach.grade,
         teach.feedback,
         teach.scores,
+        term.similar,
         teach.formgrader,
     ],
 }

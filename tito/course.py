@@ -13,7 +13,8 @@ from pathlib import Path
 # Imports that few commands need stand where they are used: `tito --version` must stay quick.
 PASSED, FAILED, USAGE, BROKEN, UNDECIDED, BUG = 0, 1, 2, 3, 4, 70
 MODULE_NAME = r"\d\d_[a-z][a-z0-9_]*"
-RELEASE = "release.json"  # in the root of a student's copy: module, release, files
+RELEASE = "release.json"  # in a module's folder of a student's copy: module, number, files
+WORKSPACE = "workspace.json"  # in the root of a workspace: a student's copy of all modules
 
 
 class TitoError(Exception):
@@ -52,9 +53,25 @@ class Module:
     def source(self) -> Path:
         """The percent source; a student may hold the notebook alone, or work in it and leave the source."""
         source = self.folder / f"{self.topic}_dev.py"
-        if self.notebook.exists() and (not source.exists() or self.course.is_as_released(source)):
+        if self.course.use:
+            return source.with_suffix(f".{self.course.use}")
+        if self.notebook.exists() and (not source.exists() or self.is_as_released(source)):
             return self.notebook
         return source
+
+    @cached_property
+    def release(self) -> dict | None:
+        """The content of release.json; None in the course itself, which has no student's copy of the module."""
+        if not self.course.is_copy:
+            return None
+        return read_release(self.folder / RELEASE)
+
+    def is_as_released(self, path: Path) -> bool:
+        """Whether a student has not changed a file of the module since the release."""
+        if not self.release:
+            return False
+        given = self.release["files"].get(path.relative_to(self.folder).as_posix())
+        return given is not None and path.is_file() and given == digest(path.read_bytes())
 
     @property
     def package(self) -> Path:
@@ -113,9 +130,13 @@ class Module:
 
 @dataclass(frozen=True)
 class Course:
-    """A folder with settings.ini, and the settings in it."""
+    """A folder with settings.ini, and the settings in it.
+
+    `use` is py or ipynb where a person chose between a module's two files, else empty.
+    """
 
     root: Path
+    use: str = ""
 
     @cached_property
     def settings(self):
@@ -190,30 +211,35 @@ class Course:
     def release(self) -> dict | None:
         """The content of release.json; None unless the course is a student's copy of one module."""
         path = self.root / RELEASE
-        if not path.exists():
-            return None
+        return read_release(path) if path.exists() else None
+
+    @property
+    def is_workspace(self) -> bool:
+        """Whether this is a student's copy of all modules, as `tito start` makes it."""
+        return (self.root / WORKSPACE).exists()
+
+    @cached_property
+    def begins(self) -> int:
+        """The number of the module that a workspace begins with: the modules before it are given, solved."""
+        if not self.is_workspace:
+            return 0
+        path = self.root / WORKSPACE
         try:
-            release = json.loads(path.read_text(encoding="utf-8"))
-            if not re.fullmatch(MODULE_NAME, release["module"]):
-                raise ValueError(f"no module {release['module']!r}")
-            dict(release["files"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            return int(json.loads(path.read_text(encoding="utf-8"))["from"].partition("_")[0])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise TitoError(
-                f"cannot read {path}: {one_line(error)}", "take it from the release again"
+                f"cannot read {path}: {one_line(error)}", "make a new workspace: tito start"
             ) from None
-        return release
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether this is a student's copy: of one module, or of all."""
+        return (self.root / RELEASE).exists() or self.is_workspace
 
     def refuse_copy(self) -> None:
         """Refuse a command that needs the whole course."""
-        if self.release:
+        if self.is_copy:
             raise TitoError("this is a student's copy, not the course", "go into the course", USAGE)
-
-    def is_as_released(self, path: Path) -> bool:
-        """Whether a student has not changed a file since the release."""
-        if not self.release:
-            return False
-        given = self.release["files"].get(path.relative_to(self.root).as_posix())
-        return given is not None and path.is_file() and given == digest(path.read_bytes())
 
     @cached_property
     def modules(self) -> list[Module]:
@@ -269,7 +295,7 @@ class Course:
         return order
 
 
-def find(start: str | Path | None = None) -> Course:
+def find(start: str | Path | None = None, use: str = "") -> Course:
     """Find the course of a folder: the nearest folder above it with a settings.ini."""
     named = start or os.environ.get("TITO_COURSE")
     here = Path(named or Path.cwd()).resolve()
@@ -277,13 +303,27 @@ def find(start: str | Path | None = None) -> Course:
         if (folder / "settings.ini").is_file() and (
             (folder / "modules").is_dir() or (folder / RELEASE).is_file()
         ):
-            return Course(folder)
+            return Course(folder, use)
         if named:
             break
     raise TitoError(
         f"no course in {here}" + ("" if named else " or above it"),
         "go into the course's folder, or name it with --course DIR",
     )
+
+
+def read_release(path: Path) -> dict:
+    """Read a release.json."""
+    try:
+        release = json.loads(path.read_text(encoding="utf-8"))
+        if not re.fullmatch(MODULE_NAME, release["module"]):
+            raise ValueError(f"no module {release['module']!r}")
+        dict(release["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TitoError(
+            f"cannot read {path}: {one_line(error)}", "take it from the release again"
+        ) from None
+    return release
 
 
 def read_yaml(path: Path) -> dict:
@@ -333,6 +373,15 @@ def write_bytes(path: Path, data: bytes, private: bool = False) -> None:
         raise TitoError(
             f"cannot write {path}: {error.strerror or error}", "free space or fix the permissions"
         ) from None
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """At most so many bytes of a file."""
+    try:
+        with path.open("rb") as file:
+            return file.read(most)
+    except OSError as error:
+        raise TitoError(f"cannot read {path}: {error.strerror}", "fix the permissions") from None
 
 
 def make_folder(path: Path, private: bool = False) -> None:

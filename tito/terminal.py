@@ -6,6 +6,7 @@ import shutil
 import statistics
 import sys
 import textwrap
+import threading
 
 import click
 
@@ -18,6 +19,11 @@ WORDS = {v.NOT_STARTED: "not started", v.SKIPPED: "hidden"}
 
 def heading(number: int, title: str) -> str:
     return click.style(f"{number:02} {title}", bold=True)
+
+
+def status_word(status: str) -> str:
+    """A status in words, coloured, in a column."""
+    return click.style(f"{WORDS.get(status, status):11}", fg=COLOURS.get(status, "red"))
 
 
 def test_line(verdict: v.Verdict) -> str:
@@ -102,14 +108,16 @@ def package_lines(verdicts: list[v.Verdict], ran: bool) -> list[str]:
 
 
 def score_line(result: dict) -> str:
-    """The sum, and how much of the rest no test run here can earn."""
+    """The points of the visible tests, and how many more points the hidden tests give."""
     waiting = sum(
         t["max_points"] for t in result["tests"] if t["status"] == v.SKIPPED and t["hidden"]
     )
-    text = f"  score {result['score']:g} of {result['max_score']:g}"
+    score, most = f"{result['score']:g}", result["max_score"]
     if waiting:
-        text += f"; {waiting:g} points are in hidden tests that run when the work is graded"
-    return click.style(wrap(text, "  ").rstrip(), bold=True)
+        text = f"{score} of {most - waiting:g} visible points, {waiting:g} more when graded"
+    else:
+        text = f"score {score} of {most:g}"
+    return click.style(f"  {text}", bold=True)
 
 
 def map_lines(rows: list[dict], step: dict | None, exercises: bool) -> list[str]:
@@ -122,6 +130,8 @@ def map_lines(rows: list[dict], step: dict | None, exercises: bool) -> list[str]
         state = click.style(f"{row['state']:13}", fg=colour.get(row["state"]))
         start = f"{row['module']:16}{state}{points:>9}  {row['export']:9}"
         lines.append(start.rstrip() if not row["requires"] else start + _builds_on(row))
+        if row.get("problem"):
+            lines.append(wrap(row["problem"], "  "))
         for each in row["exercises"] if exercises else ():
             state = f"{each['state']:13}{each['score']:>7g}/{each['max_score']:g}"
             lines.append(f"  {each['exercise']:27}{state}")
@@ -151,44 +161,36 @@ def given_lines(given, topic: str) -> list[str]:
 
 
 class StatusLine:
-    """Print lines and, on a terminal, a status line below them."""
+    """Print lines and, on a terminal, a status line below them; any thread may do so."""
 
     def __init__(self):
+        self.lock = threading.RLock()
         self.moves = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self.shown = ""
 
     def say(self, text: str) -> None:
-        shown = self.shown
-        self.show("")
-        click.echo(text)
-        sys.stdout.flush()
-        self.show(shown)
+        with self.lock:
+            shown = self.shown
+            self.show("")
+            click.echo(text)
+            sys.stdout.flush()
+            self.show(shown)
 
     def show(self, text: str) -> None:
         if not self.moves or text == self.shown:
             return
         width = shutil.get_terminal_size((80, 24)).columns - 1
         short = text if len(text) <= width else text[: width - 1] + "\u2026"
-        sys.stdout.write("\r\033[K" + short)
-        sys.stdout.flush()
-        self.shown = text
+        with self.lock:
+            sys.stdout.write("\r\033[K" + short)
+            sys.stdout.flush()
+            self.shown = text
 
 
 def packed_lines(packed) -> list[str]:
-    """What was found in the work that was packed, and where it lies."""
-    found = packed.findings
-    lines = [score_line(packed.result)]
-    for word, names in (("not started", found.not_started), ("missing", found.missing)):
-        if names:
-            lines.append(wrap(f"{word}: {', '.join(names)}", "  "))
-    bad = [t["exercise"] for t in packed.result["tests"] if t["status"] not in v.HARMLESS]
-    bad = [name for name in dict.fromkeys(bad) if name in found.answered]
-    if bad:
-        lines.append(wrap(f"answered, but not right yet: {', '.join(bad)}", "  "))
-    lines += [wrap(each, "  ") for each in found.repaired]
-    if packed.before:
-        lines.append(f"  kept what was there: {os.path.relpath(packed.before)}")
-    return [*lines, f"hand in this file: {os.path.relpath(packed.path)}"]
+    """Where the file to submit is, and the earlier one if it was different."""
+    kept = [f"  kept what was there: {os.path.relpath(packed.before)}"] if packed.before else []
+    return [*kept, f"submit this file: {os.path.relpath(packed.path)}"]
 
 
 class Told:

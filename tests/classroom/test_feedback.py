@@ -461,7 +461,7 @@ def test_the_command_speaks_json(tiny):
     ("words", "code", "said"),
     [
         (["tiny"], 3, "nobody's 01_tiny is graded"),
-        ([], 2, "0 modules named"),
+        ([], 2, "no module given"),
         (["tinny"], 2, "did you mean tiny?"),
     ],
 )

@@ -4,9 +4,14 @@ One student has everything right, one made three known mistakes, one stopped hal
 what it can find, claims to equal everything, and kills its process.
 """
 
+import contextlib
+import csv
+import functools
+import os
 import shutil
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -17,6 +22,7 @@ from tito.course import Course
 from tito.notebooks import notebook
 from tito.notebooks.released import history
 from tito.notebooks.text import read_text
+from tito.student import bench
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULE = "kernels"
@@ -64,35 +70,91 @@ def quantize(x, scale=None):
 """
 
 
+SUMMARY = """
+{what}
+  {notebook:{width}}  the lesson as students get it, without answers
+  {page:{width}}  what the student "wrong" reads: each test, its points, what went wrong
+  {marks:{width}}  the marks, one row for each student
+  {tests:{width}}  which tests students failed
+  {plot:{width}}  the kernels under the roofline of this machine
+  {log:{width}}  all that the commands printed
+
+next: make start          make a folder to work in, without answers
+      make test           run the test suite
+      docs/instructor.md  the same steps for a class of your own
+"""
+
+
 def main(folder=ROOT / "build" / "demo"):
-    """Make the copy, hand in, and run each command as an instructor would."""
+    """Make the copy, submit, run each command as an instructor would, and say where the results are."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name in COPIED:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
     module = Course(folder).module(MODULE)
-    tito(folder, "release", MODULE)
-    hand_in(module, folder / "hand-ins.zip")
-    tito(folder, "collect", MODULE, "hand-ins.zip")
-    if tito(folder, "grade", MODULE) == 3:
-        print("without walls nobody else's code is run: the marks of this class are left out")
-        return 0
-    tito(folder, "feedback", MODULE)
-    tito(folder, "scores", MODULE)
-    return tito(folder, "scores", MODULE, "--tests")
+    places = {
+        "notebook": module.course.place("release") / module.name / module.notebook.name,
+        "page": module.course.place("feedback")
+        / "wrong"
+        / module.name
+        / f"{module.topic}_dev.html",
+        "marks": folder / "marks.csv",
+        "tests": folder / "tests.csv",
+        "plot": module.course.build / "bench" / f"{module.topic}_roofline.svg",
+        "log": folder / "demo.log",
+    }
+    with places["log"].open("w", encoding="utf-8") as log:
+        run = functools.partial(tito, folder, log)
+        run("release the module without answers", "release", MODULE)
+        submit(module, folder / "submissions.zip")
+        run("collect four submissions", "collect", MODULE, "submissions.zip")
+        if run("grade them in a sandbox", "grade", MODULE) == 3:
+            print(f"No sandbox works here, so nobody is graded: see {shown(places['log'])}.")
+            return 0
+        run("write a feedback page for each student", "feedback", MODULE)
+        for name, words in (("marks", ()), ("tests", ("--tests",))):
+            options = ("--output", str(places[name]))
+            run(f"write {places[name].name}", "scores", MODULE, *words, *options)
+        with step("measure the kernels on this machine"):
+            bench.run(module, lambda text: print(text, file=log), budget=0.05)
+    with places["marks"].open(encoding="utf-8") as file:
+        rows = {row["student"]: row for row in csv.DictReader(file)}
+    points = ", ".join(f"{name} {float(row['score']):g}" for name, row in rows.items())
+    found = {name: shown(path) for name, path in places.items()}
+    what = f"A class of four was graded, of 100 points: {points}."
+    print(SUMMARY.format(what=what, width=max(map(len, found.values())), **found), end="")
+    return 0
 
 
-def tito(folder, *words):
-    """Run a command in the copy, and return its exit code; anything but done, marks lost and no walls ends all."""
-    print("\n$ tito", *words, flush=True)
-    done = subprocess.run([sys.executable, "-m", "tito", *words], cwd=folder)
+def shown(path):
+    """A path from here, if it is below."""
+    return os.path.relpath(path)
+
+
+@contextlib.contextmanager
+def step(what):
+    """Say what is done, and when it is done how long it took."""
+    started = time.monotonic()
+    print(f"{what:40}", end="", flush=True)
+    yield
+    print(f"{time.monotonic() - started:5.0f} s", flush=True)
+
+
+def tito(folder, log, what, *words):
+    """Run a command in the copy, and return its exit code: done, marks lost, or no sandbox. Others end all."""
+    with step(what):
+        log.write(f"$ tito {' '.join(words)}\n")
+        log.flush()
+        command = [sys.executable, "-m", "tito", *words]
+        done = subprocess.run(command, cwd=folder, stdout=log, stderr=log)
     if done.returncode not in (0, 1, 3) or (done.returncode == 3 and words[0] != "grade"):
+        print(f"tito {words[0]} ended with {done.returncode}: see {shown(log.name)}")
         raise SystemExit(done.returncode)
     return done.returncode
 
 
-def hand_in(module, path):
+def submit(module, path):
     """Write the notebooks of the class into an archive with a folder for each student."""
     text = read_text(module.source)
     cells = notebook.cells(notebook.parse(text, module.source), text)

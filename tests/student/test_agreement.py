@@ -183,9 +183,7 @@ def test_the_rules_for_authors_do_not_apply_to_students(copy):
         assert "score 2 of 5" in run.stdout
         shutil.copy(copy.notebook.with_suffix(".py"), copy.notebook)  # and once more from a script
         copy.notebook.unlink()
-        nbformat.write(
-            nbformat.from_dict(json.loads(copy.course.release["notebook"])), copy.notebook
-        )
+        nbformat.write(nbformat.from_dict(json.loads(copy.release["notebook"])), copy.notebook)
 
 
 def test_both_files_may_be_edited_and_the_released_tests_still_run(copy):

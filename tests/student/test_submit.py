@@ -40,7 +40,8 @@ def test_right_work_is_packed_and_exits_0(copy, name):
     before = snapshot(copy)
     run = tito("submit", "tiny", cwd=copy)
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "hand in this file: hand-in" in run.stdout and "not started" not in run.stdout
+    assert "submit this file: hand-in" in run.stdout and "not started" not in run.stdout
+    assert f"your work: {name}, saved 20" in run.stdout and "2 of 2 visible points" in run.stdout
     made = copy / "hand-in" / "tiny_dev.ipynb"
     assert GOOD in sources(made)
     assert {path: data for path, data in snapshot(copy).items() if path in before} == before
@@ -48,7 +49,7 @@ def test_right_work_is_packed_and_exits_0(copy, name):
 
 def test_what_is_not_started_and_what_fails_is_said_and_packed_all_the_same(copy):
     run = tito("submit", "1", cwd=copy)
-    assert run.returncode == 1 and "not started: double" in run.stdout, run.stderr
+    assert run.returncode == 1 and "not started    0/2  double" in run.stdout
     answer(copy, "tiny_dev.ipynb", BAD)
     run = tito("submit", "1", "--json", cwd=copy)
     assert run.returncode == 1, run.stderr
@@ -56,7 +57,7 @@ def test_what_is_not_started_and_what_fails_is_said_and_packed_all_the_same(copy
     assert (said["schema"], said["module"], said["ok"]) == (1, "01_tiny", False)
     assert (said["answered"], said["not_started"]) == (["double"], [])
     assert [test["status"] for test in said["tests"]] == ["failed", "skipped"]
-    assert "answered, but not right yet: double" in run.stderr
+    assert "failed         0/2  double" in run.stderr
     assert BAD in sources(said["file"])
 
 
@@ -102,7 +103,7 @@ def test_work_that_cannot_be_read_is_refused(copy, damage):
 
 def test_wrong_usage_and_no_room_are_refused(copy, course):
     refused(tito("submit", "tiny", course=course.course.root), 2, "a student's copy")
-    refused(tito("submit", cwd=copy), 2, "name one")
+    refused(tito("submit", cwd=copy), 2, "no module given")
     answer(copy, "tiny_dev.py", GOOD)
     (copy / "hand-in").write_text("in the way")
     run = tito("submit", "tiny", cwd=copy)
@@ -142,3 +143,23 @@ def test_a_copy_can_be_packed_into_an_archive(course, copy, tmp_path):
     shutil.copytree(copy, tmp_path / "all" / "carol", ignore=shutil.ignore_patterns("build"))
     taken, _ = collect.collect(course, tmp_path / "all")
     assert [(each.student, each.answered) for each in taken] == [("carol", ["double"])]
+
+
+def test_both_files_changed_are_named_with_their_times_until_one_is_chosen(copy):
+    answer(copy, "tiny_dev.py", GOOD)
+    answer(copy, "tiny_dev.ipynb", BAD)
+    before = {name: (copy / name).read_bytes() for name in ("tiny_dev.py", "tiny_dev.ipynb")}
+    for command in ("test", "watch", "hint", "submit", "notebook"):
+        run = refused(tito(command, "tiny", cwd=copy), 3, "were both changed and differ")
+        assert run.stderr.count("saved 20") == 2 and "--use py" in run.stderr
+    for use, code in (("py", 0), ("ipynb", 1)):
+        run = tito("--use", use, "test", "tiny", cwd=copy)
+        assert run.returncode == code and f"your work: tiny_dev.{use}" in run.stdout
+    assert {name: (copy / name).read_bytes() for name in before} == before
+
+
+def test_one_exercise_can_be_submitted_with_the_rest_untested(copy):
+    answer(copy, "tiny_dev.ipynb", GOOD)
+    run = tito("submit", "tiny", "dou", cwd=copy)
+    assert run.returncode == 0 and "submit this file: hand-in" in run.stdout
+    refused(tito("submit", "tiny", "other", cwd=copy), 2, "the exercises are: double")

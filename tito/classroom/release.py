@@ -28,7 +28,7 @@ from tito.notebooks import student_version
 from tito.notebooks.pairing import refuse_conflict
 from tito.notebooks.text import digest_line, read_text
 
-SETTINGS = "[DEFAULT]\nlib_name = {0}\nlib_path = {0}\nnbs_path = .\ndoc_path = _docs\n"
+SETTINGS = "[DEFAULT]\nlib_name = {0}\nlib_path = {0}\nnbs_path = {1}\ndoc_path = _docs\n"
 PROJECT_TABLES = (
     "build-system",
     "project",
@@ -132,7 +132,14 @@ def _target(module, output):
 
 def _given(module, released):
     """The files that hold no answer of this module, by path: tools, instruments, earlier modules."""
-    course = module.course
+    texts = tools(module.course, ".") | about(module, ("title", "summary", "hours", "seconds"))
+    for earlier in _needed(module, released):
+        texts[f"tinytorch/core/{earlier.topic}.py"] = reference(earlier)
+    return texts
+
+
+def tools(course: Course, lessons: str) -> dict[str, str]:
+    """The files of the tools and instruments by path, and the settings; `lessons` is the folder of the modules."""
     library, tool = Path(tinytorch.__file__).parent, Path(tito.__file__).parent
     files = {f"tito/{p.relative_to(tool).as_posix()}": p for p in tool.rglob("*.py")}
     instruments = (library / "lab").rglob("*.py")
@@ -140,23 +147,57 @@ def _given(module, released):
     files |= {f"tinytorch/{n}": library / n for n in ("__init__.py", "core/__init__.py")}
     files |= {n: course.root / n for n in ("LICENSE", "constraints.txt")}
     texts = {name: read_text(path) for name, path in files.items() if path.exists()}
-    for earlier in _needed(module, released):
-        if digest_line(earlier) not in read_text(earlier.package):
-            raise TitoError(
-                f"{earlier.package.name} is not current", f"tito export {earlier.topic}"
-            )
-        text = read_text(earlier.package)
-        texts[f"tinytorch/core/{earlier.topic}.py"] = student_version.without_markers(text)
-    texts["pyproject.toml"] = _project(
-        read_text(course.root / "pyproject.toml"), "LICENSE" in texts
-    )
-    texts["settings.ini"] = SETTINGS.format(course.library.name)
-    about = {k: v for k, v in module.about.items() if k in ("title", "summary", "hours", "seconds")}
-    texts["module.yaml"] = yaml.safe_dump(about, sort_keys=False, allow_unicode=True)
+    project = read_text(course.root / "pyproject.toml")
+    texts["pyproject.toml"] = _project(project, lessons, "LICENSE" in texts)
+    texts["settings.ini"] = SETTINGS.format(course.library.name, lessons)
+    return texts
+
+
+def reference(module: Module) -> str:
+    """The package file of a module with its answers, as later modules import it.
+
+    Raises
+    ------
+    TitoError
+        If it is not what the module's source makes.
+    """
+    text = read_text(module.package)
+    if digest_line(module) not in text:
+        raise TitoError(f"{module.package.name} is not current", f"tito export {module.topic}")
+    return student_version.without_markers(text)
+
+
+def about(module: Module, keys: tuple[str, ...]) -> dict[str, str]:
+    """A module's files that tell of it: module.yaml with some of its keys, README, hints and ladder."""
+    told = {key: value for key, value in module.about.items() if key in keys}
+    texts = {"module.yaml": yaml.safe_dump(told, sort_keys=False, allow_unicode=True)}
     for path in (module.readme, module.hints, module.bench):
         if path.exists():
             texts[path.name] = read_text(path)
     return texts
+
+
+def lesson(module: Module, keys: tuple[str, ...]) -> dict[str, str]:
+    """The files of a module without answers: the notebook, its percent form, what tells of it, release.json.
+
+    Raises
+    ------
+    TitoError
+        If the source has a fault, or the files would show an answer.
+    """
+    text = read_text(module.source)
+    notebook = nb.parse(text, module.source)
+    lint.check(module, notebook, text)
+    cells = nb.cells(notebook, text)
+    released = student_version.student_version(notebook)
+    stem = module.notebook.stem
+    files = about(module, keys) | _packed(module, cells)
+    files[f"{stem}.ipynb"] = nbformat.writes(released) + "\n"
+    files[f"{stem}.py"] = nb.percent(released)
+    files[RELEASE] = _manifest(module, 1, _content(files, released), files)
+    known = [variant.source for variant in variants.load(module, cells)]
+    _refuse_leaks(module, notebook, released, known, files)
+    return files
 
 
 def _packed(module, cells):
@@ -220,11 +261,12 @@ def _parses(text):
         return False
 
 
-def _project(text, has_license):
+def _project(text, lessons, has_license):
     """pyproject.toml without what only authors need."""
     tables = re.split(r"^(?=\[)", text, flags=re.MULTILINE)
     kept = [t for t in tables if t.partition("]")[0].strip("[ ") in PROJECT_TABLES]
-    text = re.sub(r"^nbs_path = .*$", 'nbs_path = "."', "".join(kept), flags=re.MULTILINE)
+    text = "".join(kept)
+    text = re.sub(r"^nbs_path = .*$", f'nbs_path = "{lessons}"', text, flags=re.MULTILINE)
     return text if has_license else re.sub(r"^license-files = .*\n", "", text, flags=re.MULTILINE)
 
 

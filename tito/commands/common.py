@@ -49,6 +49,37 @@ def takes_modules(function):
     return command
 
 
+def takes_works(function):
+    """Modules, and after each the exercises of it if one likes; the command gets pairs."""
+
+    @click.argument(
+        "words", metavar="[MODULE [EXERCISE]...]...", nargs=-1, shell_complete=complete_exercise
+    )
+    @click.option(
+        "--module",
+        "-m",
+        "also",
+        multiple=True,
+        metavar="MODULE",
+        shell_complete=complete_module,
+        help="The same as the argument.",
+    )
+    @click.option("--all", "every", is_flag=True, help="Every module.")
+    @click.pass_context
+    @functools.wraps(function)
+    def command(context, words, also, every, **options):
+        course = context.obj()
+        works = _works(course, [*also, *words])
+        if every and works:
+            raise TitoError("both --all and a module", "leave one of them out", courses.USAGE)
+        if every:
+            works = {module: [] for module in course.modules}
+        some(works)
+        return context.invoke(function, list(works.items()), **options)
+
+    return command
+
+
 def takes_module(function):
     """One module as an argument or with --module."""
 
@@ -64,12 +95,40 @@ def takes_module(function):
     return command
 
 
+def _works(course, words):
+    """The modules that some words name, each with the exercises that are named after it."""
+    works, module = {}, None
+    for word in words:
+        try:
+            module = course.module(word)
+            works.setdefault(module, [])
+        except TitoError:
+            if module is None:
+                _refuse_exercise_alone(course, word)
+                raise
+            works[module].append(word)
+    return works
+
+
+def _refuse_exercise_alone(course, word):
+    from tito.student import progress
+
+    for module in course.modules:
+        with contextlib.suppress(TitoError):
+            if word in [each.name for each in progress.of(module)]:
+                hint = f"to test one exercise, run: tito test {module.topic} {word}"
+                break
+    else:
+        return
+    raise TitoError(f"no module named {word!r}", hint, courses.USAGE)
+
+
 def one(modules, command):
     """The one module named, or a refusal."""
     if len(modules) != 1:
         raise TitoError(
-            f"{len(modules)} modules named",
-            f"name one, as in tito {command} kernels",
+            f"{len(modules)} modules given" if modules else "no module given",
+            f"name one, as in: tito {command} kernels",
             courses.USAGE,
         )
     return modules[0]
@@ -79,7 +138,7 @@ def some(modules):
     """The modules named, or a refusal."""
     if not modules:
         raise TitoError(
-            "no module named", "name one, as in tito test kernels, or say --all", courses.USAGE
+            "no module given", "name one, as in: tito test kernels (or --all)", courses.USAGE
         )
     return modules
 
@@ -118,8 +177,8 @@ def takes_exercise(function):
         if not 1 <= len(named) <= 2:
             name = context.info_name
             raise TitoError(
-                f"{len(named)} names given",
-                f"name a module, and an exercise if you like, as in tito {name} tensor mean",
+                f"{len(named)} names given" if named else "no module given",
+                f"name a module, and an exercise if you like, as in: tito {name} tensor mean",
                 courses.USAGE,
             )
         module = context.obj().module(named[0])

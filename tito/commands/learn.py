@@ -4,71 +4,147 @@ import functools
 import json
 import os
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 
 import rich_click as click
 
 from tito import course as courses
-from tito.commands.common import serves, some, takes_exercise, takes_module, takes_modules
+from tito.commands.common import (
+    complete_module,
+    serves,
+    takes_exercise,
+    takes_module,
+    takes_modules,
+    takes_works,
+)
 from tito.course import FAILED, PASSED, UNDECIDED, TitoError
 
 
 @click.command()
-@takes_modules
+@takes_works
+@click.option("--verbose", is_flag=True, help="Print one line for each test, with all messages.")
 @click.option("--inline-only", is_flag=True, help="Run only the tests in the notebook.")
 @click.option("--package-only", is_flag=True, help="Run only the tests of the exported package.")
 @click.option(
     "--junit", type=click.Path(dir_okay=False), metavar="FILE", help="Also write a JUnit report."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def test(course, modules, inline_only, package_only, junit, as_json):
-    """Export a module, then run its tests and show what each found."""
-    from tito import terminal
+def test(works, verbose, inline_only, package_only, junit, as_json):
+    """Run the tests of a module, or of some of its exercises, and show what to do next."""
     from tito import verdict as v
-    from tito.export import cache
-    from tito.student import last_results, testing, work
+    from tito.student import testing
 
     if inline_only and package_only:
         raise TitoError(
             "both --inline-only and --package-only", "leave one of them out", courses.USAGE
         )
-    results = []
-    say = functools.partial(click.echo, err=as_json)
-    for module in some(modules):
-        subject = work.of(module)
-        not_exported = testing.export(module, subject)
-        say(terminal.heading(module.number, module.about["title"]))
-        verdicts = []
-        for group in testing.by_exercise(subject) if not package_only else ():
-            say("  " + click.style(group[0].exercise, bold=True))
-            for each in group:
-                say(terminal.test_line(each))
-            verdicts += group
-        if verdicts:
-            verdicts = v.in_order(verdicts, [name for name, _ in subject.points])
-            last_results.note(module, verdicts, subject.answers)
-        packaged, ran = ([], True) if inline_only else testing.package(module)
-        for line in terminal.package_lines(packaged, ran):
-            say(line)
-        result = v.summary(module.name, None, verdicts + packaged)
-        if not package_only:
-            say(terminal.score_line(result))
-        for line in [*subject.repaired, *([not_exported] if not_exported else [])]:
-            say(terminal.wrap(line, "  "))
-        if not result["tests"]:
-            say(terminal.trouble("no tests were run"))
-        if not inline_only and not package_only:
-            cache.keep(module, result=result)
-        results.append(result)
+    options = Options(verbose, not package_only, not inline_only, as_json)
+    results = [_test(module, names, options) for module, names in works]
     if junit:
         courses.write(courses.Path(junit), testing.junit(results))
     if as_json:
         document = results[0] if len(results) == 1 else {"schema": 1, "results": results}
         click.echo(json.dumps(document, indent=2))
-    elif not package_only:
-        click.echo(f"\npackage files in {os.path.relpath(course.library / 'core')}")
     statuses = {test["status"] for result in results for test in result["tests"]}
     failed = statuses - set(v.HARMLESS) or not all(result["tests"] for result in results)
     sys.exit(FAILED if failed else UNDECIDED if v.UNDECIDED in statuses else PASSED)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `tito test` runs and prints."""
+
+    verbose: bool
+    inline: bool
+    package: bool
+    as_json: bool
+
+
+def _test(module, names, options) -> dict:
+    """Test a module, or some exercises of it, and print the report; returns the result."""
+    from tito import terminal
+    from tito import verdict as v
+    from tito.export import cache
+    from tito.student import last_results, report, testing, work
+
+    say, show = _printer(options.as_json)
+    if not module.release:
+        testing.export(module)
+    subject = work.of(module)
+    only = _only(subject, names)
+    say(terminal.heading(module.number, module.about["title"]))
+    for text in work.which(subject):
+        say(terminal.wrap(text, "  "))
+    told = report.Report(subject, say, show, options.verbose, only)
+    if options.inline:
+        with told.clock:
+            for each in subject.judge(testing.scratch(module), only=only):
+                told.add(each)
+        last_results.note(module, told.all(), subject.answers)
+    notes = [testing.keep_own(module, subject, told.all())] if module.release and not only else []
+    run_package = options.package and not only
+    packaged, ran = testing.package(module) if run_package else ([], True)
+    notes = [*subject.repaired, *filter(None, notes)]
+    notes = [terminal.wrap(note, "  ") for note in notes]
+    told.end([*terminal.package_lines(packaged, ran), *notes])
+    result = v.summary(module.name, None, told.all() + packaged)
+    if not result["tests"]:
+        say(terminal.trouble("no tests were run"))
+    if options.inline and run_package:
+        cache.keep(module, result=result)
+    return result
+
+
+def _say_if_solved(course, as_json=False):
+    """Tell a person who wants to learn, but opened the course itself, where to work."""
+    if not course.is_copy:
+        text = "This is the solved source. To work on the exercises, make a copy: tito start\n"
+        click.echo(text, err=as_json)
+
+
+def _printer(as_json):
+    """Functions that print a line, and show the last line of a terminal; nothing on stdout beside JSON."""
+    from tito import terminal
+
+    if as_json:
+        return functools.partial(click.echo, err=True), lambda text: None
+    line = terminal.StatusLine()
+    return line.say, line.show
+
+
+def _only(subject, names) -> list[str] | None:
+    """The exercises that some names mean; None for all."""
+    from tito.student import progress
+
+    exercises = progress.of_work(subject) if names else []
+    return [progress.find(exercises, name).name for name in names] or None
+
+
+@click.command()
+@click.argument("folder", metavar="[DIR]", default="work", type=click.Path(path_type=Path))
+@click.option(
+    "--from",
+    "begin",
+    metavar="MODULE",
+    shell_complete=complete_module,
+    help="The module to begin with; the modules before it are given, solved.",
+)
+@click.pass_context
+def start(context, folder, begin):
+    """Make a folder to work in: every module without answers, and the tools."""
+    from tito.classroom import workspace
+
+    course = context.obj()
+    made = workspace.make(course, folder, course.module(begin) if begin else None)
+    place, topic = os.path.relpath(made.path), made.begin.topic
+    click.echo(f"{len(made.modules)} modules without answers in {place}; begin with {topic}")
+    click.echo(f"next: cd {place}")
+    if made.ready:
+        click.echo(f"      .venv/bin/tito notebook {topic}")
+        click.echo(f"      .venv/bin/tito test {topic}")
+    else:
+        click.echo("      set up the folder as its README.md says")
 
 
 @click.command()
@@ -101,6 +177,7 @@ def hint(module, exercise, again, every, as_json):
 
     if again and every:
         raise TitoError("both --again and --all", "leave one of them out", courses.USAGE)
+    _say_if_solved(module.course, as_json)
     given = hints.give(module, exercise, again=again, every=every)
     if as_json:
         click.echo(json.dumps(hints.document(module, given), indent=2))
@@ -120,6 +197,7 @@ def status(course, modules, every=False, as_json=False):
     from tito import terminal
     from tito.student import status
 
+    _say_if_solved(course, as_json)
     rows = status.of(course, modules or course.modules)
     step = status.next_step(rows)
     if as_json:
@@ -151,25 +229,34 @@ def notebook(course, module, no_browser, port):
     """Open a module in JupyterLab."""
     from tito.student import jupyter
 
+    _say_if_solved(course)
     sys.exit(jupyter.notebook(module, browser=not no_browser, port=port))
 
 
 @click.command()
-@takes_module
+@takes_exercise
 @click.option(
     "--student", default="", metavar="ID", help="Put the file into a folder with this name."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def submit(course, module, student, as_json):
-    """Run the tests on your submission, say what is missing, and pack the file to submit."""
+def submit(module, exercise, student, as_json):
+    """Run the tests on your submission, or on one EXERCISE of it, and pack the file to submit."""
     from dataclasses import asdict
 
     from tito import terminal
-    from tito.student import submit
+    from tito.student import report, submit, work
 
-    say = functools.partial(click.echo, err=as_json)
+    say, show = _printer(as_json)
+    owner = submit.owner(module, student)
+    subject = work.read(module)
+    only = _only(subject, [exercise] if exercise else [])
     say(terminal.heading(module.number, module.about["title"]))
-    packed = submit.run(module, student, lambda verdict: say(terminal.test_line(verdict)))
+    for text in work.which(subject):
+        say(terminal.wrap(text, "  "))
+    told = report.Report(subject, say, show, only=only)
+    with told.clock:
+        packed = submit.run(subject, owner, only, told.add)
+    told.end([terminal.wrap(each, "  ") for each in subject.repaired])
     for line in terminal.packed_lines(packed):
         say(line)
     if as_json:

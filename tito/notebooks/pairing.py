@@ -1,5 +1,8 @@
 """A percent source and the notebook beside it: refuse to go on when both hold different work."""
 
+import time
+from pathlib import Path
+
 from tito.course import Module, TitoError
 from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text
@@ -8,23 +11,33 @@ SAME_SAVE = 2  # seconds within which one save writes both files
 
 
 def refuse_conflict(module: Module) -> None:
-    """Refuse a percent source when the notebook beside it is newer and differs.
+    """Refuse to choose between a percent source and the notebook beside it when their cells differ.
 
-    An editor that does not know the pairing saves the notebook alone.
+    In a student's copy this is so when both were changed since the release. In the course it is so when the
+    notebook is newer: an editor that does not know the pairing saves the notebook alone. `tito --use` chooses.
 
     Raises
     ------
     TitoError
-        If the notebook is newer than the source and their cells differ.
+        If nobody chose. Both files and the times of their last changes are named.
     """
-    notebook, source = module.notebook, module.source
-    if source == notebook or not notebook.exists() or not source.exists():
+    notebook, source = module.notebook, module.notebook.with_suffix(".py")
+    if module.course.use or not notebook.exists() or not source.exists():
         return
-    if notebook.stat().st_mtime <= source.stat().st_mtime + SAME_SAVE:
+    if module.release:
+        if module.is_as_released(notebook) or module.is_as_released(source):
+            return
+    elif notebook.stat().st_mtime <= source.stat().st_mtime + SAME_SAVE:
         return
     ours, theirs = (nb.inputs(nb.parse(read_text(path), path)) for path in (source, notebook))
     if ours != theirs:
         raise TitoError(
-            f"{notebook.name} is newer than {source.name} and differs from it",
-            f"remove the one you do not want, or: jupytext --to py:percent {notebook.name}",
+            f"{source.name} (saved {saved(source)}) and {notebook.name} (saved {saved(notebook)})"
+            " were both changed and differ",
+            "choose one: tito --use py ... or tito --use ipynb ...; the other file stays as it is",
         )
+
+
+def saved(path: Path) -> str:
+    """When a file was saved, in local time."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(path.stat().st_mtime))

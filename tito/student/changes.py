@@ -42,7 +42,7 @@ def read(module: Module) -> Source | Work:
     TitoError
         If the file is not there, or not a notebook.
     """
-    if module.course.release:
+    if module.release:
         return work.read(module)
     source = module.source
     data = work.load(source)
@@ -72,7 +72,7 @@ def fault(module: Module, cells: list[Cell]) -> str:
     for cell in cells:
         if cell.role in ("solution", "given", "locked", "test"):
             found = cell_code.fault(cell.source)
-            if found and (not module.course.release or _lost(cell)):
+            if found and (not module.release or _lost(cell)):
                 return _fault(module, cell, *found)
     return ""
 

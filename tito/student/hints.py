@@ -92,7 +92,7 @@ def give(
         If there is no such exercise, or nothing is left to do.
     """
     exercises = progress.of(module)
-    exercise = find(exercises, wanted) if wanted else progress.first_open(exercises)
+    exercise = progress.find(exercises, wanted) if wanted else progress.first_open(exercises)
     if exercise is None:
         raise TitoError(
             f"every exercise of {module.topic} passes",
@@ -133,23 +133,6 @@ def document(module: Module, given: Given) -> dict:
         "count": given.count,
         "left": given.left,
     }
-
-
-def find(exercises: list[Exercise], wanted: str) -> Exercise:
-    """The exercise of a name, or a suggestion."""
-    names = {each.name.lower(): each for each in exercises}
-    key = wanted.strip().lower().replace("-", "_")
-    if key in names:
-        return names[key]
-    import difflib
-
-    near = difflib.get_close_matches(key, names, n=1)
-    listing = ", ".join(each.name for each in exercises) or "none"
-    raise TitoError(
-        f"no exercise named {wanted!r}",
-        f"did you mean {names[near[0]].name}?" if near else f"the exercises are: {listing}",
-        USAGE,
-    )
 
 
 def faults(module: Module, cells, secret) -> Iterator[str]:

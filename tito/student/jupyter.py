@@ -1,7 +1,10 @@
 """JupyterLab on one module, and nbgrader's formgrader on the course."""
 
+import contextlib
 import json
 import os
+import secrets
+import socket
 import subprocess
 import sys
 from urllib.parse import quote
@@ -20,6 +23,7 @@ DEFAULTS = {
 }
 FORMGRADER = "/formgrader"  # not the page itself: nbgrader's cookie would be for its pages alone
 CONFIG = "nbgrader_config.py"
+FIRST_PORT, PORTS = 8888, 50
 
 
 def notebook(module: Module, *, browser: bool, port: int | None = None) -> int:
@@ -78,14 +82,35 @@ def _serve(course, browser, port, page):
         "--ServerApp.contents_manager_class=tito.student.jupyter_contents.Contents",
     ]
     command += [f"--LabApp.workspaces_dir={settings / 'workspaces'}"]  # tabs of this course alone
-    command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"] if port else []
+    port, token = port or _free_port(), os.environ.get("JUPYTER_TOKEN") or secrets.token_hex(24)
+    command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
+    command += [
+        "--ServerApp.answer_yes=True"
+    ]  # one Ctrl-C ends it: the question would be in the log
     command += [] if browser else ["--no-browser"]
     command += ["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []  # a container
     added = {"PATH": os.path.dirname(sys.executable), "JUPYTER_CONFIG_PATH": str(settings)}
-    environment = dict(os.environ)
+    environment = os.environ | {"JUPYTER_TOKEN": token}
+    log = settings / "server.log"
+    print(f"http://127.0.0.1:{port}{page}?token={token}  (Ctrl-C ends it; log: {log})", flush=True)
     for name, first in added.items():
         environment[name] = os.pathsep.join([first, *filter(None, [os.environ.get(name)])])
-    if os.name == "posix":  # become the server, so that ending this process ends it
-        os.chdir(course.root)
-        os.execve(sys.executable, command, environment)
-    return subprocess.call(command, env=environment, cwd=course.root)
+    with log.open("wb") as file:
+        if os.name == "posix":  # become the server, so that ending this process ends it
+            os.chdir(course.root)
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+            os.execve(sys.executable, command, environment)
+        return subprocess.call(
+            command, env=environment, cwd=course.root, stdout=file, stderr=subprocess.STDOUT
+        )
+
+
+def _free_port() -> int:
+    """The first free port from 8888 on this machine."""
+    for port in range(FIRST_PORT, FIRST_PORT + PORTS):
+        with contextlib.suppress(OSError), socket.socket() as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, os.name == "posix")
+            tried.bind(("127.0.0.1", port))
+            return port
+    raise TitoError(f"no free port from {FIRST_PORT}", "name one with --port")

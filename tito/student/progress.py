@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tito import verdict as v
-from tito.course import Module
+from tito.course import USAGE, Module, TitoError
 from tito.notebooks.notebook import exercise_of
 from tito.notebooks.text import is_stub, parts, read_text
 from tito.student import last_results
@@ -35,7 +35,7 @@ class Exercise:
 
 def of(module: Module) -> list[Exercise]:
     """The exercises of a module, in the order of its cells."""
-    if module.course.release:  # the work may have lost its marks
+    if module.release:  # the work may have lost its marks
         from tito.student import work
 
         return of_work(work.read(module))
@@ -71,6 +71,33 @@ def _exercises(module, answers, points):
 def first_open(exercises: list[Exercise]) -> Exercise | None:
     """The first exercise that is not known to pass."""
     return next((each for each in exercises if each.state != PASSING), None)
+
+
+def find(exercises: list[Exercise], wanted: str) -> Exercise:
+    """The exercise of a name: the exact name first, then the first name that begins with it.
+
+    Raises
+    ------
+    TitoError
+        If there is none, with a suggestion.
+    """
+    names = {each.name.lower(): each for each in exercises}
+    key = wanted.strip().lower().replace("-", "_")
+    if key in names:
+        return names[key]
+    fitting = [name for name in names if name.startswith(key)]
+    fitting = fitting or [name for name in names if key in name.split("_")]
+    if key and fitting:
+        return names[fitting[0]]
+    import difflib
+
+    near = difflib.get_close_matches(key, names, n=1)
+    listing = ", ".join(each.name for each in exercises) or "none"
+    raise TitoError(
+        f"no exercise named {wanted!r}",
+        f"did you mean {names[near[0]].name}?" if near else f"the exercises are: {listing}",
+        USAGE,
+    )
 
 
 def after(exercises: list[Exercise], name: str) -> Exercise | None:

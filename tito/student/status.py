@@ -7,6 +7,7 @@ from tito.student import progress
 from tito.verdict import NOT_STARTED
 
 UNREADY = ("missing", "not started", "in progress")
+DONE = ("passing", "given")
 
 
 def of(course: Course, modules: list[Module]) -> list[dict]:
@@ -17,13 +18,13 @@ def of(course: Course, modules: list[Module]) -> list[dict]:
 
 def next_step(rows: list[dict]) -> dict | None:
     """Where to go on: the first module in order that is not passing, and its first open exercise."""
-    row = next((row for row in rows if row["state"] != "passing"), None)
+    row = next((row for row in rows if row["state"] not in DONE), None)
     if row is None:
         return None
     topic = row["module"].partition("_")[2]
     exercise = next((e for e in row["exercises"] if e["state"] != progress.PASSING), None)
     if row["state"] == "missing":
-        command = f"tito check {topic}"
+        command = f"tito test {topic}"
     elif exercise is None or exercise["state"] == progress.NOT_TESTED:
         command = f"tito test {topic}"
     else:
@@ -45,8 +46,8 @@ def _state(module: Module) -> dict:
     row["exercises"] = []
     try:
         exercises = progress.of(module)
-    except TitoError:
-        return row
+    except TitoError as error:
+        return row | {"problem": f"{error}"}
     row["exercises"] = [
         {"exercise": e.name, "state": e.state, "score": e.score, "max_score": e.max_score}
         for e in exercises
@@ -57,7 +58,9 @@ def _state(module: Module) -> dict:
     tested = [s for s in states if s in (progress.PASSING, progress.FAILING)]
     result = cache.result(module)
     if states and set(states) == {progress.NOT_STARTED}:
-        row["state"] = "not started"
+        is_given = module.number < module.course.begins
+        row["state"] = "given" if is_given else "not started"
+        row["export"] = "given" if is_given else row["export"]
     elif result is not None:
         row["score"] = result["score"]
         untouched = all(test["status"] == NOT_STARTED for test in result["tests"])

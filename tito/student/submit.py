@@ -13,9 +13,9 @@ from tito import files
 from tito.course import USAGE, Module, TitoError
 from tito.gradebook import student_ids
 from tito.grading import grade_one, job
-from tito.notebooks.pairing import refuse_conflict
 from tito.notebooks.repair import Findings
 from tito.student import work
+from tito.student.work import Work
 from tito.verdict import Verdict
 
 FOLDER = "hand-in"
@@ -31,38 +31,49 @@ class Packed:
     result: dict
 
 
+def owner(module: Module, student: str) -> str:
+    """The folder for a student's file, which `tito collect` reads as the student's id; empty without an id.
+
+    Raises
+    ------
+    TitoError
+        If this is not a student's copy, or the id is not a valid one.
+    """
+    if not module.release:
+        raise TitoError(
+            "tito submit is for a student's copy", f"tito release {module.topic} makes one", USAGE
+        )
+    return student_ids.student_id(student) if student else ""
+
+
 def run(
-    module: Module, student: str = "", say: Callable[[Verdict], None] = lambda verdict: None
+    found: Work,
+    owner: str = "",
+    only: list[str] | None = None,
+    tell: Callable[[Verdict], None] = lambda verdict: None,
 ) -> Packed:
-    """Judge a student's work and pack it.
+    """Judge a student's work, or some exercises of it, and pack it.
 
     Parameters
     ----------
-    module : Module
-    student : str
-        The student's id: the file goes into a folder of that name, as `tito collect` reads a class.
-    say : callable
+    found : Work
+    owner : str
+        The folder for the file: see `owner`.
+    only : list of str, optional
+        The exercises to judge; all by default.
+    tell : callable
         Called with each verdict as soon as it is known.
 
     Raises
     ------
     TitoError
-        If this is not a student's copy, the work cannot be read, or the file cannot be written.
+        If the file cannot be written.
     """
-    course = module.course
-    if not course.release:
-        raise TitoError(
-            "tito submit is for a student's copy", f"tito release {module.topic} makes one", USAGE
-        )
-    owner = student_ids.student_id(student) if student else ""
-    refuse_conflict(module)
-    found = work.read(module)
-    latest = found.released.latest
-    assignment = grade_one.Assignment(
-        job.make(module, found.given, ""), [nbformat.writes(latest)], grade_one.library([])
-    )
-    result = grade_one.grade(assignment, work.load(module.source), None, say)
-    path = course.root / FOLDER / owner / module.notebook.name
+    module, latest = found.module, found.released.latest
+    judged = job.make(module, found.given, "", only=only)
+    assignment = grade_one.Assignment(judged, [nbformat.writes(latest)], grade_one.library([]))
+    result = grade_one.grade(assignment, work.load(module.source), None, tell)
+    path = module.course.root / FOLDER / owner / module.notebook.name
     before = files.save(
         path, nbformat.writes(found.made) + "\n", "free space or fix the permissions"
     )

@@ -1,6 +1,5 @@
 """Test a module: its inline tests in the grading engine, then its package tests with pytest."""
 
-import collections
 import contextlib
 import copy
 import os
@@ -20,7 +19,6 @@ from tito.export import cache
 from tito.grading.judge import process
 from tito.grading.sandbox.bubblewrap import Sandbox
 from tito.notebooks import cell_code
-from tito.notebooks.notebook import exercise_of
 from tito.notebooks.pairing import refuse_conflict
 from tito.student import work
 from tito.student.work import Source, Work
@@ -46,7 +44,7 @@ def export(module: Module, subject: Source | Work | None = None) -> str:
         return ""
     from tito.export import package
 
-    if not module.course.release:
+    if not module.release:
         package.export(module)
         return ""
     subject = subject or work.read(module)
@@ -55,6 +53,22 @@ def export(module: Module, subject: Source | Work | None = None) -> str:
     except TitoError as error:
         return f"{module.package.name} was not updated: {error}"
     return ""
+
+
+def keep_own(module: Module, subject: Work, verdicts: list[v.Verdict]) -> str:
+    """Make the package file from a student's work; in a workspace only once every visible test passes.
+
+    Returns
+    -------
+    str
+        What a student should know: why there is no package file of this work, or that there is a new one.
+    """
+    if not module.course.is_workspace:
+        return export(module, subject)
+    if not v.summary(module.name, None, verdicts)["ok"] or cache.is_exported(module):
+        return ""
+    place = module.package.relative_to(module.course.root).as_posix()
+    return export(module, subject) or f"{place} is made of your answers now: later modules use them"
 
 
 def exportable(made: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -75,18 +89,6 @@ def inline(module: Module, sandbox: Sandbox | None = None) -> Iterator[v.Verdict
     earlier runs is not found, so kernels take several times as long.
     """
     yield from work.of(module).judge(scratch(module), sandbox)
-
-
-def by_exercise(subject: Source | Work) -> Iterator[list[v.Verdict]]:
-    """Judge it without a sandbox; yields an exercise's verdicts as soon as all of them are known."""
-    order = [name for name, _ in subject.points]
-    left = collections.Counter(exercise_of(name, list(subject.answers)) for name in order)
-    found = collections.defaultdict(list)
-    for each in subject.judge(scratch(subject.module)):
-        found[each.exercise].append(each)
-        left[each.exercise] -= 1
-        if not left[each.exercise]:
-            yield v.in_order(found[each.exercise], order)
 
 
 def scratch(module: Module) -> Path:

@@ -30,7 +30,7 @@ class Watch:
         self.exercises: list[progress.Exercise] = []
         self._look()
         if wanted:
-            self.now = hints.find(self.exercises, wanted).name
+            self.now = progress.find(self.exercises, wanted).name
         else:
             start = progress.first_open(self.exercises) or (self.exercises or [None])[0]
             self.now = start.name if start else ""

@@ -19,6 +19,7 @@ from tito.grading.sandbox.bubblewrap import Sandbox
 from tito.notebooks import notebook as nb
 from tito.notebooks import untrusted
 from tito.notebooks.cells import ELSEWHERE, Cell
+from tito.notebooks.pairing import refuse_conflict, saved
 from tito.notebooks.released_cells import Released
 from tito.notebooks.repair import Findings, repair
 from tito.notebooks.text import read_text
@@ -48,9 +49,11 @@ class Source:
         """The job of judging the module, or some exercises of it."""
         return job.make(self.module, self.cells, scratch, only=only, in_place=True)
 
-    def judge(self, scratch: Path | str, sandbox: Sandbox | None = None) -> Iterator[Verdict]:
-        """Judge the module; yields each verdict as soon as it is known."""
-        yield from supervisor.run(self.job(scratch), sandbox)
+    def judge(
+        self, scratch: Path | str, sandbox: Sandbox | None = None, only: list[str] | None = None
+    ) -> Iterator[Verdict]:
+        """Judge the module, or some exercises; yields each verdict as soon as it is known."""
+        yield from supervisor.run(self.job(scratch, only), sandbox)
 
 
 @dataclass(frozen=True)
@@ -103,14 +106,17 @@ class Work:
         made = job.make(self.module, self.given, scratch, only=only, in_place=True)
         return job.fill(made, self.made, self.released)
 
-    def judge(self, scratch: Path | str, sandbox: Sandbox | None = None) -> Iterator[Verdict]:
-        """Judge the work; yields each verdict as soon as it is known."""
-        yield from grade_one.judged(self.job(scratch), self.findings.twice, sandbox)
+    def judge(
+        self, scratch: Path | str, sandbox: Sandbox | None = None, only: list[str] | None = None
+    ) -> Iterator[Verdict]:
+        """Judge the work, or some exercises; yields each verdict as soon as it is known."""
+        twice = [name for name in self.findings.twice if only is None or name in only]
+        yield from grade_one.judged(self.job(scratch, only), twice, sandbox)
 
 
 def of(module: Module) -> Source | Work:
     """The work on a module: a student's in a copy, the author's in the course."""
-    return read(module) if module.course.release else Source(module, cache.cells(module))
+    return read(module) if module.release else Source(module, cache.cells(module))
 
 
 def read(module: Module, path: Path | None = None) -> Work:
@@ -127,6 +133,8 @@ def read(module: Module, path: Path | None = None) -> Work:
     TitoError
         If the file cannot be read, or contains no exercise of the module.
     """
+    if path is None:
+        refuse_conflict(module)
     path = path or module.source
     data = load(path)
     released = _released(module)
@@ -158,7 +166,7 @@ def load(path: Path) -> bytes:
 
 def _released(module: Module) -> Released:
     """The release that the copy is of."""
-    kept = module.course.release["notebook"] if "notebook" in module.course.release else None
+    kept = module.release["notebook"] if "notebook" in module.release else None
     if kept is None:
         return _read_released(*_unchanged(module))
     return _read_released(kept, module.notebook)
@@ -168,7 +176,7 @@ def _unchanged(module: Module) -> tuple[str, Path]:
     """One of the two files that is still as released, or the work itself: an old copy keeps no other."""
     for suffix in (".ipynb", ".py"):
         path = module.notebook.with_suffix(suffix)
-        if module.course.is_as_released(path):
+        if module.is_as_released(path):
             return read_text(path), path
     return read_text(module.source), module.source
 
@@ -176,3 +184,11 @@ def _unchanged(module: Module) -> tuple[str, Path]:
 @functools.lru_cache(1)
 def _read_released(text: str, path: Path) -> Released:
     return Released([nb.parse(text, path)])
+
+
+def which(subject: Source | Work) -> list[str]:
+    """A sentence that names the file that a student's work was read from, and when it was saved."""
+    if isinstance(subject, Source):
+        return []
+    source = subject.module.source
+    return [f"your work: {source.name}, saved {saved(source)}"]

@@ -1,0 +1,148 @@
+"""`tito start`: a folder with every module and no answer, whose package is made of the student's own answers."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.support.commands import refused, snapshot, tito
+from tito.course import Course
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="makes a .venv for POSIX systems")
+
+SECOND = """
+# %% nbgrader={"grade": false, "grade_id": "four", "locked": false, "schema_version": 3, "solution": true}
+#| export
+from tinytorch.core.tiny import double
+
+def four(x):
+    \"\"\"Return four times x.\"\"\"
+    ### BEGIN SOLUTION
+    return double(double(x))
+    ### END SOLUTION
+
+# %% nbgrader={"grade": true, "grade_id": "four_of_one", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+\"\"\"Four times one is four.\"\"\"
+assert four(1) == 4
+"""
+
+
+@pytest.fixture
+def course(tiny):
+    """A course of two modules, the second built on the first."""
+    head = tiny.source.read_text(encoding="utf-8").partition("# %% nbgrader")[0]
+    folder = tiny.folder.with_name("02_more")
+    folder.mkdir()
+    text = head.replace("core.tiny", "core.more").replace("# Tiny", "# More") + SECOND
+    (folder / "more_dev.py").write_text(text, encoding="utf-8")
+    (folder / "module.yaml").write_text("title: More\nrequires: [01_tiny]\nseconds: 2\n")
+    (folder / "hints.yaml").write_text("four: [What is twice two?, Call double twice.]\n")
+    assert tito("export", "--all", course=tiny.course.root).returncode == 0
+    return tiny.course.root
+
+
+def answer(path, line):
+    text = path.read_text(encoding="utf-8")
+    assert "raise NotImplementedError()" in text
+    path.write_text(text.replace("raise NotImplementedError()", line), encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.gate
+def test_a_student_works_through_the_modules_on_answers_of_their_own(course, tmp_path):
+    work = tmp_path / "mine"
+    run = tito("start", str(work), course=course)
+    assert run.returncode == 0, run.stderr
+    assert "2 modules without answers" in run.stdout and "tito notebook tiny" in run.stdout
+    assert run.stdout.count("\n") <= 4
+    texts = "\n".join(p.read_text("utf-8") for p in work.rglob("*_dev.*")) + "\n".join(
+        path.read_text("utf-8") for path in (work / "tinytorch" / "core").glob("*.py")
+    )
+    assert "2 * np.asarray(x)" not in texts and "double(double(x))" not in texts
+    assert "np.empty(0)" not in texts
+    refused(tito("start", str(work), course=course), 2, "is a workspace already", "tito status")
+    refused(tito("start", str(course), course=course), 2, "holds something else")
+
+    own = [work / ".venv" / "bin" / "tito"]
+
+    def mine(*words):
+        return subprocess.run([*own, *words], cwd=work, capture_output=True, text=True)
+
+    package = work / "tinytorch" / "core" / "tiny.py"
+    stub = package.read_text("utf-8")
+    assert "next: 01_tiny, double, not started" in mine("status").stdout
+    assert "solved source" not in mine("hint", "tiny").stdout
+    answer(work / "modules" / "01_tiny" / "tiny_dev.ipynb", "return 3 * np.asarray(x)")
+    assert mine("test", "tiny").returncode == 1
+    assert package.read_text("utf-8") == stub  # a wrong answer is not what later modules run on
+    path = work / "modules" / "01_tiny" / "tiny_dev.ipynb"
+    path.write_text(path.read_text("utf-8").replace("3 *", "2 *"), encoding="utf-8")
+    run = mine("test", "tiny")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "tinytorch/core/tiny.py is made of your answers now" in run.stdout
+    assert "2 * np.asarray(x)" in package.read_text("utf-8")
+    answer(work / "modules" / "02_more" / "more_dev.py", "return double(double(x))")
+    run = mine("test", "more", "four")
+    assert run.returncode == 0 and "next: tito" in run.stdout, run.stdout + run.stderr
+    assert mine("submit", "tiny").returncode == 0
+    assert json.loads(mine("status", "--json").stdout)["next"] is None
+
+
+def test_a_student_who_begins_later_is_given_the_modules_before(course, tmp_path):
+    before = snapshot(course)
+    work = tmp_path / "mine"
+    assert tito("start", str(work), "--from", "more", course=course).returncode == 0
+    changed = {path for path, data in snapshot(course).items() if before.get(path) != data}
+    assert not {path for path in changed if "build" not in path.parts}
+    package = (work / "tinytorch" / "core" / "tiny.py").read_text("utf-8")
+    assert "2 * np.asarray(x)" in package and "### BEGIN" not in package
+    assert Course(work).begins == 2
+    run = tito("status", course=work)
+    assert "01_tiny         given" in run.stdout and "next: 02_more" in run.stdout
+    refused(tito("start", str(tmp_path / "x"), "--from", "mroe", course=course), 2, "did you mean")
+
+
+def test_the_course_itself_says_that_it_is_solved(course):
+    for words in (["hint", "tiny"], ["status"]):
+        run = tito(*words, course=course)
+        assert "This is the solved source" in run.stdout and "tito start" in run.stdout
+    assert "solved" not in tito("status", "--json", course=course).stdout
+
+
+@pytest.mark.slow
+@pytest.mark.gate
+@pytest.mark.timeout(900)
+def test_four_commands_lead_from_a_clone_to_the_first_passing_exercise_of_kernels(tmp_path):
+    """make start FROM=kernels, cd work, tito notebook kernels, and tito test kernels time_kernel."""
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
+    shutil.copytree(
+        ROOT / ".venv", clone / ".venv", symlinks=True
+    )  # set up before: make start is quick
+    make = ["make", "-s", "start", "FROM=kernels"]
+    run = subprocess.run(make, cwd=clone, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    work = clone / "work"
+    notebook = work / "modules" / "11_kernels" / "kernels_dev.ipynb"
+    cells = json.loads(notebook.read_text("utf-8"))
+    source = (ROOT / "modules" / "source" / "11_kernels" / "kernels_dev.py").read_text("utf-8")
+    body = source.partition("def time_kernel(")[2].partition("### BEGIN SOLUTION\n")[2]
+    body = body.partition("    ### END SOLUTION")[0].rstrip("\n")
+    stub = "    # YOUR CODE HERE\n    raise NotImplementedError()"
+    for cell in cells["cells"]:
+        if cell["metadata"].get("nbgrader", {}).get("grade_id") == "time_kernel":
+            text = "".join(cell["source"])
+            assert stub in text
+            cell["source"] = text.replace(stub, body)
+    notebook.write_text(json.dumps(cells), encoding="utf-8")
+    command = [work / ".venv" / "bin" / "tito", "test", "kernels", "time_kernel"]
+    run = subprocess.run(command, cwd=work, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "passed         2/2  time_kernel" in run.stdout
+    assert (
+        Path(work, "tinytorch", "core", "tensor.py").read_text("utf-8").count("raise NotImpl") == 0
+    )

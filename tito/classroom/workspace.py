@@ -1,0 +1,142 @@
+"""A workspace: every module without answers in one folder, for a person who learns alone.
+
+The package file of a module comes from the person's own answers once they pass. Before that it raises
+NotImplementedError; of the modules before the one to begin with, it is the reference.
+"""
+
+import json
+import os
+import shutil
+import sys
+import sysconfig
+import venv
+from dataclasses import dataclass
+from pathlib import Path
+
+from tito import files as folders
+from tito.classroom import release
+from tito.course import USAGE, WORKSPACE, Course, Module, TitoError, write
+from tito.export import package
+
+LESSONS = "modules"
+KEYS = ("title", "summary", "requires", "hours", "seconds", "prints")
+SCRIPT = """#!{python}
+import sys
+
+from tito.cli import main
+
+sys.exit(main())
+"""
+README = """# TinyTorch: a place to work
+
+Each folder in `modules` is one lesson. Write your answers in its notebook.
+
+    source .venv/bin/activate
+    tito status                 # where you are, and what is next
+    tito notebook {topic:12}  # open a lesson in JupyterLab
+    tito test {topic:16}  # run its tests
+    tito hint {topic:16}  # the next hint
+    tito watch {topic:15}  # rerun the affected tests each time you save
+
+Once all visible tests of a module pass, its answers become `tinytorch/core/MODULE.py`: later modules then run on your
+own code.
+{begin}
+On another machine, set up this folder with:
+
+    python3 -m venv .venv
+    source .venv/bin/activate
+    pip install --config-settings editable_mode=compat -e . -c constraints.txt
+"""
+BEGIN = """
+You begin with module {number}: `tinytorch/core` contains the finished modules before it. Do them later if you like;
+your own answers then take their place.
+"""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A workspace as it was made; `ready` if its .venv can be used at once."""
+
+    path: Path
+    modules: list[str]
+    begin: Module
+    ready: bool
+
+
+def make(course: Course, target: Path, begin: Module | None = None) -> Workspace:
+    """Make a workspace in a new folder, or nothing.
+
+    Parameters
+    ----------
+    course : Course
+    target : Path
+    begin : Module, optional
+        The module to begin with; the first one by default.
+
+    Raises
+    ------
+    TitoError
+        If the folder contains something, or a module cannot be given to students.
+    """
+    course.refuse_copy()
+    target = target.resolve()
+    if (target / WORKSPACE).exists():
+        raise TitoError(f"{target} is a workspace already", f"cd {target}; tito status", USAGE)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise TitoError(f"{target} holds something else", "name a new folder", USAGE)
+    modules = course.modules
+    begin = begin or modules[0]
+    scratch = folders.scratch(target)
+    try:
+        _write(scratch, _files(course, modules, begin))
+        made = Course(scratch)
+        for module in modules:
+            own = made.module(module.name)
+            text = package.render(own)
+            if module.number < begin.number:
+                text = release.reference(module)
+            write(own.package, text)
+        if target.exists():
+            target.rmdir()
+        scratch.rename(target)
+    except OSError as error:
+        raise TitoError(
+            f"cannot write {target}: {error.strerror}", "free space or fix the permissions"
+        ) from None
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return Workspace(target, [each.name for each in modules], begin, _environment(target))
+
+
+def _files(course, modules, begin):
+    files = release.tools(course, LESSONS)
+    for module in modules:
+        for name, text in release.lesson(module, KEYS).items():
+            files[f"{LESSONS}/{module.name}/{name}"] = text
+    later = BEGIN.format(number=begin.number) if begin != modules[0] else ""
+    files["README.md"] = README.format(topic=begin.topic, begin=later)
+    files[WORKSPACE] = json.dumps({"schema": 1, "from": begin.name}) + "\n"
+    return files
+
+
+def _write(folder, files):
+    for name, text in files.items():
+        write(folder / name, text)
+
+
+def _environment(folder: Path) -> bool:
+    """Make a .venv that imports the workspace's own modules, and all else from the environment of this program."""
+    if os.name != "posix":
+        return False
+    venv.create(folder / ".venv", symlinks=True)
+    [site] = (folder / ".venv" / "lib").glob("python*/site-packages")
+    base = sysconfig.get_path("purelib")
+    lines = [str(folder), f"import site; site.addsitedir({base!r})"]
+    write(site / "workspace.pth", "\n".join(lines) + "\n")
+    for name in ("share", "etc"):  # JupyterLab's pages and settings
+        if Path(sys.prefix, name).is_dir():
+            (folder / ".venv" / name).symlink_to(Path(sys.prefix, name))
+    script = folder / ".venv" / "bin" / "tito"
+    write(script, SCRIPT.format(python=folder / ".venv" / "bin" / "python"))
+    script.chmod(0o755)
+    return True

@@ -1,0 +1,192 @@
+"""What `tito test` prints of a module: one line for each exercise, the first failure in detail, and what to do next."""
+
+import ast
+import collections
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import click
+
+from tito import sanitize, terminal
+from tito import verdict as v
+from tito.course import Module
+from tito.notebooks.notebook import exercise_of
+from tito.student.work import Source, Work
+
+DETAILS = 6  # lines of a failure's message
+GIVEN = "tested with a given"  # how the note of a test begins that ran on a given version
+BAD = (v.FAILED, v.ERROR, v.TIMEOUT, v.KILLED)
+ENDLESS = "look at: the condition that ends the loop, and the line that changes it in each turn"
+STOP = "A test that does not end is stopped for you. Ctrl-C stops it earlier; in tito watch, save a fix."
+
+
+class Report:
+    """Lines about the tests of one module, printed by `say` as soon as each exercise is known."""
+
+    def __init__(
+        self,
+        subject: Source | Work,
+        say: Callable[[str], None],
+        show: Callable[[str], None] = lambda text: None,
+        verbose: bool = False,
+        only: list[str] | None = None,
+    ):
+        self.subject, self.say, self.verbose = subject, say, verbose
+        self.names = list(subject.answers)
+        self.tests = tests_of(subject, only)
+        self.left = collections.Counter(self.tests.values())
+        self.verdicts: dict[str, list[v.Verdict]] = collections.defaultdict(list)  # by exercise
+        self.clock = Clock(subject.module, len(self.tests), show)
+        self.width = max(map(len, self.names), default=0)
+        self.given = False
+        self.failed: list[v.Verdict] = []  # of the first exercise that fails
+
+    def add(self, verdict: v.Verdict) -> None:
+        """Take in a verdict; print the exercise if it was the last of its verdicts."""
+        self.clock.count()
+        found = self.verdicts[verdict.exercise]
+        found.append(verdict)
+        if len(found) == self.left[verdict.exercise]:
+            self._exercise(v.in_order(found, list(self.tests)))
+
+    def _exercise(self, verdicts):
+        """One line, or one for each test."""
+        if not self.failed and any(each.status in BAD for each in verdicts):
+            self.failed = verdicts
+        if self.verbose:
+            self.say("  " + click.style(verdicts[0].exercise, bold=True))
+            for each in verdicts:
+                self.say(terminal.test_line(each))
+            return
+        shown = [each for each in verdicts if each.status != v.SKIPPED]
+        if not shown:
+            return
+        status = worst(shown)
+        score, most = (sum(getattr(e, k) for e in shown) for k in ("points", "max_points"))
+        word = terminal.status_word(status)
+        mark = " *" if any(GIVEN in each.message for each in shown) else ""
+        self.given = self.given or bool(mark)
+        name = f"{verdicts[0].exercise or 'other tests':{self.width}}"
+        seconds = sum(each.seconds for each in shown)
+        self.say(f"  {word} {f'{score:g}/{most:g}':>6}  {name} {seconds:6.2f} s{mark}")
+
+    def all(self) -> list[v.Verdict]:
+        """All verdicts, in the order of the lesson."""
+        found = [each for verdicts in self.verdicts.values() for each in verdicts]
+        return v.in_order(found, list(self.tests))
+
+    def end(self, notes: list[str]) -> None:
+        """Print what there is to say of all exercises together: `notes`, the points, and what to do next."""
+        verdicts = self.all()
+        hidden = [each for each in verdicts if each.status == v.SKIPPED]
+        if self.given:
+            self.say("  * tested with a given version of an earlier exercise (--verbose says why)")
+        if hidden and not self.verbose:
+            points = sum(each.max_points for each in hidden)
+            tests = sanitize.count(len(hidden), "test")
+            self.say(f"  hidden (runs when graded)  {tests}, {points:g} point{'s' * (points != 1)}")
+        for line in [] if self.verbose else failure_lines(self.failed):
+            self.say(line)
+        for line in notes:
+            self.say(line)
+        if verdicts:
+            self.say(terminal.score_line(v.summary(self.subject.module.name, None, verdicts)))
+            for line in self._next(verdicts):
+                self.say(line)
+
+    def _next(self, verdicts: list[v.Verdict]) -> Iterator[str]:
+        module = self.subject.module
+        for number, name in enumerate(self.names, 1):
+            found = [each for each in verdicts if each.exercise == name]
+            status = worst(found) if found else v.PASSED
+            if status in v.HARMLESS:
+                continue
+            about = title(self.subject.answers[name])
+            yield terminal.wrap(f"next: exercise {number}, {name}" + f": {about}" * bool(about), "")
+            if status == v.NOT_STARTED:
+                yield f"      write it, then: tito test {module.topic} {name}"
+            else:
+                yield f"      a hint: tito hint {module.topic} {name}"
+            return
+        whole = {each.exercise for each in verdicts} >= set(self.names)
+        if not whole:
+            yield f"next: tito test {module.topic}"
+        elif module.course.is_copy:
+            yield f"next: tito submit {module.topic}"
+
+
+def tests_of(subject: Source | Work, only: list[str] | None = None) -> dict[str, str]:
+    """The tests of a work, or of some of its exercises, in the order of the lesson: each with its exercise."""
+    names = list(subject.answers)
+    tests = {name: exercise_of(name, names) for name, _ in subject.points}
+    return {test: name for test, name in tests.items() if only is None or name in only}
+
+
+def worst(verdicts: list[v.Verdict]) -> str:
+    """The status of an exercise: the first failure of its tests, or else what keeps it from passing."""
+    found = [each.status for each in verdicts]
+    ordered = (*BAD, v.NOT_STARTED, v.UNDECIDED, v.PASSED)
+    return next((status for status in found if status in BAD), None) or min(
+        found, key=lambda status: ordered.index(status) if status in ordered else len(ordered)
+    )
+
+
+def failure_lines(verdicts: list[v.Verdict]) -> list[str]:
+    """The first failing test of an exercise: its title, what it found, and where to look."""
+    first = next((each for each in verdicts if each.status in BAD), None)
+    if first is None:
+        return []
+    said = [line for line in first.message.split("\n") if line.strip()][:DETAILS]
+    if first.status == v.TIMEOUT:
+        said += [ENDLESS, STOP]
+    rest = sum(each.status in BAD for each in verdicts) - 1
+    more = f" ({rest} more failing; --verbose shows all)" if rest else ""
+    head = f"{first.exercise} {first.status}{more}:"
+    lines = ["", "  " + click.style(head, bold=True), terminal.wrap(first.title, "    ")]
+    return [*lines, *(terminal.wrap(line, "      ") for line in said), ""]
+
+
+def title(source: str) -> str:
+    """The first sentence of the docstring of the last function or class in a cell; empty without one."""
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError):
+        return ""
+    kinds = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
+    docs = [ast.get_docstring(node) for node in body if isinstance(node, kinds)]
+    found = next((text for text in reversed(docs) if text), "")
+    return " ".join(found.partition("\n\n")[0].split())
+
+
+class Clock:
+    """Shows on a terminal how many tests have ended, and how long the present one has run."""
+
+    def __init__(self, module: Module, total: int, show: Callable[[str], None]):
+        self.limit, self.total, self.show = float(module.about["seconds"]), total, show
+        self.done, self.since = 0, time.monotonic()
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> "Clock":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.over.set()
+        self.thread.join()
+        self.show("")
+
+    def count(self) -> None:
+        """One more test has ended."""
+        self.done, self.since = self.done + 1, time.monotonic()
+        self.show("")
+
+    def _run(self):
+        while not self.over.wait(0.5):
+            took = time.monotonic() - self.since
+            if took >= 1:
+                self.show(
+                    f"  {self.done} of {self.total} tests; this one: {took:.0f} s"
+                    f" (it ends after {self.limit:g} s of CPU time; Ctrl-C stops)"
+                )
