@@ -111,12 +111,14 @@ GROUPS = {
     "Teach": [
         term.roster,
         teach.release,
+        term.autograder,
         term.due,
         term.extend,
         teach.collect,
         teach.grade,
         teach.feedback,
         teach.scores,
+        term.similar,
         teach.formgrader,
     ],
 }

@@ -375,6 +375,15 @@ def write_bytes(path: Path, data: bytes, private: bool = False) -> None:
         ) from None
 
 
+def read_bytes(path: Path, most: int) -> bytes:
+    """At most so many bytes of a file."""
+    try:
+        with path.open("rb") as file:
+            return file.read(most)
+    except OSError as error:
+        raise TitoError(f"cannot read {path}: {error.strerror}", "fix the permissions") from None
+
+
 def make_folder(path: Path, private: bool = False) -> None:
     """Make a folder and the folders above it, where they are missing."""
     if private and not path.exists():

@@ -8,7 +8,7 @@ import nbformat
 from tito import sanitize
 from tito.classroom import archive, candidates
 from tito.classroom.owners import StudentFile
-from tito.course import RELEASE, USAGE, Module, TitoError, write
+from tito.course import RELEASE, USAGE, Module, TitoError, read_bytes, write
 from tito.notebooks import notebook as nb
 from tito.notebooks import released as past
 from tito.notebooks import untrusted
@@ -86,14 +86,6 @@ def _earlier(path: Path) -> list[nbformat.NotebookNode]:
 
 
 def _file(path: Path) -> StudentFile:
-    data = _load(path)
+    data = read_bytes(path, untrusted.BYTES + 1)
     entry = archive.Entry(path.name, len(data), path.stat().st_mtime, lambda: data)
     return StudentFile("", "", entry, rest=(path.name,))
-
-
-def _load(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(untrusted.BYTES + 1)
-    except OSError as error:
-        raise TitoError(f"cannot read {path}: {error.strerror}", "fix the permissions") from None

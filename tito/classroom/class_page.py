@@ -14,6 +14,8 @@ from tito import sanitize
 from tito import verdict as v
 from tito.classroom import collected, feedback, item_analysis
 from tito.classroom.marks import Class, Mark
+from tito.classroom.similar import Pair
+from tito.course import Module
 from tito.gradebook import submitted
 
 FEWEST = 10  # students; statistics of fewer say nothing
@@ -32,11 +34,6 @@ class Bar:
 
 def page(found: Class) -> str:
     """The page of a module's class."""
-    folder = Path(__file__).parent
-    style = "".join(
-        (folder / name).read_text("utf-8") for name in ("feedback.css", "class_page.css")
-    )
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     marks = found.marks
     return feedback.template("class_page.html").render(
         title=sanitize.line(found.module.about["title"]),
@@ -49,9 +46,24 @@ def page(found: Class) -> str:
         hardest=hardest(found),
         lists=lists(found),
         source=found.source,
-        style=Markup(style),
-        style_hash=f"sha256-{digest}",
+        **style(),
     )
+
+
+def similar_page(module: Module, pairs: list[Pair]) -> str:
+    """The page of similar answers, side by side."""
+    return feedback.template("similar.html").render(
+        title=sanitize.line(module.about["title"]), number=module.number, pairs=pairs, **style()
+    )
+
+
+def style() -> dict[str, str]:
+    """The style of an instructor's page, and the digest by which the page allows it."""
+    folder = Path(__file__).parent
+    names = ("feedback.css", "class_page.css")
+    text = "".join((folder / name).read_text(encoding="utf-8") for name in names)
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return {"style": Markup(text), "style_hash": f"sha256-{digest}"}
 
 
 def summary(scores: list[float]) -> list[tuple[str, str]]:

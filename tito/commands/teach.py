@@ -30,7 +30,7 @@ from tito.course import FAILED, TitoError
 def release(course, modules, output, answers, as_json):
     """Write the student version of a module: no answers, no hidden tests, ready to install."""
     from tito.classroom import answers as earlier
-    from tito.classroom import release
+    from tito.classroom import release, release_archive
 
     if answers:
         module = one(modules, "release")
@@ -50,6 +50,7 @@ def release(course, modules, output, answers, as_json):
         if made.backup:
             say(f"kept what was there: {os.path.relpath(made.backup)}")
         say(os.path.relpath(made.path))
+        say(os.path.relpath(release_archive.write(module, made)))
     if as_json:
         document = results[0] if len(results) == 1 else {"schema": 1, "results": results}
         click.echo(json.dumps(document, indent=2, default=str))

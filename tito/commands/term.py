@@ -1,5 +1,7 @@
 """Commands for an instructor's term: the class list, dates, similar answers and marks by hand."""
 
+import os
+
 import rich_click as click
 
 from tito import course as courses
@@ -74,3 +76,58 @@ def extend(context, module, student, date):
     course = context.obj()
     course.refuse_copy()
     click.echo(dates.extend(course.module(module), student, date))
+
+
+@click.command()
+@click.argument("module", shell_complete=complete_module)
+@click.option("--output", metavar="FILE", help="Write the archive to this file.")
+@click.pass_context
+def autograder(context, module, output):
+    """Write an autograder for Gradescope: a zip archive that grades each submission there.
+
+    The archive contains the solution and the hidden tests. Give it to Gradescope only.
+    """
+    from tito.classroom import autograder as gradescope
+
+    module = context.obj().module(module)
+    path = courses.Path(output or module.course.build / f"{module.name}-autograder.zip")
+    courses.write_bytes(path, gradescope.pack(module), private=True)
+    click.echo(os.path.relpath(path))
+
+
+@click.command()
+@click.argument("module", shell_complete=complete_module)
+@click.option(
+    "--least",
+    type=click.FloatRange(0.1, 1.0),
+    default=0.7,
+    help="The share of the shorter answer that a pair has in common; default: 0.7.",
+)
+@click.option("--output", metavar="FILE", help="Write the page to this file.")
+@click.pass_context
+def similar(context, module, least, output):
+    """List pairs of students with similar answers, and write a page that shows them side by side.
+
+    Renamed variables, comments and layout do not hide a copy. What was released and what much of the class wrote
+    does not count. A pair is a reason to read both answers, not a proof.
+    """
+    from tito import sanitize
+    from tito.classroom import class_page
+    from tito.classroom import similar as answers
+
+    course = context.obj()
+    course.refuse_copy()
+    module = course.module(module)
+    pairs, failed = answers.find(module, least)
+    for pair in pairs:
+        names = f"{sanitize.line(pair.first.student)} {sanitize.line(pair.second.student)}"
+        click.echo(f"{100 * pair.share:3.0f} %  {pair.first.exercise}  {names}")
+    path = courses.Path(output or module.course.build / "grades" / f"{module.name}-similar.html")
+    courses.write(path, class_page.similar_page(module, pairs), private=True)
+    click.echo(f"{sanitize.count(len(pairs), 'pair')}: {os.path.relpath(path)}")
+    if failed:
+        raise courses.TitoError(
+            f"not compared: {', '.join(map(sanitize.line, failed))}",
+            "collect their work again",
+            courses.FAILED,
+        )

@@ -1,0 +1,99 @@
+"""Similar answers: a renamed copy is found, what was released or is common is not, and right solutions differ."""
+
+from tests.support.commands import tito
+from tests.support.submissions import answered, cell, data, sent
+from tito.authoring import variants
+from tito.classroom import collect, fingerprints, similar
+from tito.course import Course
+from tito.notebooks import notebook as nb
+from tito.notebooks.student_version import student_version
+from tito.notebooks.text import read_text
+
+LOOP = '''
+def double(x):
+    """Return twice x."""
+    out = np.zeros_like(x, dtype=float)
+    for row in range(len(x)):
+        part = x[row] + x[row]
+        if part > 1e9:
+            raise ValueError("too large")
+        out[row] = part
+    return out
+'''
+RENAMED = """
+def double(x):
+    # my own idea
+    result = np.zeros_like(x, dtype=float)
+
+    for i in range(len(x)):
+        value = x[i] + x[i]
+        if value > 1e9:
+            raise ValueError("no")
+        result[i] = value
+    return result
+"""
+OTHER = """
+def double(x):
+    values = [float(each) for each in np.asarray(x).ravel()]
+    while values and values[-1] != values[-1]:
+        values.pop()
+    total = np.array([2.0 * each for each in values])
+    return total.reshape(np.shape(x)) if total.size else np.empty(0)
+"""
+
+
+def pairs(texts, given=(), least=0.5):
+    return similar.compare(
+        {who: {"double": text} for who, text in texts.items()}, set(given), least
+    )
+
+
+def test_a_copy_with_new_names_and_comments_is_found():
+    (pair,) = pairs({"s1": LOOP, "s2": RENAMED, "s3": OTHER})
+    assert (pair.first.student, pair.second.student, pair.share) == ("s1", "s2", 1.0)
+    assert {5, 6, 9} <= pair.lines[0] and 3 not in pair.lines[1]  # the comment is not marked
+
+
+def test_released_text_and_idioms_of_the_class_do_not_count():
+    assert pairs({"s1": LOOP, "s2": RENAMED}, fingerprints.prints(LOOP)) == []
+    assert pairs({f"s{n}": LOOP for n in range(8)}) == []
+    assert pairs({"s1": "", "s2": ""}) == pairs({"s1": "def (", "s2": "def ("}) == []
+
+
+def test_a_class_gets_a_page_with_both_answers(module):
+    files = {}
+    for who, text in {
+        "s1": LOOP,
+        "s2": RENAMED.replace("my own", "<b>my own"),
+        "s3": OTHER,
+    }.items():
+        notebook = answered(module)
+        cell(notebook, "double").source = "#| export" + text
+        files[f"{who}/tiny_dev.ipynb"] = data(notebook)
+    collect.collect(module, sent(module, files))
+    run = tito("similar", "tiny", course=module.course.root)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[0] == "100 %  double  s1 s2"
+    page = (module.course.build / "grades" / "01_tiny-similar.html").read_text()
+    assert "<mark>        out[row] = part</mark>" in page
+    assert "<mark>    # " not in page and "&lt;b&gt;my own" in page and "<b>" not in page
+
+
+def test_right_solutions_of_the_course_are_not_similar(root):
+    """False alarms, on all known right solutions and the reference of two modules."""
+    alarms = compared = 0
+    for name in ("tensor", "activations"):
+        module = Course(root).module(name)
+        text = read_text(module.source)
+        cells = nb.cells(nb.parse(text, module.source), text)
+        known = [v for v in variants.load(module, cells) if v.kind == variants.RIGHT]
+        texts = {"reference": {c.id: c.source for c in cells if c.role == "solution"}}
+        for number, each in enumerate(known):
+            texts[f"v{number}"] = {each.exercise: each.source}
+        released = student_version(nb.parse(text, module.source)).cells
+        given = {
+            p for c in released if c.cell_type == "code" for p in fingerprints.prints(c.source)
+        }
+        alarms += len(similar.compare(texts, given, similar.LEAST))
+        compared += len(known)
+    assert (alarms, compared) == (0, 15)

@@ -1,0 +1,113 @@
+"""Pairs of students whose answers are similar, without what was released and what much of the class wrote.
+
+A pair is a reason to read two answers. It does not prove that one was copied.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import combinations
+
+from tito.classroom import fingerprints
+from tito.course import Module, TitoError
+from tito.gradebook import submitted
+from tito.notebooks import notebook as nb
+from tito.notebooks import untrusted
+from tito.notebooks.released import history
+from tito.notebooks.repair import Released, repair
+
+COMMON = 0.25  # of the class: what more students wrote is an idiom
+FEWEST = 3  # students that make an idiom at least
+SHORTEST = 6  # an answer with fewer fingerprints is not compared
+LEAST = 0.7  # of the shorter answer's fingerprints
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer of a student, and its fingerprints with their lines."""
+
+    student: str
+    exercise: str
+    text: str
+    prints: dict[int, set[int]]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two answers to one exercise, the share of the shorter that both have, and the lines."""
+
+    first: Answer
+    second: Answer
+    share: float
+    lines: tuple[frozenset[int], frozenset[int]]
+
+
+def find(module: Module, least: float = LEAST) -> tuple[list[Pair], dict[str, str]]:
+    """The pairs of a class, most similar first, and the students whose work cannot be read.
+
+    Raises
+    ------
+    TitoError
+        If fewer than two submissions can be read.
+    """
+    released = Released(history(module))
+    texts: dict[str, dict[str, str]] = {}
+    failed = {}
+    for student in submitted.students(module):
+        try:
+            notebook, _ = repair(released, untrusted.read(submitted.read(module, student)))
+            texts[student] = _answers(notebook)
+        except TitoError as error:
+            failed[student] = str(error)
+    if len(texts) < 2:
+        raise TitoError(
+            f"{len(texts)} submissions of {module.name} can be compared",
+            f"tito collect {module.topic} PATH",
+        )
+    given = {
+        each
+        for notebook in history(module)
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+        for each in fingerprints.prints(cell.source)
+    }
+    return compare(texts, given, least), failed
+
+
+def _answers(notebook) -> dict[str, str]:
+    return {
+        cell.metadata["nbgrader"]["grade_id"]: cell.source
+        for cell in notebook.cells
+        if nb.role_of(cell) == "solution"
+    }
+
+
+def compare(texts: dict[str, dict[str, str]], given: set[int], least: float) -> list[Pair]:
+    """The similar pairs among the answers of students; `given` are fingerprints that everybody was given."""
+    pairs = []
+    for exercise in dict.fromkeys(name for each in texts.values() for name in each):
+        answers = [
+            Answer(who, exercise, each[exercise], fingerprints.prints(each[exercise]))
+            for who, each in sorted(texts.items())
+            if exercise in each
+        ]
+        counts = Counter(found for answer in answers for found in answer.prints)
+        most = max(FEWEST, COMMON * len(answers))
+        shared = given | {found for found, count in counts.items() if count > most}
+        for first, second in combinations(answers, 2):
+            pair = _pair(first, second, shared)
+            if pair and pair.share >= least:
+                pairs.append(pair)
+    return sorted(
+        pairs, key=lambda p: (-p.share, p.first.student, p.second.student, p.first.exercise)
+    )
+
+
+def _pair(first: Answer, second: Answer, shared: set[int]) -> Pair | None:
+    mine, theirs = (each.prints.keys() - shared for each in (first, second))
+    if min(len(mine), len(theirs)) < SHORTEST:
+        return None
+    both = mine & theirs
+    lines = tuple(
+        frozenset(line for found in both for line in each.prints[found]) for each in (first, second)
+    )
+    return Pair(first, second, len(both) / min(len(mine), len(theirs)), lines)
