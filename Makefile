@@ -66,7 +66,7 @@ clean:  ## remove what can be made again; .venv, hand-ins and marks stay
 
 $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/python -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v < (3, 14) and f"error: Python {v[0]}.{v[1]}\nhint: make PYTHON=python3.12 with a version from 3.11 to 3.13, after rm -rf .venv")'
+	@$(BIN)/python -c 'import sys; v = sys.version_info; sys.exit(not (3, 11) <= v < (3, 15) and f"error: Python {v[0]}.{v[1]}\nhint: make PYTHON=python3.12 with a version from 3.11 to 3.14, after rm -rf .venv")'
 	@echo "setting up .venv (once)"
 	@if $(BIN)/python -m pip install -q uv; then \
 	    $(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python -c constraints.txt --config-setting editable_mode=compat -e '.[test]'; \

@@ -50,6 +50,8 @@ def _python():
     version = platform.python_version()
     if (3, 11) <= sys.version_info[:2] <= (3, 13):
         yield Finding(OK, f"Python {version}")
+    elif sys.version_info[:2] == (3, 14):
+        yield Finding(NOTE, f"Python {version}, for which all packages exist, but no test was run")
     else:
         yield Finding(
             BROKEN, f"Python {version}", "make the environment with Python 3.11, 3.12 or 3.13"

@@ -108,6 +108,15 @@ def test_a_save_judges_what_it_touched_and_what_builds_on_it(module, watch):
     assert "Traceback" not in session.text and "Aborted" not in session.text
 
 
+def test_a_pass_names_the_next_exercise_and_what_it_asks_for(module, watch):
+    change(module, "2 * np", "3 * np")
+    session = watch("double")
+    at = session.mark()
+    change(module, "3 * np", "2 * np")
+    said = session.wait(r"exercises pass", at)
+    assert "next: quadruple: Return four times x." in said
+
+
 def test_in_a_pipe_there_are_no_keys_and_no_escape_codes(module, watch):
     session = watch()
     change(module, "2 * np", "3 * np")

@@ -47,7 +47,7 @@ def scalar(compiled, *args):
     compiled : function
         A function made by `kernel`.
     *args
-        Arguments like those that the copy will get; they are not used otherwise.
+        Arguments of the types that the copy will get; their values are not used.
 
     Returns
     -------

@@ -14,7 +14,16 @@ from tito.course import Module, TitoError
 from tito.grading import job, supervisor
 from tito.grading.prestart import Spare
 from tito.notebooks.pairing import refuse_conflict
-from tito.student import changes, file_events, hints, keyboard, last_results, progress, testing
+from tito.student import (
+    changes,
+    file_events,
+    hints,
+    keyboard,
+    last_results,
+    progress,
+    report,
+    testing,
+)
 
 KEYS = "n next  h hint  l list  r rerun  q quit"
 PATIENCE = 0.5  # seconds that a file which cannot be read is given
@@ -210,7 +219,7 @@ class Watch:
             spare = None
         task = self._job(batch)
         self.run_ = Run(task, spare or Spare(task), self.events.put)
-        self.status(f"  judging {', '.join(batch)}")
+        self._say_judging(batch)
 
     def _job(self, only):
         """The job of judging some exercises, up to the last of their tests."""
@@ -236,8 +245,23 @@ class Watch:
         self.status("")
         for line in terminal.exercise_lines(verdict.exercise, found):
             self.say(line)
+        self._say_next(verdict.exercise)
         if run.expected:
-            self.status(f"  judging {', '.join(run.expected)}")
+            self._say_judging(run.expected)
+
+    def _say_next(self, name):
+        """After the current exercise passes, name the next one and what it asks for."""
+        states = {each.name: each.state for each in self.exercises}
+        following = progress.after(self.exercises, name)
+        if name == self.now and states.get(name) == progress.PASSING and following:
+            about = report.title(self.work.answers[following.name])
+            self.say(terminal.wrap(f"next: {following.name}" + f": {about}" * bool(about), "  "))
+
+    def _say_judging(self, names):
+        limit = f"{float(self.module.about['seconds']):g} s of CPU time"
+        self.status(
+            f"  judging {', '.join(names)} (a test ends after {limit}; saving a fix ends it too)"
+        )
 
     def _over(self, run, error):
         if run is not self.run_:

@@ -4350,9 +4350,9 @@ for columns, width in ((784, 512), (512, 256), (256, 10)):
 
 # %% [markdown]
 r"""
-The predictions are the same, from loops that you can read. Which of the three models gains, and which does not? The last lines show the float
-model layer by layer: both sides multiply at similar speed, so little is left to gain, and the layer with 10 columns computes a whole tile for them. In
-int8 and pruned form, the kernels skip work that the layers of module 10 do.
+The predictions are the same, from loops that you can read. Which of the three models gains, and why? Pruning skips the multiplications by
+zero. int8 gains if the processor has an instruction for it (section 13), else it only saves memory. In float the last lines show each layer:
+nearly all of the time goes into the product, and fusion saves only the rest. The layer with 10 columns computes a whole tile for them.
 """
 
 # %% [markdown]
@@ -4791,3 +4791,54 @@ def exchanged_kernel(A, B, C):
 report = simt.run(exchanged_kernel, (2, 2), (32, 32), A[:64], B[:, :64].copy(), C[:64, :64].copy())
 print(report)
 report.plot(array="A")
+
+# %% [markdown]
+r"""
+## 21. What carries over
+
+You met each bottleneck once. The same symptoms appear in every system that runs neural networks:
+
+| symptom | bottleneck | remedy | section |
+| --- | --- | --- | --- |
+| far below the roofline, one sum in the loop | latency of dependent additions | several independent sums | 7, 8 |
+| speed falls when a matrix row is a multiple of 4 KiB | conflict misses | packing | 8 |
+| speed falls when the data outgrows a cache | bandwidth of the next level | blocking, fusion | 9, 16 |
+| a second thread gains nothing | saturated memory bandwidth, or a small array | fewer bytes, larger work per thread | 10 |
+| small arrays are slow | fixed overhead of a call | batches, fusion | 9, 16 |
+| many sectors for each GPU load | uncoalesced access | neighbors to threads with neighboring `x` | 18, 19 |
+| many GPU loads for each result | no reuse | shared tiles | 20 |
+
+Speedups of parts do not multiply. If a part takes the share $p$ of the time and becomes $s$ times as fast, the whole becomes
+$1 / (1 - p + p/s)$ times as fast (Amdahl 1967). So measure which layer takes the time before you optimize one.
+"""
+
+# %% [markdown]
+r"""
+These systems contain the kernels that you wrote:
+
+| system | what it does | your kernel |
+| --- | --- | --- |
+| Intel oneMKL, OpenBLAS | packs blocks and multiplies register tiles (Goto and van de Geijn 2008) | `cache_friendly_matmul` |
+| NVIDIA cuDNN | runs convolutions as products of shared tiles (Chetlur et al. 2014) | `gpu_matmul` |
+| Google TPU | multiplies int8 in a systolic array and adds in int32 (Jouppi et al. 2017) | `quantized_matmul` |
+| Intel AMX | multiplies int8 tile registers (Intel, Optimization Reference Manual) | `dot_tile` |
+| Apple Neural Engine | runs quantized models on 8-bit weights (Apple, Core ML Tools guide) | `quantize`, `quantized_relu` |
+
+The next module, Benchmarking, uses your `benchmark_operation` to compare whole models under load. MLOps uses such measurements to decide whether a
+new version may replace an old one.
+
+**Questions.** Answer each before you open it.
+
+<details><summary>Why does a matrix product profit from a second core, and ReLU of a large array does not?</summary>
+The product does many operations for each byte, so it is compute-bound, and a second core adds arithmetic units. ReLU does one operation for each
+element, so it is memory-bound, and one core already saturates the bandwidth that both share.
+</details>
+
+<details><summary>Why does a tile of one row and one vector not reach the peak?</summary>
+Each FMA waits for the result of the previous one. To keep all units busy you need at least latency times units independent sums.
+</details>
+
+<details><summary>Why are int8 sums exact and float32 sums not?</summary>
+An int32 sum holds every product of two int8 elements without rounding as long as it does not overflow. A float32 addition rounds its result to 24 bits.
+</details>
+"""
