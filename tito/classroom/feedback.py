@@ -43,8 +43,8 @@ HIDDEN = (
 )
 LOOK_AT = "look at: "
 DIFFER = re.compile(r"\((\d{1,12}) of (\d{1,12}) values differ\)")
-TIMESTAMP = "timestamp.txt"
-COMPANIONS = (TIMESTAMP, "submission_secret.txt")  # nbgrader's release of feedback reads them
+TIMESTAMP, SECRET = "timestamp.txt", "submission_secret.txt"
+COMPANIONS = (TIMESTAMP, SECRET)  # nbgrader's release of feedback reads them
 
 
 @dataclass(frozen=True)
@@ -129,10 +129,12 @@ def _write_page(folder, module, mark, asked) -> Path:
     """Write a page where nbgrader looks for it, and beside it what its release of feedback reads."""
     path = _place(folder, module, mark.student)
     write(path, page(module, mark, asked), private=True)
-    for name in COMPANIONS:
-        text = marks.beside(module, mark.student, name)
-        if text is None and name == TIMESTAMP:
-            text = ""  # nbgrader's release of feedback opens the file, and only reports the time
+    beside = {name: marks.beside(module, mark.student, name) for name in COMPANIONS}
+    if beside[SECRET] is not None and beside[TIMESTAMP] is None:
+        beside[TIMESTAMP] = (
+            ""  # nbgrader's release of feedback opens the file, and only reports the time
+        )
+    for name, text in beside.items():
         if text is not None:
             write(path.with_name(name), text, private=True)
     return path
