@@ -205,7 +205,7 @@ print(NbGraderAPI(config=app.config).autograde(sys.argv[1], "s1"))
 @pytest.mark.slow
 @needs_sandbox
 @pytest.mark.parametrize("by", [autograde, press_autograde])
-def test_nbgrader_copies_no_link_that_lies_beside_a_notebook(asked, tmp_path, by):
+def test_nbgrader_copies_no_link_beside_a_notebook(asked, tmp_path, by):
     secret = tmp_path / "secret"
     secret.mkdir()
     (secret / "marks.txt").write_text("of an instructor")
@@ -246,7 +246,7 @@ def test_a_folder_with_html_in_its_name_is_refused(asked):
 
 
 def test_a_roster_with_html_in_it_is_refused(asked):
-    setup.prepare(asked)
+    setup.prepare(asked.course)
     roster.refuse_html(asked.course)
     with contextlib.closing(sqlite3.connect(asked.course.build / "gradebook.db")) as book, book:
         columns = "insert into student (id, first_name, last_name, email) values (?, ?, ?, ?)"

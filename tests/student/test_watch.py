@@ -182,7 +182,7 @@ def test_the_exercise_to_begin_with_can_be_named(module, watch):
     at = session.mark()
     session.press("l")
     session.wait(r"negate  \(now\)", at)
-    refused = Session("--course", str(module.course.root), "watch", "tiny", "negat")
+    refused = Session("--course", str(module.course.root), "watch", "tiny", "negatt")
     refused.wait("did you mean negate")
     assert refused.process.wait(PATIENCE) == 2
 

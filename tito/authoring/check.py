@@ -284,7 +284,8 @@ def runs(command: str, cli: click.Group) -> None:
             cli.commands[words[0]].make_context(words[0], words[1:])
         else:
             cli.make_context("tito", words)
-            raise click.UsageError(f"No such command {words[0]!r}.")
+            if words:
+                raise click.UsageError(f"No such command {words[0]!r}.")
     except click.exceptions.Exit:
         return
     except click.ClickException as error:

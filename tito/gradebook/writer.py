@@ -73,7 +73,8 @@ class Ledger:
         self.sent += 1
 
     def _answers(self) -> None:
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # it has ended: its answers say how
+            self.process.stdin.close()
         for _ in range(self.sent):
             line = self.process.stdout.readline()
             said = json.loads(line) if line else self._ended()
