@@ -280,12 +280,12 @@ def runs(command: str, cli: click.Group) -> None:
     if program != "tito":
         return
     try:
-        if words and words[0] in cli.commands:
-            cli.commands[words[0]].make_context(words[0], words[1:])
-        else:
-            cli.make_context("tito", words)
-            if words:
-                raise click.UsageError(f"No such command {words[0]!r}.")
+        # The options before the name of a command are the program's own.
+        _, rest, _ = cli.make_parser(click.Context(cli)).parse_args(list(words))
+        if rest and rest[0] in cli.commands:
+            cli.commands[rest[0]].make_context(rest[0], rest[1:])
+        elif rest:
+            raise click.UsageError(f"No such command {rest[0]!r}.")
     except click.exceptions.Exit:
         return
     except click.ClickException as error:
