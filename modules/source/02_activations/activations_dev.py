@@ -212,7 +212,8 @@ for dtype in ["float16", "float32", "float64"]:
     checks.close(Sigmoid()(np.array([0, 1], dtype)), np.array([0.5, 0.7310586], dtype), 1e-3)
 for dtype in ["int8", "int64", "uint8", "bool"]:
     checks.close(Sigmoid()(np.array([0, 1], dtype)), np.array([0.5, 0.7310586], np.float32))
-checks.close(Sigmoid()(np.array([-128], np.int8)), np.array([np.exp(-128)], np.float32))
+with np.errstate(over="ignore"):  # a warning counts as an error in nbgrader's own autograde
+    checks.close(Sigmoid()(np.array([-128], np.int8)), np.array([np.exp(-128)], np.float32))
 checks.equal(Sigmoid()(np.zeros((2, 0), np.float32)), np.zeros((2, 0), np.float32))
 checks.equal(Sigmoid()(np.array(0.0)), np.array(0.5))
 ### END HIDDEN TESTS
