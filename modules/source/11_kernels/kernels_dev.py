@@ -1105,7 +1105,7 @@ checks.equal(x, np.ones(3), "an array that was given to a kernel that fails")
 r"""
 Three loops can be nested in six orders. All give the same result, but access memory in a different order. Here are two more. Each matrix has
 16 rows of one cache line, and the cache has room for 16 lines. The picture shows the lines that each order touches: `matmul_loops` walks down the
-columns of $B$, `columns_outer` down those of $A$ and $C$, and `rows_outer` only along rows.
+columns of $B$, `columns_outer` down the columns of $A$ and $C$, and `rows_outer` only along rows.
 """
 
 
@@ -2457,7 +2457,7 @@ for workers in (3, 5):
     checks.equal(result, np.arange(9.0), f"{workers} parts that wait for each other")
 
 # %% nbgrader={"grade": true, "grade_id": "parallel_relu_result", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The result is that of one thread, an exception is raised when all parts have ended, and `num_workers=0` raises ValueError."""
+"""The result equals that of one thread, an exception is raised when all parts have ended, and `num_workers=0` raises ValueError."""
 
 
 ### BEGIN HIDDEN TESTS
@@ -4580,7 +4580,7 @@ assert counts["global_loads"] <= 2 * 32**3 and counts["global_stores"] == 1024, 
 )
 
 # %% nbgrader={"grade": true, "grade_id": "element_kernel_dtypes", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Sums of float64 and int64 are exact, those of float32 stay float32, 0 times inf is NaN, and products of no steps are 0."""
+"""float64 and int64 sums are exact, float32 sums stay float32, 0 times inf is NaN, and products of no steps are 0."""
 ### BEGIN HIDDEN TESTS
 cases, expected, names = [], [], []
 for m, k, n in [(7, 9, 3), (3, 0, 4), (1, 1, 1), (17, 2, 33), (2, 40, 5)]:
