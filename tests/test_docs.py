@@ -172,7 +172,9 @@ def planted(module):
         _, _, rest = source.partition("### BEGIN")
         yield max(rest.partition("### END")[0].split("\n")[1:], key=len).strip()
     known = variants.load(module, nb.cells(notebook, text))
-    yield max("\n".join(v.source for v in known if v.kind == variants.WRONG).split("\n"), key=len).strip()
+    yield max(
+        "\n".join(v.source for v in known if v.kind == variants.WRONG).split("\n"), key=len
+    ).strip()
 
 
 @pytest.mark.slow
