@@ -12,7 +12,7 @@ import time
 
 import numpy as np
 
-from benchmarks import simt_clean, simt_faults
+from tests.corpus import simt_clean, simt_faults
 from tinytorch.lab import simt
 
 STEPS = 20_000  # enough for every kernel here that ends

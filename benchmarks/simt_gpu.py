@@ -11,7 +11,7 @@ import warnings
 
 import numpy as np
 
-from benchmarks import simt_clean
+from tests.corpus import simt_clean
 from tinytorch.lab import simt
 from tinytorch.lab.simt import gpu
 

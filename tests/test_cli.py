@@ -80,25 +80,31 @@ def test_a_junit_report_is_written(tiny):
 
 
 def test_package_tests_are_run_and_reported(tiny):
-    tests = tiny.tests.parent
+    tests = tiny.course.root / "tests" / "core"
     tests.mkdir(parents=True)
     (tests / "test_tiny.py").write_text(
-        "def test_it_holds(): pass\ndef test_it_does_not(): assert 1 == 2\n"
+        "def test_it_passes(): pass\ndef test_it_fails(): assert 1 == 2\n"
     )
+    (tests / "test_tiny_part.py").write_text("def test_a_part(): pass\n")
+    (tests / "test_tinyest.py").write_text("def test_of_another_module(): assert 1 == 2\n")
     run = tito("test", "tiny", "--json", course=tiny.course.root)
-    found = {t["title"]: t["status"] for t in json.loads(run.stdout)["tests"][2:]}
-    assert run.returncode == 1 and found == {"it holds": "passed", "it does not": "failed"}
-    assert "package tests: 1 passed, 1 failed" in run.stderr
+    found = {t["id"]: t["status"] for t in json.loads(run.stdout)["tests"][2:]}
+    assert run.returncode == 1 and found == {
+        "tests/test_tiny.py::test_it_passes": "passed",
+        "tests/test_tiny.py::test_it_fails": "failed",
+        "tests/test_tiny_part.py::test_a_part": "passed",
+    }
+    assert "package tests: 2 passed, 1 failed" in run.stderr
     assert tito("test", "tiny", "--inline-only", course=tiny.course.root).returncode == 0
     only = tito("test", "tiny", "--package-only", course=tiny.course.root)
     assert only.returncode == 1 and "doubled" not in only.stdout
 
 
 def test_package_tests_run_again_when_something_they_depend_on_changed(tiny):
-    tests = tiny.tests.parent
+    tests = tiny.course.root / "tests" / "core"
     tests.mkdir(parents=True)
     counter = tiny.course.root / "counter"
-    body = f"def test_it_holds():\n    open({str(counter)!r}, 'a').write('x')\n"
+    body = f"def test_it_passes():\n    open({str(counter)!r}, 'a').write('x')\n"
 
     def runs():
         assert tito("test", "tiny", course=tiny.course.root).returncode == 0
@@ -108,8 +114,11 @@ def test_package_tests_run_again_when_something_they_depend_on_changed(tiny):
     assert (runs(), runs()) == (1, 1)
     (tests / "test_tiny.py").write_text(body + "\n")
     assert (runs(), runs()) == (2, 2)
-    tiny.source.write_text(read_text(tiny.source).replace("twice x", "two x"))
+    (tests.parent / "support").mkdir()
+    (tests.parent / "support" / "arrays.py").touch()
     assert (runs(), runs()) == (3, 3)
+    tiny.source.write_text(read_text(tiny.source).replace("twice x", "two x"))
+    assert (runs(), runs()) == (4, 4)
 
 
 def test_status_tells_each_state(tiny):

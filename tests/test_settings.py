@@ -72,3 +72,9 @@ def test_every_dependency_is_pinned_exactly(root, project):
         versions = [next(iter(pin.specifier)).version for pin in pins[name]]
         assert all(requirement.specifier.contains(version) for version in versions), requirement
     assert not any("://" in line for line in lines)
+
+
+def test_no_test_file_is_longer_than_500_lines(root):
+    files = [path for path in root.glob("tests/**/*.py") if path.parent.name != "corpus"]
+    assert len(files) > 100
+    assert [path for path in files if path.read_text(encoding="utf-8").count("\n") > 500] == []

@@ -82,8 +82,10 @@ class Module:
         return f"{self.course.library.name}.core.{self.topic}"
 
     @property
-    def tests(self) -> Path:
-        return self.course.root / "tests" / "core" / f"test_{self.topic}.py"
+    def tests(self) -> list[Path]:
+        """The files of package tests: `test_topic.py`, and `test_topic_part.py` for each part."""
+        folder = self.course.root / "tests" / "core"
+        return sorted([*folder.glob(f"test_{self.topic}.py"), *folder.glob(f"test_{self.topic}_*.py")])
 
     @property
     def readme(self) -> Path:

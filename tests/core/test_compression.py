@@ -1,6 +1,5 @@
-"""Each way to make a network smaller: what is kept exactly, what is lost, and what is reported."""
+"""Compression of models: sizes, pruning, quantization, and the comparison of techniques."""
 
-import copy
 from itertools import pairwise
 
 import numpy as np
@@ -9,19 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tests.support.layers import SMALL, WEIGHTS, dense, normal
 from tinytorch.core.activations import ReLU
 from tinytorch.core.compression import (
     BITS,
     CompressionMetrics,
-    DistillationLoss,
     calculate_sparsity,
     compare_compression_techniques,
-    compute_neuron_importance,
-    drop_inputs,
     flat_layers,
-    log_softmax,
-    prune_layer_neurons,
-    prune_network_neurons,
     prune_weights_by_magnitude,
     quantize_columns,
     quantize_layer_weights,
@@ -32,25 +26,8 @@ from tinytorch.core.networks import MLP, Sequential, create_mlp
 from tinytorch.core.tensor import Tensor
 from tinytorch.lab import checks
 
-SMALL = hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=7)
-WEIGHTS = hnp.arrays(
-    np.float32, SMALL, elements=st.floats(width=32, allow_nan=False, allow_infinity=False)
-)
 TIED = hnp.arrays(np.float32, SMALL, elements=st.sampled_from([-2.0, -1.0, -0.0, 0.0, 1.0, 2.0]))
 RATIOS = st.floats(0, 1)
-METHODS = ["weight_magnitude", "weight_variance", "random"]
-
-
-def dense(weights, bias=None):
-    layer = Dense(*np.shape(weights), use_bias=bias is not None, seed=0)
-    layer.weights = Tensor(np.asarray(weights, np.float32))
-    if bias is not None:
-        layer.bias = Tensor(np.asarray(bias, np.float32))
-    return layer
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).standard_normal(shape, np.float32)
 
 
 @pytest.mark.parametrize(
@@ -313,214 +290,6 @@ def test_integers_and_scales_give_the_outputs_of_the_layer():
         1e-4,
         1e-3,
     )
-
-
-@given(x=hnp.arrays(np.float64, (3, 4), elements=st.floats(-1e6, 1e6)))
-def test_log_softmax_is_the_logarithm_of_probabilities(x):
-    result = checks.call(log_softmax, x)
-    assert np.all(np.isfinite(result)) and np.all(result <= 0)
-    checks.close(np.exp(result).sum(axis=-1), np.ones(3))
-    checks.close(result - result[:, :1], x - x[:, :1], 1e-6, 1e-6)
-    checks.close(log_softmax(x + 5), result, 1e-6, 1e-6)
-
-
-def test_log_softmax_takes_lists_tensors_and_any_number_of_dimensions():
-    checks.close(log_softmax([0.0, 0.0]), np.log([0.5, 0.5]))
-    checks.close(log_softmax(Tensor([[0.0, 0.0]])), np.log([[0.5, 0.5]]))
-    x = normal(2, 3, 4)
-    checks.close(log_softmax(x)[1, 2], log_softmax(x[1, 2]))
-
-
-def loss_by_definition(student, teacher, labels, temperature, alpha):
-    """The loss from probabilities, for logits that are not large."""
-
-    def softmax(x):
-        e = np.exp(x.astype(np.float64))
-        return e / e.sum(axis=1, keepdims=True)
-
-    p, q = softmax(teacher / temperature), softmax(student / temperature)
-    soft = np.mean(np.sum(p * np.log(p / q), axis=1))
-    hard = -np.mean(np.log(softmax(student)[np.arange(len(labels)), labels]))
-    return alpha * hard + (1 - alpha) * temperature**2 * soft
-
-
-@given(
-    n=st.integers(1, 5),
-    classes=st.integers(1, 5),
-    temperature=st.floats(0.5, 20),
-    alpha=st.floats(0, 1),
-    seed=st.integers(0, 99),
-)
-def test_the_distillation_loss_is_its_definition(n, classes, temperature, alpha, seed):
-    student, teacher = normal(n, classes, seed=seed), normal(n, classes, seed=seed + 100)
-    labels = np.random.default_rng(seed).integers(0, classes, n)
-    loss = checks.call(DistillationLoss(temperature, alpha), student, teacher, labels)
-    assert type(loss) is float and loss >= -1e-9
-    expected = loss_by_definition(student, teacher, labels, temperature, alpha)
-    assert loss == pytest.approx(expected, rel=1e-6, abs=1e-9)
-    one_hot = np.eye(classes)[labels]
-    assert DistillationLoss(temperature, alpha)(student, teacher, one_hot) == pytest.approx(loss)
-
-
-def test_the_square_of_the_temperature_keeps_the_gradient_in_size():
-    student, teacher, labels = normal(1, 4), normal(1, 4, seed=1), np.array([0])
-    step = np.zeros((1, 4))
-    step[0, 2] = 1e-3
-
-    def slope(temperature):
-        loss = DistillationLoss(temperature, alpha=0)
-        return (
-            loss(student + step, teacher, labels) - loss(student - step, teacher, labels)
-        ) / 2e-3
-
-    assert slope(50) == pytest.approx(slope(100), rel=0.05)
-
-
-def test_the_loss_of_large_logits_is_finite():
-    far = np.array([[1e5, 0.0, -1e5]])
-    assert DistillationLoss(1.0, 0.0)(far, -far, [0]) == pytest.approx(2e5)
-    assert DistillationLoss(1.0, 1.0)(far, -far, [2]) == pytest.approx(2e5)
-
-
-def test_softmax_and_cross_entropy_are_there_for_the_parts():
-    loss = DistillationLoss()
-    assert (loss.temperature, loss.alpha) == (3.0, 0.5)
-    checks.close(loss._softmax(np.array([[1e4, 1e4, 0.0]])), np.array([[0.5, 0.5, 0.0]]))
-    value = loss._cross_entropy_loss(np.zeros((2, 4)), np.array([0, 3]))
-    assert type(value) is float and value == pytest.approx(np.log(4))
-
-
-@pytest.mark.parametrize("temperature", [0, -1, float("nan"), float("inf")])
-def test_a_temperature_that_cannot_divide_is_refused(temperature):
-    with pytest.raises(ValueError, match=f"temperature must be above 0, got {temperature}"):
-        DistillationLoss(temperature)
-
-
-@pytest.mark.parametrize("alpha", [-0.1, 1.1, float("nan")])
-def test_an_alpha_out_of_range_is_refused(alpha):
-    with pytest.raises(ValueError, match=f"between 0 and 1, got {alpha}"):
-        DistillationLoss(alpha=alpha)
-
-
-@pytest.mark.parametrize(
-    "student, teacher",
-    [((2, 3), (2, 4)), ((2, 3), (1, 3)), ((3,), (3,)), ((0, 3), (0, 3)), ((2, 0), (2, 0))],
-)
-def test_logits_of_wrong_shapes_are_refused(student, teacher):
-    with pytest.raises(ValueError) as caught:
-        DistillationLoss()(np.zeros(student), np.zeros(teacher), np.zeros(student[0], int))
-    assert str(student) in str(caught.value) and str(teacher) in str(caught.value)
-
-
-@pytest.mark.parametrize("labels", [[0, 3], [-1, 0], [0.0, 1.0]])
-def test_labels_that_number_no_class_are_refused(labels):
-    with pytest.raises(ValueError, match="whole numbers from 0 to 2"):
-        DistillationLoss()(np.zeros((2, 3)), np.zeros((2, 3)), labels)
-
-
-@pytest.mark.parametrize("shape", [(), (3,), (2, 2), (2, 3, 1)])
-def test_labels_of_a_wrong_shape_are_refused(shape):
-    with pytest.raises(ValueError) as caught:
-        DistillationLoss()(np.zeros((2, 3)), np.zeros((2, 3)), np.zeros(shape, int))
-    assert f"labels of shape {shape}" in str(caught.value)
-
-
-@given(weights=WEIGHTS)
-def test_importance_is_the_sum_of_magnitudes_or_the_variance(weights):
-    wide = weights.astype(np.float64)
-    checks.close(compute_neuron_importance(dense(weights)), np.abs(wide).sum(axis=0))
-    checks.close(compute_neuron_importance(dense(weights), "weight_variance"), wide.var(axis=0))
-
-
-def test_random_importance_follows_its_seed_and_leaves_the_global_generator_alone():
-    before = np.random.get_state()[1].copy()
-    layer = dense(normal(3, 50))
-    once = compute_neuron_importance(layer, "random", seed=1)
-    checks.equal(compute_neuron_importance(layer, "random", seed=np.random.default_rng(1)), once)
-    assert not np.array_equal(compute_neuron_importance(layer, "random"), once)
-    assert np.array_equal(before, np.random.get_state()[1])
-
-
-@pytest.mark.parametrize(
-    "function",
-    [compute_neuron_importance, lambda layer, method: prune_layer_neurons(layer, 0.5, method)],
-)
-def test_an_unknown_importance_is_refused_by_name(function):
-    with pytest.raises(ValueError, match="unknown method 'size'"):
-        function(dense([[1.0]]), "size")
-
-
-@given(
-    sizes=st.tuples(st.integers(1, 5), st.integers(1, 9)),
-    ratio=st.floats(0, 1, exclude_min=True),
-    method=st.sampled_from(METHODS),
-    bias=st.booleans(),
-)
-def test_the_most_important_neurons_stay_as_they_were(sizes, ratio, method, bias):
-    layer = dense(normal(*sizes), normal(sizes[1], seed=1) if bias else None)
-    before = copy.deepcopy(layer)
-    pruned, info = prune_layer_neurons(layer, ratio, method, seed=2)
-    count, keep = max(1, round(ratio * sizes[1])), info["keep_indices"]
-    assert pruned is not layer and type(keep) is list
-    assert keep == sorted(set(keep)) and len(keep) == count
-    importance = compute_neuron_importance(layer, method, seed=2)
-    dropped = np.delete(importance, keep)
-    assert dropped.size == 0 or importance[keep].min() >= dropped.max()
-    x = normal(4, sizes[0], seed=3)
-    checks.close(pruned(x), np.asarray(layer(x))[:, keep], 1e-5, 1e-5)
-    assert (pruned.input_size, pruned.output_size) == (sizes[0], count)
-    assert pruned.use_bias == (pruned.bias is not None) == bias
-    assert info["original_neurons"] == sizes[1] and info["remaining_neurons"] == count
-    assert info["neurons_removed"] == sizes[1] - count
-    assert info["compression_ratio"] == sizes[1] / count
-    assert info["original_params"] == sizes[1] * (sizes[0] + bias)
-    assert info["new_params"] == count * (sizes[0] + bias)
-    assert info["param_reduction"] == pytest.approx(1 - count / sizes[1])
-    assert info["keep_ratio"] == ratio and info["importance_method"] == method
-    checks.equal(layer.weights, before.weights)
-    pruned.weights.data[:] = 0
-    checks.equal(layer.weights, before.weights)
-
-
-def test_of_equal_neurons_the_first_stay():
-    assert prune_layer_neurons(dense(np.ones((2, 6))), 0.5)[1]["keep_indices"] == [0, 1, 2]
-
-
-@pytest.mark.parametrize("ratio", [0, -0.5, 1.5, float("nan")])
-def test_a_keep_ratio_out_of_range_is_refused(ratio):
-    with pytest.raises(ValueError, match=f"at most 1, got {ratio}"):
-        prune_layer_neurons(dense([[1.0]]), ratio)
-
-
-def test_dropped_inputs_take_their_rows_along():
-    layer = dense(normal(5, 3), normal(3, seed=1))
-    smaller = drop_inputs(layer, [0, 2, 3])
-    x = normal(4, 5, seed=2)
-    x[:, [1, 4]] = 0
-    checks.close(smaller(x[:, [0, 2, 3]]), np.asarray(layer(x)), 1e-5, 1e-5)
-    assert drop_inputs(dense([[1.0], [2.0]]), [1]).bias is None
-
-
-def test_a_network_without_its_dead_neurons_gives_the_same_answers():
-    hidden, last = dense(normal(4, 6), np.zeros(6)), dense(normal(6, 2), normal(2))
-    hidden.weights.data[:, [1, 4, 5]] = 0
-    model = Sequential([hidden, ReLU(), last])
-    smaller = prune_network_neurons(model, 0.5)
-    x = normal(7, 4)
-    assert [layer.weights.shape for layer in smaller.layers[::2]] == [(4, 3), (3, 2)]
-    checks.close(smaller(x), np.asarray(model(x)), 1e-5, 1e-5)
-    assert hidden.weights.shape == (4, 6)
-
-
-def test_keeping_all_neurons_gives_the_same_network():
-    model = MLP(3, 5, 2, seed=0)
-    checks.equal(prune_network_neurons(model, 1)(normal(4, 3)), model(normal(4, 3)))
-
-
-def test_a_layer_that_stands_twice_cannot_lose_neurons():
-    layer = Dense(3, 3, seed=0)
-    with pytest.raises(ValueError, match="twice"):
-        prune_network_neurons(Sequential([layer, ReLU(), layer]))
 
 
 TECHNIQUES = ["baseline", "magnitude_pruning", "quantization", "structured_pruning", "combined"]

@@ -11,6 +11,7 @@ from tinytorch.core import kernels as K
 from tinytorch.core.tensor import Tensor
 from tinytorch.lab import checks, compiling, simd
 
+pytestmark = pytest.mark.thorough
 DTYPES = [np.float32, np.float64, np.int8, np.int32, np.int64]
 SPECIAL = [np.nan, np.inf, -np.inf, -0.0, 0.0, 1e-40, -1e-40]
 PAST = K.PAST_CACHES // 4 + 77  # float32 numbers whose stores go past the caches
@@ -262,7 +263,6 @@ def test_one_core_stays_serial(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "features", "width"), [("haswell", "+avx2,+fma", 32), ("nehalem", "+sse2", 16)]
 )
-@pytest.mark.thorough
 def test_narrower_machines_compute_the_same(name, features, width):
     if os.environ.get("KERNELS_WIDTH"):
         assert simd.width() == int(os.environ["KERNELS_WIDTH"])

@@ -57,10 +57,10 @@ def _package_test_inputs(module: Module) -> str:
     course = module.course
     packages = [each.package for each in (*course.requires(module), module)]
     instruments = sorted((course.library / "lab").rglob("*.py"))
+    tests = course.root / "tests"
+    shared = [tests / "conftest.py", *sorted((tests / "support").glob("*.py"))]
     versions = course.root / "constraints.txt"
-    return _digest(
-        [module.tests, course.root / "tests" / "conftest.py", versions, *packages, *instruments]
-    )
+    return _digest([*module.tests, *shared, versions, *packages, *instruments])
 
 
 def keep(module: Module, **parts) -> None:

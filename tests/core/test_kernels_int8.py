@@ -15,6 +15,7 @@ from tinytorch.core.compression import quantize_layer_weights
 from tinytorch.core.layers import Dense
 from tinytorch.lab import amx, checks, compiling, simd
 
+pytestmark = pytest.mark.thorough
 needs_amx = pytest.mark.skipif(not amx.available(), reason="no AMX tiles on this machine")
 KINDS = ["blocks", "dots", pytest.param("tiles", marks=needs_amx)]
 SIZES = st.integers(0, 70) | st.sampled_from([96, 127, 128, 129, 200])

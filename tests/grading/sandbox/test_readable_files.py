@@ -7,7 +7,7 @@ import random
 import pytest
 
 from tests.conftest import ROOT
-from tests.grading.test_sandbox import does, lesson, task
+from tests.support.sandboxes import does, lesson, task
 from tito import verdict as v
 from tito.course import Course
 from tito.grading import supervisor

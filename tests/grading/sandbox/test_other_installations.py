@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.grading.test_sandbox import does, judge, lesson
+from tests.support.sandboxes import does, judge, lesson
 from tito import verdict as v
 from tito.grading.sandbox import bubblewrap, installations, selftest, shown_files
 

