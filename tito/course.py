@@ -85,7 +85,9 @@ class Module:
     def tests(self) -> list[Path]:
         """The files of package tests: `test_topic.py`, and `test_topic_part.py` for each part."""
         folder = self.course.root / "tests" / "core"
-        return sorted([*folder.glob(f"test_{self.topic}.py"), *folder.glob(f"test_{self.topic}_*.py")])
+        return sorted(
+            [*folder.glob(f"test_{self.topic}.py"), *folder.glob(f"test_{self.topic}_*.py")]
+        )
 
     @property
     def readme(self) -> Path:

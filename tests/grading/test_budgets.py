@@ -178,9 +178,9 @@ def test_the_budget_of_a_submission_is_said_where_it_is_used_up(tiny, monkeypatc
     monkeypatch.setattr(budget, "SPARE", 0)
     program = """
 import sys
-from tito.grading.judge import budget, judge
+from tito.grading.judge import budget, main
 budget.wall_seconds = lambda seconds, cells: 12
-judge.main()
+main.main()
 """
     monkeypatch.setattr(supervisor, "START", [supervisor.sys.executable, "-c", program])
     found = list(supervisor.run(work))

@@ -44,9 +44,7 @@ def is_lost(found, words):
 @pytest.mark.parametrize("kind", [kind for kind in COSTLY if kind != "broadcasting"])
 def test_a_costly_answer_costs_its_test_alone(tiny, monkeypatch, kind):
     value, test, words = COSTLY[kind]
-    program = (
-        "from tito.grading.judge import judge; judge.judge_seconds = lambda _: 2; judge.main()"
-    )
+    program = "from tito.grading.judge import main; main.judge_seconds = lambda _: 2; main.main()"
     monkeypatch.setattr(supervisor, "START", [supervisor.sys.executable, "-c", program])
     assert is_lost(list(supervisor.run(made(tiny, answer(value), [NEXT, test, NEXT]))), words)
 

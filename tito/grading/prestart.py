@@ -58,7 +58,7 @@ class Spare:
 
 def judge() -> None:
     """Import what the first line of standard input names, start workers, and judge the job that follows."""
-    from tito.grading.judge import judge
+    from tito.grading.judge import main
 
     start = sys.stdin.readline()
     if not start:
@@ -75,7 +75,7 @@ def judge() -> None:
         with contextlib.suppress(
             json.JSONDecodeError
         ):  # the process that started it has no job for it
-            judge.main(launch=launch)
+            main.main(launch=launch)
     finally:
         for each in waiting.values():
             each.end()

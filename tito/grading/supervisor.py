@@ -23,7 +23,7 @@ from tito.grading.sandbox.monitor import Keeper
 from tito.grading.state import State
 from tito.verdict import KILLED, Verdict
 
-START = [sys.executable, "-I", "-c", "from tito.grading.judge.judge import main; main()"]
+START = [sys.executable, "-I", "-c", "from tito.grading.judge.main import main; main()"]
 LINE = 2**20  # bytes of one verdict
 
 

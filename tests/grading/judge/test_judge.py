@@ -143,8 +143,8 @@ def test_what_a_template_imports_ahead_is_what_tests_refer_to():
     ]
     code = f"""
 import sys
-from tito.grading.judge import judge
-judge.know({cells})
+from tito.grading.judge import main
+main.know({cells})
 print(*(name in sys.modules for name in ("wave", "tabnanny", "this", "chunk")))
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -158,9 +158,9 @@ def test_a_job_names_cells_that_the_judges_template_has_read_by_their_place(tiny
     own = made.cells[0] | {"id": "own", "role": "plain", "source": "import math"}
     filled = replace(made, cells=[own, *made.cells])
     code = f"""
-from tito.grading.judge import judge
-judge.know({made.cells})
-judge.main()
+from tito.grading.judge import main
+main.know({made.cells})
+main.main()
 """
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
 

@@ -17,7 +17,7 @@ from tito.grading.inside import limits
 WARM = Path("/warm")  # compiled code of the course's own files, made before any student's code ran
 CACHE = Path("/tmp/numba")
 ROLES = {
-    "judge": "tito.grading.judge.judge",
+    "judge": "tito.grading.judge.main",
     "probe": "tito.grading.inside.probe",
     "worker": "tito.grading.inside.worker",
 }

@@ -10,6 +10,7 @@ import numpy as np
 
 from tinytorch.lab.checks import Mismatch
 from tito.grading.inside.arguments import arrays, pattern
+from tito.grading.judge import reports
 
 Ask = Callable[[dict], dict]
 Observed = tuple[object, list[str], list[str]]
@@ -60,11 +61,11 @@ def _observed(ask, request, cases, shared):
             request | {"after": bool(flat) and size <= LARGE, "keep": shared or size > LARGE}
         )
     except Exception as error:
-        after = getattr(error, "after", None)
-        if hasattr(error, "remote") and after is not None and _differing(flat, after):
+        after, report = getattr(error, "after", None), reports.of(error)
+        if report and after is not None and _differing(flat, after):
             name = getattr(request["target"], "__name__", "the function")
             raise Mismatch(
-                f"{name} raised {error.remote['class']} and changed its input before",
+                f"{name} raised {report.kind} and changed its input before",
                 "check the arguments first, and write to an array of your own",
             ) from error
         raise

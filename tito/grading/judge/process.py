@@ -104,6 +104,7 @@ class Kept:
         return json.loads(self._keeper.recv(4096))
 
 
+Process = Own | Kept
 CLOSED = "closed its pipes"
 
 

@@ -4,25 +4,26 @@ import ast
 import re
 from collections.abc import Sequence
 
+from tito.grading.judge.reports import Report
 from tito.notebooks.cell_code import bound, first_line, parsed
 
 
-def missing(report: dict) -> str:
+def missing(report: Report) -> str:
     """The undefined name that an exception reports; empty for other exceptions."""
-    found = re.search(r"(\w+)['`]? is not defined", report["text"])
-    return found[1] if found and "NameError" in (report["class"], *report["builtin"]) else ""
+    found = re.search(r"(\w+)['`]? is not defined", report.text)
+    return found[1] if found and "NameError" in (report.kind, *report.builtin) else ""
 
 
-def behind(name: str, reports: Sequence[dict], source: str) -> dict | None:
+def behind(name: str, reports: Sequence[Report], source: str) -> Report | None:
     """The report on the statement of a cell that raised and would have bound a name.
 
     A report without a statement concerns all names of the cell.
     """
     for report in reports if name else ():
-        if not report["statement"] and (name in defined(source) or parsed(source) is None):
+        if not report.statement and (name in defined(source) or parsed(source) is None):
             return report
         for node in parsed(source) or ():
-            if first_line(node) == report["statement"] and name in bound(node):
+            if first_line(node) == report.statement and name in bound(node):
                 return report
     return None
 

@@ -1,0 +1,51 @@
+"""Code of the instructor's cells, compiled once for all judges that a zygote is forked into."""
+
+import ast
+import contextlib
+import functools
+import linecache
+import sys
+
+
+@functools.cache
+def code(source, name):
+    return compile(source, name, "exec")
+
+
+@functools.cache
+def bindings(name, source):
+    """A cell's statements: each with the names that it binds and, where it is an assignment, its code."""
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:
+        fallback = name if name.isidentifier() else "_"
+        body = ast.parse(f"def {fallback}(): pass").body
+    found = []
+    for node in body:
+        names, code = _bound(node), None
+        if names and isinstance(node, (ast.Assign, ast.AnnAssign)):
+            with contextlib.suppress(SyntaxError, ValueError):
+                code = compile(ast.Module([node], []), f"<{name}>", "exec")
+        found.append((node, names, code))
+    return found
+
+
+def _bound(node):
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return [
+        name.id
+        for target in targets
+        if target
+        for name in ast.walk(target)
+        if isinstance(name, ast.Name)
+    ]
+
+
+def run(source, name, names):
+    linecache.cache[name] = (len(source), None, source.splitlines(True), name)
+    compiled = code(source, name)
+    with contextlib.redirect_stdout(sys.stderr):
+        names.ready(compiled)
+        exec(compiled, dict(names.known))

@@ -1,0 +1,91 @@
+"""Says in the student's terms why a test failed, and names the line to look at."""
+
+import traceback
+
+from tinytorch.lab.checks import Mismatch
+from tito.grading.inside import wire
+from tito.grading.judge import reasons, reports
+from tito.grading.judge.loading import Loader
+from tito.grading.judge.reports import STOPPED, TEXT, Report
+
+
+class Explainer:
+    """Explains exceptions of tests by what is loaded; `binder` has the cell that binds a name, by name."""
+
+    def __init__(self, loader: Loader, binder: dict[str, str]):
+        self.loader, self.binder = loader, binder
+
+    def unstarted(self, error: Exception) -> str | None:
+        """The exercise whose untouched cell is behind an error, if that is what it comes from."""
+        report = reports.of(error) or Report(type(error).__name__, str(error)[:TEXT])
+        for _ in range(len(self.loader.cells)):
+            if report.kind == "NotImplementedError":
+                return report.cell if report.cell in self.loader.stubs else None
+            name = reasons.missing(report)
+            owner = self.binder.get(name, "")
+            raised = self.loader.broken.get(owner, ())
+            behind = reasons.behind(name, raised, self.loader.text(owner))
+            if behind is None:
+                return None
+            report = behind
+        return None
+
+    def explain(self, error: Exception, cell: dict) -> str:
+        """What went wrong, and the line to look at: in the student's cell if it was reached."""
+        remote = reports.of(error)
+        if remote:
+            return self._why(remote) or self._sentence(remote)
+        text = str(error)[:TEXT]
+        if not isinstance(error, (AssertionError, wire.WireError)):
+            text = f"{type(error).__name__}: {text}"
+        elif not text:
+            text = "a condition of the test does not hold"
+        if not isinstance(error, Mismatch):
+            code = _failing_line(error, cell)
+            text += f"\nlook at: {code}" if code else ""
+        return text
+
+    def _sentence(self, report: Report) -> str:
+        text = ": ".join(filter(None, (report.kind, report.text))) + self._instead(report)
+        if report.look:
+            text = f"{report.text}\nlook at: {report.look}"
+        name, number = report.cell, report.line
+        sources = (self.loader.source(cell) for cell in self.loader.cells if cell["id"] == name)
+        line = next(sources, "").split("\n")[number - 1 : number] if number > 0 else []
+        if line and line[0].strip() and name not in self.loader.given:
+            text += f"\nlook at: {name}, line {number}: {line[0].strip()[:200]}"
+        return text
+
+    def _instead(self, report: Report) -> str:
+        """What the cell that should define a missing name defines."""
+        exercise = self.binder.get(reasons.missing(report), "")
+        if report.kind or exercise not in self.loader.student:
+            return ""
+        known = {name for name, cell in self.binder.items() if cell != exercise}
+        text = self.loader.text(exercise)
+        names = [f"`{name}`" for name in reasons.written(text) if name not in known]
+        return f": your cell {exercise} defines {', '.join(names[:5])}" if names else ""
+
+    def _why(self, report: Report) -> str:
+        """Explain an undefined name by what was raised when its cell was loaded; empty if nothing was."""
+        name, broken = reasons.missing(report), self.loader.broken
+        for cell in self.loader.cells if name else ():
+            raised = broken.get(cell["id"], ()) if cell["role"] != "plain" else ()
+            found = reasons.behind(name, raised, self.loader.python(cell))
+            if found and found.kind == STOPPED:
+                return f"`{name}` is not defined: running its cell was stopped: {found.text}"
+            if found:
+                return f"`{name}` is not defined: its statement raised {self._sentence(found)}"
+        owner = self.binder.get(name, "")
+        for each in broken.get(owner, ()) if owner in self.loader.student else ():
+            if each.kind == "SyntaxError":
+                return f"the cell of {owner} does not run: {self._sentence(each)}"
+        return ""
+
+
+def _failing_line(error: Exception, cell: dict) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    inside = [frame for frame in frames if frame.filename == f"<{cell['id']}>"]
+    return (
+        f"the test's line {inside[0].lineno}: {inside[0].line}" if inside and inside[0].line else ""
+    )

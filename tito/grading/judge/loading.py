@@ -1,0 +1,221 @@
+"""Loads the notebook's cells into a worker, in order; a cell that ends a worker is left out of the next one."""
+
+import ast
+from collections.abc import Callable
+
+from tito.grading.inside import wire
+from tito.grading.judge import reports
+from tito.grading.judge.budget import LOADING, WALL, Exceeded, Meter
+from tito.grading.judge.reports import Fatal, Report
+from tito.grading.judge.workers import Worker, WorkerGone
+from tito.notebooks.cell_code import first_line, parsed
+from tito.notebooks.cells import ELSEWHERE
+from tito.notebooks.text import is_stub
+
+STARTS = 10  # workers that the tests of one exercise may use up, and likewise the loading of cells
+TOGETHER = 2**20  # characters of cells that are loaded at once
+STUDENT = ("solution", "own")  # roles of cells with a student's code
+
+
+class Loader:
+    """The cells above the present test, and the worker that has loaded them.
+
+    Parameters
+    ----------
+    job : dict
+    meter : Meter
+    fatal : Fatal
+        Cells and statements that ended a worker, or hung, while they were loaded. All runs of a job share it.
+    given : dict
+        Versions of exercises that are loaded in place of the student's.
+    start : callable
+        Starts a worker.
+    """
+
+    def __init__(
+        self,
+        job: dict,
+        meter: Meter,
+        fatal: Fatal,
+        given: dict[str, str],
+        start: Callable[[], Worker],
+    ):
+        self.job, self.meter, self.given, self.start = job, meter, given, start
+        self.worker: Worker | None = None
+        self.cells: list[dict] = []  # above the test
+        self.sent = 0  # how many of them the worker has loaded
+        self.together = True  # many at once, until a worker ends in the middle
+        self.deadly, self.fatal = fatal.cells, fatal.statements
+        self.broken = fatal.reports()  # exceptions of statements while loading, by cell
+        self.student = {
+            cell["id"]: job["answers"].get(cell["id"], cell["source"])
+            for cell in job["cells"]
+            if cell["role"] == "solution"
+        }
+        self.stubs = {name for name, source in self.student.items() if is_stub(source)}
+        self.merged = {
+            source.removeprefix(ELSEWHERE)
+            for source in self.student.values()
+            if source.startswith(ELSEWHERE)
+        }
+
+    def ready(self) -> Worker | None:
+        """The worker, with all cells loaded; None if the submission has used up what it may use."""
+        if self.spent():
+            self.leave()
+        while self._must_load() and not self.spent():
+            if self.worker is None:
+                self.worker, self.sent = self.start(), 0
+            cells = [cell for cell in self.cells[self.sent :] if self._is_safe(cell)]
+            self.sent = len(self.cells)
+            size = sum(len(self.source(cell)) for cell in cells)
+            self.meter.begin(LOADING)
+            if self.together and len(cells) > 1 and size < TOGETHER:
+                try:
+                    self._load(self.worker, cells, len(self.cells))
+                except WorkerGone:  # to know which cell it was, another loads them one by one
+                    self.worker, self.together = None, False
+            else:
+                self._load_each(self.worker, cells)
+        return self.worker
+
+    def leave(self) -> None:
+        """End the worker; the next one loads the cells again."""
+        if self.worker:
+            self.worker.end()
+            self.worker = None
+
+    def return_to(self, cells: list[dict]) -> None:
+        """Go back to the names after some cells. A worker that did not keep them is ended."""
+        self.cells = cells
+        count = len(cells)
+        if self.worker is None or self.sent == count:
+            return
+        if count in self.worker.marks:
+            try:
+                self.worker.ask({"op": "return", "mark": count})
+                self.sent = count
+                return
+            except (Exception, WorkerGone):
+                pass
+        elif self.sent < count:
+            return  # the cells between are still to be loaded
+        self.leave()
+
+    def spent(self) -> str:
+        """What the submission has used up; empty if it may go on."""
+        try:
+            self.meter.left(self._must_load())
+            return ""
+        except Exceeded as over:
+            return str(over)
+
+    def source(self, cell: dict) -> str:
+        """The text of a cell; a given version follows the student's if that also answers another exercise."""
+        name = cell["id"]
+        own = self.student.get(name, cell["source"])
+        if name in self.given and name in self.merged and name not in self.deadly:
+            return f"{self.job['python'].get(name, own)}\n\n{self.given[name]}"
+        return self.given.get(name) or own
+
+    def python(self, cell: dict) -> str:
+        """The plain Python that a cell runs as."""
+        source = self.source(cell)
+        return source if cell["id"] in self.given else self.job["python"].get(cell["id"], source)
+
+    def text(self, name: str) -> str:
+        """The plain Python of a loaded cell; empty if there is no such cell."""
+        return next((self.python(cell) for cell in self.cells if cell["id"] == name), "")
+
+    def _must_load(self) -> bool:
+        return self.worker is None or self.sent < len(self.cells)
+
+    def _is_safe(self, cell: dict) -> bool:
+        """Whether a cell is loaded: none that ended a worker, and no plain one when many have."""
+        many = cell["role"] == "plain" and len(self.deadly) >= STARTS
+        return cell["id"] in self.given or (cell["id"] not in self.deadly and not many)
+
+    def _load_each(self, worker: Worker, cells: list[dict]) -> None:
+        for cell in cells:
+            mark = len(self.cells) if cell is cells[-1] else None
+            nodes = parsed(self.python(cell)) if cell["role"] in STUDENT else None
+            if nodes is None:
+                self._load_one(worker, cell, mark)
+            else:  # one by one, to find the statement that ends the worker
+                self._load_statements(worker, cell, nodes, mark)
+            if not self.worker:
+                break
+
+    def _load_statements(
+        self, worker: Worker, cell: dict, nodes: list[ast.stmt], mark: int | None
+    ) -> None:
+        fatal = self._fatal(cell)
+        todo = [number for number in range(len(nodes)) if number not in fatal]
+        for number in todo:
+            if not self._load_one(worker, cell, mark if number == todo[-1] else None, number):
+                text = self.deadly.pop(cell["id"])
+                fatal[number] = reports.gone(text, first_line(nodes[number]))
+                self.broken[cell["id"]][-1] = fatal[number]
+                break
+
+    def _fatal(self, cell: dict) -> dict[int, Report]:
+        """The statements of a student's cell that no worker runs again, by number: each with a report."""
+        return {} if cell["id"] in self.given else self.fatal.setdefault(cell["id"], {})
+
+    def _load_one(
+        self, worker: Worker, cell: dict, mark: int | None, only: int | None = None
+    ) -> bool:
+        """Load a cell, or one of its statements; returns whether the worker is still alive."""
+        try:
+            self._load(worker, [cell], mark, only)
+        except WorkerGone as gone:
+            self.worker = None
+            self.deadly[cell["id"]] = str(gone)
+            self.broken[cell["id"]] = [*self.broken.get(cell["id"], ()), reports.gone(str(gone))]
+            return False
+        return True
+
+    def _load(
+        self, worker: Worker, cells: list[dict], mark: int | None, only: int | None = None
+    ) -> None:
+        """Have the worker load cells, and keep the names that there are then if `mark` is a number."""
+        parts = [
+            {
+                "name": cell["id"],
+                "source": self.python(cell),
+                "definitions": cell["role"] == "plain",
+                "only": only,
+                "skipped": list(self._fatal(cell)) if cell["role"] in STUDENT else [],
+            }
+            for cell in cells
+        ]
+        names = [cell["id"] for cell in cells]
+        request = {"op": "load", "cells": parts, "mark": mark}
+        request |= {"cpu": self.meter.one, "wall": WALL * self.meter.one}
+        try:
+            said = worker.ask(request)["errors"]
+            if type(said) is not dict:
+                raise wire.WireError("no reports")
+            found = {name: reports.reports(said[name]) for name in names if name in said}
+        except Exception as error:  # too long a cell, or not what a worker of ours reports
+            text = str(error)[: reports.TEXT]
+            found = {name: [Report(kind="", text=text)] for name in names}
+        else:
+            if mark is not None:
+                worker.marks.add(mark)
+        for cell in cells:
+            name, each = cell["id"], found.get(cell["id"], [])
+            known = [] if cell["role"] not in STUDENT else list(self._fatal(cell).values())
+            before = self.broken.get(name, []) if only is not None else known
+            if each or before:
+                self.broken[name] = [*before, *(new for new in each if new not in before)]
+            self._remember(cell, [report for report in each if report.late])
+
+    def _remember(self, cell: dict, late: list[Report]) -> None:
+        """Have no other worker run the statements of a student's cell that took too long."""
+        nodes = parsed(self.python(cell)) if late and cell["role"] in STUDENT else None
+        fatal = self._fatal(cell) if nodes else {}
+        for report in late:
+            for number, node in enumerate(nodes or ()):
+                if first_line(node) == report.statement:
+                    fatal[number] = report

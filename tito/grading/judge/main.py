@@ -1,0 +1,88 @@
+"""The judge's program: read a job on standard input, judge it, write a line for each verdict."""
+
+import ast
+import contextlib
+import functools
+import json
+import os
+import signal
+import socket
+import sys
+
+from tito.grading.inside.lookups import global_names
+from tito.grading.inside.worker import hide
+from tito.grading.judge import compiled, process
+from tito.grading.judge.budget import Meter, judge_seconds
+from tito.grading.judge.judge import Judge
+from tito.grading.judge.names import Names
+from tito.grading.judge.reports import Fatal
+from tito.grading.judge.reruns import Reruns
+
+
+def know(cells: list[dict]) -> None:
+    """Read the instructor's cells ahead of a job that holds them, in a process that judges are copied from.
+
+    What its tests refer to is imported.
+    """
+    _known[:] = cells
+    names, used = Names({}, {}), set()
+    for cell in cells:
+        with contextlib.suppress(SyntaxError, ValueError):  # the judge will say so
+            if cell["role"] in ("test", "locked"):
+                global_names(compiled.code(cell["source"], f"<{cell['id']}>"))
+                tree = ast.parse(cell["source"])
+                used |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+                used |= {node.name for node in ast.walk(tree) if isinstance(node, ast.alias)}
+            if cell["role"] != "test":
+                for node, *_ in compiled.bindings(cell["id"], cell["source"]):
+                    if isinstance(node, (ast.Import, ast.ImportFrom)):
+                        names.promise(node)
+    for name in used & set(names.imports):
+        names.find(name)
+
+
+_known: list[dict] = []  # cells that a job names by their place in this list
+
+
+def main(keeper=None, launch=process.Own):
+    """Read a job on standard input, write one line of JSON for each verdict on standard output.
+
+    A cell may be a number: its place among the cells that `know` got. In a sandbox `keeper` is the descriptor of
+    a socket on which the supervisor starts workers; without, `launch` starts one.
+    """
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    job = json.load(sys.stdin)
+    hide(job["hidden_modules"])  # what is judged is not here, in no form
+    job["cells"] = [_known[cell] if type(cell) is int else cell for cell in job["cells"]]
+
+    meter = Meter(job)
+
+    def write(said):
+        try:
+            out.write(json.dumps(said) + "\n")
+            out.flush()
+        except BrokenPipeError:  # nobody reads any more
+            os._exit(1)
+
+    def begin(cell):
+        write({"at": cell["id"], "used": vars(meter.total())})
+        limit_cpu(judge_seconds(meter.one))
+
+    def report(result):
+        write(vars(result))
+
+    if keeper is not None:
+        line = socket.socket(fileno=keeper)
+
+        def launch(folder, name):
+            return process.Kept(line, name)
+
+    make = functools.partial(Judge, job, launch, meter, Fatal())
+    Reruns(job, make, begin, report).run()
+
+
+def limit_cpu(seconds: float) -> None:
+    """Have the kernel end this process after so many seconds of CPU time: no answer may hold it for longer."""
+    if hasattr(signal, "setitimer"):  # not on Windows
+        signal.setitimer(signal.ITIMER_PROF, seconds)

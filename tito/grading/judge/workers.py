@@ -1,0 +1,140 @@
+"""A running worker as the judge uses it: it sends requests, checks replies, and meters time and output."""
+
+import marshal
+import time
+from collections.abc import Callable
+
+from tito import verdict
+from tito.grading.inside import wire
+from tito.grading.judge import proxies, reports
+from tito.grading.judge.budget import Exceeded, Meter
+from tito.grading.judge.pipes import Pipes
+from tito.grading.judge.process import Process
+
+LOG_KEPT = 256 * 1024  # bytes of output
+
+
+class WorkerGone(BaseException):
+    """The worker was ended or ended itself: `status` says how it counts. No test can catch it by accident."""
+
+    def __init__(self, status, message):
+        super().__init__(message)
+        self.status = status
+
+
+class Worker:
+    """A running worker process and what it printed.
+
+    Parameters
+    ----------
+    job : dict
+    meter : Meter
+    started : Process
+    decode : callable
+        Makes a value of what is not plain data in a reply.
+    """
+
+    def __init__(self, job: dict, meter: Meter, started: Process, decode: Callable):
+        self.meter, self.process, self.decode = meter, started, decode
+        self.log, self.logged, self.asked = bytearray(), 0, 0
+        self.marks: set[int] = set()  # after how many cells it has kept its names
+        self.ended = False
+        self.pipes = Pipes(self.process, self._heard, self._check, self.meter.step)
+        start = {"cells": job["scratch"], "hidden": job["hidden_modules"]}
+        self._send(start | {"package": job["package"]})
+
+    def ask(self, request):
+        """Send a request, wait for the reply, and return it or raise what it reports."""
+        received = self.pipes.received
+        self.meter.wait()
+        try:
+            self._send(request)  # if it is too large, nothing is sent
+            self.asked += 1
+            reply = self._receive()
+        finally:
+            self.meter.resume(self.pipes.received - received)
+        self._quiet()
+        if self.meter.due:
+            self._check()
+        number = reply.get("number")
+        if type(number) is not int or number != self.asked:
+            raise self._gone(verdict.KILLED, "answered what it was not asked")
+        if reply.get("ok") is True:
+            return reply
+        error = reports.rebuild(reply.get("error"))
+        error.after = reply.get("after")
+        raise error
+
+    def end(self):
+        """End the worker and everything it started."""
+        if not self.ended:
+            self.ended = True
+            self.meter.end(self, self.process.end())
+            self.pipes.end()
+
+    def printed(self) -> int:
+        """How many bytes the student's code has printed."""
+        self.pipes.hear()
+        return self.logged
+
+    def said_since(self, count) -> str:
+        """The last lines that the student's code printed after `count` bytes of output."""
+        time.sleep(0.02)  # what was printed last may still be on its way
+        new = min(self.printed() - count, len(self.log))
+        text = bytes(self.log[-new:]).decode(errors="replace").strip() if new else ""
+        return f"\nprinted: {' / '.join(text.splitlines()[-3:])[-300:]}" if text else ""
+
+    def _send(self, request):
+        encoder = wire.Encoder(proxies.encode, keep_strides=True)
+        self.pipes.send(wire.pack(encoder.message(request), marshal.dumps))
+
+    def _receive(self):
+        try:
+            message = self.pipes.receive()
+            if message is not None:
+                tree, buffers = message
+                reply = wire.Decoder(buffers, self.decode, answers=True).value(tree)
+                if type(reply) is not dict:  # a proxy says of itself what the worker says
+                    raise wire.WireError("no reply")
+        except Exception as error:
+            self._quiet()
+            raise self._gone(
+                verdict.KILLED, f"sent an answer that cannot be read: {error}"
+            ) from None
+        if message is None:
+            raise self._gone(verdict.KILLED, self.process.ending())
+        return reply
+
+    def _check(self):
+        """Called now and then while the worker is waited for: it may have used up its time."""
+        self._quiet()
+        try:
+            self.meter.check(self, self.process.cpu())
+        except Exceeded as over:
+            # A process that fills its memory must be ended for that, on a slow machine too.
+            if not over.whole and self.process.memory() > 0.25 and self.meter.extend():
+                return
+            if over.whole:
+                raise self._gone(verdict.KILLED, f"was ended: {over}") from None
+            raise self._gone(verdict.TIMEOUT, str(over)) from None
+
+    def _quiet(self):
+        try:
+            self.meter.sizes()
+        except Exceeded as over:
+            raise self._gone(verdict.KILLED, str(over)) from None
+
+    def _gone(self, status, message):
+        self.end()
+        return WorkerGone(status, message)
+
+    def _heard(self, part):
+        self.logged += len(part)
+        self.meter.printed += len(part)
+        self.log += part
+        del self.log[:-LOG_KEPT]
+
+
+def refuse(_, node):
+    """Decode replies of a worker that may send plain data only."""
+    raise wire.WireError(f"no tag {node['!']}")
