@@ -44,7 +44,7 @@ c.ExchangeFactory.release_feedback = "tito.classroom.exchange.ReleaseFeedback"
 # `nbgrader generate_feedback` and formgrader's button write our page, which never shows a hidden test.
 c.GenerateFeedback.exporter_class = "tito.classroom.nbgrader_plugin.Feedback"
 
-# The command `nbgrader autograde` and formgrader's button grade as `tito grade` does, behind the same walls.
+# The command `nbgrader autograde` and formgrader's button grade as `tito grade` does, in the same sandbox.
 c.Autograde.exporter_class = "tito.classroom.nbgrader_plugin.Exporter"
 c.Autograde.sanitize_preprocessors = [
     "tito.classroom.nbgrader_plugin.Repair",

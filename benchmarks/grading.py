@@ -36,7 +36,7 @@ from tito.authoring import variants
 from tito.classroom import grade, release
 from tito.course import Course
 from tito.gradebook import submitted
-from tito.gradebook.records import Journal
+from tito.gradebook.records import Records
 from tito.grading import grade_one
 from tito.notebooks import notebook as nb
 from tito.notebooks.cells import Cell
@@ -242,7 +242,7 @@ def page(found):
         "| --- | --- | --- | --- | --- |",
     ]
     for name, each in parts:
-        shares = " | ".join(f"{each[k]:.2f}" for k in ("judge", "worker", "grader", "walls"))
+        shares = " | ".join(f"{each[k]:.2f}" for k in ("judge", "worker", "grader", "sandbox"))
         lines.append(f"| {name} | {shares} |")
     if "kernels" in found:
         word = "reached" if found["kernels"]["above"] <= ABOVE else "not reached"
@@ -372,7 +372,7 @@ def alternate(root, topic, pairs, output):
     cells = [meter("meter", "given", METER), *work.job.cells, meter("spent", "test", SPENT)]
     work = replace(work, job=replace(work.job, cells=cells))
     found = []
-    with grade_one.walls(work, unsafe=False) as around:
+    with grade_one.open_sandbox(work, unsafe=False) as around:
         grade_one.grade(work, data, around)
         for _ in range(int(pairs)):
             bare = floor(module, [student])
@@ -386,7 +386,7 @@ def alternate(root, topic, pairs, output):
             judge, own, worker, measuring, private, resident = said
             graded -= measuring
             parts = {"judge": judge, "worker": worker, "grader": grader}
-            parts["walls"] = graded - own - sum(parts.values())
+            parts["sandbox"] = graded - own - sum(parts.values())
             sizes = {"private": private, "resident": resident}
             found.append({"graded": graded, "own": own, "bare": bare} | parts | sizes)
     Path(output).write_text(json.dumps(found), encoding="utf-8")
@@ -404,8 +404,8 @@ def many(folder, topic, count):
     given(module, count)
     jobs = len(os.sched_getaffinity(0))
     cost = measure([sys.executable, "-m", "tito", "grade", topic], folder, os.sched_getaffinity(0))
-    journal = Journal(module)
-    times = sorted(journal.read(name)["timestamp"] for name in submitted.students(module))
+    store = Records(module)
+    times = sorted(store.read(name)["timestamp"] for name in submitted.students(module))
     ends = [datetime.datetime.fromisoformat(each).timestamp() for each in times]
     tenth = max(2, count // 10)
     pace = [

@@ -45,7 +45,6 @@ PLAIN = [
 # (file, words): text that must keep a word, because it quotes data or another program.
 EXCEPTIONS: set[tuple[str, str]] = {
     ("tito/grading/grade_one.py", "Grade one submission."),  # names a parameter and a function
-    ("tito/grading/supervisor.py", "walls : Sandbox or None"),  # names a parameter
     ("benchmarks/grading.py", "control group"),
     ("benchmarks/grading.py", "on the wall"),
 }

@@ -15,7 +15,7 @@ def graded(tiny):
     for number in range(1, 13):
         first = "failed" if number < 5 else "passed"
         second = "undecided" if number == 8 else "failed" if number < 9 else "passed"
-        marking.journal(tiny, f"s{number}", marking.tests(first, second))
+        marking.record(tiny, f"s{number}", marking.tests(first, second))
     people = {
         f"s{n}": {"id": f"s{n}", "first_name": "Ann", "last_name": f"Lee{n}"} for n in (1, 13)
     }
@@ -56,7 +56,7 @@ def test_a_name_is_text_on_the_page(graded):
 
 
 def test_a_small_class_has_no_statistics(tiny):
-    marking.journal(tiny, "s1")
+    marking.record(tiny, "s1")
     run = tito("scores", "tiny", "--html", course=tiny.course.root)
     assert run.returncode == 0, run.stderr
     path = tiny.course.build / "grades" / "01_tiny.html"

@@ -8,7 +8,7 @@ from tests.support.commands import tito
 from tests.support.submissions import answered, data, sent
 from tito.classroom import collect, grade
 from tito.gradebook import reader
-from tito.gradebook.records import Journal
+from tito.gradebook.records import Records
 from tito.grading.sandbox import selftest
 
 needs_sandbox = pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
@@ -50,7 +50,7 @@ def test_new_times_due_dates_and_extensions_are_seen_without_grading_again(modul
     collect.collect(module, stamped(module, times))
     grade.run(module)
     assert scores(module) == {"s1": 5, "s2": 5, "s3": 5}
-    before = {who: Journal(module).read(who)["timestamp"] for who in times}
+    before = {who: Records(module).read(who)["timestamp"] for who in times}
 
     with in_gradebook(module) as book:
         book.update_or_create_assignment("01_tiny", duedate=DUE)
@@ -70,7 +70,7 @@ def test_new_times_due_dates_and_extensions_are_seen_without_grading_again(modul
     assert run.returncode == 0 and "new time, due date or extension: s1" in run.stdout
     assert scores(module) == {"s1": 5, "s2": 5, "s3": 5}
     assert grade.run(module, changed=True).redated == []
-    assert before == {who: Journal(module).read(who)["timestamp"] for who in times}
+    assert before == {who: Records(module).read(who)["timestamp"] for who in times}
 
 
 @needs_sandbox

@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 from tito.classroom import grade
 from tito.course import TitoError
 from tito.gradebook import writer
-from tito.gradebook.records import Journal
+from tito.gradebook.records import Records
 from tito.grading import grader_process
 from tito.grading.sandbox import selftest
 
@@ -71,7 +71,7 @@ def test_a_writer_that_is_killed_leaves_the_records(course, hand_in, tmp_path, m
     with pytest.raises(TitoError, match="the process that enters marks was killed") as raised:
         grade.run(course, unsafe=True)
     assert raised.value.code == 3
-    assert Journal(course).read("s1")["score"] == 5
+    assert Records(course).read("s1")["score"] == 5
     grade.run(course, unsafe=True, changed=True)
 
 

@@ -68,7 +68,7 @@ def test_no_word_of_a_hidden_test_is_shown(tiny):
         assert "Nothing doubled is nothing." in text and "told" in text
 
 
-def test_a_test_that_the_lesson_hides_stays_hidden_whatever_the_journal_says(tiny):
+def test_a_test_that_the_lesson_hides_stays_hidden_whatever_the_record_says(tiny):
     cases = marking.tests("failed", "failed", "told", "SECRET")
     cases[1]["hidden"] = False
     assert "SECRET" not in one(tiny, cases=cases)

@@ -48,7 +48,7 @@ def graded(course):
         taken, stray = collect.collect(course, sent(course, dict.fromkeys(names, work)))
         assert not stray
         for each in taken:
-            marking.journal(course, each.student)
+            marking.record(course, each.student)
         return course, names
 
     return graded
@@ -86,7 +86,7 @@ def test_brightspace_finds_the_folder_of_its_download(graded):
 
 def test_students_of_another_download_are_named(graded):
     course, _ = graded("canvas")
-    marking.journal(course, "s9")
+    marking.record(course, "s9")
     run = tito("feedback", "tiny", "--format", "canvas", course=course.course.root)
     assert run.returncode == 1 and "canvas cannot find 1 student: s9" in run.stderr
     assert (course.course.build / "feedback" / "01_tiny-canvas.zip").is_file()

@@ -75,9 +75,9 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("name", sorted(BROKEN))
-def test_a_broken_journal_stops_nobody_else(tiny, name):
-    marking.journal(tiny, "ada")
-    marking.journal(tiny, "bob").write_bytes(BROKEN[name])
+def test_a_broken_record_stops_nobody_else(tiny, name):
+    marking.record(tiny, "ada")
+    marking.record(tiny, "bob").write_bytes(BROKEN[name])
     found = marks.read(tiny)
     assert [mark.student for mark in found.marks] == ["ada"]
     [(student, why)] = found.failed
@@ -107,14 +107,14 @@ def test_a_broken_journal_stops_nobody_else(tiny, name):
     ],
     ids=lambda change: json.dumps(change)[:40],
 )
-def test_a_journal_of_the_wrong_shape_is_refused(tiny, change):
-    marking.journal(tiny, "bob", **change)
+def test_a_record_of_the_wrong_shape_is_refused(tiny, change):
+    marking.record(tiny, "bob", **change)
     found = marks.read(tiny)
     assert found.marks == [] and [student for student, _ in found.failed] == ["bob"]
 
 
-def test_a_folder_named_like_a_journal_stops_nobody_else(tiny):
-    marking.journal(tiny, "ada").with_name("bob.json").mkdir()
+def test_a_folder_named_like_a_record_stops_nobody_else(tiny):
+    marking.record(tiny, "ada").with_name("bob.json").mkdir()
     os.mkfifo(tiny.course.build / "grades" / tiny.name / "eve.json")
     found = marks.read(tiny)
     assert [mark.student for mark in found.marks] == ["ada"]
@@ -123,8 +123,8 @@ def test_a_folder_named_like_a_journal_stops_nobody_else(tiny):
 
 def test_the_command_prints_the_pages_and_one_error(tiny):
     root = tiny.course.root
-    marking.journal(tiny, "ada")
-    marking.journal(tiny, "bob").write_text("{")
+    marking.record(tiny, "ada")
+    marking.record(tiny, "bob").write_text("{")
     run = tito("feedback", "tiny", course=root)
     assert run.returncode == 3
     assert run.stdout.replace(os.sep, "/") == "build/feedback/ada/01_tiny/tiny_dev.html\n"
@@ -134,7 +134,7 @@ def test_the_command_prints_the_pages_and_one_error(tiny):
 
 
 def test_the_command_speaks_json(tiny):
-    marking.journal(tiny, "ada")
+    marking.record(tiny, "ada")
     run = tito("feedback", "-m", "tiny", "--json", "--output", "pages", course=tiny.course.root)
     document = json.loads(run.stdout)
     assert run.returncode == 0 and document["schema"] == 1 and document["failed"] == []
@@ -158,7 +158,7 @@ def test_an_empty_class_and_a_wrong_module_are_named(tiny, words, code, said):
 
 
 def test_an_unknown_student_is_named_with_a_near_one(tiny):
-    marking.journal(tiny, "lovelace")
+    marking.record(tiny, "lovelace")
     run = tito("feedback", "tiny", "--student", "lovelance", course=tiny.course.root)
     assert run.returncode == 2 and "did you mean lovelace?" in run.stderr
     assert len(run.stderr.splitlines()) == 2
@@ -166,7 +166,7 @@ def test_an_unknown_student_is_named_with_a_near_one(tiny):
 
 def test_a_folder_that_cannot_be_written_is_one_error(tiny):
     for student in ("ada", "bob"):
-        marking.journal(tiny, student)
+        marking.record(tiny, student)
     tiny.course.place("feedback").parent.mkdir(exist_ok=True)
     tiny.course.place("feedback").write_text("a file")
     run = tito("feedback", "tiny", course=tiny.course.root)
@@ -176,7 +176,7 @@ def test_a_folder_that_cannot_be_written_is_one_error(tiny):
 
 
 def test_a_gradebook_that_cannot_be_read_is_an_error(tiny):
-    marking.journal(tiny, "ada")
+    marking.record(tiny, "ada")
     (tiny.course.build / "gradebook.db").write_text("no database, " * 200)
     run = tito("feedback", "tiny", course=tiny.course.root)
     assert run.returncode == 3 and "cannot read the gradebook" in run.stderr
@@ -185,7 +185,7 @@ def test_a_gradebook_that_cannot_be_read_is_an_error(tiny):
 
 def test_two_runs_at_once_write_the_same_pages(tiny):
     for number in range(30):
-        marking.journal(tiny, f"s{number:02}", marking.tests("failed", message="x" * 1000))
+        marking.record(tiny, f"s{number:02}", marking.tests("failed", message="x" * 1000))
     alone = pages(tiny)
     shutil.rmtree(tiny.course.place("feedback"))
     command = [sys.executable, "-m", "tito", "--course", str(tiny.course.root), "feedback", "tiny"]

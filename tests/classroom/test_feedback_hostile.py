@@ -89,10 +89,10 @@ def test_hostile_titles_and_ids_of_tests_are_text_too(tiny, name):
 def test_hostile_students_are_refused_or_shown_as_text(tiny, name):
     bad = HOSTILE[name].replace("/", "_").replace("\x00", "")[:80]
     try:
-        marking.journal(tiny, bad, marking.tests("failed"))
+        marking.record(tiny, bad, marking.tests("failed"))
     except UnicodeEncodeError:
         pytest.skip("no file can have this name")
-    marking.journal(tiny, "ada")
+    marking.record(tiny, "ada")
     found = marks.read(tiny)
     written = dict(feedback.write_pages(tiny.course.place("feedback"), found))
     assert "ada" in written and len(written) + len(found.failed) == 2
@@ -117,7 +117,7 @@ def test_no_text_changes_the_elements_of_a_page(tiny, one, other):
             "m" + sanitize.text(message),
         )
         mark = marks.Mark(
-            tiny.name, "ada", marks.JOURNAL, (test,), repairs=(sanitize.line(message),)
+            tiny.name, "ada", marks.RECORD, (test,), repairs=(sanitize.line(message),)
         )
         texts.append(feedback.page(tiny, mark, asked))
     assert harmless(texts[0]).skeleton == harmless(texts[1]).skeleton
@@ -131,7 +131,7 @@ def test_ten_megabytes_make_no_larger_a_page_than_two_kilobytes(tiny):
 
 def test_comments_names_and_penalties_of_the_gradebook_are_shown_as_text(tiny):
     bad = HOSTILE["closed style"] + HOSTILE["bidi"]
-    marking.journal(tiny, "ada", marking.tests("failed", message="why"))
+    marking.record(tiny, "ada", marking.tests("failed", message="why"))
     grades = {"double_of_an_array": (0, 1.5, False), "double_of_nothing": (3, None, False)}
     about = {
         "grades": grades,
@@ -156,12 +156,12 @@ def test_comments_names_and_penalties_of_the_gradebook_are_shown_as_text(tiny):
 
 def test_pages_are_the_same_to_the_byte_with_and_without_attackers(tiny):
     for student in ("ada", "grace"):
-        marking.journal(tiny, student, marking.tests("failed", message="expected 2, got 3"))
+        marking.record(tiny, student, marking.tests("failed", message="expected 2, got 3"))
     quiet = pages(tiny)
     for number, bad in enumerate(HOSTILE.values()):
         cases = marking.tests("failed", message=bad)
-        marking.journal(tiny, f"mallory{number}", cases, repairs=[bad])
-    marking.journal(tiny, "nobody").write_text("{")
+        marking.record(tiny, f"mallory{number}", cases, repairs=[bad])
+    marking.record(tiny, "nobody").write_text("{")
     loud = pages(tiny)
     assert {who: loud[who] for who in quiet} == quiet
     assert pages(tiny) == loud

@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 from tito.classroom import grade
 from tito.course import TitoError
 from tito.gradebook import submitted
-from tito.gradebook.records import Journal
+from tito.gradebook.records import Records
 from tito.grading import grade_one
 from tito.grading.sandbox import selftest
 
@@ -156,17 +156,17 @@ def test_a_run_that_is_killed_at_any_moment_goes_on_where_it_was(course, hand_in
     run = tito(course)
     assert run.wait() == 0, run.communicate()[1]
     whole = time.monotonic() - started
-    chance, journal, cut = random.Random(0), Journal(course), 0
+    chance, store, cut = random.Random(0), Records(course), 0
     for _ in range(moments):
-        before = {name: journal.read(name) for name in wanted}
+        before = {name: store.read(name) for name in wanted}
         run = tito(course)
         time.sleep(chance.uniform(0.1 * whole, whole))
         run.kill()
         run.communicate()
-        found = {name: journal.read(name) for name in wanted}
+        found = {name: store.read(name) for name in wanted}
         assert all(found.values())
         done = {n for n in wanted if found[n] != before[n]}
-        unfinished = journal.started() is not None
+        unfinished = store.started() is not None
         cut += unfinished and 0 < len(done) < len(wanted)
         graded = grade.run(course)
         after = {record["student"]: record for record in graded.records}
@@ -175,7 +175,7 @@ def test_a_run_that_is_killed_at_any_moment_goes_on_where_it_was(course, hand_in
             assert {name: after[name] for name in done} == {name: found[name] for name in done}
         assert {name: record["score"] for name, record in after.items()} == wanted
         assert in_gradebook(course) == wanted
-        assert journal.started() is None
+        assert store.started() is None
     assert cut or moments < 10, "no run was ended between the first student and the last"
     assert not list(course.course.build.rglob("*.ipynb.*"))
 
@@ -186,7 +186,7 @@ def test_a_run_that_is_killed_at_any_moment_goes_on_where_it_was(course, hand_in
 def test_a_second_grader_sees_who_was_first(course, hand_in):
     hand_in("loops", HOSTILE["loops"][0])
     first = tito(course)
-    lock = Journal(course).folder.with_suffix(".lock")
+    lock = Records(course).folder.with_suffix(".lock")
     while not lock.exists() or not lock.read_text():
         time.sleep(0.05)
     with pytest.raises(TitoError, match=rf"graded already by process {first.pid} on ") as refused:
@@ -261,7 +261,7 @@ def test_a_full_disk_loses_nothing(course, hand_in, full):
     assert f"error: cannot write {place}" in run.stderr
     assert "No space left on device\nhint: free space" in run.stderr
     assert "tito/cli.py" not in run.stderr  # the command itself shows no traceback
-    assert plain([Journal(course).read(name) for name in before]) == before
+    assert plain([Records(course).read(name) for name in before]) == before
     assert plain(grade.run(course).records) == before
     assert in_gradebook(course) == dict.fromkeys(before, 5)
 
@@ -327,7 +327,7 @@ def test_without_a_sandbox_nothing_runs_unless_asked(course, hand_in, tmp_path):
     assert run.returncode == 3
     assert "error: no working sandbox: bubblewrap is not installed" in run.stderr
     assert "apt-get install bubblewrap" in run.stderr
-    assert not proof_of_run.exists() and not Journal(course).folder.exists()
+    assert not proof_of_run.exists() and not Records(course).folder.exists()
     run = tito(course, "--unsafe", "--json")
     said = json.loads(run.communicate()[0])
     assert run.returncode == 0 and proof_of_run.exists()

@@ -16,7 +16,7 @@ from tito.authoring import variants
 from tito.classroom import grade, release
 from tito.course import Course
 from tito.gradebook import submitted
-from tito.gradebook.records import Journal
+from tito.gradebook.records import Records
 from tito.grading.sandbox import selftest
 from tito.notebooks import notebook as nb
 from tito.notebooks.released import history
@@ -203,8 +203,8 @@ def test_nbgraders_own_command_gives_the_same(course, hand_in, tmp_path):
     assert code == 0, said[-2000:]
     for table, column in (("grade", "auto_score"), ("comment", "auto_comment")):
         assert rows(by_command, table, column) == rows(course.course, table, column)
-    journal = Journal(by_command.module("tiny"))
+    store = Records(by_command.module("tiny"))
     for name, record in records.items():
-        found = journal.read(name)
+        found = store.read(name)
         assert [t["status"] for t in found["tests"]] == [t["status"] for t in record["tests"]]
         assert found["walls"] == "sandboxed"

@@ -13,9 +13,9 @@ from tito.course import TitoError
 @pytest.fixture
 def graded(tiny):
     """101 has all points, 102 the first test's 2, 103 none."""
-    marking.journal(tiny, "101")
-    marking.journal(tiny, "102", marking.tests("passed", "failed"))
-    marking.journal(tiny, "103", marking.tests("failed", "not_started"))
+    marking.record(tiny, "101")
+    marking.record(tiny, "102", marking.tests("passed", "failed"))
+    marking.record(tiny, "103", marking.tests("failed", "not_started"))
     return tiny
 
 

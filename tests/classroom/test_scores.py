@@ -58,13 +58,13 @@ def tito(*words, course):
 @pytest.fixture
 def graded(tiny):
     """ada has all points, bob (23) those of the first test, 17 none."""
-    marking.journal(tiny, "ada")
-    marking.journal(tiny, "23", marking.tests("passed", "failed"))
-    marking.journal(tiny, "17", marking.tests("failed", "not_started"))
+    marking.record(tiny, "ada")
+    marking.record(tiny, "23", marking.tests("passed", "failed"))
+    marking.record(tiny, "17", marking.tests("failed", "not_started"))
     return tiny
 
 
-def test_marks_come_from_the_journals_when_there_is_no_gradebook(graded):
+def test_marks_come_from_the_records_when_there_is_no_gradebook(graded):
     found = table(graded)
     assert column(found, "student") == ["17", "23", "ada"]
     assert column(found, "score") == ["0", "2", "5"]
@@ -92,7 +92,7 @@ def test_the_gradebook_has_the_last_word(graded):
     assert column(found, "state") == ["final", "waits", "final"]
     assert column(found, "last_name") == ["", "", "Byron"]
     assert marks.read(graded).source.endswith(
-        "2 students from the gradebook and 1 student from the journals of tito grade"
+        "2 students from the gradebook and 1 student from the records of tito grade"
     )
 
 
@@ -126,7 +126,7 @@ def test_no_cell_is_a_formula_whatever_the_delimiter(tiny, bad):
     handed_in = tiny.course.place("submitted") / "ada" / tiny.name
     handed_in.mkdir(parents=True)
     (handed_in / "timestamp.txt").write_text(bad, encoding="utf-8")
-    marking.journal(tiny, "ada", [case])
+    marking.record(tiny, "ada", [case])
     for form, tests in (
         ("csv", False),
         ("csv", True),
@@ -158,7 +158,7 @@ def test_no_text_makes_a_formula(words):
 
 
 def test_numbers_stay_numbers(tiny):
-    marking.journal(tiny, "ada", [marking.case("a", points=-1.5, max_points=1e-9 + 2)])
+    marking.record(tiny, "ada", [marking.case("a", points=-1.5, max_points=1e-9 + 2)])
     text, _ = made(tiny)
     assert ',-1.5,0,0,2,"final"' in text
 
@@ -166,8 +166,8 @@ def test_numbers_stay_numbers(tiny):
 @pytest.mark.parametrize("bad", FORMULAS)
 def test_a_hostile_id_is_refused_or_disarmed(tiny, bad):
     name = bad.replace("/", "_").replace("\x00", "")
-    marking.journal(tiny, "ada")
-    marking.journal(tiny, name)
+    marking.record(tiny, "ada")
+    marking.record(tiny, name)
     found = marks.read(tiny)
     assert len(found.marks) + len(found.failed) == 2
     for who in column(rows(scores.made("csv", [found], False, None)[0]), "student"):
@@ -193,7 +193,7 @@ def test_the_order_of_files_changes_nothing(tiny):
     for seed in range(3):
         random.Random(seed).shuffle(names)
         for name in names:
-            marking.journal(tiny, name, marking.tests(outcome[name]))
+            marking.record(tiny, name, marking.tests(outcome[name]))
         texts.add(made(tiny)[0] + made(tiny, tests=True)[0] + made(tiny, "json")[0])
     assert len(texts) == 1
 
@@ -304,7 +304,7 @@ def test_marks_go_into_moodles_grading_worksheet_and_out_again(graded, tmp_path)
 
 
 def test_decimal_commas_stay_decimal_commas(tiny, tmp_path):
-    marking.journal(tiny, "17", [marking.case("a", points=2.5, max_points=5.0)])
+    marking.record(tiny, "17", [marking.case("a", points=2.5, max_points=5.0)])
     roster = tmp_path / "moodle.csv"
     roster.write_text('Identifier,Grade,"Maximum Grade"\n"Participant 17",,"5,00"\n')
     assert table(tiny, "moodle", roster)[1] == ["Participant 17", "2,5", "5,00"]
@@ -403,11 +403,11 @@ def test_settings_that_do_not_go_together_are_wrong_usage(graded, words):
     assert tito("scores", "tiny", *words, course=graded.course.root).returncode == 2
 
 
-def test_the_command_prints_csv_says_where_from_and_goes_on_past_a_broken_journal(graded):
-    marking.journal(graded, "bad").write_text("[" * 100_000)
+def test_the_command_prints_csv_says_where_from_and_goes_on_past_a_broken_record(graded):
+    marking.record(graded, "bad").write_text("[" * 100_000)
     run = tito("scores", course=graded.course.root)
     assert run.returncode == 3 and column(rows(run.stdout), "student") == ["17", "23", "ada"]
-    assert "3 students from the journals" in run.stderr
+    assert "3 students from the records" in run.stderr
     assert sum(line.startswith("error: ") for line in run.stderr.splitlines()) == 1
     run = tito("scores", "tiny", "--json", course=graded.course.root)
     assert run.returncode == 3

@@ -40,10 +40,10 @@ def made(module, answer, tests, seconds=0.5, own=()):
     return found
 
 
-def judged(*args, walls=None, **options):
+def judged(*args, sandbox=None, **options):
     """The verdicts, and the seconds that they took."""
     started = time.monotonic()
-    found = list(supervisor.run(made(*args, **options), walls))
+    found = list(supervisor.run(made(*args, **options), sandbox))
     return found, time.monotonic() - started
 
 
@@ -158,7 +158,7 @@ def test_a_statement_that_takes_too_long_to_load_runs_no_more(tiny, kind):
 def test_what_a_submission_may_use_for_loading_its_cells_is_bounded_in_sum():
     tests = [{"role": "test"}] * 50
     meter = budget.Meter({"seconds": 1, "output": 1, "cells": tests, "before": {"used": {}}})
-    for worker in range(budget.SPARE):
+    for worker in range(budget.EXTRA):
         meter.begin(budget.LOADING)
         meter.check(worker, 0.3)
         meter.check(worker, 1.25)
@@ -175,7 +175,7 @@ def test_what_a_submission_may_use_for_loading_its_cells_is_bounded_in_sum():
 def test_the_budget_of_a_submission_is_said_where_it_is_used_up(tiny, monkeypatch):
     test = "assert double(1) == 2"
     work = made(tiny, "def double(x): time.sleep(600)", [test] * 8 + [NEXT], seconds=1)
-    monkeypatch.setattr(budget, "SPARE", 0)
+    monkeypatch.setattr(budget, "EXTRA", 0)
     program = """
 import sys
 from tito.grading.judge import budget, main

@@ -50,7 +50,7 @@ for result in checks.calls(double, [(np.arange(3),), (np.arange(3),)]):
 """
 
 
-def judged(module, answer, test, walls=None):
+def judged(module, answer, test, sandbox=None):
     """The verdict on an answer by one test."""
     head, _, _ = SOURCE.partition('# %% nbgrader={"grade": true')
     head = head.replace("# %%\n#| export\nimport numpy as np", f"# %%{GIVEN}import numpy as np")
@@ -63,7 +63,7 @@ def judged(module, answer, test, walls=None):
     text = read_text(module.source)
     cells = nb.cells(nb.parse(text, module.source), text)
     made = job.make(module, cells, testing.scratch(module), {"double": textwrap.dedent(answer)})
-    (found,) = supervisor.run(made, walls)
+    (found,) = supervisor.run(made, sandbox)
     return found
 
 
@@ -227,14 +227,14 @@ def test_a_result_that_shares_memory_is_seen_by_the_judge(tiny, liar, test):
 
 
 @pytest.fixture(scope="module")
-def walls():
+def sandbox():
     sandbox, problem, hint = selftest.examine()
     if sandbox is None:
         pytest.skip(f"no working sandbox: {problem}; {hint}")
     return sandbox
 
 
-def test_in_the_sandbox_a_clean_worker_counts_beside_the_students(tiny, walls):
-    found = judged(tiny, f"{textwrap.dedent(FORGED['the simulator'])}\n{TWICE}", COUNTED, walls)
+def test_in_the_sandbox_a_clean_worker_counts_beside_the_students(tiny, sandbox):
+    found = judged(tiny, f"{textwrap.dedent(FORGED['the simulator'])}\n{TWICE}", COUNTED, sandbox)
     assert found.status == v.FAILED and "18 loads" in found.message
-    assert judged(tiny, LOOP, COUNTED, walls).status == v.PASSED
+    assert judged(tiny, LOOP, COUNTED, sandbox).status == v.PASSED

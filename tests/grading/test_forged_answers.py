@@ -294,19 +294,19 @@ for name in ("tensor", "activations", "kernels"):
 """
 
 
-@pytest.mark.parametrize("kind", ["cold", "warm", "without walls"])
+@pytest.mark.parametrize("kind", ["cold", "warm", "without sandbox"])
 def test_the_judge_cannot_import_the_module_that_it_judges(kind):
     made = job_of("tensor", None, IMPORTS)
-    if kind == "without walls":
+    if kind == "without sandbox":
         (found,) = supervisor.run(made)
     else:
-        walls = selftest.find()
-        if walls is None:
+        sandbox = selftest.find()
+        if sandbox is None:
             pytest.skip("no sandbox here")
         if kind == "cold":
-            (found,) = supervisor.run(made, walls)
+            (found,) = supervisor.run(made, sandbox)
         else:
-            with zygotes.templates(walls, made) as started:
+            with zygotes.templates(sandbox, made) as started:
                 (found,) = supervisor.run(made, started)
     assert (found.status, found.message) == (v.PASSED, "")
 

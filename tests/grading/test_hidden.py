@@ -35,7 +35,7 @@ def lesson(module, *tests):
     module.source.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
-def judged(module, answer, walls=None, extra=()):
+def judged(module, answer, sandbox=None, extra=()):
     """The verdicts by name, in the order in which they were given; `extra` are cells of the student's own."""
     text = read_text(module.source)
     cells = nb.cells(nb.parse(text, module.source), text)
@@ -45,7 +45,7 @@ def judged(module, answer, walls=None, extra=()):
         place = next(n for n, cell in enumerate(made.cells) if cell["id"] == before)
         own = {"id": f"own_cell_{place}", "role": "plain", "source": textwrap.dedent(source)}
         made.cells.insert(place, own)
-    return {each.id: each for each in supervisor.run(made, walls)}
+    return {each.id: each for each in supervisor.run(made, sandbox)}
 
 
 # How an answer may keep what it was called with, and tell it when it is called with nothing.

@@ -91,7 +91,7 @@ class Graded:
 def graded():
     assignment = grade.assignment(Course(ROOT).module("tensor"))
     unsafe = selftest.examine()[0] is None
-    with grade_one.walls(assignment, unsafe) as sandbox:
+    with grade_one.open_sandbox(assignment, unsafe) as sandbox:
         yield Graded(ROOT, sandbox)
 
 

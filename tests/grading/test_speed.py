@@ -38,7 +38,7 @@ FAST = "def double(x):\n    return 2 * x"
 SLOW = "def double(x):\n    return np.array([2 * each for each in x])"
 
 
-def judged(module, answer, test, walls=None):
+def judged(module, answer, test, sandbox=None):
     """The verdict on an answer by one test."""
     head, _, _ = SOURCE.partition('# %% nbgrader={"grade": true')
     mark = {"grade": True, "grade_id": "own", "locked": True, "points": 3, "schema_version": 3}
@@ -47,7 +47,7 @@ def judged(module, answer, test, walls=None):
     text = read_text(module.source)
     cells = nb.cells(nb.parse(text, module.source), text)
     made = job.make(module, cells, testing.scratch(module), {"double": textwrap.dedent(answer)})
-    (found,) = supervisor.run(made, walls)
+    (found,) = supervisor.run(made, sandbox)
     return found
 
 
@@ -125,11 +125,11 @@ def test_time_that_is_hidden_inside_the_process_counts(tiny, cheat):
 
 
 def test_in_the_sandbox_the_clock_is_as_fine(tiny):
-    walls, problem, hint = selftest.examine()
-    if walls is None:
+    sandbox, problem, hint = selftest.examine()
+    if sandbox is None:
         pytest.skip(f"no working sandbox: {problem}; {hint}")
-    assert judged(tiny, FAST, TEST.replace("TIMES", "5"), walls).status == v.PASSED
-    assert judged(tiny, SLOW, TEST.replace("TIMES", "5"), walls).status == v.FAILED
+    assert judged(tiny, FAST, TEST.replace("TIMES", "5"), sandbox).status == v.PASSED
+    assert judged(tiny, SLOW, TEST.replace("TIMES", "5"), sandbox).status == v.FAILED
 
 
 def test_the_clock_of_another_process_is_read_from_outside(tmp_path):

@@ -6,7 +6,7 @@ import textwrap
 from tests.support.judging import STUB, judge, statuses, with_test
 from tito import verdict as v
 from tito.notebooks.text import read_text
-from tito.student import testing
+from tito.student import testing, work
 
 
 def test_a_stub_that_another_exercise_needs_is_named(tiny):
@@ -99,7 +99,7 @@ def test_in_place_the_package_file_is_the_home_of_compiled_code(tiny):
         source.replace("double.__wrapped__ or True", "double(-1)"), encoding="utf-8"
     )
     testing.export(tiny)
-    (verdict,) = testing.inline(tiny)
+    (verdict,) = work.of(tiny).judge(testing.scratch(tiny))
     assert verdict.status == v.ERROR
     assert "look at: double, line 8: return x.nothing" in verdict.message
     kept = [path.name for path in (tiny.package.parent / "__pycache__").glob("tiny.loop-*.nbi")]

@@ -67,7 +67,7 @@ def pages(module, *students):
 
 def one(module, student="ada", **more):
     cases = more.pop("cases", None) or marking.tests("failed", message="expected 2, got 3")
-    marking.journal(module, student, cases, **more)
+    marking.record(module, student, cases, **more)
     return pages(module, student)[student]
 
 

@@ -1,4 +1,4 @@
-"""A small class with journals, as tito grade writes them, and a gradebook, as nbgrader makes it."""
+"""A small class with records, as tito grade writes them, and a gradebook, as nbgrader makes it."""
 
 import json
 from datetime import datetime
@@ -10,7 +10,7 @@ TITLES = {
 
 
 def case(name, status="passed", message="", hidden=False, most=2.0, **more):
-    """One test of a journal."""
+    """One test of a record."""
     return {
         "id": name,
         "title": TITLES.get(name, name),
@@ -31,8 +31,8 @@ def tests(first="passed", second="passed", message="", secret=""):
     ]
 
 
-def journal(course_module, name, cases=None, **more):
-    """Write a student's journal."""
+def record(course_module, name, cases=None, **more):
+    """Write a student's record."""
     cases = tests() if cases is None else cases
     document = {
         "schema": 1,

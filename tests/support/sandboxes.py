@@ -116,12 +116,12 @@ def task(module, answer, **changes):
     return dataclasses.replace(made, **changes)
 
 
-def judge(module, answer, walls, kind="cold", **changes):
+def judge(module, answer, sandbox, kind="cold", **changes):
     """The verdicts on an answer, in sandboxes that start cold or are copies of a template."""
     made = task(module, answer, **changes)
     if kind == "cold":
-        return list(supervisor.run(made, walls))
-    with zygotes.templates(walls, made) as started:
+        return list(supervisor.run(made, sandbox))
+    with zygotes.templates(sandbox, made) as started:
         assert isinstance(started, zygotes.Warm)
         return list(supervisor.run(made, started))
 

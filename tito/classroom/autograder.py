@@ -95,13 +95,13 @@ def run(module: Module, folder: Path) -> dict:
 
 def _grade(work: grade_one.Assignment, data: bytes) -> dict:
     try:
-        grade_one.sandbox()
+        grade_one.working_sandbox()
         unsafe = False
     except TitoError as error:
         print(f"{error}: {UNPROTECTED}")
         unsafe = True
-    with grade_one.walls(work, unsafe) as around:
-        return grade_one.grade(work, data, around)
+    with grade_one.open_sandbox(work, unsafe) as sandbox:
+        return grade_one.grade(work, data, sandbox)
 
 
 def _submission(module: Module, folder: Path) -> bytes:

@@ -6,7 +6,7 @@ from tito import sanitize
 from tito.classroom import collect, collected
 from tito.course import USAGE, Module, TitoError
 from tito.gradebook import due, reader, submitted, times
-from tito.gradebook.writer import Ledger
+from tito.gradebook.writer import Writer
 
 NONE = "none"
 
@@ -53,7 +53,7 @@ def _due(when: datetime.datetime | None) -> str:
 def _redate(module: Module) -> str:
     """Compute penalties of graded students again; returns whose dates changed."""
     students = sorted(reader.read(module))
-    with Ledger(module) as ledger:
-        ledger.redate(*students)
-    changed = ledger.redated
+    with Writer(module) as writer:
+        writer.redate(*students)
+    changed = writer.redated
     return f"; late penalties computed again: {', '.join(changed)}" if changed else ""

@@ -19,8 +19,8 @@ import nbformat
 
 from tito.course import USAGE, Module, TitoError, write
 from tito.gradebook import roster, submitted, times
-from tito.gradebook.records import KEY, Journal
-from tito.gradebook.writer import Ledger
+from tito.gradebook.records import KEY, Records
+from tito.gradebook.writer import Writer
 from tito.grading import grade_one, job, pool
 from tito.notebooks import notebook as nb
 from tito.notebooks.released import history
@@ -100,41 +100,41 @@ def run(
         If there is no working sandbox, nothing was handed in, or somebody else is grading the module.
     """
     if not unsafe and not scheduler:
-        grade_one.sandbox()
+        grade_one.working_sandbox()
     module.course.keep_private()
     roster.refuse_html(module.course)
     everybody = submitted.students(module)
     wanted = _wanted(module, everybody, students)
     work = assignment(module)
-    journal = Journal(module)
-    with journal.hold():
+    store = Records(module)
+    with store.hold():
         since = None
         if not students:
-            since = journal.started() or journal.begin()
-        known = functools.partial(_is_known, journal, work, since, changed, unsafe)
+            since = store.started() or store.begin()
+        known = functools.partial(_is_known, store, work, since, changed, unsafe)
         todo = [name for name in wanted if not known(module, name)]
         progress = Progress(len(todo), len(wanted) - len(todo))
         failed = {}
         reads = [(name, functools.partial(submitted.read, module, name)) for name in todo]
-        with Ledger(module) as ledger:
+        with Writer(module) as writer:
             for student, outcome in _outcomes(work, unsafe, reads, jobs, scheduler):
                 if "error" in outcome:
                     failed[student] = outcome["error"]
                 else:
-                    outcome = _keep(module, journal, student, outcome)
-                    ledger.add(student)
+                    outcome = _keep(module, store, student, outcome)
+                    writer.add(student)
                 progress.done += 1
                 say(progress, student, outcome)
             before = set(wanted) - set(todo)
-            ledger.add(*_not_entered(module, journal, before))
-            ledger.redate(*sorted(before))
+            writer.add(*_not_entered(module, store, before))
+            writer.redate(*sorted(before))
         for name in before:
             _stamp(module, name)
         if not students:
-            journal.finish()
-    records = [journal.read(name) for name in wanted if name not in failed]
+            store.finish()
+    records = [store.read(name) for name in wanted if name not in failed]
     named = [{"student": name, "error": failed[name]} for name in sorted(failed)]
-    return Graded(records, named, progress.kept, ledger.redated, _undated(module, wanted))
+    return Graded(records, named, progress.kept, writer.redated, _undated(module, wanted))
 
 
 def _undated(module, students):
@@ -162,25 +162,25 @@ def _wanted(module, everybody, students):
     return sorted(set(students)) or everybody
 
 
-def _is_known(journal, work, since, changed, unsafe, module, student):
+def _is_known(store, work, since, changed, unsafe, module, student):
     """Whether a student's record is what grading now would give: made by this run, or by any if `changed`."""
-    record = journal.read(student) if changed or since else None
+    record = store.read(student) if changed or since else None
     if record is None or not (changed or record["timestamp"] >= since):
         return False
     try:
         data = submitted.read(module, student)
     except TitoError:
         return False
-    walls = grade_one.UNSANDBOXED if unsafe else grade_one.SANDBOXED
-    key = (hashlib.sha256(data).hexdigest(), work.version, grade_one.grader(), walls)
+    how = grade_one.UNSANDBOXED if unsafe else grade_one.SANDBOXED
+    key = (hashlib.sha256(data).hexdigest(), work.version, grade_one.grader(), how)
     return tuple(record.get(name) for name in KEY) == key
 
 
-def _not_entered(module, journal, students):
+def _not_entered(module, store, students):
     """Whose record is not in the gradebook yet: of the students graded before, all if the gradebook is gone."""
-    records = {name: journal.read(name) for name in sorted(students)}
+    records = {name: store.read(name) for name in sorted(students)}
     file = module.course.gradebook.removeprefix("sqlite:///")
-    return journal.not_entered(records) if "://" in file or os.path.exists(file) else records
+    return store.not_entered(records) if "://" in file or os.path.exists(file) else records
 
 
 def _outcomes(work, unsafe, reads, jobs, scheduler):
@@ -197,13 +197,13 @@ def _cores():
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
-def _keep(module, journal, student, outcome):
+def _keep(module, store, student, outcome):
     """Write the graded notebook for formgrader, then the record: a record says that both are there."""
     target = module.course.place("autograded") / student / module.name
     write(target / module.notebook.name, outcome.pop("notebook"), private=True)
     _stamp(module, student)
     remove_others(module, student)
-    return journal.write(student, outcome)
+    return store.write(student, outcome)
 
 
 def _stamp(module, student):

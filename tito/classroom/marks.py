@@ -1,4 +1,4 @@
-"""What each student got: from the journals of `tito grade`, and from nbgrader's gradebook where it says more."""
+"""What each student got: from the records of `tito grade`, and from nbgrader's gradebook where it says more."""
 
 import contextlib
 import datetime
@@ -13,8 +13,8 @@ from tito.classroom import collected
 from tito.course import BROKEN, FAILED, Module, TitoError
 from tito.gradebook import reader
 
-JOURNAL_BYTES, MOST_TESTS = 64 << 20, 2000
-GRADEBOOK, JOURNAL = "gradebook", "journal"
+RECORD_BYTES, MOST_TESTS = 64 << 20, 2000
+GRADEBOOK, RECORD = "gradebook", "journal"
 NAMES = ("first_name", "last_name", "email")
 
 
@@ -47,7 +47,7 @@ class Mark:
     timestamp: str = ""
     repairs: tuple[str, ...] = ()
     comments: tuple[tuple[str, str], ...] = ()  # on cells that are not tests: grade_id, text
-    walls: str = ""
+    sandbox: str = ""
     first_name: str = ""
     last_name: str = ""
     email: str = ""
@@ -84,7 +84,7 @@ class Class:
         """One line on where the marks are from."""
         counts = [
             (sum(mark.source == GRADEBOOK for mark in self.marks), "gradebook"),
-            (sum(mark.source == JOURNAL for mark in self.marks), "journals of tito grade"),
+            (sum(mark.source == RECORD for mark in self.marks), "records of tito grade"),
         ]
         parts = [
             f"{sanitize.count(count, 'student')} from the {name}" for count, name in counts if count
@@ -93,7 +93,7 @@ class Class:
 
 
 def read(module: Module) -> Class:
-    """The marks of everybody who was graded; a journal that cannot be read stops nobody else's."""
+    """The marks of everybody who was graded; a record that cannot be read stops nobody else's."""
     found = Class(module)
     known = reader.read(module)
     cells = {cell.id: cell for cell in _cells(module) if cell.role == "test"}
@@ -101,7 +101,7 @@ def read(module: Module) -> Class:
         if path.name.startswith("."):
             continue
         try:
-            mark = _journal(module, path, cells)
+            mark = _record(module, path, cells)
         except ValueError as error:
             found.failed.append((path.stem, str(error)))
             known.pop(path.stem, None)
@@ -234,49 +234,49 @@ def _graded(test, grade, comment):
     )
 
 
-def _journal(module, path: Path, cells) -> Mark:
+def _record(module, path: Path, cells) -> Mark:
     try:
         if not path.is_file():
-            raise ValueError("its journal is not a file")
-        if path.stat().st_size > JOURNAL_BYTES:
-            raise ValueError(f"its journal has more than {JOURNAL_BYTES >> 20} MB")
+            raise ValueError("its record is not a file")
+        if path.stat().st_size > RECORD_BYTES:
+            raise ValueError(f"its record has more than {RECORD_BYTES >> 20} MB")
         found = json.loads(path.read_bytes())
         student = _student(path.stem)
         if (found["schema"], found["module"], found["student"]) != (1, module.name, student):
-            raise ValueError("its journal is of another student, module or schema")
+            raise ValueError("its record is of another student, module or schema")
         if len(found["tests"]) > MOST_TESTS or not isinstance(found["tests"], list):
-            raise ValueError(f"its journal has more than {MOST_TESTS} tests")
+            raise ValueError(f"its record has more than {MOST_TESTS} tests")
         tests = tuple(_test(test, cells) for test in found["tests"])
         if len({test.id for test in tests}) < len(tests):
-            raise ValueError("its journal has a test twice")
+            raise ValueError("its record has a test twice")
         repairs = found.get("repairs") or []
         if not isinstance(repairs, list):
-            raise ValueError("its journal has repairs that are not a list")
+            raise ValueError("its record has repairs that are not a list")
         return Mark(
             module=module.name,
             student=student,
-            source=JOURNAL,
+            source=RECORD,
             tests=tests,
             # The time in a record is the time of grading, which does not concern the student.
             timestamp=sanitize.line(beside(module, student, "timestamp.txt") or "", 40),
             repairs=tuple(sanitize.line(each) for each in repairs[:50]),
-            walls=sanitize.line(found.get("walls") or "", 20),
+            sandbox=sanitize.line(found.get("walls") or "", 20),
         )
     except KeyError as error:
-        raise ValueError(f"its journal has no {sanitize.line(error, 40)}") from None
+        raise ValueError(f"its record has no {sanitize.line(error, 40)}") from None
     except (TypeError, AttributeError, RecursionError, OSError) as error:
-        raise ValueError(f"its journal cannot be read: {sanitize.line(error)}") from None
+        raise ValueError(f"its record cannot be read: {sanitize.line(error)}") from None
     except json.JSONDecodeError as error:
-        raise ValueError(f"its journal is not JSON: {sanitize.line(error)}") from None
+        raise ValueError(f"its record is not JSON: {sanitize.line(error)}") from None
     except UnicodeDecodeError:
-        raise ValueError("its journal is not UTF-8") from None
+        raise ValueError("its record is not UTF-8") from None
 
 
 def _test(found, cells) -> Test:
     name = sanitize.line(found["id"])
     points, most = _finite(found["points"]), _finite(found["max_points"])
     if found["status"] not in v.STATUSES:
-        raise ValueError(f"its journal has a test that is {sanitize.line(found['status'], 20)}")
+        raise ValueError(f"its record has a test that is {sanitize.line(found['status'], 20)}")
     cell = cells.get(name)
     # The lesson may have hidden a test since; what was ever hidden stays so.
     hidden = found["hidden"] is not False or (cell is not None and cell.hidden)
@@ -294,7 +294,7 @@ def _test(found, cells) -> Test:
 
 def _finite(value) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f"its journal has points of {sanitize.line(value, 20)}")
+        raise ValueError(f"its record has points of {sanitize.line(value, 20)}")
     return float(value)
 
 

@@ -18,7 +18,7 @@ from tito import nofollow
 from tito.classroom import feedback, grade, held, marks
 from tito.course import Module
 from tito.gradebook import submitted
-from tito.gradebook.records import Journal
+from tito.gradebook.records import Records
 from tito.grading.grader_process import Hand
 from tito.notebooks import safe_notebook, untrusted
 from tito.notebooks.released import history
@@ -98,13 +98,13 @@ class Execute(preprocessors.Execute):
 
     def preprocess(self, nb, resources):
         module, student = _module(resources), resources["nbgrader"]["student"]
-        work, journal = grade.assignment(module), Journal(module)
-        with journal.hold():
+        work, store = grade.assignment(module), Records(module)
+        with store.hold():
             outcome = _hand(work, self.unsafe).grade(submitted.read(module, student))
             if "error" in outcome:
                 raise RuntimeError(outcome["error"])
             graded = nbformat.reads(outcome.pop("notebook"), as_version=4)
-            journal.write(student, outcome)
+            store.write(student, outcome)
         outputs = {_name(cell): cell.outputs for cell in graded.cells if cell.cell_type == "code"}
         for cell in nb.cells:
             if cell.cell_type == "code":

@@ -12,7 +12,6 @@ from tito.classroom.platform_files import Theirs
 from tito.course import USAGE, TitoError
 
 CSV, JSON = "csv", "json"
-FORMATS = (CSV, *lms.PLATFORMS, JSON)
 COLUMNS = (
     "module student last_name first_name email section points late_penalty score max_score state "
     "source handed_in late"

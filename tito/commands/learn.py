@@ -189,7 +189,7 @@ def hint(module, exercise, again, every, as_json):
 @click.command()
 @takes_modules
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def status(course, modules, every=False, as_json=False):
+def status(course, modules, as_json):
     """Show the state of each module, what it requires, and where to continue.
 
     For a named module, show its exercises too.

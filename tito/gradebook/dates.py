@@ -13,7 +13,7 @@ from traitlets.config.loader import Config, PyFileConfigLoader
 from tito import files
 from tito.course import Module, TitoError, one_line
 from tito.gradebook import due, submitted, times
-from tito.gradebook.records import Journal
+from tito.gradebook.records import Records
 from tito.notebooks import student_version
 
 WAIT = 60  # seconds to wait for other writers
@@ -74,7 +74,7 @@ def penalize(module: Module, url: str, late: list[str]) -> None:
 
 def redate(module: Module, students: list[str]) -> list[str]:
     """Bring times and late penalties of graded students up to date; return the students with new dates."""
-    journal, url = Journal(module), address(module)
+    store, url = Records(module), address(module)
     with (
         files.lock(module.course.build / "gradebook.lock"),
         Gradebook(url, module.course.course_id) as book,
@@ -83,10 +83,10 @@ def redate(module: Module, students: list[str]) -> list[str]:
             _write_times(connection, module, students)
             due.write_extensions(connection, module, students)
             now = current(connection, module, students)
-        known = journal.dates()
+        known = store.dates()
         changed = sorted(who for who, dates in now.items() if known.get(who) != dates)
         penalize(module, url, changed)
-        journal.dated({who: now[who] for who in changed})
+        store.dated({who: now[who] for who in changed})
     return changed
 
 

@@ -15,7 +15,7 @@ KEY = ("submission", "assignment", "grader", "walls")
 
 
 @dataclass(frozen=True)
-class Journal:
+class Records:
     """The records of one module's students."""
 
     module: Module

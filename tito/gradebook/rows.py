@@ -27,7 +27,7 @@ from sqlalchemy import bindparam, insert, select, update
 from tito import files
 from tito.course import Module
 from tito.gradebook import dates, due, setup
-from tito.gradebook.records import Journal
+from tito.gradebook.records import Records
 from tito.notebooks import notebook as nb
 from tito.notebooks import student_version
 
@@ -36,8 +36,8 @@ PART = 400  # values in one query
 
 def enter(module: Module, students: list[str]) -> None:
     """Write the records of some students, all of them or none."""
-    course, journal = module.course, Journal(module)
-    records = {name: journal.read(name) for name in students}
+    course, store = module.course, Records(module)
+    records = {name: store.read(name) for name in students}
     records = {name: record for name, record in records.items() if record}
     url = dates.address(module)
     _know_cells(module, url)
@@ -45,9 +45,9 @@ def enter(module: Module, students: list[str]) -> None:
         with book.engine.begin() as connection:
             late = _Batch(connection, module, records).write()
             now = dates.current(connection, module, list(records))
-        journal.entered(records)
+        store.entered(records)
         dates.penalize(module, url, late)
-        journal.dated(now)
+        store.dated(now)
 
 
 def _know_cells(module, url):
@@ -83,7 +83,7 @@ class _Batch:
         self.notebook, self.assignment, self.duedate = found[0]
         cells = select(BaseCell.id, BaseCell.name, BaseCell.type)
         self.cells = self.ask(cells.where(BaseCell.notebook_id == self.notebook))
-        self.fresh = Journal(module).has_new_work(records)
+        self.fresh = Records(module).has_new_work(records)
 
     def write(self) -> list[str]:
         """Write the rows; return the students who are late now or have a late penalty from before."""

@@ -16,7 +16,7 @@ START = [sys.executable, "-I", "-c", "from tito.gradebook.writer import main; ma
 BATCH = 200
 
 
-class Ledger:
+class Writer:
     """The process that writes marks; it starts with the first student."""
 
     def __init__(self, module: Module):
@@ -26,7 +26,7 @@ class Ledger:
         self.redated: list[str] = []
         self.process: subprocess.Popen | None = None
 
-    def __enter__(self) -> "Ledger":
+    def __enter__(self) -> "Writer":
         return self
 
     def __exit__(self, kind: type | None, *_: object) -> None:

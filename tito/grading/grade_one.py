@@ -72,7 +72,7 @@ def library(earlier: list[str]) -> str:
     return _digest(*(path.read_bytes() for path in files if path.exists()))
 
 
-def sandbox() -> Sandbox:
+def working_sandbox() -> Sandbox:
     """A sandbox that works here; raises TitoError if there is none, or no space to try one."""
     try:
         return selftest.find()
@@ -81,7 +81,7 @@ def sandbox() -> Sandbox:
 
 
 @contextlib.contextmanager
-def walls(assignment: Assignment, unsafe: bool) -> Iterator:
+def open_sandbox(assignment: Assignment, unsafe: bool) -> Iterator:
     """Provide the sandbox for `grade`: zygotes in a tested sandbox; None if `unsafe`.
 
     Raises
@@ -97,11 +97,11 @@ def walls(assignment: Assignment, unsafe: bool) -> Iterator:
     if unsafe:
         yield None
         return
-    with zygotes.templates(sandbox(), assignment.job) as started:
+    with zygotes.templates(working_sandbox(), assignment.job) as started:
         yield started
 
 
-def grade(assignment: Assignment, data: bytes, around, say=lambda verdict: None) -> dict:
+def grade(assignment: Assignment, data: bytes, sandbox, say=lambda verdict: None) -> dict:
     """Grade one submission.
 
     Parameters
@@ -109,8 +109,8 @@ def grade(assignment: Assignment, data: bytes, around, say=lambda verdict: None)
     assignment : Assignment
     data : bytes
         A notebook or a script as the student sent it.
-    around : Sandbox, Warm or None
-        The result of `walls`.
+    sandbox : Sandbox, Warm or None
+        The result of `open_sandbox`.
     say : callable
         Called with each verdict as soon as it is known.
 
@@ -128,11 +128,11 @@ def grade(assignment: Assignment, data: bytes, around, say=lambda verdict: None)
     made, findings = repair(released, untrusted.read(data))
     with contextlib.ExitStack() as opened:
         job = fill(assignment.job, made, released)
-        if around is None:  # compiled code of one student must not serve another
+        if sandbox is None:  # compiled code of one student must not serve another
             folder = tempfile.TemporaryDirectory(prefix="tito-grade-", ignore_cleanup_errors=True)
             job = replace(job, scratch=opened.enter_context(folder))
         verdicts = []
-        for each in judged(job, findings.twice, around):
+        for each in judged(job, findings.twice, sandbox):
             verdicts.append(_as_text(each))
             say(verdicts[-1])
         verdicts = verdict.in_order(verdicts, [cell["id"] for cell in assignment.job.cells])
@@ -140,23 +140,23 @@ def grade(assignment: Assignment, data: bytes, around, say=lambda verdict: None)
         "submission": hashlib.sha256(data).hexdigest(),
         "assignment": assignment.version,
         "grader": grader(),
-        "walls": UNSANDBOXED if around is None else SANDBOXED,
+        "walls": UNSANDBOXED if sandbox is None else SANDBOXED,
         "repairs": findings.repaired + [f"missing: {name}" for name in findings.missing],
         "notebook": _graded(made, released.latest, job, verdicts),
     }
 
 
-def judged(job: Job, twice: list[str], around) -> Iterator[verdict.Verdict]:
+def judged(job: Job, twice: list[str], sandbox) -> Iterator[verdict.Verdict]:
     """The verdicts of a job. An exercise that is defined twice is judged with each definition; the better result counts."""
     held: dict[str, list[verdict.Verdict]] = {name: [] for name in twice}
-    for each in supervisor.run(job, around):
+    for each in supervisor.run(job, sandbox):
         if each.exercise in held:
             held[each.exercise].append(each)
         else:
             yield each
     again = [name for name, found in held.items() if sum(v.max_points - v.points for v in found)]
     second: dict[str, list[verdict.Verdict]] = {name: [] for name in again}
-    for each in supervisor.run(below(job, again), around) if again else ():
+    for each in supervisor.run(below(job, again), sandbox) if again else ():
         second[each.exercise].append(each)
     for name, found in held.items():
         yield from max(found, second.get(name, []), key=lambda some: sum(v.points for v in some))

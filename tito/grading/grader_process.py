@@ -14,7 +14,7 @@ import traceback
 from dataclasses import asdict
 
 from tito.course import TitoError, one_line
-from tito.grading.grade_one import Assignment, from_plain, grade, walls
+from tito.grading.grade_one import Assignment, from_plain, grade, open_sandbox
 from tito.grading.inside import limits
 
 START = [sys.executable, "-I", "-c", "from tito.grading.grader_process import main; main()"]
@@ -108,17 +108,17 @@ def main() -> None:
     first = json.loads(sys.stdin.readline())
     assignment = from_plain(first["assignment"])
     try:
-        with walls(assignment, first["unsafe"]) as around:
+        with open_sandbox(assignment, first["unsafe"]) as sandbox:
             answer({"ready": True})
             for line in sys.stdin:
-                answer(_outcome(assignment, line, around))
+                answer(_outcome(assignment, line, sandbox))
     except TitoError as error:
         answer({"error": str(error), "hint": error.hint, "code": error.code})
 
 
-def _outcome(assignment, line, around):
+def _outcome(assignment, line, sandbox):
     try:
-        return grade(assignment, base64.b64decode(json.loads(line)["data"]), around)
+        return grade(assignment, base64.b64decode(json.loads(line)["data"]), sandbox)
     except TitoError as error:
         return {"error": one_line(error)[:300]}
     except Exception as error:

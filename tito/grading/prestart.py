@@ -20,7 +20,7 @@ JUDGE = [sys.executable, "-I", "-c", "from tito.grading.prestart import judge; j
 WORKER = [sys.executable, "-I", "-c", "from tito.grading.prestart import worker; worker()"]
 
 
-class Spare:
+class Prestarted:
     """A judge that waits for one job; `supervisor.run` takes it."""
 
     def __init__(self, job: Job):

@@ -19,7 +19,7 @@ from tito.grading.job import Job
 from tito.grading.judge import process
 from tito.grading.judge.budget import judge_seconds, wall_seconds
 from tito.grading.sandbox.bubblewrap import Sandbox
-from tito.grading.sandbox.monitor import Keeper
+from tito.grading.sandbox.monitor import Monitor
 from tito.grading.state import State
 from tito.verdict import KILLED, Verdict
 
@@ -27,7 +27,7 @@ START = [sys.executable, "-I", "-c", "from tito.grading.judge.main import main; 
 LINE = 2**20  # bytes of one verdict
 
 
-def run(job: Job, walls: Sandbox | None = None, judge=None) -> Iterator[Verdict]:
+def run(job: Job, sandbox: Sandbox | None = None, judge=None) -> Iterator[Verdict]:
     """Judge a job; yields each verdict as soon as it is known.
 
     Every test gets a verdict. If the judge itself does not reach one, its status is ``killed``.
@@ -35,23 +35,23 @@ def run(job: Job, walls: Sandbox | None = None, judge=None) -> Iterator[Verdict]
     Parameters
     ----------
     job : Job
-    walls : Sandbox or None
+    sandbox : Sandbox or None
         The sandbox of the judge and the workers, from `selftest.find`; None where a person's own code
         runs on the person's own machine. The verdicts are the same.
-    judge : Spare or None
+    judge : Prestarted or None
         A judge without a sandbox that was started ahead; see `prestart`.
     """
     state = State(job)
     most = wall_seconds(job.seconds, job.cells)  # of workers; the judge computes as well
     until = time.monotonic() + most + most / 2
-    if walls:
+    if sandbox:
         job = replace(job, scratch="/tmp/cells", package="")
     while state.open and state.may_start():
         with contextlib.ExitStack() as ending:
-            keeper = Keeper(walls, job) if walls else None
-            judge = ending.enter_context(keeper or judge or _own_judge())
+            monitor = Monitor(sandbox, job) if sandbox else None
+            judge = ending.enter_context(monitor or judge or _own_judge())
             yield from _verdicts(job, judge, state, until)
-            why = _ending(judge, keeper, job) if _signal(judge) else ""
+            why = _ending(judge, monitor, job) if _signal(judge) else ""
         if not why or not state.at or time.monotonic() >= until:
             break
         yield from state.lose(why)
@@ -105,10 +105,10 @@ def _verdicts(job, judge, state, until):
         raise TitoError("the judge process crashed: " + "\n".join(last), "report this", BUG)
 
 
-def _ending(judge, keeper, job) -> str:
+def _ending(judge, monitor, job) -> str:
     """Why a judge was killed."""
-    if keeper and keeper.judge.why:
-        return keeper.judge.why
+    if monitor and monitor.judge.why:
+        return monitor.judge.why
     said = process.describe(-_signal(judge))
     seconds = judge_seconds(job.seconds)
     return f"used more than {seconds:g} s of CPU time" if said.endswith("SIGPROF") else said

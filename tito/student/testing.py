@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as xml
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -17,7 +16,6 @@ from tito import verdict as v
 from tito.course import Module, TitoError
 from tito.export import cache
 from tito.grading.judge import process
-from tito.grading.sandbox.bubblewrap import Sandbox
 from tito.notebooks import cell_code
 from tito.notebooks.pairing import refuse_conflict
 from tito.student import work
@@ -80,15 +78,6 @@ def exportable(made: nbformat.NotebookNode) -> nbformat.NotebookNode:
         ):  # nbdev reads directives below a magic too
             cell.source = cell_code.without_magics(cell.source).lstrip("\n")
     return made
-
-
-def inline(module: Module, sandbox: Sandbox | None = None) -> Iterator[v.Verdict]:
-    """Judge the tests in the notebook, one verdict a test cell.
-
-    There is no sandbox by default: it is your own code on your own machine. In a sandbox the machine code of
-    earlier runs is not found, so kernels take several times as long.
-    """
-    yield from work.of(module).judge(scratch(module), sandbox)
 
 
 def scratch(module: Module) -> Path:

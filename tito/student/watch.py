@@ -12,7 +12,7 @@ from tito import terminal
 from tito import verdict as v
 from tito.course import Module, TitoError
 from tito.grading import job, supervisor
-from tito.grading.prestart import Spare
+from tito.grading.prestart import Prestarted
 from tito.notebooks.pairing import refuse_conflict
 from tito.student import (
     changes,
@@ -45,7 +45,7 @@ class Watch:
             self.now = start.name if start else ""
         self.waiting: list[list[str]] = []  # exercises still to be judged, in batches
         self.run_: Run | None = None
-        self.spare: Spare | None = None
+        self.prestarted: Prestarted | None = None
         self.complaint = ""
 
     def run(self) -> None:
@@ -64,7 +64,7 @@ class Watch:
                 pass
         finally:
             self.status("")
-            for each in (self.run_, self.spare):
+            for each in (self.run_, self.prestarted):
                 if each:
                     each.end()
 
@@ -213,12 +213,12 @@ class Watch:
         if not self.waiting:
             return
         batch = self.waiting.pop(0)
-        spare, self.spare = self.spare, None
-        if spare and not spare.usable:
-            spare.end()
-            spare = None
+        waiting, self.prestarted = self.prestarted, None
+        if waiting and not waiting.usable:
+            waiting.end()
+            waiting = None
         task = self._job(batch)
-        self.run_ = Run(task, spare or Spare(task), self.events.put)
+        self.run_ = Run(task, waiting or Prestarted(task), self.events.put)
         self._say_judging(batch)
 
     def _job(self, only):
@@ -229,10 +229,10 @@ class Watch:
         return replace(made, cells=made.cells[:last])
 
     def _start_ahead(self):
-        if self.spare is None or not self.spare.usable:
-            if self.spare:
-                self.spare.end()
-            self.spare = Spare(self._job([]))
+        if self.prestarted is None or not self.prestarted.usable:
+            if self.prestarted:
+                self.prestarted.end()
+            self.prestarted = Prestarted(self._job([]))
 
     def _verdict(self, run, verdict):
         if run is not self.run_:
@@ -297,7 +297,7 @@ class Watch:
 class Run:
     """One job under way. Its thread only sends what it reads."""
 
-    def __init__(self, task: job.Job, judge: Spare, tell: Callable):
+    def __init__(self, task: job.Job, judge: Prestarted, tell: Callable):
         self.judge, self.tell, self.task = judge, tell, task
         tests = [c for c in task.cells if c["role"] == "test" and c["exercise"] in task.only]
         self.left = {name: [t["id"] for t in tests if t["exercise"] == name] for name in task.only}

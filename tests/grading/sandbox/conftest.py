@@ -12,7 +12,7 @@ def kind(request):
 
 
 @pytest.fixture(scope="session")
-def walls():
+def sandbox():
     """A sandbox that works here; where the kernel allows none, nothing about it can be tested."""
     sandbox, problem, hint = selftest.examine()
     if sandbox is None:

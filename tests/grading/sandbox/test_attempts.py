@@ -229,8 +229,8 @@ def breaches(folder, outside, sandbox, names=None, kind="cold"):
     }
 
 
-def test_every_attempt_fails(tmp_path, outside, walls, kind):
-    assert breaches(tmp_path, outside, walls, kind=kind) == {}
+def test_every_attempt_fails(tmp_path, outside, sandbox, kind):
+    assert breaches(tmp_path, outside, sandbox, kind=kind) == {}
     assert Path(outside["secret"][1:-1]).read_text() == "hunter2"
 
 
@@ -322,6 +322,6 @@ ROOT_ONLY = pytest.mark.skipif(USER != "as root", reason="only root has it to lo
         ),
     ],
 )
-def test_without_a_protection_an_attempt_gets_through(tmp_path, outside, walls, without, through):
-    weak = dataclasses.replace(walls, without=frozenset(without))
+def test_without_a_protection_an_attempt_gets_through(tmp_path, outside, sandbox, without, through):
+    weak = dataclasses.replace(sandbox, without=frozenset(without))
     assert set(breaches(tmp_path, outside, weak, through)) == set(through)

@@ -29,7 +29,7 @@ HONEST = {
 }
 
 
-def test_what_honest_code_uses_works(tmp_path, walls, kind):
+def test_what_honest_code_uses_works(tmp_path, sandbox, kind):
     code = (
         HEAD
         + """
@@ -59,24 +59,24 @@ def double(x):
 """
     )
     found = {name: text.replace("{cores}", str(hardware.cores())) for name, text in HONEST.items()}
-    verdicts = judge(lesson(tmp_path, HONEST, 20), f"{code}HONEST = {found!r}\n", walls, kind)
+    verdicts = judge(lesson(tmp_path, HONEST, 20), f"{code}HONEST = {found!r}\n", sandbox, kind)
     said = {name: each.message for name, each in zip(HONEST, verdicts, strict=True)}
     assert said == dict.fromkeys(HONEST, "")
 
 
-def test_output_is_bounded(tmp_path, walls):
+def test_output_is_bounded(tmp_path, sandbox):
     module, answer = lesson(tmp_path), does("os.write(2, b'x' * 5_000_000); return 2 * x")
-    assert judge(module, answer, walls, output=2**20)[0].status == v.KILLED
-    assert judge(module, answer, walls)[0].status == v.PASSED
+    assert judge(module, answer, sandbox, output=2**20)[0].status == v.KILLED
+    assert judge(module, answer, sandbox)[0].status == v.PASSED
 
 
-def test_wall_time_is_bounded(tmp_path, walls):
+def test_wall_time_is_bounded(tmp_path, sandbox):
     module, answer = lesson(tmp_path), does("time.sleep(2); return 2 * x")
-    assert judge(module, answer, walls, seconds=0.1)[0].status == v.TIMEOUT
-    assert judge(module, answer, walls)[0].status == v.PASSED
+    assert judge(module, answer, sandbox, seconds=0.1)[0].status == v.TIMEOUT
+    assert judge(module, answer, sandbox)[0].status == v.PASSED
 
 
-def test_the_instruments_are_found_compiled(tmp_path, walls, kind):
+def test_the_instruments_are_found_compiled(tmp_path, sandbox, kind):
     trace = """
     from tinytorch.lab import compiling, memory
     log = memory.Log()
@@ -87,7 +87,7 @@ def test_the_instruments_are_found_compiled(tmp_path, walls, kind):
     return 2 * x if memory._compiled().stats.cache_hits.total() == 1 else None
     """
     module = lesson(tmp_path, seconds=20)
-    assert judge(module, does(trace), walls, kind)[0].status == v.PASSED
+    assert judge(module, does(trace), sandbox, kind)[0].status == v.PASSED
 
 
 @pytest.mark.slow
@@ -103,7 +103,7 @@ def test_the_instruments_are_not_compiled_from_the_folder_one_is_in(tmp_path, mo
     assert index.startswith(f"lab_{place}/")
 
 
-def test_clocks_keep_their_resolution(tmp_path, walls, kind):
+def test_clocks_keep_their_resolution(tmp_path, sandbox, kind):
     steps = """
     def step(clock):
         start = clock()
@@ -113,18 +113,18 @@ def test_clocks_keep_their_resolution(tmp_path, walls, kind):
     clocks = time.process_time, time.thread_time, time.perf_counter
     return 2 * x if all(min(step(c) for _ in range(9)) < 1e-4 for c in clocks) else None
     """
-    assert judge(lesson(tmp_path), does(steps), walls, kind)[0].status == v.PASSED
+    assert judge(lesson(tmp_path), does(steps), sandbox, kind)[0].status == v.PASSED
 
 
 @pytest.mark.slow
-def test_the_cpu_time_of_all_processes_together_is_bounded(tmp_path, walls, kind):
+def test_the_cpu_time_of_all_processes_together_is_bounded(tmp_path, sandbox, kind):
     burn = """
     if os.fork() == 0:
         while True: pass
     time.sleep(60)
     return 2 * x
     """
-    tight = dataclasses.replace(walls, limits=dataclasses.replace(walls.limits, cpu=1))
+    tight = dataclasses.replace(sandbox, limits=dataclasses.replace(sandbox.limits, cpu=1))
     found = judge(lesson(tmp_path, seconds=20), does(burn), tight, kind)
     assert found[0].status == v.KILLED and "more than 1 s of CPU time" in found[0].message
     assert found[1].status == v.PASSED

@@ -265,17 +265,17 @@ DEEDS = {
 SMALL = 400 * 2**20  # bytes of memory, so that bombs need not be large
 
 
-def small(walls, **changes):
+def small(sandbox, **changes):
     return dataclasses.replace(
-        walls, limits=dataclasses.replace(walls.limits, memory=SMALL), **changes
+        sandbox, limits=dataclasses.replace(sandbox.limits, memory=SMALL), **changes
     )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("deed", DEEDS)
-def test_a_deed_has_its_verdict_and_the_next_test_is_graded(tmp_path, walls, kind, deed):
+def test_a_deed_has_its_verdict_and_the_next_test_is_graded(tmp_path, sandbox, kind, deed):
     body, statuses, words = DEEDS[deed]
-    found = judge(lesson(tmp_path, seconds=0.5), does(body), small(walls), kind)
+    found = judge(lesson(tmp_path, seconds=0.5), does(body), small(sandbox), kind)
     assert found[0].status in statuses, found[0]
     assert words in found[0].message
     assert found[1].status == v.PASSED, found[1]
@@ -309,27 +309,27 @@ BOMBS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_what_fills_its_memory_is_ended_for_that(tmp_path, walls, kind, bomb):
+def test_what_fills_its_memory_is_ended_for_that(tmp_path, sandbox, kind, bomb):
     seconds = 1 if bomb == "arrays, slowly" else 20  # that one takes longer to fill its memory
-    found = judge(lesson(tmp_path, seconds=seconds), does(BOMBS[bomb]), small(walls), kind)
+    found = judge(lesson(tmp_path, seconds=seconds), does(BOMBS[bomb]), small(sandbox), kind)
     said = "No space left" if (bomb, kind) == ("names of files", "warm") else "MB of memory"
     assert said in found[0].message and found[1].status == v.PASSED
 
 
 @pytest.mark.slow
-def test_memory_of_many_processes_is_bounded_by_the_watch_alone(tmp_path, walls):
+def test_memory_of_many_processes_is_bounded_by_the_watch_alone(tmp_path, sandbox):
     body, _, _ = DEEDS["take memory in many processes"]
-    found = judge(lesson(tmp_path), does(body), small(walls, without=frozenset({"memory"})))
+    found = judge(lesson(tmp_path), does(body), small(sandbox, without=frozenset({"memory"})))
     assert found[0].status == v.PASSED
 
 
 @pytest.mark.slow
-def test_honest_work_gets_the_same_verdicts_before_and_after_hostile_work(tmp_path, walls):
+def test_honest_work_gets_the_same_verdicts_before_and_after_hostile_work(tmp_path, sandbox):
     module, honest = lesson(tmp_path, seconds=0.5), "print(x); return 2 * x"
     hostile = ["fork without end", "take memory in many processes", "leave a daemon", "stop itself"]
     work = [honest, *(body for deed in hostile for body in (DEEDS[deed][0], honest))]
     found = []
-    with zygotes.templates(small(walls), task(module, does(honest))) as started:
+    with zygotes.templates(small(sandbox), task(module, does(honest))) as started:
         for body in work:
             verdicts = supervisor.run(task(module, does(body)), started)
             found.append([dataclasses.replace(each, seconds=0) for each in verdicts])

@@ -23,7 +23,7 @@ def end(lines):
             process.kill()
 
 
-def test_without_the_lifetime_protection_a_process_is_left(tmp_path, walls):
+def test_without_the_lifetime_protection_a_process_is_left(tmp_path, sandbox):
     deed = """
     if os.fork() == 0:
         os.setsid()
@@ -33,17 +33,19 @@ def test_without_the_lifetime_protection_a_process_is_left(tmp_path, walls):
     os._exit(0)
     """
     module = lesson(tmp_path)
-    judge(module, does(deed), walls)
+    judge(module, does(deed), sandbox)
     assert left_behind() == []
     judge(
-        module, does(deed), dataclasses.replace(walls, without=frozenset({"lifetime", "processes"}))
+        module,
+        does(deed),
+        dataclasses.replace(sandbox, without=frozenset({"lifetime", "processes"})),
     )
     left = left_behind()
     end(left)
     assert left != []
 
 
-def test_nothing_of_one_student_reaches_the_next(tmp_path, walls, kind):
+def test_nothing_of_one_student_reaches_the_next(tmp_path, sandbox, kind):
     leave = """
     for folder in ("/tmp", "/dev/shm", "/tmp/numba", os.path.expanduser("~")):
         with contextlib.suppress(OSError):
@@ -66,7 +68,9 @@ def test_nothing_of_one_student_reaches_the_next(tmp_path, walls, kind):
     module = lesson(tmp_path)
     first, second = task(module, does(leave)), task(module, does(look))
     with contextlib.ExitStack() as opened:
-        started = walls if kind == "cold" else opened.enter_context(zygotes.templates(walls, first))
+        started = (
+            sandbox if kind == "cold" else opened.enter_context(zygotes.templates(sandbox, first))
+        )
         assert [f.status for f in supervisor.run(first, started)] == [v.PASSED, v.PASSED]
         assert [f.status for f in supervisor.run(second, started)] == [v.PASSED, v.PASSED]
 
@@ -75,7 +79,7 @@ def test_nothing_of_one_student_reaches_the_next(tmp_path, walls, kind):
 @pytest.mark.parametrize(
     ("kind", "without"), [("cold", set()), ("warm", set()), ("cold", {"lifetime"})]
 )
-def test_nothing_is_left_when_the_supervisor_is_killed(tmp_path, walls, kind, without):
+def test_nothing_is_left_when_the_supervisor_is_killed(tmp_path, sandbox, kind, without):
     lesson(tmp_path, seconds=60)
     deed = "subprocess.run([sys.executable, '-c', '\"left behind\"; import time; time.sleep(90)'])"
     program = f"""
@@ -85,8 +89,8 @@ sys.path.insert(0, {str(ROOT)!r})
 from tests.support.sandboxes import judge
 from tito.course import Course
 from tito.grading.sandbox import selftest
-walls = dataclasses.replace(selftest.find(), without=frozenset({without!r}))
-judge(Course(Path({str(tmp_path)!r})).module("tiny"), {does(deed)!r}, walls, {kind!r})
+sandbox = dataclasses.replace(selftest.find(), without=frozenset({without!r}))
+judge(Course(Path({str(tmp_path)!r})).module("tiny"), {does(deed)!r}, sandbox, {kind!r})
 """
     started = tmp_path / "program.py"
     started.write_text(program)

@@ -15,26 +15,26 @@ from tito.grading.sandbox import selftest
 from tito.grading.sandbox.bubblewrap import Sandbox
 
 
-def test_each_bubblewrap_here_builds_every_protection(walls):
+def test_each_bubblewrap_here_builds_every_protection(sandbox):
     found = list(selftest.programs())
-    assert walls.bwrap in found
+    assert sandbox.bwrap in found
     assert [selftest.prove(Sandbox(path)) for path in found] == [""] * len(found)
 
 
 @pytest.mark.parametrize("wall", [*probe.ATTEMPTS, *selftest.OUTSIDE])
-def test_the_probe_names_the_missing_protection(walls, wall):
+def test_the_probe_names_the_missing_protection(sandbox, wall):
     without = {wall} | ({"identity"} if (wall, USER) == ("files", "as root") else set())
     without |= {"processes"} if wall == "lifetime" else set()  # one alone is enough
     if wall == "identity" and USER != "as root":
         pytest.skip("a plain user cannot start a sandbox without it")
-    found = selftest.prove(dataclasses.replace(walls, without=frozenset(without)))
+    found = selftest.prove(dataclasses.replace(sandbox, without=frozenset(without)))
     assert found.startswith("these protections of the sandbox failed: ") and wall in found
 
 
-def test_the_probe_takes_no_variable_of_the_sandbox_for_the_callers(walls, monkeypatch):
+def test_the_probe_takes_no_variable_of_the_sandbox_for_the_callers(sandbox, monkeypatch):
     monkeypatch.setenv("PWD", "/tmp")  # as when grading starts there
     monkeypatch.setenv("G", "C")  # a part of LANG=C.UTF-8
-    assert selftest.prove(walls) == ""
+    assert selftest.prove(sandbox) == ""
 
 
 @pytest.mark.skipif(not shutil.which("unshare"), reason="unshare is missing")

@@ -7,11 +7,11 @@ from tests.support.sandboxes import does, judge, lesson, task
 from tito.grading.sandbox import shown_files, zygotes
 
 
-def test_a_copy_of_a_template_tells_how_it_ended(tmp_path, walls):
+def test_a_copy_of_a_template_tells_how_it_ended(tmp_path, sandbox):
     made = task(lesson(tmp_path), does("return 2 * x"))
     names = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     place = shown_files.for_worker(tuple(made.earlier), made.course)
-    with zygotes.templates(walls, made) as started:
+    with zygotes.templates(sandbox, made) as started:
         done, killed = (started.start("worker", place, **names) for _ in range(2))
         assert isinstance(done, zygotes.Copy) and done.poll() is None
         done.stdin.close()
@@ -20,11 +20,11 @@ def test_a_copy_of_a_template_tells_how_it_ended(tmp_path, walls):
         assert killed.wait(20) == -9 and killed.stderr.read() == b""
 
 
-def test_the_verdicts_are_the_same_without_a_sandbox(tmp_path, walls, kind):
+def test_the_verdicts_are_the_same_without_a_sandbox(tmp_path, sandbox, kind):
     module = lesson(tmp_path)
     for body in ("return 2 * x", "return 3 * x", "print('so'); return x.nothing", "return None"):
-        with_walls, without = (
+        with_sandbox, without = (
             [dataclasses.replace(f, seconds=0) for f in found]
-            for found in (judge(module, does(body), walls, kind), judge(module, does(body), None))
+            for found in (judge(module, does(body), sandbox, kind), judge(module, does(body), None))
         )
-        assert with_walls == without
+        assert with_sandbox == without

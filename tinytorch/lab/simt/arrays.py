@@ -5,8 +5,6 @@ import numpy as np
 from tinytorch.lab.simt.faults import Unsupported
 from tinytorch.lab.simt.numbers import is_number, is_whole
 
-BANKS_START = 128  # every array begins on a line of its own, as on a GPU
-
 
 class Buffer:
     """Memory of one array. In shared memory every block has its copy, in local memory every thread.

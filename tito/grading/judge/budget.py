@@ -10,7 +10,7 @@ from tito.grading.inside import wire
 
 MB = 2**20
 WALL = 8  # wall seconds of a test for each second of CPU time: other work may hold the machine
-SPARE = 10  # tests whose CPU time a submission may use, in addition to its own tests, for loading
+EXTRA = 10  # tests whose CPU time a submission may use, in addition to its own tests, for loading
 ANSWERS = 4 * wire.LIMIT  # bytes of answers to one test
 TEST, LOADING = "", "loading its cells "  # the metered resource, for messages
 
@@ -25,7 +25,7 @@ class Exceeded(Exception):
 
 def cpu_seconds(seconds: float, cells: list[dict]) -> float:
     """CPU seconds of a submission, by the seconds of one test and the instructor's tests."""
-    return seconds * (sum(cell["role"] == "test" for cell in cells) + SPARE)
+    return seconds * (sum(cell["role"] == "test" for cell in cells) + EXTRA)
 
 
 def wall_seconds(seconds: float, cells: list[dict]) -> float:
@@ -130,14 +130,14 @@ class Meter:
 
     def left(self, loads: bool) -> None:
         """Raise `Exceeded` if the submission has nothing left of one of its budgets; `loads` if it must load cells."""
-        if loads and self._loaded() > SPARE * self.one:
-            kind = f"{SPARE * self.one:g} s of CPU time for loading its cells"
+        if loads and self._loaded() > EXTRA * self.one:
+            kind = f"{EXTRA * self.one:g} s of CPU time for loading its cells"
             raise Exceeded(f"the submission has used its budget of {kind}", True)
         for used, limit, kind in (
             (self.cpu, self.cpu_limit, "s of CPU time"),
             (self._waited(), self.wall_limit, "s"),
-            (self.answers / MB, SPARE * ANSWERS / MB, "MB of answers"),
-            (self.printed / MB, SPARE * self.output / MB, "MB of output"),
+            (self.answers / MB, EXTRA * ANSWERS / MB, "MB of answers"),
+            (self.printed / MB, EXTRA * self.output / MB, "MB of output"),
         ):
             if used > limit:
                 raise Exceeded(f"the submission has used its budget of {limit:g} {kind}", True)

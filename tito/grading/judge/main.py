@@ -44,10 +44,10 @@ def know(cells: list[dict]) -> None:
 _known: list[dict] = []  # cells that a job names by their place in this list
 
 
-def main(keeper=None, launch=process.Own):
+def main(monitor=None, launch=process.Own):
     """Read a job on standard input, write one line of JSON for each verdict on standard output.
 
-    A cell may be a number: its place among the cells that `know` got. In a sandbox `keeper` is the descriptor of
+    A cell may be a number: its place among the cells that `know` got. In a sandbox `monitor` is the descriptor of
     a socket on which the supervisor starts workers; without, `launch` starts one.
     """
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -72,11 +72,11 @@ def main(keeper=None, launch=process.Own):
     def report(result):
         write(vars(result))
 
-    if keeper is not None:
-        line = socket.socket(fileno=keeper)
+    if monitor is not None:
+        line = socket.socket(fileno=monitor)
 
         def launch(folder, name):
-            return process.Kept(line, name)
+            return process.Supervised(line, name)
 
     make = functools.partial(Judge, job, launch, meter, Fatal())
     Reruns(job, make, begin, report).run()

@@ -71,13 +71,13 @@ class Own:
         return describe(code)
 
 
-class Kept:
+class Supervised:
     """A process that the supervisor starts in a sandbox, watches and ends, as the judge asks."""
 
-    def __init__(self, keeper: socket.socket, name: str = STUDENT):
-        self._keeper, self._worker = keeper, name
-        keeper.send(json.dumps({"op": "start", "worker": name}).encode())
-        answer, fds, _, _ = socket.recv_fds(keeper, 4096, 3)
+    def __init__(self, monitor: socket.socket, name: str = STUDENT):
+        self._monitor, self._worker = monitor, name
+        monitor.send(json.dumps({"op": "start", "worker": name}).encode())
+        answer, fds, _, _ = socket.recv_fds(monitor, 4096, 3)
         if len(fds) != 3:
             raise OSError(f"no worker: {answer.decode()}")
         self.stdin = os.fdopen(fds[0], "wb")
@@ -100,11 +100,11 @@ class Kept:
         return self._ask("ending")
 
     def _ask(self, what):
-        self._keeper.send(json.dumps({"op": what, "worker": self._worker}).encode())
-        return json.loads(self._keeper.recv(4096))
+        self._monitor.send(json.dumps({"op": what, "worker": self._worker}).encode())
+        return json.loads(self._monitor.recv(4096))
 
 
-Process = Own | Kept
+Process = Own | Supervised
 CLOSED = "closed its pipes"
 
 

@@ -28,7 +28,7 @@ TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
-class Keeper(threading.Thread):
+class Monitor(threading.Thread):
     """One run. All that it starts ends with this thread, and with the process that holds it."""
 
     def __init__(self, sandbox: Sandbox, job: Job):
