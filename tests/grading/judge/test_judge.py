@@ -223,9 +223,9 @@ def test_many_calls_take_two_requests_and_each_is_watched(tiny):
     from tinytorch.lab import checks
     cases = [(np.full(n, 3.0),) for n in (2, 0, 1)]
     double(np.ones(5))
-    asked = double._worker.worker.asked
+    asked = double._worker.loader.worker.asked
     results = checks.calls(double, cases)
-    assert double._worker.worker.asked == asked + 2
+    assert double._worker.loader.worker.asked == asked + 2
     for (x,), y in zip(cases, results, strict=True):
         checks.equal(y, 2 * x)
     """
