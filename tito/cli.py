@@ -118,6 +118,7 @@ GROUPS = {
         teach.grade,
         teach.feedback,
         teach.scores,
+        term.marks,
         term.similar,
         teach.formgrader,
     ],

@@ -131,3 +131,67 @@ def similar(context, module, least, output):
             "collect their work again",
             courses.FAILED,
         )
+
+
+@click.group()
+def marks():
+    """Grade by hand away from the course: files for tutors, out and in."""
+
+
+@marks.command("export")
+@click.argument("module", shell_complete=complete_module)
+@click.option("--tutors", metavar="A,B", default="", help="Split the students among these tutors.")
+@click.option("--section", metavar="NAME", default="", help="Only the students of this section.")
+@click.option("--tests", is_flag=True, help="With a row for each test, to change its points.")
+@click.option("--output", metavar="DIR", help="The folder to write; default: build/marking.")
+@click.pass_context
+def export_marks(context, module, tutors, section, tests, output):
+    """Write CSV files in which tutors give points and comments.
+
+    A row is an exercise of a student, with the answer. Tutors write into the columns points, extra, comment and
+    state. With --tutors, each tutor gets a file; students keep their tutor at the next export.
+    """
+    from tito import files, sanitize
+    from tito.classroom import marking_files
+
+    course = context.obj()
+    course.refuse_copy()
+    module = course.module(module)
+    names = tuple(dict.fromkeys(name.strip() for name in tutors.split(",") if name.strip()))
+    folder = courses.Path(output or course.build / "marking")
+    for sheet in marking_files.sheets(module, names, section, tests):
+        path = folder / f"{module.name}{f'-{sheet.tutor}' if sheet.tutor else ''}.csv"
+        kept = files.save(path, sheet.text, "name another folder with --output", private=True)
+        said = f"{sanitize.count(sheet.students, 'student')}, {sheet.waiting} to grade by hand"
+        click.echo(f"{os.path.relpath(path)}: {said}")
+        if kept:
+            click.echo(f"kept the file before: {os.path.relpath(kept)}")
+
+
+@marks.command("import")
+@click.argument("module", shell_complete=complete_module)
+@click.argument("paths", metavar="FILE...", nargs=-1, required=True)
+@click.pass_context
+def import_marks(context, module, paths):
+    """Write what tutors entered in their files to the gradebook.
+
+    A row that the tutor left alone changes nothing. A row that somebody has changed since the export is named and
+    not written. Nothing is written if a row cannot be right, such as one with more points than the exercise has.
+    """
+    from tito import sanitize
+    from tito.classroom import marking_files
+
+    course = context.obj()
+    course.refuse_copy()
+    module = course.module(module)
+    taken = marking_files.take(module, list(map(courses.Path, paths)))
+    click.echo(f"{sanitize.count(taken.written, 'row')} written, {taken.same} unchanged")
+    for line in taken.conflicts:
+        click.echo(line, err=True)
+    if taken.conflicts:
+        count = sanitize.count(len(taken.conflicts), "row")
+        raise courses.TitoError(
+            f"{count} not written: the gradebook changed after the export",
+            f"tito marks export {module.topic}, and enter these again",
+            courses.FAILED,
+        )
