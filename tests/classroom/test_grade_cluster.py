@@ -72,7 +72,7 @@ def test_what_a_cluster_lacks_is_named(course, hand_in, dask, monkeypatch):
         short.setattr(cluster, "WAIT", 1)
         with pytest.raises(TitoError, match=r"no Dask scheduler at tcp://127\.0\.0\.1:9"):
             grade.run(course, scheduler="tcp://127.0.0.1:9")
-    monkeypatch.setattr(cluster.task, "grader", lambda: "another")
+    monkeypatch.setattr(cluster.grade_one, "grader", lambda: "another")
     with pytest.raises(TitoError, match="a worker cannot grade: the grader installed there") as no:
         grade.run(course, scheduler=dask[0])
     assert no.value.code == 3
