@@ -104,11 +104,10 @@ class Sandbox:
             below = {at: mount for at, mount in _system().items() if at.startswith("/tmp/")}
             words = ["--bind", "/", "/", *proc, "--dev", "/dev", *folder, "/tmp"]
             return [*words, *_mounts(below | shown), "--chdir", "/tmp"]
-        hidden = {
-            place: ["--perms", "0755", "--tmpfs", place]
-            for place in stage.hidden
-            if _under(place, _system())
-        }
+        covered = [place for place in stage.hidden if _under(place, _system())]
+        # An interpreter's folder below /tmp would be a part of /tmp, where everybody may write.
+        covered += [str(each) for each in _prefixes() if Path("/tmp") in each.parents]
+        hidden = {place: ["--perms", "0755", "--tmpfs", place] for place in covered}
         words = [*folder, "/tmp", *_mounts(_system() | hidden | shown)]
         words += [*proc, "--dev", "/dev", *folder, "/dev/shm"]
         # Copies of a template have /dev in common: no terminal of one may be seen by another.
