@@ -129,8 +129,9 @@ def test_loading_has_one_budget_however_many_cells_there_are(tiny):
     own = ["def f(x=time.sleep(0.3)): pass", *["import time\ndef f(x=time.sleep(0.3)): pass"] * 400]
     found, took = judged(tiny, "def double(x): return 2 * x", [NEXT, NEXT, NEXT], 0.1, own)
     most = budget.wall_seconds(0.1, [{"role": "test"}] * 3)
-    assert took < most + 30
-    assert {each.status for each in found} <= {v.ERROR, v.KILLED}
+    assert took < most + 30 < 401 * 0.3
+    # the tests of a fast machine pass: each sleep fits into what is left
+    assert {each.status for each in found} <= {v.PASSED, v.ERROR, v.KILLED}
 
 
 SLOW = {  # statements that do not end, and how often they run until the worker or the judge has ended them
