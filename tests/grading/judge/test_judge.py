@@ -99,9 +99,9 @@ def test_a_loop_in_a_test_is_as_fast_as_anywhere(tiny, place):
         def seconds(names, loop):
             code, best = compile(loop, "<loop>", "exec"), 9.0
             for _ in range(7):
-                start = time.process_time()
+                start = time.thread_time()
                 exec(code, names)
-                best = min(best, time.process_time() - start)
+                best = min(best, time.thread_time() - start)
             return best
 
         loop = {loop if place == "the test" else "baseline()"!r}
