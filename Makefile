@@ -7,7 +7,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export UV_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help start demo test gate test-all bench bench-grading bench-watch docs fuzz lint clean
+.PHONY: help start demo test gate test-all bench bench-check bench-grading bench-watch docs fuzz lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -33,6 +33,7 @@ gate: .venv/docs .venv/browser  ## run the slow tests of the main promises
 
 test-all: test .venv/docs .venv/browser  ## run the test suite and all slow tests, in a browser too if chromium is there
 	$(BIN)/pytest -n auto -m slow
+	$(BIN)/python -m benchmarks --check
 
 bench: $(READY)  ## measure the kernels beside NumPy, torch and onnxruntime (ARGS=--quick)
 	@test -e .venv/bench \
@@ -40,6 +41,9 @@ bench: $(READY)  ## measure the kernels beside NumPy, torch and onnxruntime (ARG
 	    || echo "torch and onnxruntime could not be installed: their rows say so"
 	$(BIN)/python -m benchmarks $(ARGS)
 	$(BIN)/python -m benchmarks.parts | tee build/bench/parts.md
+
+bench-check: $(READY)  ## measure quickly and compare with docs/measured/kernels.md
+	$(BIN)/python -m benchmarks --check
 
 bench-grading: $(READY)  ## measure grading beside nbgrader (ARGS='--students 60 --class 1000')
 	$(BIN)/python -m benchmarks.grading $(ARGS)

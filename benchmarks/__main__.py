@@ -11,7 +11,7 @@ from pathlib import Path
 
 from numba.core.codegen import get_host_cpu_features
 
-from benchmarks import report
+from benchmarks import check, report
 from benchmarks.rows import CURVES, ROWS, TARGETS
 from tinytorch.lab import hardware, timing
 from tinytorch.lab.child import in_child
@@ -41,12 +41,17 @@ def main(words=None):
         metavar="FILE",
         help="write the table there too, and the picture beside it",
     )
+    parser.add_argument(
+        "--check", action="store_true", help="compare a quick run with docs/measured/kernels.md"
+    )
     options = parser.parse_args(words)
     names = [n for n in ROWS if not options.only or any(map(n.startswith, options.only))]
     if not names:
         print(f"error: no row named {', '.join(options.only)}", file=sys.stderr)
         print(f"hint: the rows are: {', '.join(ROWS)}", file=sys.stderr)
         return 2
+    if options.check:
+        return compare(names)
     document = run(names, options.quick)
     path = options.json or ROOT / "build" / "bench" / "bench.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,12 +74,13 @@ def main(words=None):
     return 1 if states & {"wrong", "error", "crashed", "timeout"} else 0
 
 
-def run(names, quick=False, say=print):
-    """Measure rows and return the document: machine, versions, rows, curves."""
+def run(names, quick=False, say=print, budget=None):
+    """Measure rows and return the document: machine, versions, rows, curves. `budget`: seconds for one size's pairs."""
     start = timing.machine_quality()
     features, results = _features(), {name: [] for name in names}
     tasks = [(name, size) for name in names for size in _sizes(ROWS[name], quick)]
-    budget, done, begun = BUDGETS["quick" if quick else "default"], 0, time.perf_counter()
+    budget = budget or BUDGETS["quick" if quick else "default"]
+    done, begun = 0, time.perf_counter()
     say(report.header())
     for setting in dict.fromkeys(_setting(ROWS[name]) for name, _ in tasks):
         group = [task for task in tasks if _setting(ROWS[task[0]]) == setting]
@@ -114,6 +120,31 @@ def run(names, quick=False, say=print):
         "rows": rows,
         "curves": curves,
     }
+
+
+def compare(names):
+    """Measure rows quickly; measure again, with all pairs, those that are below the table. Return 1 if they stay below."""
+    machine, known = check.read()
+    before, here = check.processor(machine), check.processor(hardware.describe().splitlines())
+    if before != here:
+        print(f"not compared: the table is of {before}, this machine is {here}")
+        return 0
+    found = list(check.pairs(run(names, quick=True), known))
+    doubtful = {name for name, result, old in found if check.lost(result, old)}
+    again = {}
+    if doubtful:
+        print("\nbelow the table, measured again:")
+        document = run(sorted(doubtful), quick=True, budget=BUDGETS["default"])
+        again = {(name, str(r["size"])): r for name, r, _ in check.pairs(document, known)}
+    lost = 0
+    for name, result, old in found:
+        result = again.get((name, str(result["size"])), result)
+        if check.lost(result, old):
+            lost += 1
+            value = f"{result['value']:.2f} ({result['low']:.2f} to {result['high']:.2f})"
+            print(f"slower: {name} {report.size(result['size'])}: {value}, was {old[0]:.2f}")
+    print(f"{len(found)} figures compared with docs/measured/kernels.md, {lost} lower")
+    return 1 if lost else 0
 
 
 def _entry(row, results):

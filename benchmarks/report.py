@@ -6,7 +6,7 @@ OURS, RIVAL = "#0072B2", "#D55E00"  # Okabe and Ito: told apart by the color-bli
 
 def line(row, found):
     """One result in 80 columns."""
-    head = f"{row.name[:26]:27}{_size(found['size']):>10}"
+    head = f"{row.name[:26]:27}{size(found['size']):>10}"
     if found["status"] != "measured":
         return f"{head}  {found['status']}: {found['message']}"[:80]
     goal = "" if found["goal"] is None else f"{found['goal']:.3g}"
@@ -59,7 +59,7 @@ def markdown(document):
 
 
 def _markdown_row(row, found):
-    start = f"| {row['what']} | {_size(found['size'])} | {row['rival']} | {row['target']} "
+    start = f"| {row['what']} | {size(found['size'])} | {row['rival']} | {row['target']} "
     if found["status"] != "measured":
         return f"{start}| {found['status']}: {found['message'].replace('|', '/')} | | | | no | |"
     figure = f"{_value(found['value'])}{UNITS[row['unit']]}"
@@ -119,8 +119,8 @@ def plot(curves, stem):
     return paths
 
 
-def _size(size):
-    return " x ".join(map(str, size)) if isinstance(size, (list, tuple)) else f"{size:,}"
+def size(number):
+    return " x ".join(map(str, number)) if isinstance(number, (list, tuple)) else f"{number:,}"
 
 
 def _interval(found):

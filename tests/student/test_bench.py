@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks import __main__ as program
-from benchmarks import measure, ours, report
+from benchmarks import check, measure, ours, report
 from benchmarks.ours import Missing, NotInstalled, Side
 from benchmarks.rows import CURVES, ROWS, TARGETS
 from tests.conftest import ROOT
@@ -90,6 +90,48 @@ def test_both_sides_of_a_row_pass_its_check(row):
         if side:
             row.check(side, case)
             assert side.how
+
+
+def scaled(factor):
+    """A run in which each figure of the table, with its interval, is so many times as large."""
+    known = check.read()[1]
+    rows = {(row.what, row.rival, row.target): row for row in TARGETS + CURVES}
+    found = {}
+    for (what, size, *rest), figures in known.items():
+        number = [int(each.replace(",", "")) for each in size.split(" x ")]
+        result = {"size": number if len(number) > 1 else number[0], "status": "measured"}
+        result |= dict(zip(("value", "low", "high"), factor * np.array(figures), strict=True))
+        found.setdefault((what, *rest), []).append(result | {"message": ""})
+    kept = [
+        {"name": rows[key].name, "what": key[0], "rival": key[1], "target": key[2]}
+        | {"unit": "ratio", "results": results}
+        for key, results in found.items()
+    ]
+    return {"rows": kept, "curves": [], "machine": []}
+
+
+@pytest.mark.parametrize(("factor", "lower"), [(1, False), (0.97, False), (0.1, True)])
+def test_a_run_is_compared_with_every_ratio_of_the_table(factor, lower):
+    known = check.read()[1]
+    found = list(check.pairs(scaled(factor), known))
+    assert len(found) == len(known) > 50
+    assert {check.lost(result, before) for _, result, before in found} == {lower}
+
+
+def test_a_figure_that_stays_below_the_table_fails_the_comparison(monkeypatch, capsys):
+    monkeypatch.setattr(check, "processor", lambda machine: "this one")
+    runs = [scaled(0.1), scaled(1)]
+    monkeypatch.setattr(program, "run", lambda *args, **options: runs.pop(0))
+    assert program.compare(["relu"]) == 0, "the second run counts"
+    runs += [scaled(0.1), scaled(0.1)]
+    assert program.compare(["relu"]) == 1
+    assert "slower: matmul 1,024: 0.1" in capsys.readouterr().out
+
+
+def test_a_table_of_another_processor_is_not_compared(monkeypatch, capsys):
+    monkeypatch.setattr(check, "processor", lambda machine: str(len(machine)))
+    assert program.main(["--check"]) == 0
+    assert capsys.readouterr().out.startswith("not compared: the table is of ")
 
 
 def wrong(x):
