@@ -45,3 +45,19 @@ def test_speeds_have_a_line_and_a_name_each_and_names_stand_apart(peak):
     names = [text for text in axis.texts if text.get_text() in rates]
     boxes = [name.get_window_extent(canvas.get_renderer()) for name in names]
     assert len(boxes) == 3 and all(box.count_overlaps(boxes) == 1 for box in boxes)
+
+
+def test_steps_have_a_bar_each_and_say_how_many_times_the_first_they_are():
+    figure = pictures.steps({"a": 0.01, "b": 2.0, "c": 150.0}, "GFLOP/s", "c")
+    axis = figure.axes[0]
+    assert [text.get_text() for text in axis.texts] == [
+        "0.010",
+        "2.0, 200 times",
+        "150, 15,000 times",
+    ]
+    ends = [bar.get_x() + bar.get_width() for bar in axis.patches]
+    assert ends == pytest.approx([0.01, 2, 150]) and len(axis.lines) == 1
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    for text in axis.texts:
+        assert text.get_window_extent(canvas.get_renderer()).x1 <= figure.bbox.x1

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from tinytorch.lab import predictions
-from tinytorch.lab.predictions import compare, number
+from tinytorch.lab.predictions import compare, number, scorecard
 
 
 def test_words_say_how_far_a_measurement_is_from_its_prediction():
@@ -64,6 +64,37 @@ def test_the_picture_is_on_paper_and_its_words_lie_within_it():
     for text in figure.axes[0].texts + figure.axes[0].get_yticklabels():
         box = text.get_window_extent(canvas.get_renderer())
         assert 0 <= box.x0 and box.x1 <= figure.bbox.x1, text.get_text()
+
+
+def test_a_reason_is_shown_with_its_prediction():
+    found = compare({"a": (3, "because of two ports"), "b": (None, "because ...")}, "ns", a=2, b=1)
+    assert found.predicted == {"a": 3.0, "b": None} and found.reasons == {
+        "a": "because of two ports"
+    }
+    assert str(found).count("your reason: because of two ports") == 1
+
+
+@pytest.mark.parametrize("wrong", [(1, 2), (1,), (1, "a", "b")])
+def test_a_tuple_without_a_reason_is_refused(wrong):
+    with pytest.raises(TypeError, match="a number and a reason"):
+        compare({"a": wrong}, "ms", a=1)
+
+
+def test_a_scorecard_counts_predictions_within_a_factor_of_two():
+    book = predictions.Predictions(a=(10, "four ports"), b=3, c=None, d=50)
+    compare(book, "GFLOP/s", a=19, b=1, c=7)
+    compare(book, "never happens", d=math.inf)
+    lines = scorecard(book, "Measure", "a", "b", "c", "d", "e").split("\n")
+    assert lines[0] == "Measure: 1 of 3 within a factor of 2"
+    assert lines[2].split() == ["a", "10", "19", "GFLOP/s;", "four", "ports"]
+    assert lines[4].split()[:3] == ["c", "-", "7"] and lines[6].endswith("not measured yet")
+
+
+def test_a_scorecard_takes_the_latest_measurement():
+    book = predictions.Predictions(a=10)
+    compare(book, "ms", a=100)
+    compare(book, "ms", a=11)
+    assert scorecard(book, "", "a").startswith(": 1 of 1")
 
 
 def test_show_prints_the_table_and_returns_the_picture(capsys):

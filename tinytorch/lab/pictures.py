@@ -166,6 +166,48 @@ def speeds(sizes, rates, peak=None):
     return figure
 
 
+def steps(rates, unit, goal=None):
+    """Draw a bar for each step, from the first to the last, with its value and how many times the first it is.
+
+    Parameters
+    ----------
+    rates : dict of str to float
+        In the order of the steps, all positive.
+    unit : str
+    goal : str, optional
+        The step that the others are compared with by a line.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    from matplotlib import pyplot
+
+    with pyplot.style.context(["default", STYLE]):
+        size = (8, 0.7 + 0.34 * len(rates))
+        figure, axes = pyplot.subplots(figsize=size, layout="constrained")
+        first, most = next(iter(rates.values())), max(rates.values())
+        low = min(rates.values()) / 3
+        for row, (name, rate) in enumerate(rates.items()):
+            axes.barh(row, rate - low, left=low, height=0.6, color=COLORS[1 if name == goal else 0])
+            digits = 3 if rate < 0.1 else 1 if rate < 100 else 0
+            words = f"{rate:,.{digits}f}" + (f", {rate / first:,.0f} times" if row else "")
+            axes.annotate(words, (rate, row), (5, 0), "data", "offset points", va="center")
+        if goal:
+            axes.axvline(rates[goal], color=INK, lw=0.8, ls=":")
+        axes.set_xscale("log")
+        axes.set_xlim(low, most * 12)
+        axes.set_yticks(range(len(rates)), list(rates))
+        axes.set_ylim(len(rates) - 0.5, -0.5)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.minorticks_off()
+        axes.set_xlabel(unit)
+        axes.tick_params(axis="y", length=0)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+        pyplot.close(figure)
+    return figure
+
+
 def _names_beside(axes, ends):
     """Write names to the right of last points, (rate, size, name), moved apart where they would cover each other."""
     import math

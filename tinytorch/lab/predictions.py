@@ -1,24 +1,41 @@
-"""Predictions beside measurements: a table in words and a picture of the same.
+"""Predictions beside measurements: a table in words, a picture of the same, and a scorecard.
 
-prediction["relu"] = 2.5            # in a cell of its own, before the clock has run; None predicts nothing
+prediction = predictions.Predictions()
+prediction["relu"] = 2.5, "half the bytes"      # before the clock has run; None predicts nothing
 predictions.show(prediction, "times NumPy", relu=2.1, dot=5.7)
+print(predictions.scorecard(prediction, "Part 1", "relu", "dot"))
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tinytorch.lab.roofline import COLORS, FAINT, INK, PAPER
 
 MEASURED, PREDICTED = COLORS[:2]  # shape tells what color does
 
 
+class Predictions(dict):
+    """Predictions by name: None, a number, or a number and the reason for it.
+
+    Attributes
+    ----------
+    compared : dict of str to Comparison
+        The latest comparison of each name.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.compared = {}
+
+
 @dataclass(frozen=True)
 class Comparison:
-    """Measurements by name, each with what was predicted, or None."""
+    """Measurements by name, each with what was predicted, or None, and the reason that was given."""
 
     unit: str
     measured: dict[str, float]
     predicted: dict[str, float | None]
+    reasons: dict[str, str] = field(default_factory=dict)
 
     def __str__(self):
         wide = max(len(name) for name in self.measured)
@@ -27,6 +44,8 @@ class Comparison:
             guess = self.predicted[name]
             said = "-" if guess is None else number(guess)
             lines.append(f"{name:{wide}}{said:>11}{number(value):>11}  {self.said(name)}".rstrip())
+            if self.reasons.get(name):
+                lines.append(f"{'':{wide}}  your reason: {self.reasons[name]}")
         return "\n".join(lines)
 
     def said(self, name):
@@ -100,8 +119,8 @@ def compare(prediction, unit, **measured) -> Comparison:
 
     Parameters
     ----------
-    prediction : dict of str to float or None
-        What has no entry, or None, was not predicted.
+    prediction : dict
+        By name None, a number, or a number and a reason. What has no entry, or None, was not predicted.
     unit : str
         Of all of them.
     **measured : float
@@ -118,8 +137,14 @@ def compare(prediction, unit, **measured) -> Comparison:
     ValueError
         If a prediction is not positive and finite.
     """
-    predicted = {name: checked(name, prediction.get(name)) for name in measured}
-    return Comparison(unit, {name: float(value) for name, value in measured.items()}, predicted)
+    given = {name: split(name, prediction.get(name)) for name in measured}
+    predicted = {name: guess for name, (guess, _) in given.items()}
+    reasons = {name: reason for name, (_, reason) in given.items() if reason}
+    values = {name: float(value) for name, value in measured.items()}
+    found = Comparison(unit, values, predicted, reasons)
+    if isinstance(prediction, Predictions):
+        prediction.compared.update(dict.fromkeys(measured, found))
+    return found
 
 
 def show(prediction, unit, **measured):
@@ -127,6 +152,44 @@ def show(prediction, unit, **measured):
     found = compare(prediction, unit, **measured)
     print(found)
     return found.plot()
+
+
+def scorecard(prediction, part, *names) -> str:
+    """Return one line a prediction, and how many are within a factor of two of the measurement.
+
+    Parameters
+    ----------
+    prediction : Predictions
+    part : str
+        The title.
+    *names : str
+        In the order of the table; a name that was not measured yet is listed as such.
+    """
+    wide, lines, made, close = max(map(len, names)), [], 0, 0
+    for name in names:
+        found = prediction.compared.get(name)
+        if found is None:
+            lines.append(f"{name:{wide}}  not measured yet")
+            continue
+        guess, value = found.predicted[name], found.measured[name]
+        said = "-" if guess is None else number(guess)
+        line = f"{name:{wide}}{said:>11}{number(value):>11}  {found.unit}"
+        lines.append(f"{line}; {found.reasons[name]}" if name in found.reasons else line)
+        made += guess is not None
+        close += guess is not None and value / 2 <= guess <= 2 * value
+    result = f"{close} of {made} within a factor of 2" if made else "no predictions"
+    head = f"{part}: {result}\n{'':{wide}}{'predicted':>11}{'measured':>11}"
+    return "\n".join([head, *lines])
+
+
+def split(name, given):
+    """Return a prediction as a float, or None, and its reason; refuse another."""
+    if isinstance(given, tuple):
+        if len(given) != 2 or not isinstance(given[1], str):
+            raise TypeError(f"prediction[{name!r}] must be a number and a reason, got {given!r}")
+        reason = given[1].strip().removesuffix("...").strip()
+        return checked(name, given[0]), "" if reason == "because" else reason
+    return checked(name, given), ""
 
 
 def checked(name, guess):

@@ -16,37 +16,18 @@ r"""
 # Kernels
 > Make matrix products, activations, threads and int8 models fast, and measure every step.
 
-A *kernel* is the loop that does the work of one operation. You will make kernels faster without changing their results. Each
-section has the same steps: **build** a kernel, **use** a measurement to see what it costs, **optimize** it, and compare it with NumPy.
-
-At the end your loops multiply matrices at NumPy's speed, and the model of module 10 runs on them. The cell at the end of section 9
-draws both speeds.
+A *kernel* is the loop that does the work of one operation. The cell below measures a matrix product on your machine. You start with
+three loops. At the end your own loops are level with NumPy, and the int8 model of module 10 runs on them. You get there in small steps: predict,
+write a few lines, test, measure, and explain the result.
 """
 
-# %% [markdown]
-r"""
-| sections | you write |
-| --- | --- |
-| 1 to 3 | a clock, a profile, and a benchmark that compares two operations |
-| 4 and 5 | the matrix product as three loops, and a trace of its cache misses |
-| 6 and 7 | loops over SIMD vectors |
-| 8 and 9 | a product with packing, a register tile and cache blocks |
-| 10 and 11 | threads and processes |
-| 12 to 17 | int8 quantization, sparse weights, kernel fusion, and a whole model |
-| 18 to 20 | GPU kernels |
-
-Cells that you do not edit set up the tools. Exercise 1 is in section 1.
-"""
-
-# %%
+# %% jupyter={"source_hidden": true}
 #| default_exp core.kernels
-
-# %%
 import os
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # one thread against one: set before NumPy is imported
 
-# %%
+# %% jupyter={"source_hidden": true}
 #| export
 import functools
 import inspect
@@ -68,299 +49,26 @@ from tinytorch.lab import amx, compiling, hardware, memory, processes, simd, thr
 from tinytorch.lab.simd import add, broadcast, fence, fma, lanes, load, maximum, store, stream, zero
 from tinytorch.lab.simd import wide_broadcast, wide_lanes, wide_load, wide_zero
 
-# %% [markdown]
-r"""
-Numba compiles the Python loops that you write. A function marked `compiling.kernel` is compiled at its first call, for the dtypes of
-that call. These functions are given: `unwrap` accepts tensors, arrays and lists, `ready` makes an array contiguous, and `finish`
-wraps the result in a tensor.
-"""
-
-
-# %%
-#| export
-IN_VECTORS = frozenset(map(np.dtype, ("float32", "float64", "int8", "int32", "int64")))
-
-
-def unwrap(value) -> np.ndarray:
-    """Return the array in a Tensor, the array itself, or nested lists as an array."""
-    if type(value) is ndarray and value.dtype in IN_VECTORS:
-        return value  # the rest takes longer than some kernels
-    array = value.data if isinstance(value, Tensor) else value
-    array = np.asarray(array if isinstance(array, np.ndarray) else Tensor(array).data)
-    if array.dtype.kind not in "iuf" or array.itemsize > 8:
-        raise TypeError(
-            f"kernels compute with integers and floats of up to 64 bits, not {array.dtype}"
-        )
-    return array
-
-
-@functools.cache
-def result_dtype(*dtypes) -> np.dtype:
-    return np.result_type(*dtypes).newbyteorder("=")
-
-
-def common(*arrays) -> np.dtype:
-    """Return the dtype of a result."""
-    return result_dtype(*[array.dtype for array in arrays])
-
-
-@functools.cache
-def working(dtype) -> np.dtype:
-    """Return the dtype that the loops compute in: float32, float64 or int64."""
-    if dtype.kind in "iu":
-        return np.dtype(np.int64)
-    return np.dtype(np.float64 if dtype.itemsize > 4 else np.float32)
-
-
-def ready(array, dtype) -> np.ndarray:
-    """Return the numbers in memory order and in `dtype`, copied only where they are not so already."""
-    if array.dtype == dtype and array.flags.carray and array.size:
-        return array
-    if not array.size:  # a view of nothing may have strides that Numba cannot reshape
-        return np.zeros(array.shape, dtype)
-    return np.require(array, dtype, ["C", "A", "W"])
-
-
-def finish(array, dtype) -> Tensor:
-    """Return what a loop computed as a Tensor of the dtype that was promised."""
-    if array.dtype == dtype:
-        return Tensor.wrap(array)
-    with np.errstate(over="ignore"):
-        return Tensor.wrap(array.astype(dtype))
-
-
-def positive(name, value) -> int:
-    """Return a whole number of at least 1, or refuse."""
-    if type(value) is int and value > 0:
-        return value
-    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be a whole number, got {value!r}")
-    value = operator.index(value)
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, got {value}")
-    return value
-
-
-def matrices(A, B) -> tuple:
-    """Return two arrays whose shapes allow their product, or refuse."""
-    A, B = unwrap(A), unwrap(B)
-    if A.ndim != 2 or B.ndim != 2:
-        raise ValueError(f"cannot multiply {A.shape} by {B.shape}: both must have two dimensions")
-    if A.shape[1] != B.shape[0]:
-        why = f"{A.shape[1]} columns against {B.shape[0]} rows"
-        raise ValueError(f"cannot multiply {A.shape} by {B.shape}: {why}")
-    return A, B
-
-
-# %% [markdown]
-r"""
-The tests and the measurements use these helpers. You do not need to read or change this cell.
-"""
-
-
-# %% nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false}
-import re
-import tempfile
-from pathlib import Path
-
+# %% jupyter={"source_hidden": true} nbgrader={"grade": false, "grade_id": "helpers", "locked": true, "schema_version": 3, "solution": false}
 from tinytorch.lab import checks, clocks
-
-
-DRAWN = np.random.default_rng(0).standard_normal(32749)  # a prime: no block repeats another
-
-
-def numbers(*shape, dtype=np.float32, seed=0):
-    """Normally distributed numbers; whole ones from -50 to 50, or from 0, for an integer dtype."""
-    first = hash((seed, *shape)) % DRAWN.size
-    values = DRAWN.take(np.arange(first, first + math.prod(shape)), mode="wrap").reshape(shape)
-    if np.dtype(dtype).kind in "iu":
-        whole = (1000 * values).astype(np.int64)
-        values = whole % 51 if np.dtype(dtype).kind == "u" else whole % 101 - 50
-    return values.astype(dtype)
-
-
-def check_matmul(kernel, A, B, what="", **options):
-    """Compare a matrix product with NumPy's in float64, and watch the arguments."""
-    name = what or f"{A.shape} by {B.shape} of {A.dtype} and {B.dtype}, {options}"
-    check_product(checks.call(kernel, A, B, **options), A, B, name)
-
-
-def check_matmuls(kernel, cases):
-    """The same for many cases, each of A, B and what else the kernel is given."""
-    cases = list(cases)
-    for (A, B, *options), C in zip(cases, checks.calls(kernel, cases), strict=True):
-        name = f"{A.shape} by {B.shape} of {A.dtype} and {B.dtype}, {options}"
-        check_product(C, A, B, name)
-
-
-def check_product(C, A, B, name):
-    """Compare C with NumPy's product of A and B, in float64 where they are not whole."""
-    dtype = np.result_type(A, B)
-    if dtype.kind != "f":
-        checks.equal(C, A.astype(dtype) @ B.astype(dtype), name)
-        return
-    A, B = A.astype(np.float64), B.astype(np.float64)
-    with np.errstate(invalid="ignore", over="ignore"):
-        expected, terms = (A @ B).astype(dtype), np.abs(A) @ np.abs(B)
-    slack = 1e-2 if dtype == np.float16 else 1e-5 if dtype == np.float32 else 1e-12
-    most = float(terms.max(initial=0, where=np.isfinite(terms)))
-    checks.close(C, expected, slack, slack * most, name)
-
-
-def recorded(kernel, *args):
-    """Count a kernel's loads, stores and misses in 4 KiB: three dicts, by the position of the argument.
-
-    Then follow the arguments as the kernel left them, and what it returned, if that is no array.
-    """
-    log = memory.Log()
-    left = [arg.copy() if isinstance(arg, np.ndarray) else arg for arg in args]
-    watched = [
-        log.watch(str(position), arg) if isinstance(arg, np.ndarray) else arg
-        for position, arg in enumerate(left)
-    ]
-    result = memory.python_code(kernel, log)(*watched)
-    result = None if isinstance(result, memory.Recorder) else result
-    trace = log.simulate(memory.SMALL)
-    return trace.loads, trace.stores, trace.misses, left, result
-
-
-def accesses(kernel, *args):
-    """Count a kernel's loads from its arrays, and its stores: two dicts, by the position of the argument."""
-    return recorded(kernel, *args)[:2]
-
-
-def recorded_each(kernel, cases):
-    return [recorded(kernel, *case) for case in cases]
-
-
-def counted(kernel, *args):
-    """Run a kernel as `recorded` does, made from the text of its cell alone."""
-    return checks.on_source(recorded, kernel, *args)
-
-
-def repeated(kernel, x, times, **options):
-    """Call a kernel with x many times over; for each row of x return the least results and the largest."""
-    results = np.asarray(kernel(np.concatenate([x] * times), **options))
-    results = results.reshape(times, len(x), *results.shape[1:])
-    return results.min(axis=0), results.max(axis=0)
-
-
-def batch_in_folder(function, count, workers=2, first=0):
-    """Process `count` numbers from `first` on in workers, each in a pair with a folder that all of them share."""
-    with tempfile.TemporaryDirectory() as folder:
-        items = [(Path(folder), number) for number in range(first, first + count)]
-        return parallel_batch_processing(items, function, workers)
-
-
-def wait_for(path):
-    """Wait until another process has made a file, for two seconds at most."""
-    until = time.monotonic() + 2
-    while not path.exists() and time.monotonic() < until:
-        time.sleep(0.005)
-
-
-def failure(function, *args, **kwargs):
-    """Call a function that should fail; return the exception's class by name, its arguments and its notes."""
-    try:
-        function(*args, **kwargs)
-    except NotImplementedError:
-        raise
-    except Exception as error:
-        return type(error).__name__, error.args, getattr(error, "__notes__", [])
-    return "no exception", (), []
-
-
-@functools.cache
-def columns_of_tile(dtype):
-    return tile_columns(dtype)
-
-
-def tile_case(depth, rows=6, columns=None, dtype=np.float32):
-    """Return the arguments of one tile, inside larger matrices, and C as it must become; what is not used is NaN."""
-    width = columns_of_tile(dtype)
-    columns = width if columns is None else columns
-    A, C = (
-        np.full((rows + 2, depth + 3), np.nan, dtype),
-        numbers(rows + 2, columns + 4, dtype=dtype),
-    )
-    panels = np.full((depth + 2, width), np.nan, dtype)
-    A[1:-1, 2:-1] = numbers(rows, depth, dtype=dtype, seed=1)
-    panels[1:-1, :columns] = numbers(depth, columns, dtype=dtype, seed=2)
-    expected = C.copy()
-    expected[1:-1, 3:-1] += A[1:-1, 2:-1] @ panels[1:-1, :columns]
-    left = A.reshape(-1), depth + 3 + 2, depth + 3
-    right = panels.reshape(-1), width, depth
-    out = C.reshape(-1), columns + 4 + 3, columns + 4
-    spare = np.full(TILE_ROWS * width, np.nan, dtype)
-    return (*left, *right, *out, rows, columns, spare), expected
-
-
-def tiles(cases):
-    return [multiply_tile(*args) for args in cases]
-
-
-def check_tiles(*sizes, dtype=np.float32):
-    """Compare tiles with NumPy, each of some steps, rows and columns; by default those of a whole tile."""
-    cases, expected = zip(*(tile_case(*size, dtype=dtype) for size in sizes), strict=True)
-    slack = 1e-4 if dtype == np.float32 else 1e-11
-    for size, C, true in zip(sizes, checks.inside(tiles, cases), expected, strict=True):
-        name = f"steps, rows, columns {size} of {np.dtype(dtype)}"
-        checks.close(C.reshape(true.shape), true, slack, slack, name)
-
-
-def check_layers(*cases):
-    """Compare layers with NumPy in float64, each of x, weights and bias."""
-    for case, result in zip(cases, checks.calls(fused_dense_relu, cases), strict=True):
-        x, weights, bias = case
-        wide = x.astype(np.float64) @ weights.astype(np.float64) + bias
-        expected = np.maximum(wide, 0).astype(np.result_type(*case))
-        checks.close(result, expected, 1e-4, 1e-4, f"{x.shape} by {weights.shape}")
-
-
-def on_known_clocks(measure, wall, cpu=(0.0,), **options):
-    """Measure an operation whose calls take known times in turn."""
-    with clocks.by_hand(measure) as hand:
-        return measure(hand.work(wall, cpu, result="done"), **options)
-
-
-def memory_on_known_clocks(measure):
-    """Measure an operation that makes two arrays of 200,000 bytes and keeps one of them; return the peak."""
-    with clocks.by_hand(measure) as hand:
-        kept = []
-
-        def operation():
-            hand.spend(0.1)
-            kept.append(np.ones(50_000, np.float32))
-            return float((2 * kept[-1]).sum())
-
-        return measure(operation, repeats=8).peak_memory
-
-
-def compared(ours, theirs, drift=0.0, **options):
-    """Benchmark two operations of known wall and CPU times, under a load that may grow."""
-    with clocks.by_hand(benchmark_operation) as hand:
-        operation, baseline = (hand.work(*each, result=1.0, drift=drift) for each in (ours, theirs))
-        return benchmark_operation(operation, baseline=baseline, **options)
-
-
-def small_model(seed=0):
-    rng = np.random.default_rng(seed)
-    layers = [Dense(12, 9, seed=rng), ReLU(), Dense(9, 4, seed=rng)]
-    layers[0].bias = Tensor(numbers(9, seed=seed))
-    return Sequential(layers)
-
-
-# %% [markdown]
-r"""
-**Predictions.** A prediction that turns out wrong shows you where your model of the machine is wrong. A cell with
-`prediction[...] = None` asks for a number. Replace `None` before you run the next cell, which measures and draws both. Predictions are
-not graded, and every cell also runs with `None`.
-"""
+from tinytorch.lab.trials import (
+    accesses,
+    check_matmul,
+    check_matmuls,
+    counted,
+    failure,
+    memory_on_known_clocks,
+    numbers,
+    on_known_clocks,
+    recorded_each,
+    repeated,
+    wait_for,
+)
 
 # %%
-from tinytorch.lab import pictures, predictions, roofline
+from tinytorch.lab import first_look
 
-prediction = {}
+first_look.plot()
 
 # %% [markdown]
 r"""
@@ -438,11 +146,66 @@ assert time_kernel(sorted, [1, 3, 2], reverse=True)[0] == [3, 2, 1]
 checks.refuses(ZeroDivisionError, time_kernel, lambda: 1 // 0)
 ### END HIDDEN TESTS
 
+# %% [markdown]
+r"""
+Use your clock for a first measurement: three compiled loops against NumPy. **Predict the result first.** A wrong prediction shows you where
+your model of the machine is wrong. Replace `None` by a number and the dots by your reason, in one line. Predictions are not graded, and every
+cell also runs with `None`.
+"""
+
+# %% jupyter={"source_hidden": true}
+from tinytorch.lab import pictures, predictions, roofline
+
+prediction = predictions.Predictions()
+
+# %%
+prediction["three_loops"] = None, "because ..."  # times NumPy's time, n = 256
+
+# %%
+A, B, C = numbers(256, 256), numbers(256, 256, seed=1), np.zeros((256, 256), np.float32)
+loops, product = (
+    min(time_kernel(kernel, *args)[1] for _ in range(9))
+    for kernel, *args in [(first_look.three_loops, A, B, C), (np.matmul, A, B)]
+)
+print(f"three loops, compiled: {loops / product:.0f} times as long as NumPy.", end=" ")
+print("By section 9 you will be level with it.")
+predictions.show(prediction, "times NumPy's time, n = 256", three_loops=loops / product)
+
+# %% [markdown]
+r"""
+Why so much? The compiler may not reorder the additions of one sum, so each waits for the one before. Section 5 finds this cause, and
+sections 6 to 9 remove it. The way there:
+
+| part | sections | you write |
+| --- | --- | --- |
+| Measure | 1 to 3 | a clock, a profile, and a benchmark that compares two operations |
+| Build | 4 and 5 | the matrix product as three loops, and a trace of its cache misses |
+| Use | 6 and 7 | loops over SIMD vectors |
+| Optimize | 8 to 11 | a product with packing, a register tile and cache blocks; threads and processes |
+| Integrate | 12 to 17 | int8 quantization, sparse weights, kernel fusion, and a whole model |
+| GPU | 18 to 20 | kernels for one thread of thousands |
+"""
+
 # %%
 x = np.ones(100_000, np.float32)
 print(
     "ten calls of np.sqrt, microseconds:", *(round(time_kernel(np.sqrt, x)[1]) for _ in range(10))
 )
+
+
+# %% jupyter={"source_hidden": true}
+#| export
+def positive(name, value) -> int:
+    """Return a whole number of at least 1, or refuse."""
+    if type(value) is int and value > 0:
+        return value
+    if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    value = operator.index(value)
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, got {value}")
+    return value
+
 
 # %% [markdown]
 r"""
@@ -602,7 +365,7 @@ interval contains 1, the verdict is *undecided*. A wrong answer is worth nothing
 """
 
 
-# %%
+# %% jupyter={"source_hidden": true}
 #| export
 def same_output(ours, theirs) -> None:
     """Refuse results that differ by more than rounding."""
@@ -672,6 +435,14 @@ def benchmark_operation(
     ### END SOLUTION
     machine = timing.machine_quality()
     return timing.Benchmark(median, low, high, confidence, repeats, machine=machine, **compared)
+
+
+# %% jupyter={"source_hidden": true} nbgrader={"grade": false, "grade_id": "benchmark_helpers", "locked": true, "schema_version": 3, "solution": false}
+def compared(ours, theirs, drift=0.0, **options):
+    """Benchmark two operations of known wall and CPU times, under a load that may grow."""
+    with clocks.by_hand(benchmark_operation) as hand:
+        operation, baseline = (hand.work(*each, result=1.0, drift=drift) for each in (ours, theirs))
+        return benchmark_operation(operation, baseline=baseline, **options)
 
 
 # %% nbgrader={"grade": true, "grade_id": "benchmark_operation_verdicts", "locked": true, "points": 2, "schema_version": 3, "solution": false}
@@ -789,11 +560,76 @@ assert any(b.ratio != other.ratio for other in others), (
 x = numbers(100_000)
 benchmark_operation(np.dot, x, x, baseline=lambda x, y: np.sum(x * y))
 
+# %% jupyter={"source_hidden": true}
+#| export
+IN_VECTORS = frozenset(map(np.dtype, ("float32", "float64", "int8", "int32", "int64")))
+
+
+def unwrap(value) -> np.ndarray:
+    """Return the array in a Tensor, the array itself, or nested lists as an array."""
+    if type(value) is ndarray and value.dtype in IN_VECTORS:
+        return value  # the rest takes longer than some kernels
+    array = value.data if isinstance(value, Tensor) else value
+    array = np.asarray(array if isinstance(array, np.ndarray) else Tensor(array).data)
+    if array.dtype.kind not in "iuf" or array.itemsize > 8:
+        raise TypeError(
+            f"kernels compute with integers and floats of up to 64 bits, not {array.dtype}"
+        )
+    return array
+
+
+@functools.cache
+def result_dtype(*dtypes) -> np.dtype:
+    return np.result_type(*dtypes).newbyteorder("=")
+
+
+def common(*arrays) -> np.dtype:
+    """Return the dtype of a result."""
+    return result_dtype(*[array.dtype for array in arrays])
+
+
+@functools.cache
+def working(dtype) -> np.dtype:
+    """Return the dtype that the loops compute in: float32, float64 or int64."""
+    if dtype.kind in "iu":
+        return np.dtype(np.int64)
+    return np.dtype(np.float64 if dtype.itemsize > 4 else np.float32)
+
+
+def ready(array, dtype) -> np.ndarray:
+    """Return the numbers in memory order and in `dtype`, copied only where they are not so already."""
+    if array.dtype == dtype and array.flags.carray and array.size:
+        return array
+    if not array.size:  # a view of nothing may have strides that Numba cannot reshape
+        return np.zeros(array.shape, dtype)
+    return np.require(array, dtype, ["C", "A", "W"])
+
+
+def finish(array, dtype) -> Tensor:
+    """Return what a loop computed as a Tensor of the dtype that was promised."""
+    if array.dtype == dtype:
+        return Tensor.wrap(array)
+    with np.errstate(over="ignore"):
+        return Tensor.wrap(array.astype(dtype))
+
+
+def matrices(A, B) -> tuple:
+    """Return two arrays whose shapes allow their product, or refuse."""
+    A, B = unwrap(A), unwrap(B)
+    if A.ndim != 2 or B.ndim != 2:
+        raise ValueError(f"cannot multiply {A.shape} by {B.shape}: both must have two dimensions")
+    if A.shape[1] != B.shape[0]:
+        why = f"{A.shape[1]} columns against {B.shape[0]} rows"
+        raise ValueError(f"cannot multiply {A.shape} by {B.shape}: {why}")
+    return A, B
+
+
 # %% [markdown]
 r"""
 ## 4. The baseline
 
-Every later kernel is compared with the definition of the matrix product, compiled but not optimized:
+Numba compiles the Python loops that you write: a function marked `compiling.kernel` is compiled at its first call, for the dtypes of that call. Every
+later kernel is compared with the definition of the matrix product, compiled but not optimized:
 
     C[i, j] = A[i, 0] * B[0, j] + A[i, 1] * B[1, j] + ...
 
@@ -818,6 +654,8 @@ def matmul_loops(A, B, C):
     return C
 
 
+# %% jupyter={"source_hidden": true}
+#| export
 def matmul_baseline(A, B) -> Tensor:
     """Multiply two matrices by the definition.
 
@@ -958,7 +796,7 @@ arrays, by position.
 """
 
 
-# %%
+# %% jupyter={"source_hidden": true}
 #| export
 def parameters(kernel, count) -> list:
     """Return the names of a function's first parameters, for counts and pictures."""
@@ -1206,7 +1044,7 @@ If `past` is true, write them with `stream`, else with `store`. The elements bef
 *Hint: `store(y, i, vector)` writes from element $i$ on, and so does `stream`.*
 """
 
-# %%
+# %% jupyter={"source_hidden": true}
 #| export
 LINE = 64  # bytes of a cache line, as many as the largest vector has
 PAST_CACHES = 2**22  # bytes of a result from which its stores go past the caches
@@ -1242,6 +1080,8 @@ def relu_loop(x, y):
         fence()
 
 
+# %% jupyter={"source_hidden": true}
+#| export
 def output(out, shape, dtype) -> np.ndarray:
     """Return the array of a given output, or refuse it."""
     array = out if type(out) is ndarray else getattr(out, "data", None)
@@ -1526,6 +1366,8 @@ def operations_loop(x, y, product, total, squared, zero):
     return dot, distance
 
 
+# %% jupyter={"source_hidden": true}
+#| export
 def vectorized_operations(x, y) -> dict:
     """Compute five things from two arrays in one pass.
 
@@ -1671,7 +1513,7 @@ memory. So blocks of $B$ are first *packed* into panels that are as wide as a ti
 $A$ is not packed: the next step of a row is its neighbor in memory.
 """
 
-# %%
+# %% jupyter={"source_hidden": true}
 #| export
 TILE_ROWS = 6  # rows of C in a tile
 
@@ -1896,6 +1738,45 @@ def multiply_tile(A, i, lda, panels, j, depth, C, c, ldc, rows, columns, spare):
     return C
 
 
+# %% jupyter={"source_hidden": true} nbgrader={"grade": false, "grade_id": "tile_helpers", "locked": true, "schema_version": 3, "solution": false}
+@functools.cache
+def columns_of_tile(dtype):
+    return tile_columns(dtype)
+
+
+def tile_case(depth, rows=6, columns=None, dtype=np.float32):
+    """Return the arguments of one tile, inside larger matrices, and C as it must become; what is not used is NaN."""
+    width = columns_of_tile(dtype)
+    columns = width if columns is None else columns
+    A, C = (
+        np.full((rows + 2, depth + 3), np.nan, dtype),
+        numbers(rows + 2, columns + 4, dtype=dtype),
+    )
+    panels = np.full((depth + 2, width), np.nan, dtype)
+    A[1:-1, 2:-1] = numbers(rows, depth, dtype=dtype, seed=1)
+    panels[1:-1, :columns] = numbers(depth, columns, dtype=dtype, seed=2)
+    expected = C.copy()
+    expected[1:-1, 3:-1] += A[1:-1, 2:-1] @ panels[1:-1, :columns]
+    left = A.reshape(-1), depth + 3 + 2, depth + 3
+    right = panels.reshape(-1), width, depth
+    out = C.reshape(-1), columns + 4 + 3, columns + 4
+    spare = np.full(TILE_ROWS * width, np.nan, dtype)
+    return (*left, *right, *out, rows, columns, spare), expected
+
+
+def tiles(cases):
+    return [multiply_tile(*args) for args in cases]
+
+
+def check_tiles(*sizes, dtype=np.float32):
+    """Compare tiles with NumPy, each of some steps, rows and columns; by default those of a whole tile."""
+    cases, expected = zip(*(tile_case(*size, dtype=dtype) for size in sizes), strict=True)
+    slack = 1e-4 if dtype == np.float32 else 1e-11
+    for size, C, true in zip(sizes, checks.inside(tiles, cases), expected, strict=True):
+        name = f"steps, rows, columns {size} of {np.dtype(dtype)}"
+        checks.close(C.reshape(true.shape), true, slack, slack, name)
+
+
 # %% nbgrader={"grade": true, "grade_id": "multiply_tile_product", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """Six rows of A times a panel, 8 steps deep, are added to what C held before."""
 check_tiles((8,))
@@ -2014,7 +1895,7 @@ to the tile.
 """
 
 
-# %%
+# %% jupyter={"source_hidden": true}
 #| export
 kept = threading.local()
 
@@ -2095,6 +1976,8 @@ def multiply_blocks(A, B, C, first, last, rows, depth, width, room):
     return C
 
 
+# %% jupyter={"source_hidden": true}
+#| export
 def multiply_columns(A, B, C, first, last, block_size=None) -> np.ndarray:
     """Add columns of the product of A and B to C and return C, in this thread's workspace."""
     rows, depth, width, room = block_sizes(*A.shape, last - first, C.dtype, block_size)
@@ -2309,7 +2192,7 @@ longer than most kernels, so a `threads` pool keeps its threads. Waking one also
 """
 
 
-# %%
+# %% jupyter={"source_hidden": true}
 #| export
 @functools.cache
 def usable_cores() -> int:
@@ -2367,6 +2250,8 @@ def over_slices(kernel, x, y, num_workers) -> np.ndarray:
     return y
 
 
+# %% jupyter={"source_hidden": true}
+#| export
 def relu_in_threads(x, y, num_workers) -> None:
     """Do what `relu_loop` does, in threads where they pay."""
     if x.nbytes < 4 * break_even(num_workers):
@@ -2629,6 +2514,19 @@ def parallel_batch_processing(batch_data, operation, num_workers=None) -> list:
     return results
 
 
+# %% jupyter={"source_hidden": true} nbgrader={"grade": false, "grade_id": "batch_helpers", "locked": true, "schema_version": 3, "solution": false}
+import re
+import tempfile
+from pathlib import Path
+
+
+def batch_in_folder(function, count, workers=2, first=0):
+    """Process `count` numbers from `first` on in workers, each in a pair with a folder that all of them share."""
+    with tempfile.TemporaryDirectory() as folder:
+        items = [(Path(folder), number) for number in range(first, first + count)]
+        return parallel_batch_processing(items, function, workers)
+
+
 # %% nbgrader={"grade": true, "grade_id": "parallel_batch_processing_order", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """Results are in the order of the batch, also where item 0 is done last; an empty batch gives []."""
 
@@ -2809,6 +2707,8 @@ def quantize_loop(x, scale, q):
     return q
 
 
+# %% jupyter={"source_hidden": true}
+#| export
 def checked_scale(scale) -> float:
     """Return a scale as a float, or refuse."""
     if isinstance(scale, (bool, np.bool_, str, bytes)):
@@ -2930,7 +2830,7 @@ and the sums start from $-128$ times the column sums of $B$. Four steps of $k$ o
 """
 
 
-# %%
+# %% jupyter={"source_hidden": true}
 #| export
 def pack_fours(B, width, depth) -> np.ndarray:
     """Return int8 panels of `width` columns in which four steps of k lie side by side, one after the other.
@@ -3021,7 +2921,7 @@ def dot_tile(A, a, stride, B, b, starts, j, sums):
     return sums
 
 
-# %% nbgrader={"grade": false, "grade_id": "int8_helpers", "locked": true, "schema_version": 3, "solution": false}
+# %% jupyter={"source_hidden": true} nbgrader={"grade": false, "grade_id": "int8_helpers", "locked": true, "schema_version": 3, "solution": false}
 def panel_sums(A, B, starts):
     """The tile's sums for six rows of bytes A and each panel of B: shape (6, columns), starts for all of them."""
     steps, width = A.shape[1], dot_columns()
@@ -3093,7 +2993,7 @@ Source: Intel 64 and IA-32 Architectures Optimization Reference Manual, chapters
 """
 
 
-# %%
+# %% jupyter={"source_hidden": true}
 #| export
 EXACT = 1024  # products of two int8 whose sum float32 holds exactly
 TINY, HUGE = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
@@ -3505,7 +3405,7 @@ registers meanwhile. Strips of $B$ that are as wide as these four vectors are co
 """
 
 
-# %%
+# %% jupyter={"source_hidden": true}
 #| export
 def compressed_rows(A, keep=None) -> tuple:
     """Return the values of A, shape (m, k), that `keep` marks (those not 0), their columns, and where rows start."""
@@ -3558,6 +3458,8 @@ def sparse_strip(values, columns, starts, panel, sums):
         store(sums, row + 3 * n, c3)
 
 
+# %% jupyter={"source_hidden": true}
+#| export
 def strip_columns(dtype) -> int:
     """Return how many numbers of a dtype fill the four vectors of a strip's row."""
     return 4 * simd.width() // np.dtype(dtype).itemsize
@@ -3684,7 +3586,7 @@ it again. *Kernel fusion* does several operations in one pass: `fused_bias_relu`
 """
 
 
-# %%
+# %% jupyter={"source_hidden": true}
 #| export
 @compiling.kernel
 def bias_relu_loop(x, bias, row, y):
@@ -3911,6 +3813,16 @@ def fused_dense_relu(x, weights, bias) -> Tensor:
     return finish(out, dtype)
 
 
+# %% jupyter={"source_hidden": true} nbgrader={"grade": false, "grade_id": "layer_helpers", "locked": true, "schema_version": 3, "solution": false}
+def check_layers(*cases):
+    """Compare layers with NumPy in float64, each of x, weights and bias."""
+    for case, result in zip(cases, checks.calls(fused_dense_relu, cases), strict=True):
+        x, weights, bias = case
+        wide = x.astype(np.float64) @ weights.astype(np.float64) + bias
+        expected = np.maximum(wide, 0).astype(np.result_type(*case))
+        checks.close(result, expected, 1e-4, 1e-4, f"{x.shape} by {weights.shape}")
+
+
 # %% nbgrader={"grade": true, "grade_id": "fused_dense_relu_layer", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """Layers of 5 rows and of 1,507 rows give the product plus bias with negative elements set to 0."""
 
@@ -4027,7 +3939,7 @@ It fuses a `Dense` and the `ReLU` that follows it into one layer.
 """
 
 
-# %%
+# %% jupyter={"source_hidden": true}
 #| export
 class KernelDense:
     """A dense layer, with the ReLU that may follow it, on the kernels of this module."""
@@ -4185,6 +4097,14 @@ def accelerate(model, compression="none") -> Sequential:
     return Sequential(new)
 
 
+# %% jupyter={"source_hidden": true} nbgrader={"grade": false, "grade_id": "model_helpers", "locked": true, "schema_version": 3, "solution": false}
+def small_model(seed=0):
+    rng = np.random.default_rng(seed)
+    layers = [Dense(12, 9, seed=rng), ReLU(), Dense(9, 4, seed=rng)]
+    layers[0].bias = Tensor(numbers(9, seed=seed))
+    return Sequential(layers)
+
+
 # %% nbgrader={"grade": true, "grade_id": "accelerate_predictions", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """A model of Dense, ReLU and Dense predicts the same, on two kernel layers, the first of which includes the ReLU."""
 model, x = small_model(), numbers(7, 12)
@@ -4194,7 +4114,7 @@ for name, given in [("7 rows", x), ("one row", x[:1]), ("one x", x[0])]:
     checks.close(fast(given), np.asarray(model(given)), 1e-5, 1e-5, name)
 
 
-# %% nbgrader={"grade": false, "grade_id": "accelerate_helpers", "locked": true, "schema_version": 3, "solution": false}
+# %% jupyter={"source_hidden": true} nbgrader={"grade": false, "grade_id": "accelerate_helpers", "locked": true, "schema_version": 3, "solution": false}
 def models_of_layers():
     """Models by name, with layers of other kinds, nested, repeated and none."""
 
@@ -4366,13 +4286,13 @@ a GPU does not: an access outside an array, and a *data race* of two threads on 
     y[i] = max(0, x[i])        i = cuda.grid(1), the number of the thread
 """
 
-# %%
+# %% jupyter={"source_hidden": true}
 #| export
 from tinytorch.lab import simt
 from tinytorch.lab.simt import cuda
 
 
-# %% nbgrader={"grade": false, "grade_id": "gpu_helpers", "locked": true, "schema_version": 3, "solution": false}
+# %% jupyter={"source_hidden": true} nbgrader={"grade": false, "grade_id": "gpu_helpers", "locked": true, "schema_version": 3, "solution": false}
 def launched(kernel, grid, block, *args):
     """Simulate a launch on copies; return its counts, its faults as text, and the last array."""
     args = [arg.copy() for arg in args]
@@ -4449,6 +4369,8 @@ def relu_kernel(x, y):
     ### END SOLUTION
 
 
+# %% jupyter={"source_hidden": true}
+#| export
 def gpu_relu(x) -> Tensor:
     """Return max(0, x), computed by one thread for each element.
 
@@ -4662,6 +4584,8 @@ def tile_kernel(tile, number):
     return kernel
 
 
+# %% jupyter={"source_hidden": true}
+#| export
 def gpu_matmul(A, B, tile=16) -> Tensor:
     """Return A @ B, computed by blocks of threads with tiles in shared memory.
 
