@@ -1,5 +1,6 @@
 """The text of module 11: short cells, the length of each answer as it is, and one hint for each exercise."""
 
+import ast
 import re
 import statistics
 
@@ -63,10 +64,48 @@ def test_each_prediction_is_asked_for_before_it_is_shown():
         for name in re.findall(r'^prediction\["(\w+)"\] = None', cell.source, re.MULTILINE):
             asked[name] = place
             assert cell.role == "plain"  # neither locked nor graded
-        if "predictions.show(" in cell.source:
+        if re.search(r"predictions\.(show|compare)\(", cell.source):
             shown[place] = cell.source
-    assert 10 <= len(shown)
+    assert len(asked) >= 25
     for name, place in asked.items():
         later = [source for at, source in shown.items() if at > place]
         kind = name.removesuffix("_model")
         assert any(re.search(rf"\b{kind}", source) for source in later), name
+
+
+def test_each_prediction_is_in_one_scorecard():
+    source = "\n".join(cell.source for cell in CELLS)
+    asked = re.findall(r'^prediction\["(\w+)"\] = None, "because', source, re.MULTILINE)
+    cards = re.findall(r"predictions\.scorecard\((.*?)\)", source, re.DOTALL)
+    listed = [name for card in cards for name in re.findall(r'"(\w+)"', card)[1:]]
+    assert len(cards) == 7 and sorted(listed) == sorted(asked)
+
+
+def test_each_part_has_questions_with_folded_answers():
+    cells = [cell.source for cell in CELLS if cell.source.startswith("**Questions.**")]
+    assert len(cells) >= 6
+    assert all(3 <= source.count("<details><summary>") <= 5 for source in cells)
+
+
+def test_there_are_at_most_three_given_lines_for_each_line_that_is_asked_for():
+    """Collapsed cells, tests, docstrings and comments are not counted."""
+    notebook, given, asked = nb.read(KERNELS), 0, 0
+    for node, cell in zip(notebook.cells, CELLS, strict=True):
+        hidden = node.metadata.get("jupyter", {}).get("source_hidden")
+        if cell.role in ("text", "test") or hidden:
+            continue
+        body = solution_region(cell.source)["body"] if cell.role == "solution" else ""
+        asked += code_lines(body)
+        given += code_lines(cell.source) - code_lines(body) - docstring_lines(cell.source)
+    assert given <= 3 * asked
+
+
+def code_lines(source):
+    lines = (line.strip() for line in source.split("\n"))
+    return sum(bool(line) and not line.startswith("#") for line in lines)
+
+
+def docstring_lines(source):
+    functions = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef)]
+    first = [n.body[0] for n in functions if ast.get_docstring(n)]
+    return sum(node.end_lineno - node.lineno + 1 for node in first)

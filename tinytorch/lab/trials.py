@@ -22,7 +22,7 @@ def numbers(*shape, dtype=np.float32, seed=0):
 
 def check_matmul(kernel, A, B, what="", **options):
     """Compare a matrix product with NumPy's in float64, and watch the arguments."""
-    name = what or f"{A.shape} by {B.shape} of {A.dtype} and {B.dtype}, {options}"
+    name = what or operands(A, B, options)
     check_product(checks.call(kernel, A, B, **options), A, B, name)
 
 
@@ -30,8 +30,13 @@ def check_matmuls(kernel, cases):
     """The same for many cases, each of A, B and what else the kernel is given."""
     cases = list(cases)
     for (A, B, *options), C in zip(cases, checks.calls(kernel, cases), strict=True):
-        name = f"{A.shape} by {B.shape} of {A.dtype} and {B.dtype}, {options}"
-        check_product(C, A, B, name)
+        check_product(C, A, B, operands(A, B, options))
+
+
+def operands(A, B, options) -> str:
+    """Name two matrices, and what else the kernel is given."""
+    others = f", {options}" if options else ""
+    return f"{A.shape} by {B.shape} of {A.dtype} and {B.dtype}{others}"
 
 
 def check_product(C, A, B, name):

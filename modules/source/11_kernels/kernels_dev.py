@@ -159,9 +159,10 @@ from tinytorch.lab import pictures, predictions, roofline
 prediction = predictions.Predictions()
 
 # %%
-prediction["three_loops"] = None, "because ..."  # times NumPy's time, n = 256
+# times NumPy's time, n = 256
+prediction["three_loops"] = None, "because ..."
 
-# %%
+# %% jupyter={"source_hidden": true}
 A, B, C = numbers(256, 256), numbers(256, 256, seed=1), np.zeros((256, 256), np.float32)
 loops, product = (
     min(time_kernel(kernel, *args)[1] for _ in range(9))
@@ -322,9 +323,10 @@ checks.refuses(ValueError, profile_operation, abs, -1, repeats=0, match="0")
 ### END HIDDEN TESTS
 
 # %%
-prediction["matmul"] = None  # GFLOP/s of NumPy's product of two 256 by 256 matrices, on one core
+# GFLOP/s of NumPy's product of two 256 by 256 matrices, on one core
+prediction["matmul"] = None, "because ..."
 
-# %%
+# %% jupyter={"source_hidden": true}
 A, B = numbers(256, 256), numbers(256, 256, seed=1)
 product = profile_operation(np.matmul, A, B, flops=2 * 256**3, bytes=3 * 4 * 256**2)
 print(product)
@@ -340,7 +342,7 @@ $b / \text{bandwidth}$. The ratio $f / b$ is its *arithmetic intensity*. Plotted
 Source: Williams, Waterman and Patterson, "Roofline", CACM, 2009.
 """
 
-# %%
+# %% jupyter={"source_hidden": true}
 A, B, x = numbers(256, 256), numbers(256, 256, seed=1), numbers(30_000)
 multiplied = profile_operation(np.matmul, A, B)
 cut_off = profile_operation(np.maximum, x, 0, out=x.copy())
@@ -557,8 +559,61 @@ assert any(b.ratio != other.ratio for other in others), (
 ### END HIDDEN TESTS
 
 # %%
+# times the speed of np.sum(x * y), 100,000 numbers
+prediction["dot"] = None, "because ..."
+
+# %%
 x = numbers(100_000)
-benchmark_operation(np.dot, x, x, baseline=lambda x, y: np.sum(x * y))
+found = benchmark_operation(np.dot, x, x, baseline=lambda x, y: np.sum(x * y))
+print(found)
+print(predictions.compare(prediction, "times the speed of np.sum(x * y)", dot=found.ratio))
+
+# %% [markdown]
+r"""
+<details><summary>Why is the dot product faster?</summary>
+
+`x * y` writes a new array, and `np.sum` reads it again. `np.dot` reads $x$ and $y$ once and writes one number. Its loop also adds into several
+sums at once.
+
+</details>
+
+**What carries over.** Benchmarks of whole systems use the same three ideas: a warm-up, repeated runs in random order, and an interval in place of
+one number. MLPerf Inference
+asks for a minimum number of queries and a minimum duration (Reddi et al. 2020).
+"""
+
+# %%
+print(predictions.scorecard(prediction, "Measure", "three_loops", "matmul", "dot"))
+
+# %% [markdown]
+r"""
+**Questions.** Answer each from memory before you open it. A wrong answer shows which section to read again. To recall an answer teaches more than to read it again (Roediger and Karpicke 2006).
+
+<details><summary>Why does `profile_operation` make one call before it takes samples?</summary>
+
+The first call compiles the kernel and allocates memory. Later calls do neither.
+
+</details>
+
+<details><summary>When do CPU time and wall time differ?</summary>
+
+A call that sleeps or waits takes wall time only. A call on two threads takes twice as much CPU time as wall time.
+
+</details>
+
+<details><summary>An interval for a ratio goes from 0.97 to 1.05. What do you conclude?</summary>
+
+Nothing yet: it contains 1, so the verdict is undecided. More pairs make it narrower.
+
+</details>
+
+<details><summary>What does the roofline say about a kernel with few operations for each byte?</summary>
+
+It is memory-bound: bandwidth limits it, however fast the arithmetic units are.
+
+</details>
+"""
+
 
 # %% jupyter={"source_hidden": true}
 #| export
@@ -745,7 +800,7 @@ compare one core with one core, the cell limits it to a single thread. The colum
 """
 
 
-# %%
+# %% jupyter={"source_hidden": true}
 from threadpoolctl import threadpool_limits
 
 threadpool_limits(1)
@@ -777,13 +832,25 @@ def ladder(kernels, n, dtype=np.float32):
 
 
 # %%
-prediction["matmul_loops"] = None  # how many times as long as NumPy the three loops take, n = 192
+# GFLOP/s of your loops, n = 192, if each sum waits 4 cycles for the last
+prediction["baseline"] = None, "because ..."
 
 # %%
 rates = ladder([matmul_loops], 192)
-predictions.show(
-    prediction, "times NumPy's time, n = 192", matmul_loops=rates["matmul"] / rates["matmul_loops"]
-)
+predictions.show(prediction, "GFLOP/s, n = 192", baseline=rates["matmul_loops"])
+
+# %% [markdown]
+r"""
+<details><summary>Why so slow, in compiled code?</summary>
+
+Each addition to `C[i, j]` needs the result of the one before. It goes through memory too, because the compiler must assume that `C` may overlap
+`A` or `B` (*aliasing*). At two operations for each wait of some cycles, a clock of a few GHz gives a few GFLOP/s.
+
+</details>
+
+**What carries over.** Every framework keeps such a reference kernel. PyTorch and oneDNN test their optimized kernels against it, as you will here.
+"""
+
 
 # %% [markdown]
 r"""
@@ -982,7 +1049,8 @@ cache, and use it for all rows of $A$ before the next. Count the misses of each 
 """
 
 # %%
-prediction["columns_outer"] = None  # percent of its accesses that miss, n = 48
+# percent of its accesses that miss, n = 48
+prediction["columns_outer"] = None, "because ..."
 
 
 # %%
@@ -1013,6 +1081,14 @@ walks along rows, so the compiler can also turn it into vector instructions (*au
 """
 
 # %%
+# times the speed of matmul_loops, n = 192
+prediction["order"] = None, "because ..."
+
+# %%
+# times the speed of the same loops without vectors
+prediction["vectors"] = None, "because ..."
+
+# %% jupyter={"source_hidden": true}
 rates = ladder([matmul_loops, columns_outer, rows_outer, in_blocks], 192)
 A, B, C = numbers(192, 192), numbers(192, 192, seed=1), np.zeros((192, 192), np.float32)
 print(f"\n{'GFLOP/s, n = 192':17}{'with vectors':>14}{'without':>10}{'with / without':>17}")
@@ -1020,16 +1096,100 @@ for kernel in (matmul_loops, rows_outer):
     without = 2 * 192**3 / cost(compiling.scalar(kernel, A, B, C), A, B, C, repeats=7) / 1e6
     name, full = kernel.__name__, rates[kernel.__name__]
     print(f"{name:17}{full:14.1f}{without:10.1f}{full / without:15.1f} times")
+order = rates["rows_outer"] / rates["matmul_loops"]
+print()
+print(predictions.compare(prediction, "times the speed", order=order, vectors=full / without))
 
 # %% [markdown]
 r"""
-The last column separates the two causes. Without vectors `rows_outer` still gains from its order, because each value of $A$ stays in a register and
+<details><summary>Which cause is how large?</summary>
+
+The last column of the second table separates them. Without vectors `rows_outer` still gains from its order, because each value of $A$ stays in a register and
 neighbors of $B$ share a cache line. The rest of its gain is vectorization. `matmul_loops` adds to one sum, so each addition waits for the
 previous one: it is bound by *latency*, and vectors change nothing.
 
-Blocks gain little here: the processor sees that `rows_outer` walks along rows and fetches the next lines early, a *hardware prefetch*
+</details>
+
+<details><summary>Why do blocks gain little here, although the simulator counts fewer misses?</summary>
+
+The processor sees that `rows_outer` walks along rows and fetches the next lines early, a *hardware prefetch*
 (Drepper 2007, section 6.3). The simulator has no prefetcher, so both tables are right. What helps on a clock comes in section 8.
+
+</details>
+
+**Design.** A block pays when it stays in the cache. Choose the side of `in_blocks` for two caches, of 2 KiB and of 8 KiB, from their sizes and
+$4 \cdot \text{side}^2$ bytes for a block of $B$. Remember that rows of $A$ and $C$ need room too. The next cell simulates four sides on both caches.
 """
+
+# %%
+# the best of 8, 16, 24 and 32, in a cache of 2 KiB
+prediction["side_2_KiB"] = None, "because ..."
+
+# %%
+# the best of the same sides in 8 KiB
+prediction["side_8_KiB"] = None, "because ..."
+
+# %% jupyter={"source_hidden": true}
+A, B, C = numbers(48, 48), numbers(48, 48, seed=1), np.zeros((48, 48), np.float32)
+sides, best = (8, 16, 24, 32), {}
+print(f"{'misses, side':14}" + "".join(f"{side:>8}" for side in sides))
+for name, size in [("side_2_KiB", 2), ("side_8_KiB", 8)]:
+    cache = memory.Cache(size * 1024, 8)
+    misses = [memory_trace(in_blocks, A, B, C, s, cache=cache).total_misses for s in sides]
+    print(f"{size} KiB{'':9}" + "".join(f"{each:8,}" for each in misses))
+    best[name] = sides[misses.index(min(misses))]
+print(predictions.compare(prediction, "columns and rows of a block", **best))
+
+# %% [markdown]
+r"""
+<details><summary>Why about half of the cache?</summary>
+
+The block of $B$ is used again and again, and rows of $A$ and $C$ pass by. LRU evicts lines of the block as soon as these rows need more lines than
+the block leaves. The largest block that leaves enough room has the fewest misses.
+
+</details>
+
+**What carries over.** Tuners such as ATLAS and TVM search the block sizes of each machine by measuring. You just did both: derived a candidate, then
+checked it.
+"""
+
+# %% jupyter={"source_hidden": true}
+print(
+    predictions.scorecard(
+        prediction,
+        "Build",
+        "baseline",
+        "columns_outer",
+        "order",
+        "vectors",
+        "side_2_KiB",
+        "side_8_KiB",
+    )
+)
+
+# %% [markdown]
+r"""
+**Questions.** Answer each from memory before you open it. A wrong answer shows which section to read again.
+
+<details><summary>Why does a walk down the columns of a C-ordered matrix miss so often?</summary>
+
+Neighbors in a column are a whole row apart, so each access touches another line. By the time the walk returns to a line it was evicted.
+
+</details>
+
+<details><summary>What are the two reasons for the speed of the row order?</summary>
+
+Consecutive accesses share cache lines, and the inner loop can be vectorized.
+
+</details>
+
+<details><summary>Why can a clock show no gain where the simulator counts fewer misses?</summary>
+
+The hardware prefetcher hides misses of regular walks, and a kernel that is bound by latency does not wait for memory anyway.
+
+</details>
+"""
+
 
 # %% [markdown]
 r"""
@@ -1293,6 +1453,7 @@ def stores(x, y, start, past, repeats):
         fence()
 
 
+# %% jupyter={"source_hidden": true}
 print(f"{'numbers':>12}{'line by line':>14}{'across lines':>14}{'past caches':>14}   GB/s")
 for size in (3_000, 60_000, 1_000_000, 8_000_000):
     x, y = (np.zeros(size + 16, np.float32) for _ in range(2))
@@ -1310,9 +1471,14 @@ checks the argument types, and the result is wrapped in a Tensor. So NumPy is ah
 """
 
 # %%
-prediction["relu"] = None  # times np.maximum's speed, 30,000 numbers, both into a given output
+# times np.maximum's speed, 30,000 numbers, both into a given output
+prediction["relu"] = None, "because ..."
 
 # %%
+# times as long x * (x > 0) takes, 10,000,000 numbers
+prediction["temporaries"] = None, "because ..."
+
+# %% jupyter={"source_hidden": true}
 ways = {
     "np.maximum, out=": lambda x, y: np.maximum(x, 0, out=y),
     "vectorized_relu, out=": lambda x, y: vectorized_relu(x, out=y),
@@ -1328,7 +1494,24 @@ for name, way in ways.items():
     print(f"{name:22}" + "".join(f"{each:12.1f}" for each in times))
 maximum_out, relu_out, *_ = ways.values()
 found = benchmark_operation(relu_out, *pairs[2], baseline=maximum_out)
+three = profile_operation(ways["x * (x > 0)"], *pairs[4], repeats=5).min_time
+one = profile_operation(maximum_out, *pairs[4], repeats=5).min_time
+print(predictions.compare(prediction, "times as long as one pass", temporaries=three / one))
 predictions.show(prediction, "times np.maximum's speed, 30,000 numbers", relu=found.ratio)
+
+# %% [markdown]
+r"""
+<details><summary>What limits the largest arrays?</summary>
+
+With a given output, bandwidth: the kernel streams its result and moves $4 + 4$ bytes for each element, `np.maximum` moves $4 + 4 + 4$. Compare the rows with and without
+`out=`: a new array costs more than the loop, by page faults. The expression with a temporary pays for two new arrays.
+
+</details>
+
+**What carries over.** Libraries stream large results too: glibc's `memcpy` uses non-temporal stores above a threshold near the size of the last cache, as
+your kernel does with `PAST_CACHES`.
+"""
+
 
 # %% [markdown]
 r"""
@@ -1488,23 +1671,180 @@ near = np.array([1e9 + 1, 5.0]), np.array([1e9, 5.0])
 assert distance == 1, f"1e9 + 1 and 1e9 are 1 apart, got {distance}: square the difference"
 ### END HIDDEN TESTS
 
+# %%
+# times the speed of five NumPy expressions, 300,000 numbers
+prediction["one_pass"] = None, "because ..."
+
 
 # %%
 def five_expressions(x, y):
     return [x * y, x + y, (x - y) ** 2, np.sqrt(np.sum((x - y) ** 2)), np.sum(x * y)]
 
 
+# %% jupyter={"source_hidden": true}
 x, y = numbers(300_000), numbers(300_000, seed=1)
+times = []
 for kernel in (five_expressions, vectorized_operations):
-    print(
-        f"{kernel.__name__:24}{profile_operation(kernel, x, y, repeats=5).min_time * 1e3:8.2f} ms"
-    )
+    times.append(profile_operation(kernel, x, y, repeats=5).min_time * 1e3)
+    print(f"{kernel.__name__:24}{times[-1]:8.2f} ms")
+print(predictions.compare(prediction, "times the speed", one_pass=times[0] / times[1]))
+
+# %% [markdown]
+r"""
+<details><summary>Where does the gain come from?</summary>
+
+Count passes: the five expressions read and write about twenty arrays of this size, the loop reads two and writes three. The sums cost nothing extra, because
+memory limits the loop.
+
+</details>
+
+**What carries over.** Compilers such as XLA and TorchInductor find such groups of elementwise operations and generate one loop for them. Section 16 does it
+for a whole layer.
+"""
+
+# %%
+print(predictions.scorecard(prediction, "Use", "relu", "temporaries", "one_pass"))
+
+# %% [markdown]
+r"""
+**Questions.** Answer each from memory before you open it. A wrong answer shows which section to read again.
+
+<details><summary>How many float32 elements does a vector of 64 bytes hold, and how many int8?</summary>
+
+16 float32 elements, or 64 int8 elements.
+
+</details>
+
+<details><summary>Why does the last vector of `relu_loop` overlap the one before?</summary>
+
+The size need not be a multiple of the vector. Computing some elements twice is cheaper than a scalar loop for the rest, and gives the same result.
+
+</details>
+
+<details><summary>When does a non-temporal store hurt?</summary>
+
+When the result is read soon: it went past the caches, so the next kernel fetches it from memory.
+
+</details>
+
+<details><summary>Why sum float32 in float64?</summary>
+
+With each addition a large float32 sum loses the low bits of a small term. Float64 has 29 more bits.
+
+</details>
+"""
+
 
 # %% [markdown]
 r"""
 ## 8. Packing and a register tile
 
-For each multiplication `rows_outer` loads an element of $B$ and one of $C$, and stores one of $C$. A *register tile* avoids this: it keeps a small block of $C$ in
+Two small rungs first. `one_sum` keeps its sum in a local variable, which switches off the traffic of `C[i, j]` through memory. `dot_rows` gets $B$ transposed:
+both operands are contiguous, so the compiler can add vectors of products, in several independent sums.
+"""
+
+# %%
+# times the speed of matmul_loops, n = 192
+prediction["one_sum"] = None, "because ..."
+
+# %%
+# GFLOP/s with B transposed, n = 192
+prediction["dot_rows"] = None, "because ..."
+
+
+# %%
+@compiling.kernel
+def one_sum(A, B, C):
+    for i in range(A.shape[0]):
+        for j in range(B.shape[1]):
+            total = C[i, j]
+            for p in range(A.shape[1]):
+                total += A[i, p] * B[p, j]
+            C[i, j] = total
+    return C
+
+
+@compiling.kernel
+def dot_rows(A, transposed, C):
+    for i in range(A.shape[0]):
+        for j in range(transposed.shape[0]):
+            a, b, total = A[i], transposed[j], C[i, j]
+            for p in range(len(a)):
+                total += a[p] * b[p]
+            C[i, j] = total
+    return C
+
+
+# %% jupyter={"source_hidden": true}
+A, B, C = numbers(192, 192), numbers(192, 192, seed=1), np.zeros((192, 192), np.float32)
+same_output(dot_rows(A, B.T.copy(), C.copy()), A @ B)
+rungs = {"matmul_loops": (matmul_loops, B), "one_sum": (one_sum, B)}
+rungs |= {"rows_outer": (rows_outer, B), "dot_rows": (dot_rows, B.T.copy())}
+rates = {}
+print(f"{'GFLOP/s, n = 192':18}{'clock':>8}   loads and stores for each multiplication, n = 16")
+for name, (kernel, right) in rungs.items():
+    rates[name] = 2 * 192**3 / cost(kernel, A, right, C, repeats=7) / 1e6
+    moved = accesses(kernel, A[:16, :16], right[:16, :16], np.zeros((16, 16), np.float32))
+    loads, stores = (sum(each.values()) / 16**3 for each in moved)
+    print(f"{name:18}{rates[name]:8.1f}{loads:9.2f}{stores:7.2f}")
+times = rates["one_sum"] / rates["matmul_loops"]
+print(predictions.compare(prediction, "times matmul_loops", one_sum=times))
+print(predictions.compare(prediction, "GFLOP/s", dot_rows=rates["dot_rows"]))
+
+# %% [markdown]
+r"""
+<details><summary>What does this prove about the three loops?</summary>
+
+A local sum removes the loads and stores of $C$ and gains little, so they were not the cause. The independent sums of `dot_rows` gain a lot, although it does
+the same multiplications: the dependent additions were the cause.
+
+</details>
+
+How many independent sums does a core need? An FMA takes some cycles until its result is there (*latency*), and several *ports* start one in each cycle. To keep
+all ports busy, latency $\times$ ports sums must be under way. With one sum the speed is the peak divided by that product. The cell tries register tiles of
+several rows and vectors; each holds $\text{rows} \cdot \text{vectors}$ sums.
+"""
+
+# %%
+# sums from which more of them gain less than a tenth
+prediction["plateau"] = None, "because ..."
+
+# %% jupyter={"source_hidden": true}
+from tinytorch.lab import register_tiles
+
+peak = hardware.peak_gflops()
+shapes = [(1, 1), (2, 1), (4, 1), (4, 2), (6, 2)]
+found = {rows * vectors: register_tiles.rate(rows, vectors) for rows, vectors in shapes}
+for (rows, vectors), (sums, each) in zip(shapes, found.items(), strict=True):
+    print(
+        f"{rows} by {vectors}: {sums:2} sums, {each:6.1f} GFLOP/s, {100 * each / peak:3.0f} % of the peak"
+    )
+print(f"the peak is {peak / found[1]:.1f} times the rate of one sum: latency times ports")
+plateau = next(sums for sums, each in found.items() if 1.1 * each > max(found.values()))
+print(predictions.compare(prediction, "sums", plateau=plateau))
+
+# %% [markdown]
+r"""
+**Design.** More sums than that also save loads: a step of $r$ rows and $v$ vectors loads $r + v$ operands for $r v$ FMAs. But the sums, $v$ vectors of $B$ and
+one element of $A$ must fit into the registers. Choose `rows, vectors` for each machine below. The cell compares your choice with all shapes.
+"""
+
+# %%
+choices = {"narrow": None, "wide": None}  # for example (2, 2)
+
+# %% jupyter={"source_hidden": true}
+machines = {
+    "narrow": register_tiles.Machine(registers=16, latency=5, ports=2),
+    "wide": register_tiles.Machine(registers=32, latency=4, ports=2),
+}
+for name, machine in machines.items():
+    print(f"{name}: {machine}")
+    for shape in [choices[name]] if choices[name] else [(1, 1), (6, 2), (8, 4)]:
+        print("    " + register_tiles.judge(machine, *shape))
+
+# %% [markdown]
+r"""
+**Packing.** For each multiplication `rows_outer` loads an element of $B$ and one of $C$, and stores one of $C$. A *register tile* avoids this: it keeps a small block of $C$ in
 vector registers until its sums are complete. At each step of $k$ a tile needs neighboring elements from one row of $B$, but the rows are far apart in
 memory. So blocks of $B$ are first *packed* into panels that are as wide as a tile:
 
@@ -1543,8 +1883,12 @@ the matrix, rows whose distance is a multiple of 4 KiB compete for a few sets of
 (*conflict misses*).
 """
 
-
 # %%
+# times the speed of the same rows in place
+prediction["packed"] = None, "because ..."
+
+
+# %% jupyter={"source_hidden": true}
 def add_rows(block, total):
     for p in range(block.shape[0]):
         row = block[p]
@@ -1557,12 +1901,16 @@ def twice(block, total):
     add_rows(block, total)
 
 
+# %% jupyter={"source_hidden": true}
 add_rows = compiling.kernel(add_rows)
 in_place, total = numbers(128, 4096)[:, :64], np.zeros(64, np.float32)
+spends = []
 for name, block in [("in place", in_place), ("packed", in_place.copy())]:
     spent = profile_operation(add_rows, block, total, repeats=9).min_time
+    spends.append(spent)
     missed = memory_trace(twice, block, total).misses["block"]
     print(f"{name:10}{spent * 1e6:7.2f} microseconds; two rounds in the simulator miss {missed:,}")
+print(predictions.compare(prediction, "times the speed in place", packed=spends[0] / spends[1]))
 
 # %% [markdown]
 r"""
@@ -1827,7 +2175,7 @@ Why a tile in registers? Count the elements that each kernel moves between regis
 many loads as it has lanes. In the tile, each element of the panel serves six rows, each element of $A$ serves all columns, and $C$ moves once.
 """
 
-# %%
+# %% jupyter={"source_hidden": true}
 A, B, C = numbers(48, 48), numbers(48, 48, seed=1), np.zeros((48, 48), np.float32)
 steps, width = 48, tile_columns(np.float32)
 panel, out = numbers(steps * width), np.zeros(TILE_ROWS * width, np.float32)
@@ -1850,9 +2198,10 @@ bytes? LLVM chooses 32 for recent Intel processors (its tuning `prefer-256-bit`,
 """
 
 # %%
-prediction["multiply_tile"] = None  # GFLOP/s of the tile alone, its panel on a cache line
+# GFLOP/s of the tile alone, its panel on a cache line
+prediction["multiply_tile"] = None, "because ..."
 
-# %%
+# %% jupyter={"source_hidden": true}
 steps, width = 512, tile_columns(np.float32)
 a, c, spare = numbers(TILE_ROWS, steps), *(aligned(TILE_ROWS * width, np.float32) for _ in "cs")
 room = aligned(steps * width + 4, np.float32)
@@ -1865,6 +2214,7 @@ def tile_again(times, A, i0, lda, panels, p0, depth, C, c0, ldc, rows, columns, 
         multiply_tile(A, i0, lda, panels, p0, depth, C, c0, ldc, rows, columns, spare)
 
 
+# %% jupyter={"source_hidden": true}
 reached = []
 for past in (0, 16):
     args = a.reshape(-1), 0, steps, room, past // 4, steps, c, 0, width, TILE_ROWS, width, spare
@@ -1876,6 +2226,20 @@ print(f"np.empty makes one {past} bytes past a line")
 peak = hardware.peak_gflops()
 print(f"vectors of {simd.width()} bytes; {100 * reached[0] / peak:.0f} % of this core's peak")
 predictions.show(prediction, "GFLOP/s", multiply_tile=reached[0], peak=peak)
+
+# %% [markdown]
+r"""
+<details><summary>Why does the tile stay below the peak?</summary>
+
+The peak was measured with independent FMAs that load nothing. The 6 by 2 tile of the sweep has the same FMAs and eight loads a step, so its distance from the peak is
+the price of the loads. An unaligned panel makes each vector load touch two cache lines, which the second line of the output shows.
+
+</details>
+
+**What carries over.** This tile is the *micro-kernel* of BLIS and OpenBLAS. A new processor gets a new micro-kernel, and the loops around it stay (Van Zee and van
+de Geijn 2015).
+"""
+
 
 # %% [markdown]
 r"""
@@ -2121,9 +2485,10 @@ library contains such a tile too, written by hand in assembly language (`sgemm` 
 """
 
 # %%
-prediction["multiply_into"] = None  # percent of NumPy's speed, n = 512
+# percent of NumPy's speed, n = 512
+prediction["multiply_into"] = None, "because ..."
 
-# %%
+# %% jupyter={"source_hidden": true}
 rates = ladder([matmul_loops, rows_outer, in_blocks, multiply_into], 192)
 print()
 rates = ladder([rows_outer, in_blocks, multiply_into], 512)
@@ -2136,7 +2501,7 @@ predictions.show(
     **{name: 100 * rates[name] / rates["matmul"] for name in list(rates)[1:]},
 )
 
-# %%
+# %% jupyter={"source_hidden": true}
 sizes = 32, 64, 128, 256, 512
 lines = {"NumPy": np.matmul, "tile": multiply_into, "blocks": in_blocks, "rows": rows_outer}
 found = {name: [rate(kernel, n) for n in sizes] for name, kernel in lines.items()}
@@ -2156,12 +2521,19 @@ share is $100/128$.
 """
 
 # %%
+# microseconds of cache_friendly_matmul at n = 1
+prediction["call"] = None, "because ..."
+
+# %% jupyter={"source_hidden": true}
+calls = {}
 for n in (1, 16, 64, 100, 128):
     A, B = numbers(n, n), numbers(n, n, seed=1)
     found = benchmark_operation(cache_friendly_matmul, A, B, baseline=np.matmul, repeats=9)
+    calls[n] = found.median * 1e6
     used = n / (-(-n // tile_columns(A.dtype)) * tile_columns(A.dtype))
     print(f"n = {n:<4}{found.median * 1e6:8.1f} microseconds, {found.ratio:.2f} of NumPy", end="")
     print(f"; of the tiles' columns {100 * used:.0f} % are used")
+print(predictions.compare(prediction, "microseconds", call=calls[1]))
 
 # %% [markdown]
 r"""
@@ -2170,7 +2542,7 @@ times, and each tile of $C$ is read and written $\lceil k/d \rceil$ times. When 
 cell prints the share of packing, and the time that these bytes take at this machine's bandwidth if nothing overlaps with the products.
 """
 
-# %%
+# %% jupyter={"source_hidden": true}
 for n in (768, 1536):
     B, room = numbers(n, n), workspace(n * n, np.dtype(np.float32))
     pack = cost(pack_panels, B.reshape(-1), 0, n, n, n, tile_columns(B.dtype), room)
@@ -2182,6 +2554,19 @@ rows, depth, width, size = block_sizes(n, n, n, np.dtype(np.float32))
 moved = 4 * n * n * (2 + -(-n // width) + 2 * -(-n // depth))
 share = moved / hardware.bandwidth() / (2 * n**3 / (1e9 * hardware.peak_gflops()))
 print(f"n = {n}: {moved / 1e6:,.0f} MB, {100 * share:.0f} % of the products' time at the peak")
+
+# %% [markdown]
+r"""
+<details><summary>Why is your product level with NumPy?</summary>
+
+Both do the same: pack a block of $B$ for the second-level cache, and multiply register tiles whose sums fill all FMA ports. NumPy's library does it in
+assembly language, you do it in Python loops that LLVM compiles.
+
+</details>
+
+**What carries over.** The same three levels appear everywhere: registers, a fast memory that you fill yourself, and a slow one. In CUTLASS, NVIDIA's library of
+products, they are called thread tile, shared-memory tile and global memory.
+"""
 
 # %% [markdown]
 r"""
@@ -2399,15 +2784,19 @@ for wrong in (0, -1):
 
 # %% [markdown]
 r"""
-Why do threads stop paying at both ends? A small array is finished before the other thread is awake. A large one is in memory, and all cores share
-one bandwidth: ReLU is memory-bound, and one thread already saturates it, so a second gains nothing. The matrix product is compute-bound: there the
-second core adds arithmetic units. The cell measures both.
+When do threads pay? The cell measures ReLU, which is memory-bound, on one thread, on two of the pool and on two new ones, at four sizes. Then it measures the matrix
+product, which is compute-bound. Predict where a second thread helps.
 """
 
 # %%
-prediction["threads"] = None  # from how many numbers on two threads of the pool are faster than one
+# from how many numbers on two threads of the pool are faster than one
+prediction["threads"] = None, "because ..."
 
 # %%
+# times the speed of one thread that two threads reach, for the matrix product
+prediction["product"] = None, "because ..."
+
+# %% jupyter={"source_hidden": true}
 import threading
 
 names = "1 thread", "2 threads", "2 new ones"
@@ -2453,6 +2842,21 @@ def product(workers):
 
 one, two = (profile_operation(product, workers, repeats=9).min_time * 1e3 for workers in (1, 2))
 print(f"product, n = 768: {one:.1f} ms on 1 thread, {two:.1f} on 2, {one / two:.2f} times as fast")
+print(predictions.compare(prediction, "times the speed of 1 thread", product=one / two))
+
+# %% [markdown]
+r"""
+<details><summary>Why do threads stop paying at both ends, and not for the product?</summary>
+
+A small array is finished before the other thread is awake. A large one is in memory, and all cores share
+one bandwidth: if one thread already saturates it, a second gains nothing. The product is compute-bound: there the
+second core adds arithmetic units.
+
+</details>
+
+**What carries over.** PyTorch and OpenBLAS keep such pools and such thresholds. `torch.set_num_threads` exists because the best number of threads depends on the
+kernel and on what else the machine runs.
+"""
 
 # %% [markdown]
 r"""
@@ -2650,11 +3054,12 @@ The second contains arrays, which are copied to the worker and back, and one Num
 """
 
 # %%
-prediction["python_loops"] = None  # times the speed of one process, with two
-prediction["numpy_calls"] = None
+# times the speed of one process, with two
+prediction["python_loops"] = None, "because ..."
+prediction["numpy_calls"] = None, "because ..."
 
 
-# %%
+# %% jupyter={"source_hidden": true}
 def collatz(n):
     steps = 0
     while n != 1:
@@ -2666,6 +3071,7 @@ def longest(numbers):
     return max(collatz(n) for n in numbers)
 
 
+# %% jupyter={"source_hidden": true}
 arrays = [numbers(400_000, seed=i) for i in range(4)]
 chunks = [range(low, low + 2500) for low in range(1, 10_001, 2500)]
 cases = [("python_loops", chunks, longest), ("numpy_calls", arrays, lambda x: np.sqrt(abs(x)))]
@@ -2677,6 +3083,68 @@ for name, batch, operation in cases:
     found[name] = serial / parallel
 print(failure(parallel_batch_processing, [1, 0], lambda x: 1 / x))
 predictions.show(prediction, "times the speed of one process", **found)
+
+# %% [markdown]
+r"""
+<details><summary>Why does one batch gain and the other lose?</summary>
+
+The Python loops need far more time than the range that is sent. The NumPy call takes less time than the copy of its array there and back, so no number of
+processes can help it.
+
+</details>
+
+**What carries over.** This is PyTorch's `DataLoader(num_workers=...)`: decoding images in Python gains from processes, and batches travel through shared memory,
+as here.
+"""
+
+# %% jupyter={"source_hidden": true}
+print(
+    predictions.scorecard(
+        prediction,
+        "Optimize",
+        "one_sum",
+        "dot_rows",
+        "plateau",
+        "packed",
+        "multiply_tile",
+        "multiply_into",
+        "call",
+        "threads",
+        "product",
+        "python_loops",
+        "numpy_calls",
+    )
+)
+
+# %% [markdown]
+r"""
+**Questions.** Answer each from memory before you open it. A wrong answer shows which section to read again.
+
+<details><summary>A core has an FMA latency of 4 cycles and 2 ports. How many independent sums keep it busy?</summary>
+
+At least $4 \cdot 2 = 8$.
+
+</details>
+
+<details><summary>What does packing gain, although it copies $B$?</summary>
+
+Elements of one step are neighbors, on aligned lines, and no rows compete for the same sets. The copy is used for all rows of $A$.
+
+</details>
+
+<details><summary>Why is the block of $B$ sized for the second-level cache, and six rows of $A$ for the first?</summary>
+
+Each panel is read once for every six rows, so the whole block must stay near. The six rows are read once for every panel, so they must be nearest.
+
+</details>
+
+<details><summary>What does Python code need threads for, if the GIL lets one run at a time?</summary>
+
+For waiting, and for calls into compiled code that releases the GIL, such as your kernels.
+
+</details>
+"""
+
 
 # %% [markdown]
 r"""
@@ -2804,17 +3272,39 @@ for wrong in (0.0, -1.0, np.nan, np.inf):
 checks.refuses(ValueError, quantize, np.array([1, np.nan]), match="nan")
 ### END HIDDEN TESTS
 
+# %%
+# times the speed of three NumPy calls, with a float64 scale
+prediction["quantize"] = None, "because ..."
+
 
 # %%
 def in_steps(x, scale, q):
     return np.clip(np.rint(x / scale), -127, 127).astype(np.int8)
 
 
+# %% jupyter={"source_hidden": true}
 x, q = numbers(200_000), np.empty(200_000, np.int8)
+spent = {}
 for kernel in (in_steps, quantize_loop):
     for scale in (np.float32(0.02), np.float64(0.02)):
-        spent = cost(kernel, x, scale, q, repeats=9)
-        print(f"{kernel.__name__:16}{spent * 1e3:8.0f} CPU microseconds with a {scale.dtype} scale")
+        spent[kernel.__name__] = cost(kernel, x, scale, q, repeats=9)
+        print(f"{kernel.__name__:16}{spent[kernel.__name__] * 1e3:8.0f} CPU microseconds", end=" ")
+        print(f"with a {scale.dtype} scale")
+ratio = spent["in_steps"] / spent["quantize_loop"]
+print(predictions.compare(prediction, "times the speed of NumPy, float64 scale", quantize=ratio))
+
+# %% [markdown]
+r"""
+<details><summary>Why does the dtype of the scale matter?</summary>
+
+A float64 scale turns the whole expression into float64: half as many lanes in a vector, and twice the bytes of each temporary. The loop has no temporaries at all.
+
+</details>
+
+**What carries over.** Inference runtimes quantize activations at run time, so this loop runs before every int8 layer. ONNX Runtime calls it *dynamic
+quantization*.
+"""
+
 
 # %% [markdown]
 r"""
@@ -2974,7 +3464,7 @@ for left, right in [(255, -128), (255, 127), (128, -1)]:
 check_dots(*pairs)
 ### END HIDDEN TESTS
 
-# %%
+# %% jupyter={"source_hidden": true}
 steps = 4096
 args = numbers(6 * steps, dtype=np.uint8), 0, steps, aligned(steps * dot_columns(), np.int8), 0
 args += np.zeros(dot_columns(), np.int32), 0, aligned(6 * dot_columns(), np.int32)
@@ -3277,9 +3767,10 @@ assert (loads["7"], stores["7"]) == (0, 6 * width), (
 )
 
 # %%
-prediction["int8"] = None  # times NumPy's float32 speed, n = 512, by the best kind of weights
+# times NumPy's float32 speed, n = 512, by the best kind of weights
+prediction["int8"] = None, "because ..."
 
-# %%
+# %% jupyter={"source_hidden": true}
 A, B = numbers(512, 512), numbers(512, 512, seed=1)
 error = np.linalg.norm(np.asarray(quantized_matmul(A, B)) - A @ B) / np.linalg.norm(A @ B)
 qA, qB = quantize(A)[0].data, quantize(B)[0].data
@@ -3299,6 +3790,20 @@ whole = qA[:, :256].astype(np.int32), qB[:256, :256].astype(np.int32)
 spent = cost(np.matmul, *whole, repeats=2)
 print(f"int32 by NumPy, n = 256{spent:20.2f}")
 predictions.show(prediction, "times NumPy's float32 speed", int8=max(times.values()), **times)
+
+# %% [markdown]
+r"""
+<details><summary>Why is int8 by blocks no faster than float32?</summary>
+
+It converts each byte to float32 and uses the same FMAs. Only an instruction that multiplies bytes gains: `dot4` handles four times as many elements in
+a vector, a tile register more.
+
+</details>
+
+**What carries over.** Weights are packed once and used for many products. Every inference library has such a step: oneDNN calls it *reorder*, and FBGEMM, the int8
+library of PyTorch, calls it *prepacking*.
+"""
+
 
 # %% [markdown]
 r"""
@@ -3388,12 +3893,30 @@ checks.equal(quantized_relu(np.array([[-5], [5]], np.int8)), np.array([[0], [5]]
 ### END HIDDEN TESTS
 
 # %%
+# times np.maximum's speed, 1,000,000 int8
+prediction["relu_int8"] = None, "because ..."
+
+# %% jupyter={"source_hidden": true}
 print(f"{'numbers':>10}{'np.maximum':>14}{'quantized_relu':>18}   microseconds")
 for size in (1000, 100_000, 1_000_000):
     x = numbers(size, dtype=np.int8)
     kernels = [lambda x: np.maximum(x, 0), quantized_relu]
     times = [profile_operation(kernel, x, repeats=5).min_time * 1e6 for kernel in kernels]
     print(f"{size:10,}{times[0]:14.1f}{times[1]:18.1f}")
+print(predictions.compare(prediction, "times np.maximum", relu_int8=times[0] / times[1]))
+
+# %% [markdown]
+r"""
+<details><summary>Where does the gain come from?</summary>
+
+`np.maximum` takes about as long as for as many float32 in section 6, although int8 has a quarter of the bytes. So its time depends on the number of elements. Your
+kernel handles 64 of them in a vector, and its time depends on the bytes.
+
+</details>
+
+**What carries over.** In a real network this kernel disappears: ReLU is applied to the sums of the layer before, as `rescale` does above. cuDNN calls that an
+*epilogue*.
+"""
 
 # %% [markdown]
 r"""
@@ -3563,6 +4086,10 @@ parts = 10**9 + np.arange(2), np.array([3, 1]), np.array([0, 2])
 checks.equal(left[4], 1 + parts[0] @ panel[[3, 1]][None], "int64, where a float would round")
 
 # %%
+# percent of zeros from which the sparse product is faster
+prediction["sparse"] = None, "because ..."
+
+# %% jupyter={"source_hidden": true}
 B = numbers(512, 512)
 print(f"{'zeros':>6}{'dense':>10}{'sparse':>10}{'rows given':>12}   CPU milliseconds")
 pays = []
@@ -3575,6 +4102,22 @@ for zeros in (0.5, 0.7, 0.8, 0.9, 0.95, 0.99):
     print(f"{100 * zeros:5.0f}%{times[0]:10.2f}{times[1]:10.2f}{times[2]:12.2f}")
     pays += [zeros] if times[1] < times[0] else []
 print(f"sparse_matmul pays from {100 * min(pays):.0f} % zeros on" if pays else "it does not pay")
+first = 100 * min(pays) if pays else math.inf
+print(predictions.compare(prediction, "% zeros", sparse=first))
+
+# %% [markdown]
+r"""
+<details><summary>Why must so many weights be zero?</summary>
+
+The dense tile keeps twelve wide sums in registers and uses each loaded vector for six rows. The sparse kernel loads four vectors for each value that
+it multiplies, and an index too. So it does fewer multiplications at a lower rate.
+
+</details>
+
+**What carries over.** NVIDIA's sparse tensor cores avoid the problem with a fixed pattern: two of four neighbors are zero (Mishra et al. 2021), so that the
+kernel stays a dense one.
+"""
+
 
 # %% [markdown]
 r"""
@@ -3896,8 +4439,12 @@ assert sum(rows) == 512, (
     f"x has 512 rows, and `multiply_into` is to multiply each by the weights; it got {sum(rows)}"
 )
 
-
 # %%
+# times the memory of the fused layer that three NumPy operations allocate
+prediction["fused"] = None, "because ..."
+
+
+# %% jupyter={"source_hidden": true}
 def three_steps(x, weights, bias):
     return np.maximum(x @ weights + bias, 0)
 
@@ -3910,6 +4457,7 @@ def four_steps(q, scale, bias, out):
     return np.maximum(q.astype(np.float32) * np.float32(scale) + bias, 0)
 
 
+# %% jupyter={"source_hidden": true}
 print("microseconds of CPU, for a bias and ReLU, and with int32 scaled first:")
 for shape in ((256, 128), (64, 4096), (1024, 1024)):
     x, bias, out = numbers(*shape), numbers(shape[1], seed=2), np.empty(shape, np.float32)
@@ -3919,11 +4467,152 @@ for shape in ((256, 128), (64, 4096), (1024, 1024)):
     times = [cost(*call, out, repeats=7) * 1e3 for call in calls]
     print(f"{shape!s:14}" + "".join(f"{each:9.1f}" for each in times))
 x, weights, bias = numbers(512, 128), numbers(128, 512, seed=1), numbers(512, seed=2)
+found = {}
 for kernel in (three_steps, fused_dense_relu):
     p = profile_operation(kernel, x, weights, bias, repeats=5)
-    print(
-        f"{kernel.__name__:18}{p.cpu_time * 1e3:8.2f} CPU ms, {p.peak_memory / 2**20:.2f} MiB allocated"
-    )
+    found[kernel.__name__] = p.peak_memory
+    print(f"{kernel.__name__:18}{p.cpu_time * 1e3:8.2f} CPU ms", end=", ")
+    print(f"{p.peak_memory / 2**20:.2f} MiB allocated")
+memory_ratio = found["three_steps"] / found["fused_dense_relu"]
+print(predictions.compare(prediction, "times the memory", fused=memory_ratio))
+
+# %% [markdown]
+r"""
+**An activation with an exponential.** ReLU costs nearly nothing. A sigmoid, $1 / (1 + e^{-x})$, needs $e^z$. Write $z = k \ln 2 + f$ with integer $k$ and
+$|f| \le \ln 2 / 2$. Then $e^z = 2^k e^f$: a polynomial of degree 6 gives $e^f$, and $2^k$ is $k + 127$ in the exponent bits of a float32. There are no branches and
+no calls, so the loop is vectorized.
+"""
+
+# %%
+# times the speed of 1 / (1 + np.exp(-x)), 100,000 numbers
+prediction["sigmoid"] = None, "because ..."
+
+
+# %%
+@compiling.kernel
+def exponential(z):
+    z = min(max(z, np.float32(-87)), np.float32(87))  # else the exponent leaves its 8 bits
+    k = np.floor(z * np.float32(1.44269504) + np.float32(0.5))
+    f = z - k * np.float32(0.693359375) + k * np.float32(2.12194440e-4)  # ln 2 in two parts
+    e = np.float32(1 / 720)
+    for term in (1 / 120, 1 / 24, 1 / 6, 0.5, 1.0, 1.0):
+        e = e * f + np.float32(term)
+    return e * np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(np.float32)
+
+
+@compiling.kernel
+def sigmoid_loop(x, y):
+    for i in range(x.size):
+        y[i] = np.float32(1) / (np.float32(1) + exponential(-x[i]))
+    return y
+
+
+def dense_sigmoid(x, weights, bias):
+    out = np.empty((len(x), bias.size), np.float32)
+    for i in range(0, len(x), 64):
+        block = out[i : i + 64]
+        block[:] = bias
+        multiply_into(x[i : i + 64], weights, block)
+        sigmoid_loop(block.reshape(-1), block.reshape(-1))
+    return out
+
+
+def dense_sigmoid_steps(x, weights, bias):
+    return 1 / (1 + np.exp(-(x @ weights + bias)))
+
+
+# %% jupyter={"source_hidden": true}
+z = numbers(100_000) * 4
+exact, y = 1 / (1 + np.exp(-z.astype(np.float64))), np.empty_like(z)
+x, weights, bias = numbers(512, 128), numbers(128, 512, seed=1), numbers(512, seed=2)
+print(
+    f"largest error {np.abs(sigmoid_loop(z, y) - exact).max():.1e}, half a step of float32 at 1 is 6.0e-08"
+)
+times = [
+    cost(kernel, *args, repeats=7)
+    for kernel, *args in [
+        (lambda z: 1 / (1 + np.exp(-z)), z),
+        (sigmoid_loop, z, y),
+        (dense_sigmoid_steps, x, weights, bias),
+        (dense_sigmoid, x, weights, bias),
+    ]
+]
+print(f"sigmoid: NumPy {times[0] * 1e3:.0f} microseconds, one loop {times[1] * 1e3:.0f}")
+print(f"layer: three steps {times[2]:.2f} ms, fused {times[3]:.2f} ms")
+print(predictions.compare(prediction, "times NumPy's speed", sigmoid=times[0] / times[1]))
+
+# %% [markdown]
+r"""
+**Attention in tiles.** Attention computes $\text{softmax}(Q K^T) V$. In NumPy the scores of $n$ queries and $n$ keys are a matrix of $4 n^2$ bytes, several times over.
+Fusion takes a block of keys at a time. But softmax divides by a sum over *all* keys. *Online softmax* keeps the largest score and the sum so far, and rescales what it
+has by $e^{\text{old} - \text{new}}$ when a larger score comes.
+
+Source: Dao, Fu, Ermon, Rudra and Ré, "FlashAttention", NeurIPS, 2022.
+"""
+
+# %%
+# times the memory of tiles that NumPy allocates, n = 1,024
+prediction["attention"] = None, "because ..."
+
+
+# %%
+@compiling.kernel
+def softmax_step(scores, largest, total, out):
+    for i in range(len(scores)):
+        row, new = scores[i], max(largest[i], scores[i].max())
+        old, largest[i] = exponential(largest[i] - new), new
+        total[i] *= old
+        for j in range(len(row)):
+            row[j] = exponential(row[j] - new)
+        total[i] += row.sum()
+        for j in range(out.shape[1]):
+            out[i, j] *= old
+
+
+def attention_in_tiles(Q, K, V, side=128):
+    out, scale = np.zeros((len(Q), V.shape[1]), np.float32), np.float32(1 / math.sqrt(Q.shape[1]))
+    keys = [np.ascontiguousarray(K[j : j + side].T) for j in range(0, len(K), side)]
+    for i in range(0, len(Q), side):
+        queries, block = Q[i : i + side] * scale, out[i : i + side]
+        largest, total = np.full(len(block), -np.inf, np.float32), np.zeros(len(block), np.float32)
+        for j, key in zip(range(0, len(K), side), keys, strict=True):
+            scores = np.zeros((len(block), key.shape[1]), np.float32)
+            softmax_step(multiply_into(queries, key, scores), largest, total, block)
+            multiply_into(scores, V[j : j + side], block)
+        block /= total[:, None]
+    return out
+
+
+def attention(Q, K, V):
+    scores = Q @ K.T / np.float32(math.sqrt(Q.shape[1]))
+    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return weights @ V / weights.sum(axis=1, keepdims=True)
+
+
+# %% jupyter={"source_hidden": true}
+args = [numbers(1024, 64, seed=seed) for seed in range(3)]
+same_output(attention_in_tiles(*args), attention(*args))
+for kernel in (attention, attention_in_tiles):
+    p = profile_operation(kernel, *args, repeats=3)
+    found[kernel.__name__] = p.peak_memory
+    print(f"{kernel.__name__:20}{p.cpu_time * 1e3:8.2f} CPU ms", end=", ")
+    print(f"{p.peak_memory / 2**20:.2f} MiB allocated")
+share = found["attention"] / found["attention_in_tiles"]
+print(predictions.compare(prediction, "times the memory", attention=share))
+
+# %% [markdown]
+r"""
+<details><summary>Why does fusion help attention more than a dense layer?</summary>
+
+The layer's intermediate result is as large as its output. The scores of attention are $n / d$ times larger than the output, and each NumPy operation reads and
+writes all of them.
+
+</details>
+
+**What carries over.** FlashAttention is this loop on a GPU: tiles of $Q$, $K$ and $V$ in shared memory, online softmax in registers. Long contexts are affordable
+because memory grows with $n$ and not with $n^2$.
+"""
+
 
 # %% [markdown]
 r"""
@@ -4230,11 +4919,13 @@ weights, and with all but a twentieth of the weights pruned. The column `as it i
 """
 
 # %%
-prediction["int8_model"] = None  # times the speed of the int8 model as it is
-prediction["pruned_model"] = None  # times the speed of the pruned model as it is
+# times the speed of the int8 model as it is
+prediction["int8_model"] = None, "because ..."
+# times the speed of the pruned model as it is
+prediction["pruned_model"] = None, "because ..."
 
 
-# %%
+# %% jupyter={"source_hidden": true}
 def large_model(compression):
     from tinytorch.core.compression import prune_weights_by_magnitude, quantize_layer_weights
 
@@ -4248,6 +4939,7 @@ def large_model(compression):
     return Sequential([dense[0], ReLU(), dense[1], ReLU(), dense[2]])
 
 
+# %% jupyter={"source_hidden": true}
 x, found = numbers(256, 784), {}
 print(
     f"{'model':10}{'as it is':>10}{'on kernels':>12}   CPU milliseconds; difference of the outputs"
@@ -4270,9 +4962,141 @@ for columns, width in ((784, 512), (512, 256), (256, 10)):
 
 # %% [markdown]
 r"""
-The predictions are the same, from loops that you can read. Which of the three models gains, and why? Pruning skips the multiplications by
-zero. int8 gains if the processor has an instruction for it (section 13), else it only saves memory. In float the last lines show each layer:
-nearly all of the time goes into the product, and fusion saves only the rest. The layer with 10 columns computes a whole tile for them.
+<details><summary>Which of the three models gains, and why?</summary>
+
+Pruning skips the multiplications by zero. int8 gains if the processor has an instruction for it (section 13), else it only saves memory. In float the last lines
+show each layer: nearly all of the time goes into the product, and fusion saves only the rest. The layer with 10 columns computes a whole tile for them.
+
+</details>
+
+**A convolution on the same product.** Module 05 needs a convolution: each output sees a window of $s \times s$ pixels and all channels. *im2col* copies each window
+into a row of a matrix. Then one product with the weights, shape $(s^2 c, k)$, computes all outputs. Each pixel is copied up to $s^2$ times, which costs memory and
+time, but the product runs at the speed of your tile.
+"""
+
+# %%
+# times the speed of the seven loops
+prediction["convolution"] = None, "because ..."
+
+
+# %%
+@compiling.kernel
+def seven_loops(x, weights, y):
+    side = weights.shape[0]
+    for n in range(y.shape[0]):
+        for i in range(y.shape[1]):
+            for j in range(y.shape[2]):
+                for o in range(y.shape[3]):
+                    total = y[n, i, j, o]
+                    for a in range(side):
+                        for b in range(side):
+                            for c in range(x.shape[3]):
+                                total += x[n, i + a, j + b, c] * weights[a, b, c, o]
+                    y[n, i, j, o] = total
+    return y
+
+
+@compiling.kernel
+def im2col(x, side, rows):
+    number, length = 0, side * x.shape[3]
+    for n in range(x.shape[0]):
+        for i in range(x.shape[1] - side + 1):
+            for j in range(x.shape[2] - side + 1):
+                for a in range(side):
+                    window, row = x[n, i + a, j : j + side].reshape(-1), rows[number]
+                    for p in range(length):
+                        row[a * length + p] = window[p]
+                number += 1
+    return rows
+
+
+def convolve(x, weights, y):
+    side, outputs = weights.shape[0], y.reshape(-1, y.shape[3])
+    rows = im2col(x, side, np.empty((len(outputs), side * side * x.shape[3]), np.float32))
+    multiply_into(rows, weights.reshape(-1, y.shape[3]), outputs)
+    return y
+
+
+def convolve_by_numpy(x, weights, y):
+    windows = np.lib.stride_tricks.sliding_window_view(x, weights.shape[:2], axis=(1, 2))
+    return np.einsum("nijcab,abco->nijo", windows, weights, optimize=True)
+
+
+# %% jupyter={"source_hidden": true}
+x, weights = (
+    numbers(16, 28, 28, 16),
+    numbers(3, 3, 16, 32, seed=1),
+)  # images, height, width, channels
+y, times = np.zeros((16, 26, 26, 32), np.float32), {}
+same_output(convolve(x, weights, y.copy()), seven_loops(x, weights, y.copy()))
+for kernel in (seven_loops, convolve_by_numpy, convolve):
+    times[kernel.__name__] = cost(kernel, x, weights, y, repeats=5)
+    print(f"{kernel.__name__:20}{times[kernel.__name__]:8.2f} CPU ms")
+copy = cost(im2col, x, 3, np.empty((16 * 26 * 26, 144), np.float32))
+print(
+    f"of {times['convolve']:.2f} ms im2col takes {copy:.2f}; the copy is {9 * x.nbytes / 1e6:.1f} MB at most"
+)
+gain = times["seven_loops"] / times["convolve"]
+print(predictions.compare(prediction, "times the speed of the loops", convolution=gain))
+
+# %% [markdown]
+r"""
+<details><summary>Why copy so much, and still gain?</summary>
+
+The seven loops have one dependent sum, as in section 4. im2col copies each pixel at most nine times, but each copied element then serves 32 outputs in the
+tile. With few output channels the copy would dominate.
+
+</details>
+
+**What carries over.** cuDNN's implicit GEMM forms the rows of im2col in shared memory and never stores them (Chetlur et al. 2014). The product is the same
+kernel.
+"""
+
+# %% jupyter={"source_hidden": true}
+print(
+    predictions.scorecard(
+        prediction,
+        "Integrate",
+        "quantize",
+        "int8",
+        "relu_int8",
+        "sparse",
+        "fused",
+        "sigmoid",
+        "attention",
+        "int8_model",
+        "pruned_model",
+        "convolution",
+    )
+)
+
+# %% [markdown]
+r"""
+**Questions.** Answer each from memory before you open it. A wrong answer shows which section to read again.
+
+<details><summary>Why must a conversion to int8 saturate?</summary>
+
+A plain conversion wraps around: 200 becomes $-56$, so the largest activations would change sign.
+
+</details>
+
+<details><summary>Why does `dot4` need $A + 128$, and what corrects it?</summary>
+
+Its left operand is unsigned. The sums start from $-128$ times the column sums of $B$.
+
+</details>
+
+<details><summary>What does online softmax rescale, and when?</summary>
+
+Its sum and its output, by $e^{\text{old} - \text{new}}$, whenever a block contains a larger score.
+
+</details>
+
+<details><summary>A layer takes a fifth of the time of a model. How much can a faster kernel for it gain?</summary>
+
+At most $1 / (1 - 1/5) = 1.25$ times, by Amdahl's law.
+
+</details>
 """
 
 # %% [markdown]
@@ -4443,8 +5267,27 @@ checks.equal(relu(large), np.maximum(large, 0), "int64, where a float64 rounds")
 ### END HIDDEN TESTS
 
 # %%
+# sectors of 32 bytes that 4,096 threads load
+prediction["sectors"] = None, "because ..."
+
+# %%
 x, y = numbers(4096), np.zeros(4096, np.float32)
-print(simt.run(relu_kernel, 16, 256, x, y))
+report = simt.run(relu_kernel, 16, 256, x, y)
+print(report)
+print(predictions.compare(prediction, "sectors loaded", sectors=report.counts()["load_sectors"]))
+
+# %% [markdown]
+r"""
+<details><summary>Why not one sector for each thread?</summary>
+
+The 32 threads of a warp load neighbors, and the hardware joins their addresses: $32 \cdot 4 / 32 = 4$ sectors for each warp.
+
+</details>
+
+**What carries over.** PyTorch's elementwise kernels for GPUs have this shape: an index, a bounds check, a load, the operation, a store. Their speed is the memory
+bandwidth.
+"""
+
 
 # %% [markdown]
 r"""
@@ -4528,6 +5371,29 @@ assert total == 2**29, (
     " a number like 0.0 in a kernel is a float64"
 )
 ### END HIDDEN TESTS
+
+# %%
+# loads of A and B from global memory, 64 by 64 by 64
+prediction["element_loads"] = None, "because ..."
+
+# %%
+A, B, C = numbers(64, 64), numbers(64, 64, seed=1), np.zeros((64, 64), np.float32)
+counts = simt.run(element_kernel, (4, 4), (16, 16), A, B, C).counts()
+print(
+    f"{counts['global_loads']:,} loads in {counts['load_sectors']:,} sectors for {2 * 64 * 64:,} elements"
+)
+print(predictions.compare(prediction, "loads", element_loads=counts["global_loads"]))
+
+# %% [markdown]
+r"""
+<details><summary>How often is each element loaded?</summary>
+
+Every element of $A$ is loaded by the 64 threads of its row of $C$, and every element of $B$ by the 64 threads of its column: $2 \cdot 64^3$ loads.
+
+</details>
+
+**What carries over.** A GPU's caches catch many of these loads. But they still take instructions and cache bandwidth, so no library stops here.
+"""
 
 # %% [markdown]
 r"""
@@ -4684,6 +5550,10 @@ checks.refuses(ValueError, gpu_matmul, numbers(2, 2), numbers(2, 2), tile=33, ma
 ### END HIDDEN TESTS
 
 # %%
+# times fewer global loads with tiles of 16, 128 by 128
+prediction["tile_loads"] = None, "because ..."
+
+# %% jupyter={"source_hidden": true}
 A, B, C = numbers(128, 128), numbers(128, 128, seed=1), np.zeros((128, 128), np.float32)
 print(f"{'128 by 128':16}{'loads':>12}{'sectors':>12}{'replays':>12}{'barriers':>12}")
 reports = {}
@@ -4692,6 +5562,8 @@ for name, kernel in [("an element", element_kernel), ("tiles of 16", tile_kernel
     counts = reports[name].counts()
     keys = ("global_loads", "load_sectors", "replays", "barriers")
     print(f"{name:16}" + "".join(f"{counts[key]:12,}" for key in keys))
+fewer = [report.counts()["global_loads"] for report in reports.values()]
+print(predictions.compare(prediction, "times fewer loads", tile_loads=fewer[0] / fewer[1]))
 
 # %% [markdown]
 r"""
@@ -4718,6 +5590,160 @@ report.plot(array="A")
 
 # %% [markdown]
 r"""
+**A transpose.** Shared memory has 32 *banks*, and a bank serves one address at a time. A transpose must read rows and write rows, so it turns a tile in shared
+memory. In a tile of 32 by 32 all elements of a column are in one bank: a *bank conflict*. With 33 columns, one of them unused, each is in another bank.
+"""
+
+# %%
+# replays of a warp that reads a column of a 32 by 32 tile
+prediction["replays"] = None, "because ..."
+
+
+# %%
+def transpose_kernel(columns):
+    @cuda.jit
+    def transpose(x, y):
+        tile = cuda.shared.array((32, columns), np.float32)
+        i, j = cuda.threadIdx.x, cuda.threadIdx.y
+        left, top = 32 * cuda.blockIdx.x, 32 * cuda.blockIdx.y
+        tile[j, i] = x[top + j, left + i]
+        cuda.syncthreads()
+        y[left + j, top + i] = tile[i, j]
+
+    return transpose
+
+
+@cuda.jit
+def transpose_directly(x, y):
+    col, row = cuda.grid(2)
+    y[col, row] = x[row, col]
+
+
+# %% jupyter={"source_hidden": true}
+x, y, reports = numbers(64, 64), np.zeros((64, 64), np.float32), {}
+ways = {"direct": transpose_directly, "32": transpose_kernel(32), "33": transpose_kernel(33)}
+print(f"{'columns of the tile':20}{'sectors stored':>16}{'replays':>10}")
+for name, kernel in ways.items():
+    reports[name] = simt.run(kernel, (2, 2), (32, 32), x, y)
+    same_output(y, x.T)
+    counts = reports[name].counts()
+    print(f"{name:20}{counts['store_sectors']:16,}{counts['replays']:10,}")
+each = reports["32"].counts()["replays"] / (64 * 64 / 32)
+print(predictions.compare(prediction, "replays a warp", replays=each))
+display(reports["32"].plot(array="tile"))
+display(reports["33"].plot(array="tile"))
+
+# %% [markdown]
+r"""
+**A reduction.** A block of 256 threads adds 256 elements in eight steps: in each step half of the remaining threads add a partner. The order decides. If partners are
+1, 2, 4, … apart, active threads are spread over all warps and meet in the same banks. If they are 128, 64, … apart, the active threads fill whole warps.
+"""
+
+# %%
+# replays of the order with partners 1, 2, 4, ... apart, eight blocks
+prediction["reduction"] = None, "because ..."
+
+
+# %%
+@cuda.jit
+def sum_spread(x, y):
+    part = cuda.shared.array(256, np.float32)
+    i = cuda.threadIdx.x
+    part[i] = x[cuda.grid(1)]
+    cuda.syncthreads()
+    step = 1
+    while step < 256:
+        if 2 * step * i < 256:
+            part[2 * step * i] += part[2 * step * i + step]
+        cuda.syncthreads()
+        step *= 2
+    if i == 0:
+        y[cuda.blockIdx.x] = part[0]
+
+
+@cuda.jit
+def sum_together(x, y):
+    part = cuda.shared.array(256, np.float32)
+    i = cuda.threadIdx.x
+    part[i] = x[cuda.grid(1)]
+    cuda.syncthreads()
+    step = 128
+    while step > 0:
+        if i < step:
+            part[i] += part[i + step]
+        cuda.syncthreads()
+        step //= 2
+    if i == 0:
+        y[cuda.blockIdx.x] = part[0]
+
+
+# %% jupyter={"source_hidden": true}
+x, y, found = numbers(2048), np.zeros(8, np.float32), {}
+for kernel in (sum_spread, sum_together):
+    counts = simt.run(kernel, 8, 256, x, y).counts()
+    same_output(y, x.reshape(8, 256).sum(axis=1))
+    found[kernel.__name__] = counts["replays"]
+    print(f"{kernel.__name__:14}{counts['replays']:6} replays, {counts['barriers']} barriers")
+print(predictions.compare(prediction, "replays", reduction=found["sum_spread"]))
+
+# %% [markdown]
+r"""
+<details><summary>Why has the second order no conflicts?</summary>
+
+The active threads of a warp read 32 neighbors, which are in 32 banks. In the first order, at step $s$, they read every $2s$-th element, so several of them share a
+bank.
+
+</details>
+
+<details><summary>On paper: a GPU has 65,536 registers and 2,048 threads a multiprocessor. A kernel uses 64 registers a thread. What is its occupancy?</summary>
+
+$65536 / 64 = 1024$ threads fit, half of 2,048: the occupancy is one half. More registers for a bigger register tile mean fewer threads that hide latency.
+
+</details>
+
+**What carries over.** Every sum, mean, softmax and norm on a GPU ends in such a reduction. Libraries do the last five steps without barriers, by *warp shuffles*
+between the 32 threads (Harris, "Optimizing Parallel Reduction in CUDA", 2007).
+"""
+
+# %%
+print(
+    predictions.scorecard(
+        prediction, "GPU", "sectors", "element_loads", "tile_loads", "replays", "reduction"
+    )
+)
+
+# %% [markdown]
+r"""
+**Questions.** Answer each from memory before you open it. A wrong answer shows which section to read again.
+
+<details><summary>What makes a load coalesced?</summary>
+
+The 32 threads of a warp load neighbors, so their addresses fill few sectors.
+
+</details>
+
+<details><summary>What goes wrong without the second barrier of the tile loop?</summary>
+
+A fast thread overwrites the tile that a slow one still reads: a data race.
+
+</details>
+
+<details><summary>Why must the barrier not be inside a condition?</summary>
+
+Every thread of the block must reach it. Threads that skip it let the others wait for ever.
+
+</details>
+
+<details><summary>Which index should `threadIdx.x` select?</summary>
+
+The last index of the array in C order, so that neighbors in a warp are neighbors in memory.
+
+</details>
+"""
+
+
+# %% [markdown]
+r"""
 ## 21. What carries over
 
 You met each bottleneck once. The same symptoms appear in every system that runs neural networks:
@@ -4735,6 +5761,29 @@ You met each bottleneck once. The same symptoms appear in every system that runs
 Speedups of parts do not multiply. If a part takes the share $p$ of the time and becomes $s$ times as fast, the whole becomes
 $1 / (1 - p + p/s)$ times as fast (Amdahl 1967). So measure which layer takes the time before you optimize one.
 """
+
+# %%
+# times the speed of three loops in Python that your int8 product reaches
+prediction["ladder"] = None, "because ..."
+
+# %% jupyter={"source_hidden": true}
+A, B, C = numbers(256, 256), numbers(256, 256, seed=1), np.zeros((256, 256), np.float32)
+qA, packed = (quantize(numbers(512, 512, seed=seed))[0].data for seed in (0, 1))
+packed = pack_weights(packed)
+climb = {"three loops in Python": first_look.rates(32)["three loops in Python"]}
+climb["your three loops"] = rate(matmul_loops, 256)
+climb["a local sum"] = 2 * 256**3 / cost(one_sum, A, B, C, repeats=5) / 1e6
+climb["along rows, vectorized"] = rate(rows_outer, 256)
+climb["several sums, B transposed"] = 2 * 256**3 / cost(dot_rows, A, B.T.copy(), C, repeats=5) / 1e6
+climb["register tile and blocks"] = rate(multiply_into, 512)
+climb["NumPy"] = rate(np.matmul, 512)
+climb["int8, exact sums"] = 2 * 512**3 / cost(quantized_matmul, qA, packed, repeats=5) / 1e6
+first, *_, last = climb.values()
+print(
+    predictions.compare(prediction, "times the speed of three loops in Python", ladder=last / first)
+)
+print(predictions.scorecard(prediction, "End", "ladder"))
+pictures.steps(climb, "billion operations a second on one core", "NumPy")
 
 # %% [markdown]
 r"""
@@ -4765,4 +5814,17 @@ Each FMA waits for the result of the previous one. To keep all units busy you ne
 <details><summary>Why are int8 sums exact and float32 sums not?</summary>
 An int32 sum holds every product of two int8 elements without rounding as long as it does not overflow. A float32 addition rounds its result to 24 bits.
 </details>
+"""
+
+# %% [markdown]
+r"""
+**Open tasks.** Make one of them as fast as you can and keep a work log: what you tried, what you predicted and why, what you measured, and what you concluded. The
+score is the ratio of `benchmark_operation` against NumPy. Ideas that did not help belong into the log too.
+
+- the product of two 64 by 64 matrices
+- the convolution of section 17, for other numbers of channels
+- the attention of section 16, on two threads
+
+**Further reading.** Fog, "Optimizing software in C++"; Drepper, "What Every Programmer Should Know About Memory", 2007; Williams, Waterman and Patterson, "Roofline",
+2009; Dao et al., "FlashAttention", 2022.
 """
