@@ -104,7 +104,7 @@ def test_scalars_types_slices_and_tensors_keep_their_type():
 
 
 def test_results_of_the_instruments_travel_field_by_field():
-    profile = timing.Profile.from_samples(np.ones(3), np.ones(3), 10, Tensor([1, 2]))
+    profile = timing.Profile.from_samples(np.ones(3), np.ones(3), Tensor([1, 2]), 10)
     arrived = travel(profile)
     assert type(arrived) is timing.Profile
     assert arrived.median_time == profile.median_time
@@ -112,7 +112,7 @@ def test_results_of_the_instruments_travel_field_by_field():
 
 
 def test_an_answer_brings_no_class():
-    profile = timing.Profile.from_samples(np.ones(3), np.ones(3), 10, Tensor([1, 2]))
+    profile = timing.Profile.from_samples(np.ones(3), np.ones(3), Tensor([1, 2]), 10)
     tree, buffers = wire.Encoder(refuse, answers=True).message(profile)
     arrived = wire.Decoder(buffers, refuse, answers=True).value(tree)
     assert type(arrived) is wire.Record and not hasattr(arrived, "keys")

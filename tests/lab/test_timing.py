@@ -12,11 +12,11 @@ from tinytorch.lab.timing import Benchmark, Profile
 
 
 def profile(wall, cpu=None, **options):
-    return Profile.from_samples(wall, wall if cpu is None else cpu, 0, None, **options)
+    return Profile.from_samples(wall, wall if cpu is None else cpu, None, 0, **options)
 
 
 def test_a_profile_sums_up_its_samples():
-    p = Profile.from_samples([1.0, 2.0, 6.0], [1.0, 1.0, 1.0], 64, "r", flops=4e9, bytes=8e9)
+    p = Profile.from_samples([1.0, 2.0, 6.0], [1.0, 1.0, 1.0], "r", 64, flops=4e9, bytes=8e9)
     assert (p.min_time, p.median_time, p.mean_time, p.max_time) == (1.0, 2.0, 3.0, 6.0)
     assert p.std_time == pytest.approx(np.std([1, 2, 6], ddof=1))
     assert p.cpu_time == 1.0
@@ -43,7 +43,7 @@ def test_a_profile_is_a_number_a_ratio_and_a_dict():
 
 
 def test_profiles_compare_by_their_figures_whatever_was_returned():
-    one, two = (Profile.from_samples([1.0], [1.0], 0, np.arange(i)) for i in (2, 3))
+    one, two = (Profile.from_samples([1.0], [1.0], np.arange(i), 0) for i in (2, 3))
     assert one == two != profile([2.0])
 
 

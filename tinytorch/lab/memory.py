@@ -29,7 +29,8 @@ PAGE = 4096
 ADDRESS_BITS = 40  # an entry of the log is: number of the array, address, and 1 bit for a store
 SHOWN = 20_000  # accesses kept for the picture
 REFUSAL = (
-    "a recording array has elements, not operations: {} needs the whole array; write out the loop"
+    "a recording array has elements, not operations: {} needs the whole array; write out the loop, or trace the"
+    " loop that a function calls, such as matmul_loops(A, B, C) in place of matmul_baseline(A, B)"
 )
 
 

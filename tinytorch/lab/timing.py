@@ -43,17 +43,17 @@ class Profile:
     intensity: float | None = None
 
     @classmethod
-    def from_samples(cls, wall, cpu, peak_memory, result, flops=None, bytes=None):
+    def from_samples(cls, wall, cpu, result, peak_memory, flops=None, bytes=None):
         """Sum up samples of one operation.
 
         Parameters
         ----------
         wall, cpu : array_like
             Seconds a call, one value a sample.
-        peak_memory : int
-            Bytes allocated during a call.
         result : object
             What the operation returned.
+        peak_memory : int
+            Bytes allocated during a call.
         flops, bytes : float, optional
             Floating-point operations of a call, and bytes it moves.
 

@@ -219,6 +219,13 @@ the peak of allocated memory.
 **Exercise 2** (about 4 lines). Write `profile_operation` with the tools of `timing`: find the number of calls in a sample, take
 samples, measure the peak memory, and make a `Profile`.
 
+| call | returns |
+| --- | --- |
+| `timing.calls_per_sample(call)` | `number`, after a warm-up |
+| `timing.samples(call, repeats, number)` | `wall, cpu`, seconds of a call in each sample |
+| `timing.peak_memory(call)` | `result, peak` |
+| `timing.Profile.from_samples(wall, cpu, result, peak, flops, bytes)` | the profile |
+
 *Hint: `calls_per_sample` starts with a warm-up call that is not timed.*
 """
 
@@ -256,7 +263,7 @@ def profile_operation(
     number = timing.calls_per_sample(call)
     wall, cpu = timing.samples(call, repeats, number)
     result, peak = timing.peak_memory(call)
-    return timing.Profile.from_samples(wall, cpu, peak, result, flops, bytes)
+    return timing.Profile.from_samples(wall, cpu, result, peak, flops, bytes)
     ### END SOLUTION
 
 
@@ -361,7 +368,14 @@ Two medians almost always differ. Is the difference real? Run both operations in
 load affects both equally, and compare *CPU* times. Then resample the pairs (a *bootstrap*) to get a confidence interval for the ratio. If the
 interval contains 1, the verdict is *undecided*. A wrong answer is worth nothing, however fast it is, so compare the outputs first.
 
-**Exercise 3** (about 9 lines). Write `benchmark_operation`.
+**Exercise 3** (about 9 lines). Write `benchmark_operation`. The times of its median come from `timing.samples`, without the baseline.
+
+| call | returns |
+| --- | --- |
+| `timing.paired(call, other, repeats, seed)` | CPU times `ours, theirs` of the pairs |
+| `timing.ratio_interval(theirs, ours, confidence, seed)` | `ratio, low, high` |
+| `timing.verdict(low, high)` | "faster", "slower" or "undecided" |
+| `timing.bootstrap_interval(wall, confidence, seed)` | `low, high` of the median |
 
 *Hint: `timing.ratio_interval(theirs, ours, ...)` returns the ratio and its interval, and `timing.verdict` the word for it.*
 """
@@ -879,9 +893,11 @@ print(
 
 # %% [markdown]
 r"""
-**Exercise 5** (about 10 lines). Write `memory_trace`: watch each array argument under its name, run the kernel's Python
-code on the recorders, and simulate the given cache. A kernel writes to its arguments: restore their previous contents, also when the
-kernel raises an exception.
+**Exercise 5** (about 10 lines). Write `memory_trace`: watch each array argument under its name, and run the kernel's Python code on the recorders. A kernel writes to its
+arguments: restore their previous contents, also when the kernel raises an exception.
+
+- `log.watch(name, array)` returns a recorder, which takes the place of the array.
+- `memory.python_code(kernel, log)` returns the kernel as plain Python that accepts recorders. Arrays that the kernel makes appear as `scratch0`, `scratch1`, …
 
 *Hint: `log.watch(name, array)` records the caller's own array, with its strides. Use `try` and `finally` to restore.*
 """
@@ -1196,12 +1212,27 @@ r"""
 ## 6. Vectors
 
 A SIMD instruction handles a whole vector: 16 float32 elements with AVX-512, 8 or 4 without. With `tinytorch.lab.simd` you
-write vector code: `load(x, i)` loads a vector that starts at element $i$, `maximum` compares lane by lane and keeps NaN, and `zero(x)` is a vector of zeros.
+write vector code: `load(x, i)` loads a vector that starts at element $i$, `store(y, i, vector)` writes one, `maximum` compares lane by lane and keeps NaN,
+and `zero(x)` is a vector of zeros. The kernel of this section is ReLU, $\max(0, x)$: one comparison for each element, so memory decides.
+"""
 
-**Exercise 6** (about 6 lines). Write the loop of `relu_loop`: process vectors of $n$ elements from `start`; each begins before `last`.
-If `past` is true, write them with `stream`, else with `store`. The elements before `start` and after the loop are given.
+# %% [markdown]
+r"""
+Three ideas make the loop fast:
 
-*Hint: `store(y, i, vector)` writes from element $i$ on, and so does `stream`.*
+- **Alignment.** A vector can be as long as a cache line, 64 bytes. A store that is not *aligned* touches two lines. So the loop starts at the first element of $y$ that
+  is aligned to a vector.
+- **Overlap.** The elements before it and the last ones do not fill a vector. One vector at 0 and one at `last` cover them, and overlap others.
+- **Streaming.** An ordinary store first reads its line (*write-allocate*): $4 + 4 + 4$ bytes move for each float32. `stream` skips that read, but the result leaves
+  the caches.
+"""
+
+# %% [markdown]
+r"""
+**Exercise 6** (about 9 lines). Write `relu_loop` for arrays of at least one vector: `start`, the vectors at 0 and at `last`, and the loop over whole aligned vectors between
+them, which `stream` writes if `past` is true. Use vectors only.
+
+*Hint: `y.ctypes.data` is the address of `y` in bytes, and a vector of $n$ elements has `n * y.itemsize` bytes.*
 """
 
 # %% jupyter={"source_hidden": true}
@@ -1224,18 +1255,18 @@ def relu_loop(x, y):
         for i in range(x.size):
             y[i] = 0 if x[i] <= 0 else x[i]
         return
-    start = -(y.ctypes.data // y.itemsize) % n  # the first place that is a multiple of a vector
     past = y.nbytes >= PAST_CACHES
-    store(y, 0, maximum(load(x, 0), zero(x)))  # the first and the last vector overlap others
     ### BEGIN SOLUTION
+    start = -(y.ctypes.data // y.itemsize) % n
+    store(y, 0, maximum(load(x, 0), zero(x)))
     for i in range(start, last, n):
         larger = maximum(load(x, i), zero(x))
         if past:
             stream(y, i, larger)
         else:
             store(y, i, larger)
-    ### END SOLUTION
     store(y, last, maximum(load(x, last), zero(x)))
+    ### END SOLUTION
     if past:
         fence()
 
@@ -1341,7 +1372,7 @@ for dtype in (np.float32, np.float64):
     checks.equal(checks.call(vectorized_relu, x), expected, str(dtype.__name__), signed_zero=True)
 
 # %% nbgrader={"grade": true, "grade_id": "vectorized_relu_vectors", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""The loop stores whole vectors from `start` on, and streams them where `past` is true."""
+"""The loop stores whole vectors from the first aligned element on, and streams them where `past` is true."""
 
 
 def vectors_written(past, shift):
@@ -1360,7 +1391,7 @@ def vectors_written(past, shift):
     known = getattr(relu_loop, "py_func", relu_loop).__globals__
     real, limit = {name: getattr(plain, name) for name in written}, known["PAST_CACHES"]
     log, n = memory.Log(), plain.lanes(np.ones(1, np.float32))
-    x = log.watch("x", np.ones(8 * n + 5 + shift, np.float32))[shift:]
+    x = log.watch("x", np.ones(8 * n + 5, np.float32))  # aligned, whatever y is
     y = log.watch("y", np.zeros(8 * n + 5 + shift, np.float32))[shift:]
     try:
         known["PAST_CACHES"] = 0 if past else 10**9
@@ -1377,7 +1408,9 @@ def vectors_written(past, shift):
 for past, shift in [(False, 0), (True, 0), (False, 3), (True, 3)]:
     stored, streamed, count, n = checks.on_source(vectors_written, past, shift)
     loop = list(range(-shift % n, 7 * n + 5, n))
-    name = f"`past` is {past}, `start` is {loop[0]}, vectors have {n} elements"
+    name = (
+        f"`past` is {past}, element {loop[0]} is the first aligned one, vectors have {n} elements"
+    )
     missing = set(loop).difference(streamed if past else stored)
     assert not missing, (
         f"{name}: no vector was {'streamed' if past else 'stored'} at {sorted(missing)[:3]};"
@@ -1434,9 +1467,7 @@ for view, result in zip(views, checks.calls(vectorized_relu, zip(views)), strict
 
 # %% [markdown]
 r"""
-Why `start`? A vector can be as long as a cache line, 64 bytes. If stores are not *aligned* to lines, each one touches two lines. Why `stream`?
-An ordinary store first reads its line (*write-allocate*): $4 + 4 + 4$ bytes move for each float32. A *non-temporal* store skips that read, and $4 + 4$ bytes
-move. But it also sends data to memory that could have stayed in the cache. The cell measures each way at each size.
+What are alignment and streaming worth? Both also have a price: streaming sends data to memory that could have stayed in the cache. The cell measures each way at each size.
 """
 
 
@@ -5338,7 +5369,8 @@ counts, faults, C = checks.on_source(launched, element_kernel, (2, 2), (16, 16),
 no_faults(faults)
 checks.close(C, A @ B, 1e-5, 1e-4, "(32, 32) by (32, 32)")
 assert counts["load_sectors"] <= 4096, (
-    f"32 warps take 32 steps with 4 sectors each, 4,096 in all; {counts['load_sectors']} were loaded"
+    f"32 warps take 32 steps with 4 sectors each, 4,096 in all; {counts['load_sectors']} were loaded:"
+    " cuda.grid(2) returns x first, which is the column"
 )
 assert counts["global_loads"] <= 2 * 32**3 and counts["global_stores"] == 1024, (
     f"1,024 results of 32 products each: {counts['global_loads']:,} loads, {counts['global_stores']:,} stores"
