@@ -100,6 +100,12 @@ def test_there_are_at_most_three_given_lines_for_each_line_that_is_asked_for():
     assert given <= 3 * asked
 
 
+def test_the_minutes_of_the_parts_add_up_to_the_hours_of_the_module():
+    rows = (KERNELS.folder / "README.md").read_text(encoding="utf-8").split("\n")
+    minutes = [int(row.split("|")[-3]) for row in rows if re.search(r"\| \d+ \| \d+ \|$", row)]
+    assert len(minutes) == 8 and sum(minutes) == 60 * KERNELS.about["hours"]
+
+
 def code_lines(source):
     lines = (line.strip() for line in source.split("\n"))
     return sum(bool(line) and not line.startswith("#") for line in lines)
