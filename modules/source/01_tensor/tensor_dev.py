@@ -16,9 +16,9 @@ r"""
 # Tensor
 > The array that the whole course computes with: one dtype, a shape, and arithmetic.
 
-A network is a chain of functions from arrays to arrays. This module builds the array: a thin class
-around `numpy.ndarray` that settles once what every later module would otherwise settle again, which
-dtype a list becomes, who owns the memory, and which shapes fit together.
+A network is a chain of functions from arrays to arrays. In this module you build the array: a small class around
+`numpy.ndarray`. It settles three questions for all later modules: which dtype a list gets, who owns the memory, and which shapes
+fit together.
 
 You write five functions. The class that calls them is given.
 """
@@ -51,14 +51,13 @@ def check_operations(*cases):
 
 # %% [markdown]
 r"""
-## 1. From numbers to an array
+## 1. From a list to an array
 
-NumPy reads `[1.0, 2.0]` as float64. Networks compute in float32: half the bytes, twice as many
-numbers in a vector register. So a list of floats becomes float32 here. What already *has* a dtype
-keeps it, and everything is copied: whoever changes the list or the array later does not change the
-tensor.
+NumPy reads `[1.0, 2.0]` as float64. Networks compute in float32, which needs half the bytes and puts twice as many elements into a vector
+register. So a list of floats becomes float32 here. An array keeps its dtype. Everything is copied, so a later change of the list or the array
+does not change the tensor.
 
-Text and Python objects are refused, and so is a `dtype` that is not a number's.
+Text and Python objects raise `TypeError`, and so does a `dtype` that is not numeric.
 
 **Exercise 1** (about 8 lines). Write `to_array`.
 
@@ -145,8 +144,7 @@ checks.refuses(ValueError, to_array, [[1, 2], [3]])
 
 # %% [markdown]
 r"""
-What the choice costs and saves: bytes for a million numbers, and the digits that are left of one
-third.
+What does a dtype cost, and what does it keep? The cell prints the bytes of a million elements, and how many digits of $1/3$ each dtype stores.
 """
 
 # %%
@@ -158,18 +156,17 @@ for dtype in [np.float16, np.float32, np.float64]:
 r"""
 ## 2. Which shapes fit together
 
-A bias of shape `(3,)` is added to each row of a batch of shape `(2, 3)`. NumPy calls this
-broadcasting. Write one shape below the other, flush right; two sizes fit when they are equal or one
-of them is 1, which stretches; a missing size counts as 1.
+A bias of shape `(3,)` is added to each row of a batch of shape `(2, 3)`. NumPy calls this *broadcasting*. Write one shape below the other,
+aligned on the right. Two sizes fit if they are equal, or if one of them is 1; then that one is repeated. A missing size counts as 1.
 
     (2, 1, 5)
        (4, 1)
     (2, 4, 5)
 
-**Exercise 2** (about 7 lines). Write `broadcast_shape`. When two sizes do not fit, the message
+**Exercise 2** (about 7 lines). Write `broadcast_shape`. When two sizes do not fit, the error message
 names both shapes.
 
-*Hint: make the shapes equally long with ones in front, then `zip` them.*
+*Hint: put ones in front of the shorter shape until both have the same length, then use `zip`.*
 """
 
 
@@ -245,7 +242,7 @@ for a, b in [((2, 3), (2,)), ((2, 3), (3, 2)), ((2, 3), (4, 3)), ((0,), (2,)), (
 
 # %% [markdown]
 r"""
-A batch, a bias, and the result of adding them; then two shapes that do not fit.
+The cell prints the shape of a batch plus a bias, and then the message for two shapes that do not fit.
 """
 
 # %%
@@ -257,17 +254,16 @@ except ValueError as error:
 
 # %% [markdown]
 r"""
-## 3. The same numbers in another shape
+## 3. The same elements in another shape
 
-Six numbers can stand in two rows of three or in three rows of two: `reshape` only counts anew. A
-size of `-1` means "work it out": `(-1, 2)` of six numbers is `(3, 2)`. That has an answer when
-there is one `-1` and the other sizes divide the count. With a size of 0 among them every number
-would do, so this is refused.
+Six elements fill two rows of three or three rows of two. `reshape` changes the shape and keeps the order of the elements. A size of `-1` means "compute it":
+`(-1, 2)` of six elements is `(3, 2)`. This works if there is one `-1` and the product of the other sizes divides the number of elements. If another
+size is 0, any value would fit, so that raises `ValueError`.
 
-**Exercise 3** (about 6 lines). Write `infer_shape`. When nothing fits, the message names the count
+**Exercise 3** (about 6 lines). Write `infer_shape`. If no shape fits, the message names the number of elements
 and the shape.
 
-*Hint: `math.prod` of the sizes that are known; and beware of $(-2) \cdot (-3) = 6$.*
+*Hint: use `math.prod` of the known sizes, and check their signs: $(-2) \cdot (-3) = 6$.*
 """
 
 
@@ -353,9 +349,8 @@ for size, shape in [
 
 # %% [markdown]
 r"""
-Memory has one axis. What makes six numbers a matrix is a pair of *strides*: how many bytes on is
-the next row, and how many the next column. A reshape and a transpose write other strides beside the
-same bytes.
+Memory has one dimension. *Strides* make a matrix of it: the number of bytes to the next row and to the next column. A reshape and a transpose change the strides and
+the shape, not the bytes.
 """
 
 # %%
@@ -372,19 +367,16 @@ for name, view in views.items():
 
 # %% [markdown]
 r"""
-## 4. One number for many
+## 4. Means
 
-A loss is a mean over a batch; a normalization takes means over axes. Averaging over an axis adds it
-up and divides by how many elements went into each sum: the *product of the sizes of the axes that
-disappear*. With `keepdims` they stay, with size 1, so that the result broadcasts against what it
-came from.
+A loss is a mean over a batch, and a normalization uses means over axes. A mean over axes adds up the elements and divides by how many went into each sum: the
+*product of the sizes of the axes that disappear*. With `keepdims` these axes stay with size 1, so that the result broadcasts against the original.
 
-Added up in float16, 70,000 ones make infinity. So the sum is made in a wide dtype, and the result
-goes back into the narrow one.
+In float16 the sum of 70,000 ones is infinite. So add in a wide dtype, and convert the result back.
 
-**Exercise 4** (about 5 lines). Write the middle of `mean`. The mean of nothing is NaN.
+**Exercise 4** (about 5 lines). Write the middle of `mean`. The mean of no elements is NaN.
 
-*Hint: `array.sum` knows `axis`, `keepdims` and `dtype`; `np.atleast_1d` makes an axis or a tuple of
+*Hint: `array.sum` takes `axis`, `keepdims` and `dtype`. `np.atleast_1d` turns an axis or a tuple of
 axes into a list.*
 """
 
@@ -456,7 +448,7 @@ checks.refuses(ValueError, mean, np.zeros((2, 3)), 2)
 
 # %% [markdown]
 r"""
-Center each column of a table: the mean over the rows broadcasts back over them.
+Use `keepdims` to center each column of a table: the mean over the rows is subtracted from every row.
 """
 
 # %%
@@ -471,12 +463,11 @@ with np.errstate(over="ignore"):
 r"""
 ## 5. The class
 
-For `t - 2` Python calls `t.__sub__(2)`. For `2 - t` it asks `int.__sub__(2, t)`; that answers
-`NotImplemented`, and Python turns to the *reflected* method `t.__rsub__(2)`, where the operands
-come in the other order.
+For `t - 2` Python calls `t.__sub__(2)`. For `2 - t` it first calls `int.__sub__(2, t)`. That returns `NotImplemented`, so Python calls the *reflected* method
+`t.__rsub__(2)`, with the operands in the other order.
 
-The class has three parts; this one holds the operators. Each line names a NumPy operation and the
-two operands from left to right.
+The class has three parts. This part defines the operators. Each line names a NumPy operation and its two operands from left to
+right.
 """
 
 
@@ -557,8 +548,8 @@ class Arithmetic:
 
 # %% [markdown]
 r"""
-The second part makes fewer numbers of many, the third arranges them anew. Both work on copies: no
-two tensors share memory, so changing one never changes another.
+The second part has reductions, the third part changes shapes. Both return copies: no two tensors share memory, so a change of one never changes
+another.
 """
 
 
@@ -619,9 +610,8 @@ def as_integers(arguments):
 
 # %% [markdown]
 r"""
-The tensor itself holds one array, `_data`. `__slots__` says that it holds nothing else, which
-spares every tensor a dictionary. `Tensor(data)` copies; `Tensor.wrap(array)` does not, for a
-function that made the array itself and hands it over.
+A tensor has one attribute, the array `_data`. `__slots__` says that it has no other, so Python needs no dictionary for each tensor. `Tensor(data)` copies.
+`Tensor.wrap(array)` does not: use it for an array that you have just made.
 """
 
 
@@ -729,17 +719,15 @@ def without_tensors(value):
 
 # %% [markdown]
 r"""
-## 6. What may stand beside a tensor
+## 6. The other operand
 
-In `t + other` the other may be a tensor, whose array is meant; a list, to be read as `Tensor` would
-read it; or a number or array, which stays as it is: NumPy lets a *Python* number adopt the dtype of
-the array, so `t * 2.5` stays float32. To everything else the answer is `NotImplemented`. It is no
-error yet: Python then asks the other operand, and only when that one does not know either, raises a
-`TypeError`.
+In `t + other`, `other` may be a tensor, a list, a number or an array. Use the array of a tensor, and read a list as `Tensor` does. Leave numbers and arrays as they are:
+NumPy gives a *Python* number the dtype of the array, so `t * 2.5` stays float32. For everything else return `NotImplemented`. Python then asks the other
+operand, and raises `TypeError` if that one returns `NotImplemented` too.
 
 **Exercise 5** (about 7 lines). Write `operand`.
 
-*Hint: NumPy's scalars are instances of `np.generic`, not all of them of `int` or `float`.*
+*Hint: NumPy's scalars are instances of `np.generic`, and only some of `int` or `float`.*
 """
 
 
@@ -865,7 +853,7 @@ check_operations((operator.eq, t, 2, np.array([False, True])))
 
 # %% [markdown]
 r"""
-A linear layer in one line, and what it says when the shapes do not fit.
+A linear layer is one line now. The cell also shows the message for shapes that do not fit.
 """
 
 # %%
@@ -880,8 +868,7 @@ for wrong in [lambda: x @ x, lambda: x + bias, lambda: x.reshape(4, -1)]:
 
 # %% [markdown]
 r"""
-What the class costs beside the array it holds: a fixed time an operation, which no longer counts
-once the arrays are large.
+What does the class cost? Each operation has a fixed overhead. Compare it with the time of the array operation itself, for small and for large arrays.
 """
 
 # %%

@@ -16,9 +16,9 @@ r"""
 # Activations
 > The functions between the layers: ReLU, sigmoid, tanh and softmax.
 
-Two layers in a row are one layer: a product of matrices is a matrix. What makes a network more than
-that is a function between them that is not linear. You write four. Each has a definition of one
-line; the work is to make it right where numbers of 16, 32 or 64 bits end.
+Two linear layers in a row are one linear layer, because the product of two matrices is a matrix. A nonlinear function between them makes a network more powerful.
+You write four such *activations*. Each has a definition of one line. The work is to make it right for floats of 16, 32 and 64 bits, where numbers overflow or lose
+digits.
 """
 
 # %%
@@ -35,9 +35,8 @@ from tinytorch.lab import checks
 
 # %% [markdown]
 r"""
-An activation is called like a function. It takes a tensor, an array or a list, and returns a new
-tensor. What the four have in common is given: `as_array` finds the numbers, and `as_floats` also
-turns whole numbers into float32.
+You call an activation like a function. It takes a tensor, an array or a list, and returns a new tensor. Two helpers are given: `as_array` returns the array, and
+`as_floats` also converts integers to float32.
 """
 
 
@@ -72,13 +71,12 @@ r"""
 
 $$\operatorname{relu}(x) = \max(0, x)$$
 
-Its slope is 1 where $x$ is positive, so a gradient passes there undiminished. The result has the
-dtype of the input. NaN stays NaN: a fault in the data should show up in the loss and not turn into
-a harmless 0.
+Where $x$ is positive the slope is 1, so gradients pass unchanged. The result has the dtype of the input. NaN stays NaN, so that an error in the data shows up in the
+loss instead of becoming 0.
 
 **Exercise 1** (1 line). Write the middle of `ReLU.forward`.
 
-*Hint: a comparison with NaN is false, so `np.where(x > 0, x, 0)` loses it. `np.maximum` does not.*
+*Hint: a comparison with NaN is false, so `np.where(x > 0, x, 0)` turns it into 0. `np.maximum` keeps it.*
 """
 
 
@@ -136,11 +134,10 @@ r"""
 
 $$\sigma(x) = \frac{1}{1 + e^{-x}} = \frac{e^{x}}{1 + e^{x}}$$
 
-The first form overflows for very negative $x$, the second for very positive: $e^{12}$ is already
-infinite in float16, $e^{89}$ in float32. Use each where its exponent is negative, and nothing
-overflows: the exponential lies between 0 and 1.
+The first form overflows for very negative $x$, the second for very positive $x$: $e^{12}$ is infinite in float16, and $e^{89}$ in float32. Use each form where its
+exponent is negative. Then the exponential is between 0 and 1.
 
-Clipping $x$ avoids the overflow too, and returns wrong values beyond the clip.
+Clipping $x$ also avoids the overflow, but returns wrong values beyond the clip.
 
 **Exercise 2** (about 2 lines). Write the middle of `Sigmoid.forward`.
 
@@ -220,8 +217,7 @@ checks.equal(Sigmoid()(np.array(0.0)), np.array(0.5))
 
 # %% [markdown]
 r"""
-The definition typed in directly, clipping at 20, and yours, far down in float32; the last line is
-the truth.
+The cell prints four ways in float32, for very negative $x$: the definition, clipping at 20, your function, and float64 as the reference.
 """
 
 # %%
@@ -238,15 +234,14 @@ r"""
 
 $$\tanh x = \frac{e^{x} - e^{-x}}{e^{x} + e^{-x}}$$
 
-A sigmoid stretched to run from -1 to 1. Typed in like this it is $\infty / \infty$ for large $x$.
-Near 0 it fails more quietly: two numbers close to 1 are subtracted, and the digits in which they
-differ are those that rounding took. `np.expm1` computes $e^x - 1$ without that loss:
+Tanh is a sigmoid scaled to the range from -1 to 1. This definition gives $\infty / \infty$ for large $x$. Near 0 it loses digits: it subtracts two numbers close to 1,
+and rounding has removed the digits in which they differ (*cancellation*). `np.expm1` computes $e^x - 1$ without that loss:
 
 $$\tanh |x| = \frac{-m}{m + 2}, \qquad m = e^{-2|x|} - 1$$
 
 **Exercise 3** (about 2 lines). Write the middle of `Tanh.forward` with `np.expm1`.
 
-*Hint: `np.copysign` gives the sign of $x$ back, also that of -0.*
+*Hint: `np.copysign` restores the sign of $x$, also that of -0.*
 """
 
 
@@ -307,8 +302,7 @@ checks.close(Tanh()(np.array(1.0)), np.tanh(np.array(1.0)), 1e-12)
 
 # %% [markdown]
 r"""
-How many digits survive near 0: the relative error of the definition typed in, and of yours, in
-float32.
+How many digits are right near 0? The cell prints the relative error of the definition and of your function in float32.
 """
 
 # %%
@@ -326,13 +320,12 @@ r"""
 
 $$\operatorname{softmax}(x)_i = \frac{e^{x_i}}{\sum_j e^{x_j}}$$
 
-Scores in, shares out: positive and adding up to 1, for each row of a batch on its own. A score of
-89 overflows float32. But the shares stay the same when every score of a row loses the same amount;
-take away the largest, and the largest exponential is $e^0 = 1$.
+Softmax turns the scores of a row into probabilities: they are positive and add up to 1. A score of 89 overflows float32. But the result does not change if you
+subtract the same number from every score of a row. Subtract the largest score, and the largest exponential is $e^0 = 1$.
 
 **Exercise 4** (about 3 lines). Write the middle of `Softmax.forward`. A row may be empty.
 
-*Hint: `keepdims`, and the `initial` of `np.max` for rows without scores.*
+*Hint: use `keepdims`, and the `initial` argument of `np.max` for rows without scores.*
 """
 
 
@@ -428,8 +421,7 @@ checks.equal(Softmax()(np.array([-128, 127], np.int8)), np.array([0, 1], np.floa
 
 # %% [markdown]
 r"""
-The four side by side. The three on the left look at each number alone; the shares of softmax add up
-to 1.
+The picture shows all four. The first three handle each element alone. The outputs of softmax depend on the whole row and add up to 1.
 """
 
 # %%

@@ -105,14 +105,13 @@ def check_forward(layer, x):
 r"""
 ## 1. Three loops
 
-An activation treats every number alone. A layer must mix them: each output is a weighted sum of all
-inputs, and many such sums at once are one matrix product.
+An activation handles each element alone. A layer combines them: each output is a weighted sum of all inputs. Many such sums at once are a matrix product.
 
     C[i, j] = A[i, 0] * B[0, j] + A[i, 1] * B[1, j] + ... + A[i, k-1] * B[k-1, j]
 
-**Exercise 1** (about 4 lines). Write `matmul_naive`, one number at a time.
+**Exercise 1** (about 4 lines). Write `matmul_naive`, one element at a time.
 
-*Hint: $i$ and $j$ pick a place in $C$, and the innermost loop adds up its sum.*
+*Hint: $i$ and $j$ select an element of $C$, and the innermost loop computes its sum.*
 """
 
 
@@ -200,8 +199,8 @@ check_special(matmul_naive)
 r"""
 ## 2. One row at a time
 
-Three Python loops take $m \cdot k \cdot n$ steps, and the time of a step is nearly all Python's. Look at a
-whole row of $C$: it is a sum of rows of $B$, each with one weight from $A$.
+Three Python loops take $m \cdot k \cdot n$ steps, and the interpreter takes nearly all of the time of a step. Look at a whole row of $C$: it is a sum of rows of $B$, each
+multiplied by one element of $A$.
 
     C[i, :] = A[i, 0] * B[0, :] + A[i, 1] * B[1, :] + ...
 
@@ -278,29 +277,50 @@ for a, b in [((2, 3), (2, 3)), ((3,), (3, 2)), ((2, 3, 1), (1, 2))]:
 
 # %% [markdown]
 r"""
-The same answer three ways. The last is NumPy's own product, compiled and tuned for the processor; how
-one gets from the second line to the third is the subject of module 11.
+The cell times the same product in three ways. `@` is NumPy's own product, which is compiled and tuned for the processor. In module 11 you write such a product
+yourself. Predict first how many times faster the rows are than the loops.
 """
 
 # %%
-A, B = np.ones((48, 48), np.float32), np.ones((48, 48), np.float32)
-for name, function in [("loops", matmul_naive), ("rows", matmul), ("@", np.matmul)]:
-    seconds = min(timeit.repeat(lambda f=function: f(A, B), number=1, repeat=3))
-    print(f"{name:8}{seconds * 1e3:10.3f} ms")
+from tinytorch.lab import predictions
+
+prediction = predictions.Predictions()
+# times the speed of the loops: the rows, and NumPy's product, 48 by 48
+prediction["rows"] = None, "because ..."
+prediction["numpy"] = None, "because ..."
+
+# %%
+A, B, times = np.ones((48, 48), np.float32), np.ones((48, 48), np.float32), {}
+for name, function in [("loops", matmul_naive), ("rows", matmul), ("numpy", np.matmul)]:
+    times[name] = min(timeit.repeat(lambda f=function: f(A, B), number=1, repeat=3))
+    print(f"{name:8}{times[name] * 1e3:10.3f} ms")
+found = {name: times["loops"] / times[name] for name in ("rows", "numpy")}
+print(predictions.compare(prediction, "times the speed of the loops", **found))
 
 # %% [markdown]
 r"""
-## 3. Weights to start from
+<details><summary>Why are the rows so much faster, with as many multiplications?</summary>
 
-A layer of zeros computes zero and a layer of large numbers grows its input at every step. If an output
-sums $n_\text{in}$ products, its variance is $n_\text{in}$ times that of one; going backwards it is
-$n_\text{out}$ times. Glorot and Bengio meet in the middle: normal weights with standard deviation
+The interpreter handles one call for each row in place of one step for each element. NumPy's loop over the row is compiled.
+
+</details>
+
+What carries over: in Python, performance begins with fewer, larger operations. Module 11 starts where this ends, inside the compiled loop.
+"""
+
+# %% [markdown]
+r"""
+## 3. Initial weights
+
+A layer with weights of zero computes zero. A layer with large weights makes its input larger at every step. If an output sums $n_\text{in}$ products, its variance is
+$n_\text{in}$ times that of one product. For gradients, which go backwards, it is $n_\text{out}$ times. Glorot and Bengio (2010) use the mean of both: normal weights
+with standard deviation
 
 $$\sqrt{\frac{2}{n_\text{in} + n_\text{out}}}$$
 
-**Exercise 3** (about 2 lines). Write `xavier_weights`, drawing from the generator `rng`.
+**Exercise 3** (about 2 lines). Write `xavier_weights`, with random numbers from the generator `rng`.
 
-*Hint: a NumPy float64 number times a float32 array is a float64 array; the result is to be float32.*
+*Hint: a NumPy float64 number times a float32 array is a float64 array, but the result must be float32.*
 """
 
 
@@ -369,16 +389,16 @@ assert 0.67 < inside < 0.695, f"{inside:.1%} lie within one standard deviation, 
 r"""
 ## 4. A dense layer
 
-A layer keeps its weights $W$ and a bias $b$, and turns inputs into outputs:
+A layer has weights $W$ and a bias $b$, and computes
 
 $$y = x W + b$$
 
-$x$ is one input of shape `(input_size,)` or a batch of shape `(n, input_size)`; $W$ has shape
-`(input_size, output_size)`, so a batch needs no loop: row $i$ of the product belongs to row $i$ of the batch.
+$x$ is one input of shape `(input_size,)` or a batch of shape `(n, input_size)`. $W$ has shape `(input_size, output_size)`, so a batch needs no loop: row $i$ of the product
+is the output for row $i$ of the batch.
 
 **Exercise 4** (about 2 lines). Write `forward`. A layer made with `use_bias=False` has `bias` None.
 
-*Hint: `@` multiplies Tensors, and `+` repeats the bias for every row.*
+*Hint: `@` multiplies Tensors, and `+` adds the bias to every row.*
 """
 
 
@@ -498,10 +518,9 @@ for shape in [(4,), (3, 2), (), (1, 1, 3)]:
 
 # %% [markdown]
 r"""
-What the scale of section 3 is for: the same data through eight layers with ReLU between them, once with weights
-that are 4 times too large, once 4 times too small, once as drawn. The table shows the spread of the numbers
-after each layer. It still falls a little in the last line, since ReLU throws away half of what it is given and the
-formula does not know of it.
+Does the scale of section 3 matter? The cell sends the same data through eight layers with ReLU between them: with weights 4 times too large, 4 times too small, and as
+drawn. The table prints the standard deviation after each layer. In the last line it still falls a little, because ReLU sets half of the elements to 0, which the formula
+ignores.
 """
 
 # %%
@@ -525,12 +544,11 @@ Without an activation between them, two layers compute no more than one:
 
 $$(x W_1 + b_1) W_2 + b_2 = x (W_1 W_2) + (b_1 W_2 + b_2)$$
 
-So depth alone buys nothing; the bend in between does. Read the other way, a pair of layers that a model
-really has can be folded into one before it is used.
+So more layers help only with activations between them. The formula is also useful: if a model has such a pair, you can merge it into one layer before you use it.
 
-**Exercise 5** (about 3 lines). Give `merged` its weights and, when it has one, its bias.
+**Exercise 5** (about 3 lines). Set the weights of `merged` and, if it has one, its bias.
 
-*Hint: the bias of the merged layer is what the pair makes of an input of zeros.*
+*Hint: the bias of the merged layer is the output of the pair for an input of zeros.*
 """
 
 

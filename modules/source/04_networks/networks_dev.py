@@ -63,9 +63,8 @@ def batch(*shape):
 r"""
 ## 1. One after the other
 
-A layer is a function, and so is an activation. A network is their composition: with three layers $f$, $g$ and
-$h$ it computes $h(g(f(x)))$. Everything a network needs from its parts is that they can be called, so a
-part may also be a lambda, or another network.
+A layer is a function, and so is an activation. A network is their composition: with three layers $f$, $g$ and $h$ it computes $h(g(f(x)))$. The network only calls its
+parts, so a part may also be a lambda or another network.
 
     x -> layers[0] -> layers[1] -> ... -> result
 
@@ -160,14 +159,14 @@ checks.refuses(TypeError, network.add, 3, match="3")
 r"""
 ## 2. Looking inside
 
-When shapes do not fit, the error comes from the middle of the network, and the question is what arrived there.
-So list the shapes on the way, the input's first.
+When shapes do not fit, the error comes from a layer in the middle of the network, and you need to know what it received. So list the shape after each layer, starting with
+the input's.
 
     Dense(4, 3), ReLU(), Dense(3, 1) on a batch of 8:   [(8, 4), (8, 3), (8, 3), (8, 1)]
 
 **Exercise 2** (about 5 lines). Write `trace_shapes`.
 
-*Hint: this is the loop of exercise 1 with a list beside it.*
+*Hint: use the loop of exercise 1 and append each shape to a list.*
 """
 
 
@@ -219,8 +218,8 @@ assert shapes == [(2, 3)], f"no layers: got {shapes}"
 r"""
 ## 3. What one layer cannot do
 
-Exclusive or is 1 when exactly one of two inputs is 1. The cell below looks for the dense layer that comes closest and
-finds nothing better than one half everywhere (Minsky and Papert, *Perceptrons*, 1969).
+*Exclusive or* is 1 if exactly one of two inputs is 1. The cell computes the dense layer with the smallest squared error. Its output is one half for all four inputs
+(Minsky and Papert, *Perceptrons*, 1969).
 """
 
 # %%
@@ -233,13 +232,12 @@ print("its answers at the four corners:   ", np.round(inputs @ solution, 3))
 
 # %% [markdown]
 r"""
-With a bend in the middle it can be done. A hidden ReLU unit is a ramp: 0 up to a threshold, then rising. Exclusive or
-depends on $x_1 + x_2$ alone, and is to be 0, 1, 0 at the sums 0, 1, 2: a ramp that starts at 0, and one that starts at 1 and
-takes away twice as much.
+With an activation between two layers it works. A hidden unit with ReLU is a *ramp*: 0 up to a threshold, then rising. Exclusive or depends only on $x_1 + x_2$: it must be
+0, 1, 0 for the sums 0, 1, 2. Take a ramp that starts at 0, and subtract twice a ramp that starts at 1.
 
 **Exercise 3** (about 4 lines). Set weights and bias of both layers of `xor_network`, as Tensors of floats.
 
-*Hint: weights have shape (inputs, outputs), so a column belongs to one unit.*
+*Hint: weights have shape (inputs, outputs), so each column belongs to one unit.*
 """
 
 
@@ -287,17 +285,16 @@ for layer, size in [(hidden, 2), (output, 1)]:
 r"""
 ## 4. Any depth
 
-Most networks follow one pattern, called a multilayer perceptron: dense layers whose sizes form a chain, an activation after
-each hidden one, and another one, or none, at the end.
+Most simple networks have one pattern, the *multilayer perceptron*: dense layers whose sizes form a chain, an activation after each hidden layer, and an optional one at
+the end.
 
     4, [8, 6], 2   ->   Dense(4, 8)  act  Dense(8, 6)  act  Dense(6, 2)  output act
 
-All weights come from one generator. Were each layer given the same seed, layers of one size would start as
-copies of each other.
+All weights come from one random generator. If each layer used the same seed, layers of equal size would start with equal weights.
 
 **Exercise 4** (about 6 lines). Fill `network`.
 
-*Hint: `pairwise(sizes)` gives (4, 8), (8, 6), (6, 2); a `Dense` accepts a generator as seed.*
+*Hint: `pairwise(sizes)` gives (4, 8), (8, 6), (6, 2). `Dense` accepts a generator as seed.*
 """
 
 
@@ -409,12 +406,12 @@ for layer, shape in zip(network.layers, shapes, strict=True):
 r"""
 ## 5. A network with a name
 
-A class of one's own keeps a network together with what belongs to it, its sizes here, and is called like any layer. The network
-itself is an attribute: the class has one, it is not one.
+A class of your own keeps a network together with its sizes, and you call it like a layer. The network is an attribute: the class *has* a network, it does not inherit
+from it.
 
-**Exercise 5** (1 line). Make `self.network`, with one hidden layer.
+**Exercise 5** (1 line). Set `self.network` to a network with one hidden layer.
 
-*Hint: `create_mlp` takes a list of hidden sizes, and everything else as it comes.*
+*Hint: `create_mlp` takes a list of hidden sizes. Pass the other arguments on.*
 """
 
 

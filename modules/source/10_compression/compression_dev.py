@@ -70,16 +70,16 @@ def agree(info, **expected):
 
 # %% [markdown]
 r"""
-## 1. What there is to save
+## 1. What you can save
 
-A network in memory is its parameters, and its size is their number times the bits of each. A layer that has no `weights`,
-such as ReLU, keeps none. `flat_layers` lists the layers of a model, those of inner networks in their place.
+The size of a network in memory is its number of parameters times the bits of each. A layer without `weights`, such as ReLU, has no parameters. `flat_layers` lists the
+layers of a model, including those of inner networks.
 
     Dense(3, 4), ReLU(), Dense(4, 2)   ->   layer_0_weights 12, layer_0_bias 4, layer_2_weights 8, layer_2_bias 2
 
 **Exercise 1** (about 5 lines). Fill `counts` with the sizes under the names shown.
 
-*Hint: the number in a name is the layer's place in the list; a missing bias has no entry.*
+*Hint: the number in a name is the layer's index in the list. A missing bias has no entry.*
 """
 
 # %%
@@ -221,9 +221,9 @@ for dtype in ["float64", "float32", "float16", "int8", "int4", "int2"]:
 r"""
 ## 2. Zeros
 
-A weight of zero need not be stored, nor multiplied. The fraction of weights that are zero is called the sparsity of a layer.
+A weight of zero needs no storage and no multiplication. The *sparsity* of a layer is the fraction of its weights that are zero.
 
-**Exercise 2** (1 line). Write `calculate_sparsity`; the bias does not count.
+**Exercise 2** (1 line). Write `calculate_sparsity`. The bias does not count.
 
 *Hint: `np.count_nonzero`.*
 """
@@ -275,14 +275,14 @@ assert abs(sparsity - 0.25) < 1e-12, f"a bias of zeros: expected 0.25, got {spar
 r"""
 ## 3. Pruning
 
-Small weights move the output little. Magnitude pruning sets the smallest ones, by absolute value, to zero. A threshold does
-not remove the right number when several weights tie with it, so rank the weights and take the first `count`.
+Small weights change the output little. *Magnitude pruning* sets the weights with the smallest absolute values to zero. If several weights are equal to a threshold, the
+threshold removes the wrong number of them. So sort the weights and take the first `count`.
 
     |w| = 0.1  3.0  0.5  0.1     count 2    ->   0  3.0  0.5  0
 
 **Exercise 3** (about 3 lines). Set the `count` smallest of `weights` to zero and store the result as the layer's data.
 
-*Hint: `np.argsort(…, axis=None)` ranks all entries of a matrix; `weights.flat[…]` reaches them by that number.*
+*Hint: `np.argsort(…, axis=None)` sorts all elements of a matrix, and `weights.flat[…]` takes the indices that it returns.*
 """
 
 
@@ -398,34 +398,55 @@ for ratio in [-0.1, 1.5, float("nan")]:
 
 # %% [markdown]
 r"""
-How far can one go? The cell prunes a layer of random normal weights and measures the relative change of its outputs on random
-inputs. What a trained network bears has to be measured on that network.
+How many weights can you prune? The cell prunes a layer of random normal weights and measures the relative change of its outputs for random inputs. A trained network may
+tolerate more or less: measure it on that network.
 """
 
 # %%
+from tinytorch.lab import predictions
+
+prediction = predictions.Predictions()
+# percent by which the outputs change when half of the weights, the smallest ones, are zero
+prediction["half_pruned"] = None, "because ..."
+
+# %%
 x = normal(200, 100, seed=1)
+changes = {}
 for ratio in [0.1, 0.25, 0.5, 0.75, 0.9]:
     layer = Dense(100, 50, seed=0)
     before = np.asarray(layer(x))
     layer, info = prune_weights_by_magnitude(layer, ratio)
     change = np.linalg.norm(np.asarray(layer(x)) - before) / np.linalg.norm(before)
+    changes[ratio] = 100 * change
     print(
         f"pruned {ratio:4.0%}   threshold {info['threshold']:.4f}   outputs change by {change:6.1%}"
     )
+print(predictions.compare(prediction, "% change of the outputs", half_pruned=changes[0.5]))
 
 # %% [markdown]
 r"""
-## 4. Short numbers
+<details><summary>Why do half of the weights matter so little?</summary>
 
-A weight of 32 bits can be replaced by a whole number $q$ of 8 bits and a scale: $w \approx s q$. With one scale for each output
-column, a column of small weights does not pay for a column of large ones, and since a scale belongs to one output, it can be
-applied after the whole-number sum is done.
+The smaller half of normally distributed weights has only about 7 % of their sum of squares: $\int_0^{0.674} x^2 \, 2 \varphi(x) \, dx = 0.07$. The change of the outputs is the
+square root of that share.
+
+</details>
+
+What carries over: magnitude pruning is the baseline that every paper on pruning must beat (Han et al. 2015).
+"""
+
+# %% [markdown]
+r"""
+## 4. Short integers
+
+You can replace a weight of 32 bits by an integer $q$ of 8 bits and a scale: $w \approx s q$. This is *quantization*. Each output column gets its own scale, so large
+weights in one column do not make another column less exact. A scale belongs to one output, so it can be applied after the integer sum.
 
 $$s_j = \frac{\max_i |w_{ij}|}{2^{b-1} - 1}, \qquad q_{ij} = \operatorname{round}(w_{ij} / s_j)$$
 
-**Exercise 4** (about 3 lines). Compute `scales` (float32, one a column) and `values` (int8). A column of zeros has scale 1.
+**Exercise 4** (about 3 lines). Compute `scales` (float32, one for each column) and `values` (int8). A column of zeros has scale 1.
 
-*Hint: `astype` cuts off the fraction; `np.rint` rounds first.*
+*Hint: `astype` cuts off the fraction, so round with `np.rint` first.*
 """
 
 
@@ -531,13 +552,13 @@ for bits in [8, 6, 4, 2]:
 r"""
 ## 5. A quantized layer
 
-A layer keeps its float weights, so that everything written before still works, but they become what the whole numbers
-stand for: $s_j q_{ij}$. The whole numbers themselves are kept beside them, for the int8 kernels of module 11.
+A quantized layer keeps float weights, so that all earlier code still works. But they become the values that the integers represent: $s_j q_{ij}$. The layer also keeps the
+integers, for the int8 kernels of module 11.
 
-**Exercise 5** (about 4 lines). Compute `restored`, give it to the layer as its data, and set the layer's attributes
+**Exercise 5** (about 4 lines). Compute `restored`, store it as the layer's data, and set the layer's attributes
 `quantized_weights` and `weight_scales`.
 
-*Hint: an int8 array times a float32 array is a float32 array, and one scale a column is how NumPy broadcasts anyway.*
+*Hint: an int8 array times a float32 array is a float32 array, and scales of shape `(n,)` broadcast over the columns.*
 """
 
 
@@ -638,9 +659,8 @@ agree(info, max_error=0.0, mse_error=0.0, scale=1.0)
 r"""
 ## 6. Probabilities without overflow
 
-A network that is to classify returns logits, and softmax makes probabilities of them. Losses need their logarithm, and both steps
-have a trap: $e^{1000}$ is infinite, and the logarithm of a probability that was rounded to 0 is $-\infty$. Taking the maximum $m$
-out and doing both steps at once avoids them:
+A classifier returns *logits*, and softmax turns them into probabilities. Losses need their logarithm. Both steps can fail: $e^{1000}$ is infinite, and the logarithm of a
+probability that was rounded to 0 is $-\infty$. Subtract the maximum $m$ and combine both steps:
 
 $$\log p_i = (x_i - m) - \log \sum_j e^{x_j - m}$$
 
@@ -700,16 +720,16 @@ checks.equal(log_softmax(np.zeros((0, 3))), np.zeros((0, 3)), "no rows")
 r"""
 ## 7. A small network taught by a large one
 
-A label says which class is right; a trained teacher also says which wrong ones are near. A temperature $T$ softens both
-networks' probabilities so that the near ones show: $p = \operatorname{softmax}(z / T)$. The student learns from both:
+A label says which class is right. A trained *teacher* also says which wrong classes are similar (*knowledge distillation*). A temperature $T$ makes both networks'
+probabilities softer, so that similar classes show: $p = \operatorname{softmax}(z / T)$. The student learns from both:
 
 $$\alpha \cdot \text{cross entropy with the labels} + (1 - \alpha) \, T^2 \cdot \operatorname{mean} \sum_i p_i^\text{teacher} \left(\log p_i^\text{teacher} - \log p_i^\text{student}\right)$$
 
-The gradient of the second part shrinks as $1 / T^2$, which $T^2$ undoes.
+The gradient of the second part is proportional to $1 / T^2$; the factor $T^2$ cancels that.
 
 **Exercise 7** (about 5 lines). Compute the loss.
 
-*Hint: `log_softmax` gives both logarithms; the labels are met without temperature.*
+*Hint: `log_softmax` gives both logarithms. The part with the labels uses no temperature.*
 """
 
 
@@ -863,13 +883,12 @@ draw_probabilities(np.array([6.0, 4.0, 3.5, 0.0, -1.0]), [1, 3, 10])
 r"""
 ## 8. Which neurons matter
 
-Zeros scattered over a matrix leave it as large as it was; a column taken out makes it smaller for every kernel. A column holds the
-weights of one output neuron, so neurons must be ranked. Two measures need nothing but the weights: the sum of their
-magnitudes, and their variance. A third, chance, is what the others have to beat.
+Scattered zeros do not make a matrix smaller. Removing a column does, for every kernel. A column has the weights of one output neuron, so you must rank the neurons. Two
+measures use only the weights: the sum of their magnitudes, and their variance. The third, a random ranking, is the baseline that they must beat.
 
-**Exercise 8** (about 5 lines). Return one number for each column, by the method asked for.
+**Exercise 8** (about 5 lines). Return one number for each column, by the requested method.
 
-*Hint: `axis=0` goes down the columns; `rng.random(n)` draws from 0 to 1.*
+*Hint: `axis=0` goes down the columns. `rng.random(n)` draws numbers from 0 to 1.*
 """
 
 
@@ -940,17 +959,17 @@ checks.refuses(ValueError, compute_neuron_importance, layer, "size", match="size
 
 # %% [markdown]
 r"""
-## 9. Taking neurons out
+## 9. Removing neurons
 
-Keep the most important neurons, in their old order, and build a smaller layer of their columns and biases. The next layer loses
-the inputs that no longer come: `drop_inputs` takes out its rows, and `prune_network_neurons` goes through a whole model.
+Keep the most important neurons in their old order, and make a smaller layer of their columns and biases. The next layer loses the inputs from the removed neurons:
+`drop_inputs` removes their rows, and `prune_network_neurons` handles a whole model.
 
     columns 0 1 2 3 4   importance 5 1 4 2 3   keep 3   ->   columns 0 2 4
 
-**Exercise 9** (about 4 lines). Choose `keep`, the sorted numbers of the `count` most important neurons, and fill `pruned`. Of
-equally important neurons the first stay.
+**Exercise 9** (about 4 lines). Compute `keep`, the sorted indices of the `count` most important neurons, and fill `pruned`. Of
+equally important neurons keep the first ones.
 
-*Hint: a stable `argsort` of `-importance` puts the most important first and leaves ties in order.*
+*Hint: a stable `argsort` of `-importance` puts the most important first and keeps ties in order.*
 """
 
 
@@ -1110,11 +1129,10 @@ def prune_network_neurons(model, keep_ratio=0.7, importance_method="weight_magni
 
 # %% [markdown]
 r"""
-## 10. Side by side
+## 10. Comparison
 
-All techniques on one model, and all at once. `size_mb` counts what has to be stored: a pruned matrix keeps its remaining weights and one
-bit a weight to say where they go; a quantized one keeps its scales. `output_error` is how far the outputs on random inputs move,
-relative to their size, with no retraining afterwards.
+The cell applies each technique to one model, and then all of them. `size_mb` counts what must be stored: a pruned matrix stores its remaining weights and one bit for each
+weight that says where they are; a quantized one stores its scales. `output_error` is the relative change of the outputs for random inputs, without retraining.
 """
 
 
