@@ -611,7 +611,7 @@ The first call compiles the kernel and allocates memory. Later calls do neither.
 
 <details><summary>When do CPU time and wall time differ?</summary>
 
-A call that sleeps or waits takes wall time only. A call on two threads takes twice as much CPU time as wall time.
+A call that sleeps or waits takes wall time only. For a call on two threads the CPU times of both add up.
 
 </details>
 
@@ -1748,7 +1748,7 @@ r"""
 
 <details><summary>Why does the last vector of `relu_loop` overlap the one before?</summary>
 
-The size need not be a multiple of the vector. Computing some elements twice is cheaper than a scalar loop for the rest, and gives the same result.
+The size need not be a multiple of the vector. The overlap computes some elements again and gives the same result, so no scalar loop is needed for the rest.
 
 </details>
 
@@ -3151,9 +3151,9 @@ print(
 r"""
 **Questions.** Answer each from memory before you open it. A wrong answer shows which section to read again.
 
-<details><summary>A core has an FMA latency of 4 cycles and 2 ports. How many independent sums keep it busy?</summary>
+<details><summary>How many independent sums keep a core busy?</summary>
 
-At least $4 \cdot 2 = 8$.
+At least latency $\times$ ports: with a latency of four cycles and two ports, $4 \cdot 2 = 8$.
 
 </details>
 
@@ -3824,9 +3824,9 @@ predictions.show(prediction, "times NumPy's float32 speed", int8=max(times.value
 
 # %% [markdown]
 r"""
-<details><summary>Why is int8 by blocks no faster than float32?</summary>
+<details><summary>What do int8 blocks gain over float32, and why?</summary>
 
-It converts each byte to float32 and uses the same FMAs. Only an instruction that multiplies bytes gains: `dot4` handles four times as many elements in
+Hardly any time, only memory: each byte becomes a float32 and goes through the same FMAs. Only an instruction that multiplies bytes gains: `dot4` handles four times as many elements in
 a vector, a tile register more.
 
 </details>
