@@ -123,7 +123,7 @@ def run(names, quick=False, say=print, budget=None):
 
 
 def compare(names):
-    """Measure rows quickly; measure again, with all pairs, those that are below the table. Return 1 if they stay below."""
+    """Measure rows quickly, then rows below the table again with all pairs. Return 1 if a row stays below."""
     machine, known = check.read()
     before, here = check.processor(machine), check.processor(hardware.describe().splitlines())
     if before != here:

@@ -56,7 +56,7 @@ def check_product(C, A, B, name):
 def recorded(kernel, *args):
     """Count a kernel's loads, stores and misses in 4 KiB: three dicts, by the position of the argument.
 
-    Then follow the arguments as the kernel left them, and what it returned, if that is no array.
+    Then follow the arguments as the kernel left them, and what it returned, if that is not an array.
     """
     log = memory.Log()
     left = [arg.copy() if isinstance(arg, np.ndarray) else arg for arg in args]
