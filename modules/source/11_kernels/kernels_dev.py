@@ -112,7 +112,7 @@ assert result == 1024, f"the result comes first: expected 1024, got {result}"
 assert isinstance(duration, float), f"the time is a float, got {duration!r}"
 for milliseconds in (5, 50):
     start = time.perf_counter()
-    _, duration = time_kernel(time.sleep, milliseconds / 1000)
+    _, duration = time_kernel(functools.partial(time.sleep, milliseconds / 1000))
     most = (time.perf_counter() - start) * 1e6
     assert 990 * milliseconds < duration < 1.01 * most + 100, (
         f"a sleep of {milliseconds} ms took between {1000 * milliseconds:,} and {most:,.0f} microseconds,"
