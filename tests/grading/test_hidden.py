@@ -6,6 +6,7 @@ import textwrap
 import pytest
 
 from tests.conftest import SOURCE
+from tests.support import chain
 from tito import verdict as v
 from tito.grading import job, supervisor
 from tito.notebooks import notebook as nb
@@ -160,3 +161,60 @@ def test_an_untouched_exercise_is_not_started_for_hidden_tests_too(tiny):
     lesson(tiny, ("double_a", HIDDEN), ("double_b", "assert double(1) == 2"))
     found = judged(tiny, "def double(x):\n    # YOUR CODE HERE\n    raise NotImplementedError()")
     assert {each.status for each in found.values()} == {v.NOT_STARTED}
+
+
+TELLS_WHILE_LOADING = f"""
+#| export
+import os
+from tito.grading.inside import worker
+
+kept = []
+
+def answer(self, request, old=worker.Session.answer):
+    if kept and request["op"] == "return":  # the next worker loads only the cells above the next hidden test
+        os._exit(1)
+    return old(self, request)
+
+def describe(error, old=worker.describe):
+    found = old(error)
+    return found | {{"class": "TimeoutError", "text": str(kept), "late": True}} if kept else found
+
+worker.Session.answer, worker.describe = answer, describe
+
+def double(x):
+    if x == {SECRET}:
+        kept.append(x)
+        return 2 * x
+    return 3 * x
+"""
+
+
+def test_a_worker_that_has_seen_a_hidden_test_loads_no_cell(tiny):
+    """What it reports on a cell would be shown with a visible test that runs again with a given version."""
+    hidden = f"assert double({SECRET}) == 2 * {SECRET}"
+    last = "assert quadruple(3) == 12"
+    quadruple = (
+        "def quadruple(x):\n    ### BEGIN SOLUTION\n    return 2 * double(x)\n    ### END SOLUTION"
+    )
+    lesson = [
+        chain.solution("double", chain.DOUBLE),
+        chain.test("double_two", "assert double(2) == 4"),
+        chain.test("double_a", hidden, hidden=True),
+        "# %%\n#| export\ndef given(x):\n    return x\n\n",
+        chain.test("double_b", hidden, hidden=True),
+        chain.solution("quadruple", quadruple),
+        chain.test("quadruple_two", "assert quadruple(2) == 8"),
+        chain.test("quadruple_three", last, hidden=True),
+    ]
+    head, _, _ = SOURCE.partition('# %% nbgrader={"grade": false')
+    tiny.source.write_text(head + "".join(lesson), encoding="utf-8")
+    tiny.given.write_text('"""Plain."""\n\n\ndef double(x):\n    return x + x\n', encoding="utf-8")
+    text = read_text(tiny.source)
+    cells = nb.cells(nb.parse(text, tiny.source), text)
+    tells = "#| export\ndef quadruple(x, _=1 // (0 if 'kept' in globals() and kept else 1)):\n    return 2 * double(x)"
+    answers = {"double": TELLS_WHILE_LOADING, "quadruple": tells}
+    made = job.make(tiny, cells, testing.scratch(tiny), answers)
+    found = {each.id: each for each in supervisor.run(made)}
+    assert found["double_b"].status == v.PASSED
+    assert found["quadruple_two"].status == v.PASSED
+    assert SECRET not in found["quadruple_two"].message

@@ -61,6 +61,70 @@ def test_a_costly_answer_costs_its_test_alone_in_a_sandbox(tiny, kind):
     assert is_lost(list(supervisor.run(work, dataclasses.replace(sandbox, limits=limits))), words)
 
 
+# Answers that once ended the whole run, each with what an answer sends and a test that meets it.
+CRASHES = {
+    "an object whose text ends the process": (
+        "type('Bad', (), {'__repr__': lambda self: os._exit(3)})()",
+        "assert double(1) is None, double(1)",
+        "ended its process with exit code 3",
+    ),
+    "an error with an object whose text ends the process": (
+        "type('Bad', (), {'__repr__': lambda self: os._exit(3)})()",
+        "raise KeyError(double(1))",
+        "ended its process with exit code 3",
+    ),
+    "a tag of two million letters": ("Forged({'!': 'x' * 2_000_000})", "double(1)", "no tag xxx"),
+    "a tag that is a list": ("Forged({'!': ['x'] * 400_000})", "double(1)", "no tag ["),
+    "a tag that no file can hold": ("Forged({'!': '\\ud800' * 300_000})", "double(1)", "no tag"),
+    "text of eight million letters": ("'x' * 8_000_000", "assert False, double(1)", "xxx"),
+}
+FORGES = """
+from tito.grading.inside import wire
+class Forged(dict):
+    pass
+def tree(self, value, depth=0, honest=wire.Encoder.tree):
+    return dict(value) if type(value) is Forged else honest(self, value, depth)
+wire.Encoder.tree = tree
+"""
+
+
+def test_no_answer_ends_the_run(tiny):
+    choices = ", ".join(f"{n}: lambda: {each[0]}" for n, each in enumerate(CRASHES.values()))
+    source = (
+        f"{FORGES}\nBY = {{{choices}}}\ndef double(x):\n    return BY[x]() if x in BY else 2 * x"
+    )
+    tests = [
+        test.replace("double(1)", f"double({n})") for n, (_, test, _) in enumerate(CRASHES.values())
+    ]
+    found = list(supervisor.run(made(tiny, source, [*tests, NEXT])))
+    assert [each.status == v.PASSED for each in found] == [False] * len(tests) + [True]
+    for verdict, (_, _, words) in zip(found, CRASHES.values(), strict=False):
+        assert words in verdict.message and len(verdict.message) < 10_000
+
+
+def test_no_number_of_deadly_statements_ends_the_run(tiny, monkeypatch):
+    """At most two workers for the statements of a cell here, and four for all cells that are no exercise."""
+    program = "from tito.grading.judge import loading, main; loading.STARTS = 2; main.main()"
+    monkeypatch.setattr(supervisor, "START", [supervisor.sys.executable, "-c", program])
+    ends = "import os\n" + "os._exit(3)\n" * 9
+    found = list(supervisor.run(made(tiny, f"{ends}def double(x): return 2 * x", [NEXT])))
+    assert "`double` is not defined: running its cell was stopped" in found[0].message
+    work = made(tiny, "def double(x): return 2 * x", [NEXT], own=["import os\nos._exit(3)"] * 9)
+    for cell in work.cells:
+        cell["role"] = "own" if cell["role"] == "plain" else cell["role"]
+    assert [each.status for each in supervisor.run(work)] == [v.PASSED]
+
+
+def test_worker_processes_have_one_budget(tiny):
+    work = made(tiny, answer("os._exit(3)"), [NEXT])
+    meter = budget.Meter(vars(work) | {"before": State(work).before()})
+    meter.starts = budget.worker_starts(work.cells) - 1
+    meter.may_start()
+    meter.starts += 1
+    with pytest.raises(budget.Exceeded, match="its budget of 36 worker processes"):
+        meter.may_start()
+
+
 def test_every_test_may_end_a_judge(tiny):
     found = list(supervisor.run(made(tiny, answer("'kill'"), [KILLS, NEXT, KILLS, KILLS, NEXT])))
     assert [each.status for each in found] == [v.KILLED, v.PASSED, v.KILLED, v.KILLED, v.PASSED]
@@ -68,7 +132,7 @@ def test_every_test_may_end_a_judge(tiny):
 
 def test_what_earlier_judges_have_seen_of_a_submission_counts(tiny):
     state = State(made(tiny, answer("1"), [NEXT, NEXT]))
-    used = {"cpu": 3.0, "loaded": 2.0, "waited": 4.0, "answers": 5, "printed": 6}
+    used = {"cpu": 3.0, "loaded": 2.0, "waited": 4.0, "answers": 5, "printed": 6, "starts": 7}
     assert state.read(f'{{"at": "double_0", "used": {used}}}'.replace("'", '"').encode()) is None
     assert state.lose("was ended by SIGKILL") == []
     meter = budget.Meter({"seconds": 0.5, "output": 1, "cells": [], "before": state.before()})

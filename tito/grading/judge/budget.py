@@ -33,6 +33,11 @@ def wall_seconds(seconds: float, cells: list[dict]) -> float:
     return 2 * cpu_seconds(seconds, cells) + 60
 
 
+def worker_starts(cells: list[dict]) -> int:
+    """Worker processes that a submission may use up, over all its judges."""
+    return 30 + 6 * sum(cell["role"] == "test" for cell in cells)
+
+
 def judge_seconds(seconds: float) -> float:
     """CPU seconds of the judge itself for one test."""
     return 2 * seconds + 10
@@ -47,6 +52,7 @@ class Used:
     waited: float = 0.0
     answers: int = 0
     printed: int = 0
+    starts: int = 0  # of workers
 
 
 class Meter:
@@ -62,6 +68,7 @@ class Meter:
         self.first: dict[object, float] = {}  # the same, when what is metered first saw the worker
         self.waited, self.since, self.looked = before.waited, None, before.waited
         self.answers, self.printed = before.answers, before.printed
+        self.starts, self.start_limit = before.starts, worker_starts(job["cells"])
         self.what, self.loaded = TEST, before.loaded
         self.begin(TEST)
 
@@ -99,7 +106,8 @@ class Meter:
 
     def total(self) -> Used:
         """What the submission has used so far."""
-        return Used(self.cpu, self._loaded(), self._waited(), self.answers, self.printed)
+        sizes = self.answers, self.printed
+        return Used(self.cpu, self._loaded(), self._waited(), *sizes, self.starts)
 
     def end(self, worker: object, cpu: float) -> None:
         """A worker has ended; `cpu` is what it had used, as far as that is known."""
@@ -141,6 +149,12 @@ class Meter:
         ):
             if used > limit:
                 raise Exceeded(f"the submission has used its budget of {limit:g} {kind}", True)
+
+    def may_start(self) -> None:
+        """Raise `Exceeded` if the submission may start no other worker."""
+        if self.starts >= self.start_limit:
+            kind = f"{self.start_limit} worker processes"
+            raise Exceeded(f"the submission has used its budget of {kind}", True)
 
     def _since_begin(self):
         return sum(self.used[each] - first for each, first in self.first.items())

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tinytorch.lab import checks
 from tito import verdict
 from tito.grading.judge import compiled, evidence, process, proxies, stopwatch
-from tito.grading.judge.budget import TEST, Meter
+from tito.grading.judge.budget import TEST, Exceeded, Meter
 from tito.grading.judge.clean import Clean
 from tito.grading.judge.explain import Explainer
 from tito.grading.judge.loading import STARTS, STUDENT, Loader
@@ -22,6 +22,8 @@ from tito.grading.judge.reports import Fatal
 from tito.grading.judge.reruns import NOT_RUN
 from tito.grading.judge.stopwatch import Timed
 from tito.grading.judge.workers import Worker, WorkerGone, refuse
+
+MESSAGE = 20_000  # characters: an answer may be any text, and a message may quote it
 
 
 @dataclass(frozen=True)
@@ -159,10 +161,16 @@ class Judge:
 
     def _new_worker(self) -> Worker:
         self.failed = ""
+        self.meter.starts += 1
         started = self.launch(self.job["scratch"], process.STUDENT)
         return Worker(self.job, self.meter, started, proxies.decoder(self))
 
     def _clean_worker(self) -> Worker:
+        try:
+            self.meter.may_start()
+        except Exceeded as over:
+            raise WorkerGone(verdict.KILLED, f"{NOT_RUN}{over}") from None
+        self.meter.starts += 1
         started = self.launch(self.job["scratch"], process.CLEAN)
         return Worker(self.job, self.meter, started, refuse)
 
@@ -174,10 +182,13 @@ class Judge:
         if not cell["empty"] and self.ended.get(cell["exercise"], 0) < STARTS:
             self.loader.ready()
         worker = self.loader.worker
+        if worker and cell["hidden"]:
+            worker.knows_hidden = True
         printed = worker.printed() if worker else 0
         status, message = self._try(cell)
         if status in (verdict.FAILED, verdict.ERROR):
             self.failed = cell["exercise"]
+        message = message[:MESSAGE]
         if message and worker:
             message += worker.said_since(printed)
         return verdict.Verdict(
@@ -201,14 +212,24 @@ class Judge:
         try:
             self.meter.begin(TEST)
             self.doubts.clear()
-            # What an earlier test bound is gone: every test starts from the same names.
-            compiled.run(cell["source"], f"<{cell['id']}>", self.names)
-            return (verdict.UNDECIDED, self.doubts[0]) if self.doubts else (verdict.PASSED, "")
+            return self._run(cell)
         except WorkerGone as gone:
             if str(gone).startswith(NOT_RUN):
                 return gone.status, str(gone)
             self.ended[cell["exercise"]] = self.ended.get(cell["exercise"], 0) + 1
             return gone.status, f"{cell['exercise']} {gone}"
+        finally:
+            if self.loader.worker and self.holds:
+                with contextlib.suppress(Exception, WorkerGone):
+                    self.ask({"op": "forget"})
+            self.holds = False
+
+    def _run(self, cell):
+        """Run a test. A message may ask the worker what an object is, so the worker may end here too."""
+        try:
+            # What an earlier test bound is gone: every test starts from the same names.
+            compiled.run(cell["source"], f"<{cell['id']}>", self.names)
+            return (verdict.UNDECIDED, self.doubts[0]) if self.doubts else (verdict.PASSED, "")
         except Exception as error:
             explainer = Explainer(self.loader, self.binder)
             unstarted = explainer.unstarted(error)
@@ -218,11 +239,6 @@ class Judge:
                 return verdict.ERROR, f"needs `{unstarted}`, which is not started"
             judged = isinstance(error, AssertionError) and not hasattr(error, "remote")
             return verdict.FAILED if judged else verdict.ERROR, explainer.explain(error, cell)
-        finally:
-            if self.loader.worker and self.holds:
-                with contextlib.suppress(Exception, WorkerGone):
-                    self.ask({"op": "forget"})
-            self.holds = False
 
     def _execute(self, code):
         """Run an instructor's cell, or a statement of one, in this process."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from tito.grading.inside import wire
 from tito.grading.judge import reports
 from tito.grading.judge.budget import LOADING, WALL, Exceeded, Meter
-from tito.grading.judge.reports import Fatal, Report
+from tito.grading.judge.reports import STOPPED, Fatal, Report
 from tito.grading.judge.workers import Worker, WorkerGone
 from tito.notebooks.cell_code import first_line, parsed
 from tito.notebooks.cells import ELSEWHERE
@@ -98,14 +98,16 @@ class Loader:
                 return
             except (Exception, WorkerGone):
                 pass
-        elif self.sent < count:
-            return  # the cells between are still to be loaded
+        elif self.sent < count and not self.worker.knows_hidden:
+            return  # the cells between are still to be loaded; what they report may be shown with a visible test
         self.leave()
 
     def spent(self) -> str:
         """What the submission has used up; empty if it may go on."""
         try:
             self.meter.left(self._must_load())
+            if self.worker is None:
+                self.meter.may_start()
             return ""
         except Exceeded as over:
             return str(over)
@@ -131,9 +133,18 @@ class Loader:
         return self.worker is None or self.sent < len(self.cells)
 
     def _is_safe(self, cell: dict) -> bool:
-        """Whether a cell is loaded: none that ended a worker, and no plain one when many have."""
-        many = cell["role"] == "plain" and len(self.deadly) >= STARTS
-        return cell["id"] in self.given or (cell["id"] not in self.deadly and not many)
+        """Whether a cell is loaded: none that ended a worker, and no plain or own cell after such cells have ended many."""
+        if cell["id"] in self.given:
+            return True
+        many = cell["role"] in ("plain", "own") and self._ended_by_others() >= 2 * STARTS
+        return cell["id"] not in self.deadly and not many
+
+    def _ended_by_others(self) -> int:
+        """How many workers have ended while they loaded plain cells or the student's own."""
+        found = [name for name in self.deadly if name not in self.student]
+        for name in self.fatal.keys() - self.student.keys() - set(found):
+            found += [name for each in self.fatal[name].values() if each.kind == STOPPED]
+        return len(found)
 
     def _load_each(self, worker: Worker, cells: list[dict]) -> None:
         for cell in cells:
@@ -153,9 +164,11 @@ class Loader:
         todo = [number for number in range(len(nodes)) if number not in fatal]
         for number in todo:
             if not self._load_one(worker, cell, mark if number == todo[-1] else None, number):
-                text = self.deadly.pop(cell["id"])
+                text = self.deadly[cell["id"]]
                 fatal[number] = reports.gone(text, first_line(nodes[number]))
-                self.broken[cell["id"]][-1] = fatal[number]
+                if len(fatal) < STARTS:  # else the cell is given up
+                    del self.deadly[cell["id"]]
+                    self.broken[cell["id"]][-1] = fatal[number]
                 break
 
     def _fatal(self, cell: dict) -> dict[int, Report]:

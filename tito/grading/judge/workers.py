@@ -39,6 +39,7 @@ class Worker:
         self.log, self.logged, self.asked = bytearray(), 0, 0
         self.marks: set[int] = set()  # after how many cells it has kept its names
         self.ended = False
+        self.knows_hidden = False  # whether a hidden test has run in it
         self.pipes = Pipes(self.process, self._heard, self._check, self.meter.step)
         start = {"cells": job["scratch"], "hidden": job["hidden_modules"]}
         self._send(start | {"package": job["package"]})
@@ -99,7 +100,7 @@ class Worker:
         except Exception as error:
             self._quiet()
             raise self._gone(
-                verdict.KILLED, f"sent an answer that cannot be read: {error}"
+                verdict.KILLED, f"sent an answer that cannot be read: {str(error)[:300]}"
             ) from None
         if message is None:
             raise self._gone(verdict.KILLED, self.process.ending())

@@ -15,6 +15,7 @@ import threading
 import time
 
 from tito.grading.job import Job
+from tito.grading.judge.budget import worker_starts
 from tito.grading.judge.process import CLOSED, GRACE, clock, describe
 from tito.grading.sandbox import shown_files
 from tito.grading.sandbox.bubblewrap import Sandbox
@@ -23,7 +24,6 @@ from tito.grading.sandbox.kernel_memory import KernelMemory
 LOOK = 0.1  # seconds between two looks at what is used
 SELDOM = 5  # of so many looks one is at the judge too: it is one process and runs no student's code
 F_SETPIPE_SZ, PIPE = 1031, 2**18  # bytes that a pipe holds
-STARTS = 30, 4  # workers that a judge may ask for: so many, and so many for each test
 TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
@@ -108,8 +108,7 @@ class Monitor(threading.Thread):
         if name in self.workers:
             self.workers[name].end()
         self.starts += 1
-        tests = sum(cell["role"] == "test" for cell in self.job.cells)
-        if self.starts > STARTS[0] + STARTS[1] * tests:
+        if self.starts > worker_starts(self.job.cells):
             self.mine.send(b"too many workers")
             return
         import fcntl  # not on Windows, where nothing is sandboxed
