@@ -174,8 +174,13 @@ predictions.show(prediction, "times NumPy's time, n = 256", three_loops=loops / 
 
 # %% [markdown]
 r"""
-Why so much? The compiler may not reorder the additions of one sum, so each waits for the one before. Section 5 finds this cause, and
-sections 6 to 9 remove it. The way there:
+<details><summary>Why so much?</summary>
+
+Each addition to a sum waits for the one before, and the elements of $B$ that follow each other are far apart. Sections 5 and 8 switch these causes off one by one.
+
+</details>
+
+**What carries over.** Compiled code is not fast code: the order of the same operations decides. The way to NumPy's speed:
 
 | part | sections | you write |
 | --- | --- | --- |
@@ -359,6 +364,18 @@ roofline.plot(
         roofline.Point("np.maximum, 30,000", 30_000, 240_000, cut_off.median_time),
     ]
 )
+
+# %% [markdown]
+r"""
+<details><summary>Why can `np.maximum` never reach the peak?</summary>
+
+It does one operation for 8 bytes. Even if memory delivers its bytes without a pause, the arithmetic units wait most of the time. Only a kernel that uses each loaded byte many
+times can be compute-bound.
+
+</details>
+
+**What carries over.** Vendors publish both limits for each chip, and profilers such as Intel Advisor and NVIDIA Nsight Compute draw this roofline for each kernel of a program.
+"""
 
 # %% [markdown]
 r"""
@@ -1812,12 +1829,16 @@ same_output(dot_rows(A, B.T.copy(), C.copy()), A @ B)
 rungs = {"matmul_loops": (matmul_loops, B), "one_sum": (one_sum, B)}
 rungs |= {"rows_outer": (rows_outer, B), "dot_rows": (dot_rows, B.T.copy())}
 rates = {}
-print(f"{'GFLOP/s, n = 192':18}{'clock':>8}   loads and stores for each multiplication, n = 16")
+peak = hardware.peak_gflops()
+print(
+    f"{'GFLOP/s, n = 192':18}{'clock':>8}{'% of peak':>11}   loads and stores for each multiplication"
+)
 for name, (kernel, right) in rungs.items():
     rates[name] = 2 * 192**3 / cost(kernel, A, right, C, repeats=7) / 1e6
     moved = accesses(kernel, A[:16, :16], right[:16, :16], np.zeros((16, 16), np.float32))
     loads, stores = (sum(each.values()) / 16**3 for each in moved)
-    print(f"{name:18}{rates[name]:8.1f}{loads:9.2f}{stores:7.2f}")
+    share = 100 * rates[name] / peak
+    print(f"{name:18}{rates[name]:8.1f}{share:11.1f}{loads:12.2f}{stores:7.2f}")
 times = rates["one_sum"] / rates["matmul_loops"]
 print(predictions.compare(prediction, "times matmul_loops", one_sum=times))
 print(predictions.compare(prediction, "GFLOP/s", dot_rows=rates["dot_rows"]))
@@ -3381,8 +3402,10 @@ def dot_row(A, a, y0, y1, c0, c1):
 
 # %% [markdown]
 r"""
-A tile again has six rows and two wide vectors, so twelve sums. Each takes in four steps of $k$ at a time. For one row, `dot_row`
-repeats four bytes of $A$ in all lanes, and returns the row's two sums with the products added.
+A tile again has six rows and two wide vectors, so twelve sums. What is new are the steps. For one row, `dot_row` repeats four bytes of $A$ in all lanes, and
+returns the row's two sums with four steps of $k$ added:
+
+    row 0:   c00, c01  become  dot_row of A at a + p, with both vectors of the panel
 
 **Exercise 14** (about 9 lines). Write the loop over $k$, four steps at a time, in `dot_tile`.
 
