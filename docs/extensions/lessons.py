@@ -56,16 +56,17 @@ def page(module):
             continue
         role = nb.role_of(cell)
         cell.outputs = solved.outputs
-        cell.metadata = nbformat.NotebookNode(_look(cell, role, section))
+        folded = solved.metadata.get("jupyter", {}).get("source_hidden", False)
+        cell.metadata = nbformat.NotebookNode(_look(cell, role, section, folded))
     return public
 
 
-def _look(cell, role, section):
-    """How a cell shows: tests folded under their titles, pictures with a text for who cannot see them."""
+def _look(cell, role, section, folded):
+    """How a cell shows: tests and collapsed cells folded, pictures with a text for people who cannot see them."""
     look = {"image": {"alt": f"The picture that this cell draws: {section}"}}
-    if role not in ("test", "locked"):
+    if role not in ("test", "locked") and not folded:
         return {"mystnb": look}
-    said = "Helpers of the tests"
+    said = "Helpers of the tests" if role == "locked" else "Code"
     if role == "test":
         points = cell.metadata["nbgrader"]["points"]
         known = nb.Cell(cell.id, role, cell.source)
