@@ -3,6 +3,7 @@
 import configparser
 from pathlib import Path
 
+from tito.classroom import formgrader
 from tito.course import Course
 
 root = Path(__file__).resolve().parent
@@ -58,3 +59,6 @@ c.Autograde.autograde_preprocessors = [
     "nbgrader.preprocessors.AssignLatePenalties",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
+
+# A page of formgrader shows parts of its own address, which may come from a link in a student's answer.
+formgrader.escape_pages()

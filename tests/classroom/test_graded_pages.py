@@ -12,6 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tests.conftest import ROOT
 from tests.corpus import active_html
 from tests.support import formgrade
 from tito.classroom import grade, nbgrader_plugin
@@ -257,3 +258,32 @@ def test_a_roster_with_html_in_it_is_refused(asked):
     with pytest.raises(TitoError, match="the roster in the gradebook contains HTML: s2, s3"):
         grade.run(asked, unsafe=True)
     assert os.listdir(asked.course.place("autograded")) == []
+
+
+ADDRESSES = ["<script>alert(1)</script>", '";alert(1);//', "</script><img src=x onerror=alert(1)>"]
+
+
+def test_no_page_of_formgrader_repeats_html_from_its_address():
+    """In a process of its own, because the configuration changes formgrader's module."""
+    code = f"""
+import json
+from jinja2 import FileSystemLoader
+from nbgrader.server_extensions.formgrader import formgrader, handlers
+from traitlets.config.loader import PyFileConfigLoader
+PyFileConfigLoader("nbgrader_config.py", path=".").load_config()
+pages = formgrader.Environment(loader=FileSystemLoader([handlers.template_path]))
+names = [name for name in pages.list_templates() if name.endswith(".tpl") and "formgrade" not in name]
+found = {{}}
+for part in {ADDRESSES}:
+    values = dict.fromkeys(("student_id", "assignment_id", "notebook_id", "url_prefix", "course_dir"), part)
+    for name in names:
+        found[f"{{name}} {{part}}"] = pages.get_template(name).render(base_url="", **values)
+print(json.dumps(found))
+"""
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    found = json.loads(run.stdout)
+    pages = {name: html for name, html in found.items() if "alert(1)" in html}
+    assert len(pages) > 3 * len(ADDRESSES)
+    assert [name for name, html in pages.items() if name.partition(" ")[2] in html] == []
+    assert all("<script src=" in html for html in pages.values())  # formgrader's own still work

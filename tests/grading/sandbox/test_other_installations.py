@@ -11,6 +11,13 @@ from tests.support.sandboxes import does, judge, lesson
 from tito import verdict as v
 from tito.grading.sandbox import bubblewrap, installations, selftest, shown_files
 
+FOLDERS = (
+    "{}/site-packages",
+    "{}/site-packages/course.egg",
+    "lib/python3/dist-packages",
+    "lib/course",
+    "lib/mapped",
+)
 CACHED = (installations.others, shown_files.for_worker, bubblewrap._system)
 
 
@@ -20,11 +27,15 @@ def base(tmp_path, monkeypatch):
     base = tmp_path / "base"
     version = f"lib/python3.{sys.version_info.minor}"
     monkeypatch.setattr(sys, "base_exec_prefix", str(base))
-    for folder in (f"{version}/site-packages", "lib/python3/dist-packages", "lib/course"):
+    for folder in FOLDERS:
+        folder = folder.format(version)
         shutil.copytree(ROOT / "tinytorch" / "core", base / folder / "tinytorch" / "core")
         (base / folder / "tinytorch" / "__init__.py").touch()
         (base / folder / "other.py").write_text("other = 1")
-    (base / version / "site-packages" / "course.pth").write_text(f"{base}/lib/course\n")
+    packages = base / version / "site-packages"
+    packages.joinpath("course.pth").write_text(f"import os\n{base}/lib/course\n./course.egg\n")
+    mapping = {"other": "/other", "tinytorch": f"{base}/lib/mapped/tinytorch"}
+    packages.joinpath("__editable___course_finder.py").write_text(f"MAPPING: dict = {mapping}\n")
     for each in CACHED:
         each.cache_clear()
     yield base
@@ -35,7 +46,7 @@ def base(tmp_path, monkeypatch):
 def reads(base, file):
     """An answer that is right if some of the files can be read."""
     paths = [str(path) for path in sorted(base.rglob(file))]
-    assert len(paths) == 3
+    assert len(paths) == len(FOLDERS)
     return does(f"return 2 * x if any(os.access(path, os.R_OK) for path in {paths}) else None")
 
 

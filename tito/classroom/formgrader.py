@@ -1,0 +1,18 @@
+"""Makes nbgrader's formgrader safe to open by a link: its pages repeat parts of their own address.
+
+nbgrader escapes nothing in its templates, so a link in a student's answer could run a script on the instructor's server.
+"""
+
+import functools
+import sys
+
+PAGES = "nbgrader.server_extensions.formgrader.formgrader"
+
+
+def escape_pages() -> None:
+    """Have formgrader escape every value in its pages. nbgrader_config.py calls this before formgrader reads its templates."""
+    module = sys.modules.get(PAGES)  # only Jupyter's server imports it
+    if module is not None:
+        from jinja2 import Environment
+
+        module.Environment = functools.partial(Environment, autoescape=True)
