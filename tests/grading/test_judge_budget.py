@@ -1,6 +1,7 @@
 """An answer that costs the judge too much costs its test; another judge goes on with the other tests."""
 
 import dataclasses
+import sys
 
 import pytest
 
@@ -59,6 +60,25 @@ def test_a_costly_answer_costs_its_test_alone_in_a_sandbox(tiny, kind):
     limits = dataclasses.replace(sandbox.limits, memory=400 * 2**20)
     work = made(tiny, answer(value), [NEXT, test, NEXT])
     assert is_lost(list(supervisor.run(work, dataclasses.replace(sandbox, limits=limits))), words)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit memory so")
+def test_without_a_sandbox_the_memory_of_the_judge_is_limited_and_that_of_workers_is_not(tiny):
+    import resource
+
+    test = "assert np.allclose(double(1), np.zeros((1, 2000)))"  # 16 GB
+    source = """
+    import resource
+    def double(x):
+        if x == "limit":
+            return resource.getrlimit(resource.RLIMIT_AS)[0]
+        return 2 * x if x == "next" else np.zeros((2**20, 1))
+    """
+    soft = resource.getrlimit(resource.RLIMIT_AS)[0]
+    tests = [NEXT, test, f"assert double('limit') == {soft}", NEXT]
+    found = list(supervisor.run(made(tiny, source, tests)))
+    assert [each.status for each in found] == [v.PASSED, v.ERROR, v.PASSED, v.PASSED]
+    assert "MemoryError: Unable to allocate" in found[1].message
 
 
 # Answers that once ended the whole run, each with what an answer sends and a test that meets it.

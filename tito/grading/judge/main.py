@@ -11,7 +11,7 @@ import sys
 
 from tito.grading.inside.lookups import global_names
 from tito.grading.inside.worker import hide
-from tito.grading.judge import compiled, process
+from tito.grading.judge import compiled, memory, process
 from tito.grading.judge.budget import Meter, judge_seconds
 from tito.grading.judge.judge import Judge
 from tito.grading.judge.names import Names
@@ -72,7 +72,9 @@ def main(monitor=None, launch=process.Own):
     def report(result):
         write(vars(result))
 
-    if monitor is not None:
+    if monitor is None:
+        memory.limit()
+    else:
         line = socket.socket(fileno=monitor)
 
         def launch(folder, name):

@@ -11,6 +11,8 @@ import time
 
 import psutil
 
+from tito.grading.judge import memory
+
 # One thread against one, also where NumPy is imported before the lesson's first cell; and BLAS threads that
 # wait for work would add their CPU time to the tests.
 ONE_THREAD = dict.fromkeys(
@@ -29,14 +31,15 @@ class Own:
     """A process that the judge starts, without a sandbox."""
 
     def __init__(self, folder, name=STUDENT, command=START):
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=folder,
-            start_new_session=os.name == "posix",
-        )
+        with memory.unlimited():
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=folder,
+                start_new_session=os.name == "posix",
+            )
         self.stdin, self.stdout = self._process.stdin, self._process.stdout
         self.stderr = self._process.stderr
 
