@@ -74,7 +74,7 @@ def to_array(data, dtype=None) -> np.ndarray:
     Parameters
     ----------
     data : array_like
-        A number, nested lists of numbers, an array or a Tensor.
+        A number, nested lists or tuples of numbers, an array or a Tensor.
     dtype : dtype, optional
         The dtype of the result. Without it, what has a dtype keeps it; Python floats, alone or in
         lists, become float32, Python ints int64 and bools bool.
@@ -104,22 +104,23 @@ def to_array(data, dtype=None) -> np.ndarray:
 
 
 # %% nbgrader={"grade": true, "grade_id": "to_array_lists", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""A list of floats becomes float32, of ints int64, of bools bool; a number becomes a 0-d array."""
+"""A list or tuple of floats becomes float32, of ints int64, of bools bool; a number becomes a 0-d array."""
 checks.equal(to_array([1.5, 2.5]), np.array([1.5, 2.5], np.float32))
 checks.equal(to_array([[1, 2], [3, 4]]), np.array([[1, 2], [3, 4]], np.int64))
 checks.equal(to_array([True, False]), np.array([True, False]))
 checks.equal(to_array([1, 2.5]), np.array([1, 2.5], np.float32))
+checks.equal(to_array((0.5, 1.5)), np.array([0.5, 1.5], np.float32))
 checks.equal(to_array(3.0), np.array(3, np.float32))
 checks.equal(to_array([]), np.array([], np.float32))
 
 # %% nbgrader={"grade": true, "grade_id": "to_array_copies", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """An array keeps its dtype, and the result has memory of its own."""
-for dtype in ["float64", "float16", "int8", "bool"]:
+for dtype in ["float64", "float16", "int8", "uint8", "bool"]:
     array = np.array([[0, 1, 2], [3, 4, 5]], dtype)
     checks.equal(checks.call(to_array, array), array)
     checks.equal(checks.call(to_array, array.T), array.T)
 
-# %% nbgrader={"grade": true, "grade_id": "to_array_dtype", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "to_array_dtype", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """A dtype that is asked for wins and costs no digits; a NumPy scalar keeps its own."""
 ### BEGIN HIDDEN TESTS
 checks.equal(to_array([0.1], "float64"), np.array([0.1]))
@@ -208,6 +209,7 @@ for a, b, expected in [
     ((2, 1), (2, 3), (2, 3)),
     ((3,), (2, 3), (2, 3)),
     ((2, 1, 5), (4, 1), (2, 4, 5)),
+    ((1, 7, 1, 5), (8, 1, 6, 1), (8, 7, 6, 5)),
 ]:
     got = broadcast_shape(a, b)
     assert got == expected, f"{a} with {b}: expected {expected}, got {got}"
@@ -235,7 +237,14 @@ for a, b in [
 ### BEGIN HIDDEN TESTS
 got = broadcast_shape((3, 2), (2,))
 assert got == (3, 2), f"(3, 2) with (2,): expected (3, 2), got {got}"
-for a, b in [((2, 3), (2,)), ((2, 3), (3, 2)), ((2, 3), (4, 3)), ((0,), (2,)), ((3, 0), (3, 2))]:
+for a, b in [
+    ((2, 3), (2,)),
+    ((2, 3), (3, 2)),
+    ((2, 3), (4, 3)),
+    ((0,), (2,)),
+    ((3, 0), (3, 2)),
+    ((2, 3, 4, 5), (3, 3, 4, 5)),
+]:
     checks.refuses(ValueError, broadcast_shape, a, b, match=[str(a), str(b)])
     checks.refuses(ValueError, broadcast_shape, b, a, match=[str(a), str(b)])
 ### END HIDDEN TESTS
@@ -310,6 +319,7 @@ for size, shape, expected in [
 ]:
     got = infer_shape(size, shape)
     assert got == expected, f"{size} elements in {shape}: expected {expected}, got {got}"
+    assert all(hasattr(n, "__index__") for n in got), f"sizes are integers, got {got}"
 
 # %% nbgrader={"grade": true, "grade_id": "infer_shape_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """One element fits a shape without axes, and no elements fit a size of 0."""
@@ -341,6 +351,7 @@ for size, shape in [
     (0, (0, -1)),
     (6, (0, -1)),
     (6, (-2, -3)),
+    (6, (-2, 3)),
     (6, (-2, -1, -3)),
     (6, (-3, -1)),
 ]:
@@ -432,6 +443,7 @@ for axis in [None, 0, -1, (0, 1)]:
     checks.equal(mean(table, axis, True), expected, f"axis {axis}")
 checks.equal(mean(np.array([True, False, True, True])), np.array(0.75))
 checks.equal(mean(np.array(7, np.float32)), np.array(7, np.float32))
+checks.equal(mean(np.ones((1, 3, 1)), 1), np.ones((1, 1)), "other axes of size 1")
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "mean_wide_sums", "locked": true, "points": 2, "schema_version": 3, "solution": false}
@@ -439,6 +451,8 @@ checks.equal(mean(np.array(7, np.float32)), np.array(7, np.float32))
 ### BEGIN HIDDEN TESTS
 checks.equal(mean(np.ones(70000, np.float16)), np.array(1, np.float16))
 checks.equal(mean(np.full(4, 2**62)), np.array(2.0**62))
+checks.equal(mean(np.array([2.0**30 + 1, 2.0**30])), np.array(2.0**30 + 0.5))
+checks.equal(mean(np.array([2**24, 1, 1, 1, 1], np.float32)), np.array((2**24 + 4) / 5, np.float32))
 checks.equal(mean(np.array([[1, np.nan], [2, 4]]), 1), np.array([np.nan, 3]))
 checks.equal(mean(np.zeros((0, 2), np.float32), 0), np.full(2, np.nan, np.float32))
 checks.equal(mean(np.zeros((0, 2), np.float32), 1), np.zeros(0, np.float32))
@@ -717,6 +731,28 @@ def without_tensors(value):
     return value._data if isinstance(value, Tensor) else value
 
 
+# %% nbgrader={"grade": true, "grade_id": "to_array_tensors", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""A Tensor keeps its dtype and is copied, with a dtype and without."""
+
+
+### BEGIN HIDDEN TESTS
+def written_over(array, *dtype):
+    """Make an array of a tensor and write into it; return what it held before, and what the tensor holds."""
+    tensor = Tensor.wrap(array)
+    result = to_array(tensor, *dtype)
+    before = result.copy()
+    result[...] = 9
+    return before, tensor.numpy()
+
+
+for dtype in ["float64", "float16", "int8"]:
+    array = np.array([[0, 1, 2], [3, 4, 5]], dtype)
+    for asked in [(), (dtype,)]:
+        result, left = checks.inside(written_over, array, *asked)
+        checks.equal(result, array, f"a Tensor of {dtype}")
+        checks.equal(left, array, f"the Tensor of {dtype} after its copy was changed")
+### END HIDDEN TESTS
+
 # %% [markdown]
 r"""
 ## 6. The other operand
@@ -813,13 +849,14 @@ check_operations(
 )
 
 # %% nbgrader={"grade": true, "grade_id": "operand_numbers", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""A Python number adopts the dtype of the tensor; a NumPy scalar brings its own."""
+"""A Python number adopts the dtype of the tensor; a NumPy scalar or array brings its own."""
 half = Tensor.wrap(np.array([1, 2], np.float16))
 small = Tensor.wrap(np.array([1, 2], np.int8))
 check_operations(
     (operator.mul, half, 2.5, np.array([2.5, 5], np.float16)),
     (operator.add, True, half, np.array([2, 3], np.float16)),
     (operator.sub, 3, small, np.array([2, 1], np.int8)),
+    (operator.mul, np.array([0.1, 0.2]), half, np.array([0.1, 0.4])),
     (operator.add, half, np.float32(1), np.array([2, 3], np.float32)),
     (operator.mul, np.float32(1), small, np.array([1, 2], np.float32)),
 )
@@ -833,6 +870,7 @@ check_operations(
     (operator.mul, t, [0.1, 0.2, 0.3], table * np.array([0.1, 0.2, 0.3], np.float32)),
     (operator.sub, [[1.0], [2.0]], t, np.array([[1], [2]], np.float32) - table),
     (operator.mul, t, (1.0, 2.0, 3.0), table * np.array([1, 2, 3], np.float32)),
+    (operator.add, Tensor.wrap(np.array([1, 2], np.int8)), [3, 4], np.array([4, 6])),
 )
 ### END HIDDEN TESTS
 

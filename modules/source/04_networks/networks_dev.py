@@ -134,7 +134,7 @@ x = batch(5, 3)
 checks.close(network(x), dense(second, relu(dense(first, x.numpy()))))
 
 # %% nbgrader={"grade": true, "grade_id": "Sequential_nested", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Networks inside networks, layers added later, no layers at all, and the same answer every time."""
+"""Networks inside networks, a layer used twice, layers added later, no layers at all, and the same Tensor every time."""
 ### BEGIN HIDDEN TESTS
 inner = Sequential([lambda x: x * 3])
 inner.add(lambda x: x + 1)
@@ -147,6 +147,9 @@ assert len(network.layers) == 2, (
 inner.add(lambda x: x * 0)
 checks.equal(inner(Tensor([2.0])), Tensor([0.0]), "a layer added after the first call")
 checks.equal(Sequential()(Tensor([1.0])), Tensor([1.0]), "a network without layers")
+twice = Sequential([lambda x: x * 3] * 2)(Tensor([1.0]))
+checks.equal(twice, Tensor([9.0]), "a layer used twice")
+assert isinstance(twice, Tensor), f"the layers return Tensors, forward {type(twice).__name__}"
 checks.equal(
     checks.call(network.forward, Tensor(np.zeros((0, 2)))),
     Tensor(np.zeros((0, 2))),
@@ -203,7 +206,7 @@ shapes = trace_shapes(network, batch(8, 4))
 assert shapes == [(8, 4), (8, 3), (8, 3), (8, 1)], f"got {shapes}"
 
 # %% nbgrader={"grade": true, "grade_id": "trace_shapes_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""One input instead of a batch, a network inside, a layer used twice, and no layers."""
+"""One input instead of a batch, a network inside, a layer used twice, and no layers; the network keeps its layers."""
 ### BEGIN HIDDEN TESTS
 square = Sequential([Dense(3, 3, seed=0)])
 network = Sequential([square, Sequential([Dense(3, 5, seed=1), Dense(5, 2, seed=2)])])
@@ -212,6 +215,18 @@ shapes = trace_shapes(Sequential([square, square]), batch(2, 3))
 assert shapes == [(2, 3), (2, 3), (2, 3)], f"one layer used twice: got {shapes}"
 shapes = trace_shapes(Sequential(), batch(2, 3))
 assert shapes == [(2, 3)], f"no layers: got {shapes}"
+
+
+def layers_left(network):
+    """The shapes, and whether the network has the same layers afterwards."""
+    before = list(network.layers)
+    return trace_shapes(network, batch(2, 3)), [each in before for each in network.layers]
+
+
+shapes, same = checks.inside(layers_left, Sequential([square, ReLU()]))
+assert (shapes, same) == ([(2, 3)] * 3, [True, True]), (
+    f"two layers: got {shapes}, and afterwards the network has {len(same)} layers"
+)
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -265,16 +280,16 @@ def xor_network():
 # %% nbgrader={"grade": true, "grade_id": "xor_network_corners", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """The four corners, in one batch."""
 corners = Tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
-checks.close(xor_network()(corners), np.array([[0], [1], [1], [0]], np.float32))
+found = np.asarray(xor_network()(corners)).astype(np.float32)
+checks.close(found, np.array([[0], [1], [1], [0]], np.float32))
 
 # %% nbgrader={"grade": true, "grade_id": "xor_network_alone", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """Each corner by itself, and shapes as the layers promise them."""
 ### BEGIN HIDDEN TESTS
 network = xor_network()
 for x, y in [((0, 0), 0), ((0, 1), 1), ((1, 0), 1), ((1, 1), 0)]:
-    checks.close(
-        network(Tensor([float(i) for i in x])), np.array([y], np.float32), what=f"xor of {x}"
-    )
+    found = np.asarray(network(Tensor([float(i) for i in x]))).astype(np.float32)
+    checks.close(found, np.array([y], np.float32), what=f"xor of {x}")
 hidden, _, output = network.layers
 for layer, size in [(hidden, 2), (output, 1)]:
     assert layer.weights.shape == (2, size), f"{layer} has weights of shape {layer.weights.shape}"
@@ -352,6 +367,8 @@ sizes = [(layer.input_size, layer.output_size) for layer in list(network.layers)
 assert sizes == [(4, 8), (8, 6), (6, 2)], f"the dense layers have the sizes {sizes}"
 shapes = [tuple(layer(batch(3, layer.input_size)).shape) for layer in list(network.layers)[::2]]
 assert shapes == [(3, 8), (3, 6), (3, 2)], f"a batch of 3 leaves the dense layers as {shapes}"
+for layer in list(network.layers)[::2]:
+    assert layer.bias is not None, f"{layer} has no bias"
 
 # %% nbgrader={"grade": true, "grade_id": "create_mlp_values", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """ReLU behind the hidden layer, Sigmoid behind the last."""
@@ -362,7 +379,7 @@ expected = sigmoid(dense(second, relu(dense(first, x.numpy()))))
 checks.close(network(x), expected, what="Dense, ReLU, Dense, Sigmoid")
 
 # %% nbgrader={"grade": true, "grade_id": "create_mlp_seeds", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""The same seed gives the same network, and no two layers of it are alike."""
+"""The same seed gives the same network, no two layers of it are alike, and a generator moves on from network to network."""
 ### BEGIN HIDDEN TESTS
 x = batch(2, 4)
 once = create_mlp(4, [4, 4], 4, seed=5)
@@ -370,8 +387,24 @@ checks.equal(create_mlp(4, [4, 4], 4, seed=5)(x), once(x), "the same seed again"
 a, b, c = [np.asarray(layer.weights) for layer in list(once.layers)[::2]]
 alike = np.array_equal(a, b) or np.array_equal(b, c) or np.array_equal(a, c)
 assert not alike, "two layers started with the same weights"
-other = np.asarray(create_mlp(4, [4, 4], 4, seed=6)(x))
-assert not np.array_equal(other, np.asarray(once(x))), "seeds 5 and 6 gave the same network"
+other = create_mlp(4, [4, 4], 4, seed=6)
+for place, weights in [(0, a), (2, b), (4, c)]:
+    drawn = np.asarray(other.layers[place].weights)
+    assert not np.array_equal(drawn, weights), f"seeds 5 and 6 gave the same layer {place}"
+
+
+def first_weights(seeds):
+    """The first weights of two networks for each seed, which may be a generator."""
+    return [
+        [np.array(create_mlp(3, [3], 3, seed=seed).layers[0].weights) for _ in "ab"]
+        for seed in seeds
+    ]
+
+
+for first, second in checks.inside(first_weights, [None, np.random.default_rng(5)]):
+    assert not np.array_equal(first, second), (
+        "two networks without a seed, or drawn from one generator, are alike"
+    )
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "create_mlp_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
@@ -491,4 +524,7 @@ again = MLP(2, 6, 1, activation=cube, output_activation=Sigmoid, seed=3)
 checks.equal(again(x), model(x), "the same seed again")
 other = np.asarray(MLP(2, 6, 1, activation=cube, output_activation=Sigmoid, seed=4)(x))
 assert not np.array_equal(other, np.asarray(model(x))), "seeds 3 and 4 gave the same network"
+first, _, second = MLP(3, 3, 3, seed=3).network.layers
+alike = np.array_equal(np.asarray(first.weights), np.asarray(second.weights))
+assert not alike, "both layers started with the same weights"
 ### END HIDDEN TESTS

@@ -198,7 +198,7 @@ for dtype, size in [("float32", 12), ("int8", 3), ("int4", 2)]:
     )
 
 # %% nbgrader={"grade": true, "grade_id": "CompressionMetrics_models", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Networks inside networks, layers without bias, an MLP, functions as layers, and no layers."""
+"""Networks inside networks, layers without bias, a layer used twice, an MLP, functions as layers, and no layers."""
 ### BEGIN HIDDEN TESTS
 count = CompressionMetrics().count_parameters
 inner = Sequential([Dense(4, 4, use_bias=False), ReLU()])
@@ -208,6 +208,8 @@ assert "layer_1_bias" not in counts, f"a layer without bias has an entry: {sorte
 agree(count(networks.MLP(5, 6, 2)), layer_0_weights=30, layer_2_bias=2, total_parameters=50)
 agree(count(Sequential([lambda x: x, Dense(2, 3)])), layer_1_weights=6, total_parameters=9)
 agree(count(Sequential()), total_weights=0, total_bias=0, total_parameters=0)
+twice = Dense(3, 3)
+agree(count(Sequential([twice, twice])), layer_1_weights=9, layer_1_bias=3, total_parameters=24)
 agree(CompressionMetrics().calculate_model_size(networks.MLP(5, 6, 2), "float16"), total_bytes=100)
 ### END HIDDEN TESTS
 
@@ -370,7 +372,7 @@ agree(info, weights_removed=540, compression_ratio=10.0)
 # %% nbgrader={"grade": true, "grade_id": "prune_weights_by_magnitude_exact", "locked": true, "points": 3, "schema_version": 3, "solution": false}
 """The number is exact with ties, for the ratios 0 and 1, and when some weights are zero already."""
 ### BEGIN HIDDEN TESTS
-for ratio, left in [(0, 6), (0.5, 3), (1 / 3, 4), (0.6, 2), (1, 0)]:
+for ratio, left in [(0, 6), (0.2, 5), (0.5, 3), (1 / 3, 4), (0.6, 2), (1, 0)]:
     layer, info = prune_weights_by_magnitude(dense_with([[1, -1, 1], [-1, 1, -1]]), ratio)
     count = np.count_nonzero(np.asarray(layer.weights))
     assert count == left, f"six equal weights, ratio {ratio}: {count} are left, expected {left}"
@@ -508,7 +510,8 @@ weights = normal(40, 6) * np.array([0.001, 0.1, 1, 10, 100, 1000], np.float32)
 for bits in range(2, 9):
     values, scales = quantize_columns(weights, bits)
     largest = 2 ** (bits - 1) - 1
-    assert np.abs(values).max() == largest, f"{bits} bits: values reach {np.abs(values).max()}"
+    reached = np.abs(values).max(axis=0).tolist()
+    assert reached == [largest] * 6, f"{bits} bits: the columns reach {reached}, not {largest}"
     worst = (np.abs(values * scales - weights) / scales).max()
     assert worst < 0.5001, f"{bits} bits: a weight is off by {worst:.3f} steps"
 
@@ -845,7 +848,8 @@ twice = DistillationLoss(2.5, 0.0)(
     np.tile(student, (2, 1)), np.tile(teacher, (2, 1)), np.tile(labels, 2)
 )
 assert abs(twice - soft) < 1e-6, f"the batch twice over: expected {soft}, got {twice}"
-loss = checks.call(DistillationLoss(2.5, 0.3), student, teacher, labels)
+logits = student.astype(np.float64), teacher.astype(np.float64)
+loss = checks.call(DistillationLoss(2.5, 0.3), *logits, labels)
 assert abs(loss - (0.3 * hard + 0.7 * soft)) < 1e-6, f"alpha 0.3: {loss} of {hard} and {soft}"
 assert isinstance(loss, float) and not isinstance(loss, np.generic), (
     f"got {type(loss).__name__}, not float"
@@ -949,11 +953,17 @@ assert drawn.shape == (200,) and drawn.dtype == np.float64, f"got {drawn.shape} 
 assert 0 <= drawn.min() < 0.1 and 0.9 < drawn.max() <= 1, (
     f"from {drawn.min():.2f} to {drawn.max():.2f}"
 )
+assert len(set(drawn.tolist())) == 200, "chance gave two neurons the same number"
 checks.equal(compute_neuron_importance(layer, "random", seed=1), drawn, "the same seed again")
+other = compute_neuron_importance(dense_with(np.eye(5, 200)), "random", seed=1)
+checks.equal(other, drawn, "the same seed for a layer of other weights")
 other = compute_neuron_importance(layer, "random", seed=2)
 assert not np.array_equal(other, drawn), "seeds 1 and 2 gave the same numbers"
 magnitude = np.abs(normal(3, 200).astype(np.float64)).sum(axis=0)
 checks.close(compute_neuron_importance(layer, "weight_magnitude"), magnitude)
+layer = dense_with(normal(3, 4), bias=[9, 9, 9, 9])
+magnitude = np.abs(normal(3, 4).astype(np.float64)).sum(axis=0)
+checks.close(compute_neuron_importance(layer), magnitude, what="a layer with a bias")
 checks.refuses(ValueError, compute_neuron_importance, layer, "size", match="size")
 ### END HIDDEN TESTS
 
