@@ -75,7 +75,10 @@ def test_nothing_runs_twice_when_everything_is_right(chain):
     ],
 )
 def test_a_wrong_exercise_costs_its_own_points_only(chain, body, reason):
-    (chain.folder / "module.yaml").write_text("title: Tiny\nseconds: 0.5\n")
+    if (
+        "while" in body
+    ):  # all other bodies have the usual time: on a busy machine a start takes seconds
+        (chain.folder / "module.yaml").write_text("title: Tiny\nseconds: 1\n")
     found = judge(chain, {"double": code("double", body)})
     assert lost(found) == {"double"}
     messages = {found[name].message for name in ("quadruple_two", "Counter_adds", "count_two")}
