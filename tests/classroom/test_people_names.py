@@ -30,7 +30,8 @@ FLAT = ["s1.ipynb", "s2.ipynb", "s3.ipynb"]
 
 @pytest.mark.parametrize(
     "around",
-    ["", "submissions/", "hand-ins/", "tito/", "tinytorch/", "build/", "01_tiny/", "tiny/", "c/", "any/", "build/tito/"],
+    ["", "submissions/", "hand-ins/", "tito/", "tinytorch/", "build/", "01_tiny/", "tiny/", "c/", "any/", "build/tito/",
+     "HW 1-20261010T101010Z-001/HW 1/"],
 )  # fmt: skip
 def test_a_file_for_each_student_whatever_the_folder_around_them_is_called(module, around):
     files = works(module, [around + name for name in FLAT])

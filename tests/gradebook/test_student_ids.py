@@ -81,3 +81,8 @@ def test_two_names_with_the_same_id_have_the_same_original(first, second):
     if ids[0] == ids[1]:
         assert student_ids.key(ids[0]) == student_ids.key(ids[1])
         assert student_ids.original(ids[0]) == student_ids.original(ids[1])
+
+
+def test_a_terminal_is_shown_joiners_of_words_and_no_other_invisible_character():
+    assert student_ids.shown("\u0639\u0644\u06cc\u200c\u0631") == "\u0639\u0644\u06cc\u200c\u0631"
+    assert student_ids.shown("a\u202eb\x1b\u200b") == "a\ufffdb\ufffd\ufffd"

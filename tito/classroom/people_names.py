@@ -24,7 +24,7 @@ AROUND = (
     "submitted", "submissions", "submission", "hand-ins", "hand_ins", "handins", "homework",
     "downloaded", "extracted", "archive", "inbound", *TOOLS[:3],
 )  # fmt: skip
-DOWNLOAD = re.compile(r"drive-download-\d{8}T\d{6}Z(?:-\d+)*|.+-submissions", re.IGNORECASE)
+DOWNLOAD = re.compile(r".+-\d{8}T\d{6}Z(?:-\d+)*|.+-submissions", re.IGNORECASE)
 VERSION = re.compile(
     r"(?: ?\(\d+\)|[ _.-]+(?:v\d{1,3}|copy ?\d*|kopie|final|new|old|backup|fixed|done|draft|submit"
     r"|submitted|submission|solution|solved|latest))+$",

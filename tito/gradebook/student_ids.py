@@ -16,6 +16,7 @@ ESCAPED = re.compile(
 )
 RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
 CUT = re.compile(r"~h[0-9a-f]{12}$")
+JOINERS = "\u200c\u200d"  # part of the spelling in Persian, Hindi and others
 MARKS = str.maketrans("", "", "\u200e\u200f\u061c")  # of reading direction, which nobody typed
 BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # turn text around
 
@@ -59,7 +60,8 @@ def key(student: str) -> str:
 
 def shown(name: str) -> str:
     """A name as a terminal can show it."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in str(name))[:120]
+    readable = (c if c.isprintable() or c in JOINERS else "\ufffd" for c in str(name))
+    return "".join(readable)[:120]
 
 
 def _refusal(name: str) -> TitoError:
