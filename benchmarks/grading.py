@@ -61,7 +61,7 @@ import json, os, resource, sys
 from tito.grading.sandbox.zygotes import imports
 from tito.grading.job import Job
 jobs = json.load(sys.stdin)
-for statement in imports(Job(**jobs[0])):
+for statement in imports(Job.from_plain(jobs[0])):
     exec(statement)
 for job in jobs:
     pid = os.fork()
@@ -462,7 +462,7 @@ def floor(module, students):
                 for c in cells
                 if "nbgrader" in c.metadata
             }
-            tests = {cell["id"] for cell in work.cells if cell["role"] != "solution"}
+            tests = {cell.id for cell in work.cells if cell.role != "solution"}
             answers = {key: text for key, text in answers.items() if key not in tests}
             scratch = Path(folder) / name
             scratch.mkdir()

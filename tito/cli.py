@@ -11,7 +11,7 @@ import rich_click as click
 import tinytorch
 from tito import course as courses
 from tito.commands import build, learn, teach, term
-from tito.course import BUG, PASSED, USAGE, TitoError
+from tito.course import Exit, TitoError
 
 
 class Commands(click.RichGroup):
@@ -31,19 +31,19 @@ class Commands(click.RichGroup):
         try:
             return super().invoke(context)
         except TitoError as error:
-            if error.code == BUG:
+            if error.code == Exit.BUG:
                 _print_traceback()
             click.echo(f"error: {error}", err=True)
             click.echo(f"hint: {error.hint}", err=True)
             context.exit(error.code)
         except BrokenPipeError:
             sys.stdout = open(os.devnull, "w")
-            context.exit(PASSED)
+            context.exit(Exit.PASSED)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception:
             _print_traceback()
-            context.exit(BUG)
+            context.exit(Exit.BUG)
 
 
 def _use_utf8():
@@ -91,7 +91,7 @@ def help_(context, name):
 
         near = difflib.get_close_matches(name, main.commands, n=1)
         hint = f"did you mean {near[0]}?" if near else "tito --help lists the commands"
-        raise TitoError(f"no command named {name!r}", hint, USAGE)
+        raise TitoError(f"no command named {name!r}", hint, Exit.USAGE)
     own = command.context_class(command, info_name=name, parent=parent) if name else parent
     click.echo(command.get_help(own))
 

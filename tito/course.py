@@ -1,6 +1,7 @@
 """The course on disk: its folder, its settings, its modules, and the error for mistakes that a user can fix."""
 
 import contextlib
+import enum
 import hashlib
 import json
 import os
@@ -11,16 +12,26 @@ from functools import cached_property
 from pathlib import Path
 
 # Imports that few commands need stand where they are used: `tito --version` must stay quick.
-PASSED, FAILED, USAGE, BROKEN, UNDECIDED, BUG = 0, 1, 2, 3, 4, 70
 MODULE_NAME = r"\d\d_[a-z][a-z0-9_]*"
 RELEASE = "release.json"  # in a module's folder of a student's copy: module, number, files
 WORKSPACE = "workspace.json"  # in the root of a workspace: a student's copy of all modules
 
 
+class Exit(enum.IntEnum):
+    """Exit codes of the commands."""
+
+    PASSED = 0
+    FAILED = 1
+    USAGE = 2
+    BROKEN = 3
+    UNDECIDED = 4
+    BUG = 70
+
+
 class TitoError(Exception):
     """A mistake that a user can fix: what is wrong, and a hint at what to do."""
 
-    def __init__(self, message: str, hint: str, code: int = BROKEN):
+    def __init__(self, message: str, hint: str, code: int = Exit.BROKEN):
         super().__init__(message)
         self.hint = hint
         self.code = code
@@ -243,7 +254,9 @@ class Course:
     def refuse_copy(self) -> None:
         """Refuse a command that needs the whole course."""
         if self.is_copy:
-            raise TitoError("this is a student's copy, not the course", "go into the course", USAGE)
+            raise TitoError(
+                "this is a student's copy, not the course", "go into the course", Exit.USAGE
+            )
 
     @cached_property
     def modules(self) -> list[Module]:
@@ -278,7 +291,7 @@ class Course:
         near = difflib.get_close_matches(key, names, n=1)
         listing = ", ".join(module.name for module in self.modules) or "none"
         hint = f"did you mean {names[near[0]].topic}?" if near else f"the modules are: {listing}"
-        raise TitoError(f"no module named {wanted!r}", hint, USAGE)
+        raise TitoError(f"no module named {wanted!r}", hint, Exit.USAGE)
 
     def requires(self, module: Module) -> list[Module]:
         """List all modules that `module` requires, directly or indirectly, in the order of the course."""

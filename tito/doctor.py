@@ -1,5 +1,6 @@
 """What is wrong with the environment, and how to fix it."""
 
+import enum
 import importlib.metadata
 import os
 import platform
@@ -13,7 +14,16 @@ from packaging.requirements import Requirement
 
 from tito.course import Course, TitoError
 
-OK, NOTE, BROKEN = "ok", "note", "broken"
+
+class Level(enum.StrEnum):
+    """How a finding counts."""
+
+    OK = "ok"
+    NOTE = "note"
+    BROKEN = "broken"
+
+
+OK, NOTE, BROKEN = Level
 INSTALL = "pip install -e . -c constraints.txt"
 
 
@@ -21,7 +31,7 @@ INSTALL = "pip install -e . -c constraints.txt"
 class Finding:
     """One thing examined: ok, worth knowing, or broken with a fix."""
 
-    level: str
+    level: Level
     text: str
     fix: str = ""
 

@@ -91,7 +91,7 @@ def package_lines(verdicts: list[v.Verdict], ran: bool) -> list[str]:
     """The package tests on one line, and each that did not pass; `ran` now or before."""
     if not verdicts:
         return []
-    counts = {status: sum(each.status == status for each in verdicts) for status in v.STATUSES}
+    counts = {status: sum(each.status == status for each in verdicts) for status in v.Status}
     said = ", ".join(f"{n} {WORDS.get(status, status)}" for status, n in counts.items() if n)
     seconds = sum(each.seconds for each in verdicts)
     when = f"{seconds:.1f} s" if ran else "not run again: nothing has changed"

@@ -1,10 +1,23 @@
 """The verdict on one test, in the shape that reports and gradebooks read."""
 
+import enum
 from dataclasses import dataclass
 
-PASSED, FAILED, ERROR, NOT_STARTED = "passed", "failed", "error", "not_started"
-TIMEOUT, KILLED, UNDECIDED, SKIPPED = "timeout", "killed", "undecided", "skipped"
-STATUSES = (PASSED, FAILED, ERROR, NOT_STARTED, TIMEOUT, KILLED, UNDECIDED, SKIPPED)
+
+class Status(enum.StrEnum):
+    """How a test ended."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    NOT_STARTED = "not_started"
+    TIMEOUT = "timeout"
+    KILLED = "killed"
+    UNDECIDED = "undecided"
+    SKIPPED = "skipped"
+
+
+PASSED, FAILED, ERROR, NOT_STARTED, TIMEOUT, KILLED, UNDECIDED, SKIPPED = Status
 HARMLESS = (PASSED, UNDECIDED, SKIPPED)
 
 
@@ -18,15 +31,12 @@ class Verdict:
     points: float
     max_points: float
     hidden: bool
-    status: str
+    status: Status
     seconds: float
     message: str
 
-
-def of(cell: dict, status: str, message: str) -> Verdict:
-    """A verdict on a test that no judge could give: it earns nothing."""
-    names = (cell["id"], cell["title"], cell["exercise"])
-    return Verdict(*names, 0.0, cell["points"], cell["hidden"], status, 0.0, message)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "status", Status(self.status))  # it may come from a file
 
 
 def in_order(verdicts: list[Verdict], names: list[str]) -> list[Verdict]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tito.course import BROKEN, TitoError
+from tito.course import Exit, TitoError
 from tito.export import lint, package
 from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text
@@ -169,4 +169,4 @@ def test_the_first_problem_is_raised_with_the_count_of_the_others(tiny):
         TitoError, match=r"tiny_dev.py:\d+: the summary holds .* \(1 more: tito check tiny\)"
     ) as raised:
         package.render(tiny)
-    assert raised.value.code == BROKEN
+    assert raised.value.code == Exit.BROKEN

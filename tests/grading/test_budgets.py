@@ -11,6 +11,7 @@ from tito import verdict as v
 from tito.grading import job, supervisor
 from tito.grading.judge import budget
 from tito.notebooks import notebook as nb
+from tito.notebooks.cells import Cell
 from tito.notebooks.text import read_text
 from tito.student import testing
 
@@ -33,10 +34,8 @@ def made(module, answer, tests, seconds=0.5, own=()):
     cells = nb.cells(nb.parse(text, module.source), text)
     answers = {"double": "#| export\nimport os, sys, threading, time\n" + textwrap.dedent(answer)}
     found = job.make(module, cells, testing.scratch(module), answers)
-    place = next(n for n, cell in enumerate(found.cells) if cell["role"] == "test")
-    found.cells[place:place] = [
-        {"id": f"own_{n}", "role": "plain", "source": source} for n, source in enumerate(own)
-    ]
+    place = next(n for n, cell in enumerate(found.cells) if cell.role == "test")
+    found.cells[place:place] = [Cell(f"own_{n}", "plain", source) for n, source in enumerate(own)]
     return found
 
 
@@ -128,7 +127,7 @@ def test_a_request_read_byte_by_byte_is_ended(tiny):
 def test_loading_has_one_budget_however_many_cells_there_are(tiny):
     own = ["def f(x=time.sleep(0.3)): pass", *["import time\ndef f(x=time.sleep(0.3)): pass"] * 400]
     found, took = judged(tiny, "def double(x): return 2 * x", [NEXT, NEXT, NEXT], 0.1, own)
-    most = budget.wall_seconds(0.1, [{"role": "test"}] * 3)
+    most = budget.wall_seconds(0.1, [Cell("t", "test", "")] * 3)
     assert took < most + 30 < 401 * 0.3
     # the tests of a fast machine pass: each sleep fits into what is left
     assert {each.status for each in found} <= {v.PASSED, v.ERROR, v.KILLED}
@@ -150,15 +149,15 @@ def test_a_statement_that_takes_too_long_to_load_runs_no_more(tiny, kind):
         return BEFORE * AFTER * 2 * x if x == "next" else os._exit(1)
     """
     work = made(tiny, answer, ["double(1)"] * 6 + [NEXT], seconds=1, own=[own])
-    cells = [c | {"role": "own"} if c["source"] == own else c for c in work.cells]
+    cells = [supervisor.replace(c, role="own") if c.source == own else c for c in work.cells]
     found = list(supervisor.run(supervisor.replace(work, cells=cells)))
     assert [each.status for each in found] == [v.KILLED] * 6 + [v.PASSED]
     assert (testing.scratch(tiny) / "count").read_text() == "x" * times
 
 
 def test_what_a_submission_may_use_for_loading_its_cells_is_bounded_in_sum():
-    tests = [{"role": "test"}] * 50
-    meter = budget.Meter({"seconds": 1, "output": 1, "cells": tests, "before": {"used": {}}})
+    tests = [Cell(f"t{n}", "test", "") for n in range(50)]
+    meter = budget.Meter(job.Job("tiny", tests, seconds=1, output=1), budget.Used())
     for worker in range(budget.EXTRA):
         meter.begin(budget.LOADING)
         meter.check(worker, 0.3)
@@ -192,8 +191,8 @@ main.main()
 
 
 def test_neither_budget_grows_with_the_cells_of_a_submission():
-    tests = [{"role": "test"}] * 3
-    more = [{"role": "plain"}, {"role": "solution"}] * 1000
+    tests = [Cell("t", "test", "")] * 3
+    more = [Cell("p", "plain", ""), Cell("s", "solution", "")] * 1000
     for sum_of in (budget.cpu_seconds, budget.wall_seconds):
         assert sum_of(2.0, tests) == sum_of(2.0, tests + more)
 

@@ -262,11 +262,11 @@ def job_of(topic, answers=None, *tests):
     found = made(module, answers)
     if not tests:
         return found
-    last = next(cell for cell in reversed(found.cells) if cell["role"] == "test")
-    cells = [cell for cell in found.cells if cell["role"] != "test"]
+    last = next(cell for cell in reversed(found.cells) if cell.role == "test")
+    cells = [cell for cell in found.cells if cell.role != "test"]
     for number, source in enumerate(tests):
-        name = f"{last['exercise']}_{number}"
-        cells.append(last | {"id": name, "hidden": False, "source": source})
+        name = f"{last.exercise}_{number}"
+        cells.append(replace(last, id=name, source=source))
     return replace(found, cells=cells)
 
 

@@ -8,6 +8,7 @@ from tito.course import TitoError
 from tito.grading import job, supervisor
 from tito.notebooks import given
 from tito.notebooks import notebook as nb
+from tito.notebooks.cells import Cell
 from tito.notebooks.text import read_text
 from tito.student import testing
 
@@ -209,11 +210,8 @@ def test_own_cells_that_end_the_process_leave_the_exercises_alone(chain):
     text = read_text(chain.source)
     cells = nb.cells(nb.parse(text, chain.source), text)
     made = job.make(chain, cells, testing.scratch(chain))
-    own = [
-        {"id": f"own_{n}", "role": "plain", "source": f"@__import__('os')._exit\ndef f{n}(): 0"}
-        for n in range(14)
-    ]
-    made.cells[:0] = [each | {"points": 0, "exercise": "", "line": 0} for each in own]
+    own = [Cell(f"own_{n}", "plain", f"@__import__('os')._exit\ndef f{n}(): 0") for n in range(14)]
+    made.cells[:0] = own
     assert lost({each.id: each for each in supervisor.run(made)}) == set()
 
 

@@ -10,6 +10,7 @@ from tests.support import chain
 from tito import verdict as v
 from tito.grading import job, supervisor
 from tito.notebooks import notebook as nb
+from tito.notebooks.cells import Cell
 from tito.notebooks.text import read_text
 from tito.student import testing
 
@@ -43,8 +44,8 @@ def judged(module, answer, sandbox=None, extra=()):
     answers = {"double": "#| export\n" + textwrap.dedent(answer)}
     made = job.make(module, cells, testing.scratch(module), answers)
     for before, source in extra:
-        place = next(n for n, cell in enumerate(made.cells) if cell["id"] == before)
-        own = {"id": f"own_cell_{place}", "role": "plain", "source": textwrap.dedent(source)}
+        place = next(n for n, cell in enumerate(made.cells) if cell.id == before)
+        own = Cell(f"own_cell_{place}", "plain", textwrap.dedent(source))
         made.cells.insert(place, own)
     return {each.id: each for each in supervisor.run(made, sandbox)}
 

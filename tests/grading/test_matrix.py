@@ -72,7 +72,7 @@ class Graded:
     def score(self, data):
         made, findings = repair(self.released, untrusted.read(data))
         filled = job.fill(self.assignment.job, made, self.released)
-        cells = [(c["id"], filled.answers.get(c["id"], c["source"])) for c in filled.cells]
+        cells = [(c.id, filled.answers.get(c.id, c.source)) for c in filled.cells]
         key = tuple((name, self.tree(filled.python.get(name, text))) for name, text in cells)
         if key not in self.scores:
             self.runs += 1

@@ -125,15 +125,10 @@ def write(module, notebook):
 def seen(made):
     """What a job judges: cells in their order, their text, and tests without hidden parts."""
     return [
-        (
-            each["id"],
-            each["role"],
-            made.answers.get(each["id"], each["source"]),
-            each["id"] in made.python,
-        )
+        (each.id, each.role, made.answers.get(each.id, each.source), each.id in made.python)
         for each in made.cells
-        if each["role"] != "test"
-    ], [each["id"] for each in made.cells]
+        if each.role != "test"
+    ], [each.id for each in made.cells]
 
 
 @pytest.mark.parametrize("damage", CORPUS, ids=lambda damage: damage.__name__)

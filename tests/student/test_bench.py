@@ -17,7 +17,7 @@ from benchmarks.rows import CURVES, ROWS, TARGETS
 from tests.conftest import ROOT
 from tinytorch.lab import ladder, roofline
 from tinytorch.lab.child import in_child
-from tito.course import FAILED, PASSED, UNDECIDED, USAGE, Course, TitoError
+from tito.course import Course, Exit, TitoError
 from tito.student import bench
 
 # The target table of the design, row by row, and the entries that stand for each.
@@ -332,7 +332,7 @@ def test_bench_measures_what_exists_and_names_the_rest(course):
     wrong = next(step for step in document["steps"] if step["status"] == "wrong")
     assert "seconds" not in wrong and not wrong["comparisons"]
     assert json.loads(json.dumps(document)) == document
-    assert bench.code(document) == FAILED
+    assert bench.code(document) == Exit.FAILED
     assert document["next"] == "make quantized_relu right; a time counts after that"
     for path in document["figures"]:
         assert Path(path).stat().st_size and Path(path).is_relative_to(module.course.build)
@@ -350,7 +350,7 @@ def test_bench_of_an_untouched_release_says_where_to_begin(course):
     module.package.write_text(text, encoding="utf-8")
     document = bench.run(module, budget=0.05)
     assert {step["status"] for step in document["steps"]} == {"not_started"}
-    assert bench.code(document) == PASSED
+    assert bench.code(document) == Exit.PASSED
     assert document["next"].startswith("matmul_baseline is not started: ")
 
 
@@ -358,7 +358,7 @@ def test_bench_refuses_other_modules_and_packages_that_do_not_import(course):
     module, _, _ = course
     with pytest.raises(TitoError, match="01_tensor has no steps to measure") as error:
         bench.run(module.course.module("tensor"))
-    assert error.value.code == USAGE and "kernels" in error.value.hint
+    assert error.value.code == Exit.USAGE and "kernels" in error.value.hint
     module.package.write_text("import nonsense_that_is_not_there\n", encoding="utf-8")
     with pytest.raises(TitoError, match=r"kernels.py cannot be imported: ModuleNotFoundError"):
         bench.run(module)
@@ -392,14 +392,14 @@ def document(*verdicts, status="measured"):
 @pytest.mark.parametrize(
     "facts, code",
     [
-        (document("faster", "undecided"), PASSED),
-        (document("slower"), PASSED),
-        (document("undecided", "undecided"), UNDECIDED),
-        (document(), PASSED),
-        (document(status="not_started"), PASSED),
-        (document("faster", status="wrong"), FAILED),
-        (document(status="timeout"), FAILED),
-        (document(status="crashed"), FAILED),
+        (document("faster", "undecided"), Exit.PASSED),
+        (document("slower"), Exit.PASSED),
+        (document("undecided", "undecided"), Exit.UNDECIDED),
+        (document(), Exit.PASSED),
+        (document(status="not_started"), Exit.PASSED),
+        (document("faster", status="wrong"), Exit.FAILED),
+        (document(status="timeout"), Exit.FAILED),
+        (document(status="crashed"), Exit.FAILED),
     ],
 )
 def test_exit_codes_and_80_columns(facts, code):

@@ -10,7 +10,7 @@ from tests.support.commands import refused, tito
 from tito.authoring import check
 from tito.classroom import release
 from tito.cli import main
-from tito.course import USAGE, Course, Module, TitoError
+from tito.course import Course, Exit, Module, TitoError
 from tito.notebooks import notebook as nb
 from tito.notebooks import student_version
 from tito.notebooks.text import read_text
@@ -87,7 +87,7 @@ def test_the_first_exercise_that_does_not_pass_is_meant(module):
     saw(module, PASSED)
     with pytest.raises(TitoError, match="every exercise of tiny passes") as error:
         hints.give(module)
-    assert error.value.code == USAGE
+    assert error.value.code == Exit.USAGE
     assert texts(hints.give(module, "DOUBLE")) == ["What is twice three?"]
 
 

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from tests.support import lab_server
-from tito.course import USAGE, Course, TitoError
+from tito.course import Course, Exit, TitoError
 from tito.notebooks.text import read_text
 from tito.student import jupyter
 
@@ -60,7 +60,7 @@ def test_formgrader_is_for_the_whole_course(given, tiny):
     copy = Course(given[0] / "build" / "release" / "01_tiny")
     with pytest.raises(TitoError, match="this is a student's copy") as refusal:
         jupyter.formgrader(copy, browser=False)
-    assert refusal.value.code == USAGE
+    assert refusal.value.code == Exit.USAGE
     with pytest.raises(TitoError, match=r"no nbgrader_config\.py"):
         jupyter.formgrader(tiny.course, browser=False)
 

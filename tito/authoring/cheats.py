@@ -11,6 +11,7 @@ from tito.authoring import agreeing
 from tito.authoring.agreeing import ANSWERS
 from tito.grading import supervisor
 from tito.grading.job import Job
+from tito.notebooks.cells import BEGIN_HIDDEN, END_HIDDEN, Cell
 from tito.verdict import Verdict
 
 TOGETHER = 10  # answers that are tried in one run
@@ -39,16 +40,17 @@ def earned(job: Job, names: list[str] | None = None) -> Iterator[tuple[str, Verd
 def verdicts_of(job: Job, names: list[str]) -> list[Verdict]:
     """The verdicts of one run in which each of some answers takes the place of every exercise in turn."""
     text = Path(agreeing.__file__).read_text(encoding="utf-8")
-    prelude = {"id": "agreeing", "role": "solution", "source": PRELUDE.format(text=text)}
-    cells = [prelude, *(each for each in job.cells if each["role"] not in ("solution", "test"))]
+    prelude = Cell("agreeing", "solution", PRELUDE.format(text=text))
+    cells = [prelude, *(each for each in job.cells if each.role not in ("solution", "test"))]
     for number, name in enumerate(names):
         for cell in job.cells:
-            again = cell | {"id": f"{cell['id']}__{number}"}
-            if cell["role"] == "solution":
-                cells.append(again | {"source": _answers(cell["source"], name)})
+            again = replace(cell, id=f"{cell.id}__{number}")
+            if cell.role == "solution":
+                cells.append(replace(again, source=_answers(cell.source, name)))
         for cell in job.cells:
-            if cell["role"] == "test" and cell["points"]:
-                cells.append(cell | {"id": f"{cell['id']}__{number}", "hidden": False})
+            if cell.role == "test" and cell.points:
+                shown = cell.source.replace(BEGIN_HIDDEN, "").replace(END_HIDDEN, "")
+                cells.append(replace(cell, id=f"{cell.id}__{number}", source=shown))
     return list(supervisor.run(replace(job, cells=cells, answers={}, package="")))
 
 

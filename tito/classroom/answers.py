@@ -8,7 +8,7 @@ import nbformat
 from tito import sanitize
 from tito.classroom import archive, candidates
 from tito.classroom.owners import StudentFile
-from tito.course import RELEASE, USAGE, Module, TitoError, read_bytes, write
+from tito.course import RELEASE, Exit, Module, TitoError, read_bytes, write
 from tito.notebooks import notebook as nb
 from tito.notebooks import released as past
 from tito.notebooks import untrusted
@@ -39,7 +39,7 @@ def bring_over(module: Module, path: Path) -> Brought:
     own = {suffix: module.folder / f"{stem}{suffix}" for suffix in (".ipynb", ".py")}
     if not course.release:
         raise TitoError(
-            "--answers is for a student's copy", "leave it out to write a release", USAGE
+            "--answers is for a student's copy", "leave it out to write a release", Exit.USAGE
         )
     worked = [path.name for path in own.values() if not module.is_as_released(path)]
     if worked:

@@ -13,7 +13,7 @@ from tito import sanitize
 from tito.classroom import archive, candidates, collected, owners
 from tito.classroom.candidates import Read
 from tito.classroom.owners import StudentFile
-from tito.course import FAILED, Course, Module, TitoError, make_folder, one_line, write
+from tito.course import Course, Exit, Module, TitoError, make_folder, one_line, write
 from tito.gradebook.student_ids import key
 from tito.notebooks.released import history
 from tito.notebooks.repair import Released
@@ -219,7 +219,7 @@ def refuse_partial(taken: list[Taken], stray: list[str]) -> None:
         raise TitoError(
             ", ".join(said),
             "the lines above name each; ask for them again and collect once more",
-            FAILED,
+            Exit.FAILED,
         )
 
 

@@ -4,7 +4,7 @@ import datetime
 
 from tito import sanitize
 from tito.classroom import collect, collected
-from tito.course import USAGE, Module, TitoError
+from tito.course import Exit, Module, TitoError
 from tito.gradebook import due, reader, submitted, times
 from tito.gradebook.writer import Writer
 
@@ -26,7 +26,9 @@ def extend(module: Module, student: str, text: str) -> str:
     shown = sanitize.line(student, 60)
     if student not in known:
         raise TitoError(
-            f"no student {shown}", "use the id of tito scores, or import a class list first", USAGE
+            f"no student {shown}",
+            "use the id of tito scores, or import a class list first",
+            Exit.USAGE,
         )
     due.extend(module, student, when)
     return f"{module.name}, {shown}: {_due(when)}{_redate(module)}"
@@ -42,7 +44,7 @@ def _when(module: Module, text: str) -> datetime.datetime | None:
         raise TitoError(
             f"{error}",
             'write date, time and zone, as in "2026-12-01 12:00 UTC", or set timezone in settings.ini',
-            USAGE,
+            Exit.USAGE,
         ) from None
 
 

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from tito import sanitize
 from tito import verdict as v
 from tito.classroom import held, markdown, marks
-from tito.course import USAGE, Module, TitoError, write
+from tito.course import Exit, Module, TitoError, write
 from tito.export import cache as records
 
 WORDS = {
@@ -154,7 +154,7 @@ def among(found: marks.Class, wanted: tuple[str, ...]) -> list[marks.Mark]:
             hint = (
                 f"did you mean {near[0]}?" if near else "tito scores lists all students with marks"
             )
-            raise TitoError(f"{sanitize.line(name, 60)} has no marks here", hint, USAGE)
+            raise TitoError(f"{sanitize.line(name, 60)} has no marks here", hint, Exit.USAGE)
     if not wanted:
         return found.marks
     found.failed = [(name, why) for name, why in found.failed if name in wanted]

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 
 from tito.classroom import collected, feedback, held, marks, platform_names
-from tito.course import USAGE, TitoError
+from tito.course import Exit, TitoError
 
 DATE = (1980, 1, 1, 0, 0, 0)  # of every member, so that the same pages make the same archive
 
@@ -47,7 +47,7 @@ def archive(form: str, found: marks.Class, wanted: tuple[str, ...] = ()) -> tupl
         raise TitoError(
             f"nobody's work came from a download of {form}",
             "collect the archive that the platform gives, with the names that it gave",
-            USAGE,
+            Exit.USAGE,
         )
     return _zip(pages), without
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import nbformat
 
-from tito.course import USAGE, Module, TitoError, write
+from tito.course import Exit, Module, TitoError, write
 from tito.gradebook import roster, submitted, times
 from tito.gradebook.records import KEY, Records
 from tito.gradebook.writer import Writer
@@ -153,7 +153,7 @@ def _wanted(module, everybody, students):
         if name not in everybody:
             near = difflib.get_close_matches(name, everybody, n=1)
             hint = f"did you mean {near[0]}?" if near else f"tito collect {module.topic} PATH"
-            raise TitoError(f"{name} has handed in nothing for {module.name}", hint, USAGE)
+            raise TitoError(f"{name} has handed in nothing for {module.name}", hint, Exit.USAGE)
     if not everybody:
         raise TitoError(
             f"no submissions for {module.name} in {module.course.place('submitted')}",

@@ -5,7 +5,7 @@ from pathlib import Path
 from tito.classroom import canvas_file, column_files, gradescope_file, moodle_file
 from tito.classroom import platform_files as files
 from tito.classroom.marks import Class
-from tito.course import USAGE, TitoError
+from tito.course import Exit, TitoError
 
 CANVAS, MOODLE, GRADESCOPE = "canvas", "moodle", "gradescope"
 BLACKBOARD, BRIGHTSPACE = "blackboard", "brightspace"
@@ -29,7 +29,7 @@ def table(
         raise TitoError(
             f"{form} takes one module at a time, and there are marks of: {names}",
             f"name one, as in tito scores kernels --format {form}",
-            USAGE,
+            Exit.USAGE,
         )
     if roster is None:
         return _new(form, classes, column), []
@@ -56,7 +56,7 @@ def _new(form: str, classes: list[Class], column: str | None) -> list[list]:
         return canvas_file.new(classes, column)
     if column:
         raise TitoError(
-            f"--column with --format {form}", "name the exported file with --roster", USAGE
+            f"--column with --format {form}", "name the exported file with --roster", Exit.USAGE
         )
     if form == BLACKBOARD:
         column_files.refuse_new_blackboard()

@@ -10,7 +10,7 @@ from pathlib import Path
 from tito import nofollow, sanitize
 from tito import verdict as v
 from tito.classroom import collected
-from tito.course import BROKEN, FAILED, Module, TitoError
+from tito.course import Exit, Module, TitoError
 from tito.gradebook import reader
 
 RECORD_BYTES, MOST_TESTS = 64 << 20, 2000
@@ -157,7 +157,7 @@ def complaint(failed: list[tuple[str, str]], what: str) -> TitoError:
     return TitoError(
         f"no {what} for {sanitize.count(len(failed), 'student')}: {shown}{more}",
         "the others are done; after fixing, grade these again with tito grade --student",
-        BROKEN,
+        Exit.BROKEN,
     )
 
 
@@ -167,7 +167,7 @@ def unmatched(students: list[str]) -> TitoError:
     return TitoError(
         f"no row for the marks of {sanitize.count(len(students), 'student')}: {shown}",
         "the other rows are filled in; add these by hand, or export the file with all students",
-        FAILED,
+        Exit.FAILED,
     )
 
 
@@ -275,7 +275,7 @@ def _record(module, path: Path, cells) -> Mark:
 def _test(found, cells) -> Test:
     name = sanitize.line(found["id"])
     points, most = _finite(found["points"]), _finite(found["max_points"])
-    if found["status"] not in v.STATUSES:
+    if found["status"] not in (*v.Status,):
         raise ValueError(f"its record has a test that is {sanitize.line(found['status'], 20)}")
     cell = cells.get(name)
     # The lesson may have hidden a test since; what was ever hidden stays so.

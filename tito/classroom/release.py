@@ -18,7 +18,7 @@ import tinytorch
 import tito
 from tito import files as folders
 from tito.authoring import variants
-from tito.course import RELEASE, USAGE, Course, Module, TitoError, digest, read_yaml, write
+from tito.course import RELEASE, Course, Exit, Module, TitoError, digest, read_yaml, write
 from tito.export import lint, package
 from tito.gradebook import setup
 from tito.notebooks import given as given_versions
@@ -122,11 +122,11 @@ def _target(module, output):
         module.course.library
     )
     if inside or root.is_relative_to(target):
-        raise TitoError(f"{target} is a part of the course", "name a new folder", USAGE)
+        raise TitoError(f"{target} is a part of the course", "name a new folder", Exit.USAGE)
     if target.exists() and not target.is_dir():
-        raise TitoError(f"{target} is not a folder", "name a new folder", USAGE)
+        raise TitoError(f"{target} is not a folder", "name a new folder", Exit.USAGE)
     if target.exists() and any(target.iterdir()) and not (target / RELEASE).exists():
-        raise TitoError(f"{target} holds something else", "name a new folder", USAGE)
+        raise TitoError(f"{target} holds something else", "name a new folder", Exit.USAGE)
     return target
 
 

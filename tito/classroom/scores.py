@@ -9,7 +9,7 @@ from tito import sanitize
 from tito.classroom import item_analysis, lms
 from tito.classroom.marks import Class, Mark
 from tito.classroom.platform_files import Theirs
-from tito.course import USAGE, TitoError
+from tito.course import Exit, TitoError
 
 CSV, JSON = "csv", "json"
 COLUMNS = (
@@ -35,14 +35,14 @@ def made(
         raise TitoError(
             f"{'--roster' if roster else '--column'} with --format {form}",
             f"name the platform: {', '.join(lms.PLATFORMS)}",
-            USAGE,
+            Exit.USAGE,
         )
     if form == JSON:
         return json.dumps(document(classes), indent=2) + "\n", []
     if form == CSV:
         return text(tests_table(classes) if tests else table(classes)), []
     if tests:
-        raise TitoError(f"--tests with --format {form}", "it goes with csv or json", USAGE)
+        raise TitoError(f"--tests with --format {form}", "it goes with csv or json", Exit.USAGE)
     rows, without = lms.table(form, classes, roster, column)
     return text(rows), without
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tito import files as folders
 from tito.classroom import release
-from tito.course import USAGE, WORKSPACE, Course, Module, TitoError, write
+from tito.course import WORKSPACE, Course, Exit, Module, TitoError, write
 from tito.export import package
 
 LESSONS = "modules"
@@ -81,9 +81,9 @@ def make(course: Course, target: Path, begin: Module | None = None) -> Workspace
     course.refuse_copy()
     target = target.resolve()
     if (target / WORKSPACE).exists():
-        raise TitoError(f"{target} is a workspace already", f"cd {target}; tito status", USAGE)
+        raise TitoError(f"{target} is a workspace already", f"cd {target}; tito status", Exit.USAGE)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise TitoError(f"{target} holds something else", "name a new folder", USAGE)
+        raise TitoError(f"{target} holds something else", "name a new folder", Exit.USAGE)
     modules = course.modules
     begin = begin or modules[0]
     scratch = folders.scratch(target)

@@ -5,7 +5,7 @@ import sys
 import rich_click as click
 
 from tito.commands.common import some, takes_modules
-from tito.course import BROKEN, FAILED, PASSED, TitoError
+from tito.course import Exit, TitoError
 
 
 @click.command()
@@ -24,7 +24,7 @@ def export(course, modules, check):
         else:
             click.echo(path if package.export(module) else f"{path} (current)")
     if stale:
-        raise TitoError(f"not current: {', '.join(stale)}", "tito export --all", FAILED)
+        raise TitoError(f"not current: {', '.join(stale)}", "tito export --all", Exit.FAILED)
 
 
 @click.command()
@@ -48,7 +48,7 @@ def check(course, modules, quick):
             found += not good
             click.echo(f"  {line}" if good else "  " + click.style(line, fg="red"))
     if found:
-        raise TitoError(f"{found} faults found", "the red lines above name them", FAILED)
+        raise TitoError(f"{found} faults found", "the red lines above name them", Exit.FAILED)
 
 
 @click.command()
@@ -59,11 +59,11 @@ def doctor(context):
     from tito.gradebook import reader
     from tito.grading.sandbox import selftest
 
-    worst = PASSED
+    worst = Exit.PASSED
     for finding in doctor.examine(context.obj(), selftest.examine, reader.examine):
         click.echo(f"{finding.level:8}{finding.text}")
         if finding.fix:
             click.echo(f"        fix: {finding.fix}")
         if finding.level == "broken":
-            worst = BROKEN
+            worst = Exit.BROKEN
     sys.exit(worst)

@@ -42,7 +42,7 @@ def takes_modules(function):
         course = context.obj()
         wanted = [course.module(name) for name in (*named, *also)]
         if every and wanted:
-            raise TitoError("both --all and a module", "leave one of them out", courses.USAGE)
+            raise TitoError("both --all and a module", "leave one of them out", courses.Exit.USAGE)
         modules = course.modules if every else list(dict.fromkeys(wanted))
         return context.invoke(function, course, modules, **options)
 
@@ -71,7 +71,7 @@ def takes_works(function):
         course = context.obj()
         works = _works(course, [*also, *words])
         if every and works:
-            raise TitoError("both --all and a module", "leave one of them out", courses.USAGE)
+            raise TitoError("both --all and a module", "leave one of them out", courses.Exit.USAGE)
         if every:
             works = {module: [] for module in course.modules}
         some(works)
@@ -120,7 +120,7 @@ def _refuse_exercise_alone(course, word):
                 break
     else:
         return
-    raise TitoError(f"no module named {word!r}", hint, courses.USAGE)
+    raise TitoError(f"no module named {word!r}", hint, courses.Exit.USAGE)
 
 
 def one(modules, command):
@@ -129,7 +129,7 @@ def one(modules, command):
         raise TitoError(
             f"{len(modules)} modules given" if modules else "no module given",
             f"name one, as in: tito {command} kernels",
-            courses.USAGE,
+            courses.Exit.USAGE,
         )
     return modules[0]
 
@@ -138,7 +138,7 @@ def some(modules):
     """The modules named, or a refusal."""
     if not modules:
         raise TitoError(
-            "no module given", "name one, as in: tito test kernels (or --all)", courses.USAGE
+            "no module given", "name one, as in: tito test kernels (or --all)", courses.Exit.USAGE
         )
     return modules
 
@@ -179,7 +179,7 @@ def takes_exercise(function):
             raise TitoError(
                 f"{len(named)} names given" if named else "no module given",
                 f"name a module, and an exercise if you like, as in: tito {name} tensor mean",
-                courses.USAGE,
+                courses.Exit.USAGE,
             )
         module = context.obj().module(named[0])
         return context.invoke(function, module, *(named[1:] or [None]), **options)

@@ -18,7 +18,7 @@ from tito.commands.common import (
     takes_modules,
     takes_works,
 )
-from tito.course import FAILED, PASSED, UNDECIDED, TitoError
+from tito.course import Exit, TitoError
 
 
 @click.command()
@@ -37,7 +37,7 @@ def test(works, verbose, inline_only, package_only, junit, as_json):
 
     if inline_only and package_only:
         raise TitoError(
-            "both --inline-only and --package-only", "leave one of them out", courses.USAGE
+            "both --inline-only and --package-only", "leave one of them out", courses.Exit.USAGE
         )
     options = Options(verbose, not package_only, not inline_only, as_json)
     results = [_test(module, names, options) for module, names in works]
@@ -48,7 +48,7 @@ def test(works, verbose, inline_only, package_only, junit, as_json):
         click.echo(json.dumps(document, indent=2))
     statuses = {test["status"] for result in results for test in result["tests"]}
     failed = statuses - set(v.HARMLESS) or not all(result["tests"] for result in results)
-    sys.exit(FAILED if failed else UNDECIDED if v.UNDECIDED in statuses else PASSED)
+    sys.exit(Exit.FAILED if failed else Exit.UNDECIDED if v.UNDECIDED in statuses else Exit.PASSED)
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ def hint(module, exercise, again, every, as_json):
     from tito.student import hints
 
     if again and every:
-        raise TitoError("both --again and --all", "leave one of them out", courses.USAGE)
+        raise TitoError("both --again and --all", "leave one of them out", courses.Exit.USAGE)
     _say_if_solved(module.course, as_json)
     given = hints.give(module, exercise, again=again, every=every)
     if as_json:
@@ -262,4 +262,4 @@ def submit(module, exercise, student, as_json):
     if as_json:
         files = {"file": str(packed.path), "before": packed.before and str(packed.before)}
         click.echo(json.dumps(packed.result | asdict(packed.findings) | files, indent=2))
-    sys.exit(PASSED if packed.result["ok"] else FAILED)
+    sys.exit(Exit.PASSED if packed.result["ok"] else Exit.FAILED)

@@ -9,7 +9,7 @@ import rich_click as click
 
 from tito import course as courses
 from tito.commands.common import complete_module, one, serves, some, takes_module, takes_modules
-from tito.course import FAILED, TitoError
+from tito.course import Exit, TitoError
 
 
 @click.command()
@@ -75,7 +75,7 @@ def collect(context, words, also, as_json):
         raise TitoError(
             "one module and one path are needed",
             "as in tito collect kernels submissions.zip",
-            courses.USAGE,
+            courses.Exit.USAGE,
         )
     module, path = context.obj().module(named[0]), courses.Path(named[1])
     left_out: list[str] = []
@@ -144,13 +144,13 @@ def grade(course, module, students, jobs, scheduler, changed, unsafe, as_json):
             f"{len(graded.failed)} of "
             f"{sanitize.count(len(graded.failed) + len(graded.records), 'student')} could not be graded",
             "the lines above name each; fix or collect their work and grade once more",
-            FAILED,
+            Exit.FAILED,
         )
     if graded.undated:
         raise TitoError(
             f"{', '.join(graded.undated)}: no late penalty, because the time of submission cannot be read",
             "correct timestamp.txt in the folder of the submission, and grade with --changed",
-            FAILED,
+            Exit.FAILED,
         )
 
 
@@ -227,7 +227,7 @@ def _feedback_archive(module, form, students, output):
         raise TitoError(
             f"{form} cannot find {sanitize.count(len(without), 'student')}: {', '.join(without[:5])}",
             f"their files did not come from a download of {form}; give them their pages by hand",
-            FAILED,
+            Exit.FAILED,
         )
 
 

@@ -129,7 +129,7 @@ def similar(context, module, least, output):
         raise courses.TitoError(
             f"not compared: {', '.join(map(sanitize.line, failed))}",
             "collect their work again",
-            courses.FAILED,
+            courses.Exit.FAILED,
         )
 
 

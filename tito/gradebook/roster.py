@@ -4,7 +4,7 @@ nbgrader writes their ids and names into its pages without escaping them.
 """
 
 from tito import files
-from tito.course import USAGE, Course, TitoError
+from tito.course import Course, Exit, TitoError
 from tito.gradebook import reader, setup
 from tito.gradebook.student_ids import shown
 from tito.gradebook.submitted import ACTIVE
@@ -24,7 +24,7 @@ def refuse_html(course: Course) -> None:
             f"the roster in the gradebook contains HTML: {names}",
             "remove < and > from names: nbgrader db student add ID --first-name A --last-name B; "
             "remove an id: nbgrader db student remove ID",
-            USAGE,
+            Exit.USAGE,
         )
 
 

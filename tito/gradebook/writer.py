@@ -10,7 +10,7 @@ import sys
 import warnings
 from pathlib import Path
 
-from tito.course import BROKEN, BUG, Course, Module, TitoError
+from tito.course import Course, Exit, Module, TitoError
 
 START = [sys.executable, "-I", "-c", "from tito.gradebook.writer import main; main()"]
 BATCH = 200
@@ -92,7 +92,7 @@ class Writer:
         """Say why the process is gone: killed from outside, or a bug of ours."""
         killed = self.process.wait() < 0
         error = "the process that enters marks was killed" if killed else "it cannot be written"
-        return {"error": error, "code": BROKEN if killed else BUG}
+        return {"error": error, "code": Exit.BROKEN if killed else Exit.BUG}
 
 
 def _told(error):

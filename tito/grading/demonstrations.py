@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from tito.grading.inside.statements import defines
 from tito.notebooks.cell_code import bound, first_line, statements
+from tito.notebooks.cells import Cell
 
 
 @dataclass(frozen=True)
@@ -26,26 +27,26 @@ class Step:
     last: int
 
 
-def needed(cells: list[dict], texts: dict[str, str]) -> dict[str, str]:
+def needed(cells: list[Cell], texts: dict[str, str]) -> dict[str, str]:
     """The Python to run of demonstration cells, by cell id; cells of which only definitions run are left out.
 
     Parameters
     ----------
-    cells : list of dict
+    cells : list of Cell
         The cells of a job.
     texts : dict
         The plain Python of cells, by id, where it is not the cell's source.
     """
-    found = [(cell, texts.get(cell["id"], cell["source"])) for cell in cells]
-    plain = {c["id"]: text for c, text in found if c["role"] == "plain"}
+    found = [(cell, texts.get(cell.id, cell.source)) for cell in cells]
+    plain = {c.id: text for c, text in found if c.role == "plain"}
     demonstrated = [each for text in plain.values() for each in _others(text)]
     offered = {name for each in demonstrated for name in each.bound}
-    known = {n for c, text in found if c["role"] in ("given", "solution") for n in _bound(text)}
+    known = {n for c, text in found if c.role in ("given", "solution") for n in _bound(text)}
     if not offered - known:
         return {}
-    own = [each for c, text in found if c["role"] == "own" for each in _all(text)]
+    own = [each for c, text in found if c.role == "own" for each in _all(text)]
     bindable = (offered | {name for each in own for name in each.bound}) - known
-    answers = [text for c, text in found if c["role"] == "solution" and bindable & _words(text)]
+    answers = [text for c, text in found if c.role == "solution" and bindable & _words(text)]
     wanted = {name for text in answers for name in globals_of(text)} - known
     run: set[Step] = set()
     while more := {step for step in (*own, *demonstrated) if wanted & step.bound} - run:

@@ -46,7 +46,7 @@ class Assignment:
 
 def from_plain(document: dict) -> Assignment:
     """The assignment that `dataclasses.asdict` made a document of."""
-    return Assignment(**document | {"job": Job(**document["job"])})
+    return Assignment(**document | {"job": Job.from_plain(document["job"])})
 
 
 @functools.cache
@@ -135,7 +135,7 @@ def grade(assignment: Assignment, data: bytes, sandbox, say=lambda verdict: None
         for each in judged(job, findings.twice, sandbox):
             verdicts.append(_as_text(each))
             say(verdicts[-1])
-        verdicts = verdict.in_order(verdicts, [cell["id"] for cell in assignment.job.cells])
+        verdicts = verdict.in_order(verdicts, [cell.id for cell in assignment.job.cells])
     return verdict.summary(job.module, None, verdicts) | {
         "submission": hashlib.sha256(data).hexdigest(),
         "assignment": assignment.version,
@@ -170,7 +170,7 @@ def _released(texts):
 def _graded(made, released, job, verdicts):
     """The notebook as formgrader shows it: the instructor's tests, and below each what came of it."""
     safe_notebook.sanitize(made, released)
-    sources = {cell["id"]: cell["source"] for cell in job.cells if cell["role"] in LOCKED}
+    sources = {cell.id: cell.source for cell in job.cells if cell.role in LOCKED}
     found = {each.id: each for each in verdicts}
     for cell in made.cells:
         name = cell.metadata.get("nbgrader", {}).get("grade_id")

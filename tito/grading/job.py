@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tito.course import Module
 from tito.grading import demonstrations
@@ -23,7 +23,7 @@ class Job:
     """One run of one module. `answers` maps an exercise to a student's cell; the rest is the reference's."""
 
     module: str
-    cells: list[dict]
+    cells: list[Cell]
     answers: dict[str, str] = field(default_factory=dict)
     python: dict[str, str] = field(
         default_factory=dict
@@ -38,6 +38,11 @@ class Job:
     earlier: list[str] = field(default_factory=list)  # modules that a student's code may import
     given: dict[str, str] = field(default_factory=dict)  # plain versions of exercises
     needs: dict[str, list[str]] = field(default_factory=dict)  # by test: exercises it can reach
+
+    @classmethod
+    def from_plain(cls, document: dict[str, Any]) -> "Job":
+        """The job that `dataclasses.asdict` made a document of."""
+        return cls(**document | {"cells": [Cell(**cell) for cell in document["cells"]]})
 
 
 def make(
@@ -54,7 +59,7 @@ def make(
     later = [each.import_name for each in modules if each.number >= module.number]
     return Job(
         module=module.name,
-        cells=[_plain(cell) for cell in cells],
+        cells=list(cells),
         answers=answers or {},
         python=converted(cells, answers or {}),
         only=only,
@@ -74,35 +79,35 @@ def fill(job: Job, made: "nbformat.NotebookNode", released: "Released") -> Job:
 
     The instructor's cells that the notebook does not contain, as after an edit of the source, keep their place.
     """
-    answers = {cell["id"]: STUB for cell in job.cells if cell["role"] == "solution"}
-    places = {cell["id"]: place for place, cell in enumerate(job.cells)}
+    answers = {cell.id: STUB for cell in job.cells if cell.role == "solution"}
+    places = {cell.id: place for place, cell in enumerate(job.cells)}
     known = {cell.source for cell in released.latest.cells}
     names = [cell.metadata.get("nbgrader", {}).get("grade_id") or cell.id for cell in made.cells]
-    left = [cell for cell in job.cells if cell["id"] not in names]
-    cells: list[dict] = []
+    left = [cell for cell in job.cells if cell.id not in names]
+    cells: list[Cell] = []
     own: list[Cell] = []
     for name, cell in zip(names, made.cells, strict=True):
         if name in places:
-            while left and places[left[0]["id"]] < places[name]:
+            while left and places[left[0].id] < places[name]:
                 cells.append(left.pop(0))
             cells.append(job.cells[places[name]])
             if name in answers:
                 answers[name] = cell.source
         elif cell.cell_type == "code" and cell.source not in known:
             own.append(Cell(f"own_cell_{len(own) + 1}", "own", cell.source))
-            cells.append(_plain(own[-1]))
+            cells.append(own[-1])
     own += [Cell(name, "solution", source) for name, source in answers.items()]
     python = job.python | converted(own, answers)
     cells += left
     run = demonstrations.needed(cells, answers | python)
-    cells = [cell | {"role": "own"} if cell["id"] in run else cell for cell in cells]
+    cells = [replace(cell, role="own") if cell.id in run else cell for cell in cells]
     return replace(job, cells=cells, answers=answers, python=python | run)
 
 
 def below(job: Job, exercises: list[str]) -> Job:
     """The job of judging some exercises after all other cells, as in a kernel that has run them."""
-    tests = [cell for cell in job.cells if cell["role"] == "test"]
-    others = [cell for cell in job.cells if cell["role"] != "test"]
+    tests = [cell for cell in job.cells if cell.role == "test"]
+    others = [cell for cell in job.cells if cell.role != "test"]
     return replace(job, cells=others + tests, only=exercises)
 
 
@@ -116,9 +121,3 @@ def converted(cells: Iterable[Cell], answers: dict[str, str]) -> dict[str, str]:
             if text != source:
                 found[cell.id] = text
     return found
-
-
-def _plain(cell: Cell) -> dict:
-    """A cell as the judge is sent it; only of a test it reads more."""
-    read = ("title", "hidden", "empty") if cell.role == "test" else ()
-    return vars(cell) | {name: getattr(cell, name) for name in read}

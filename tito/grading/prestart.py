@@ -33,7 +33,7 @@ class Prestarted:
             env=os.environ | process.ONE_THREAD,
             start_new_session=os.name == "posix",  # an interrupt is for the one who holds it
         )
-        counts = any("on_source" in cell["source"] for cell in job.cells)
+        counts = any("on_source" in cell.source for cell in job.cells)
         workers = [process.STUDENT, process.CLEAN] if counts else [process.STUDENT]
         start = {"folder": job.scratch, "imports": imports(job), "workers": workers}
         with contextlib.suppress(OSError):  # the run will say that it is gone

@@ -6,10 +6,11 @@ The judge reads what students send, so what it writes is checked.
 import json
 
 from tito import verdict as v
-from tito.course import BUG, TitoError
+from tito.course import Exit, TitoError
 from tito.grading.job import Job
 from tito.grading.judge.budget import Used
-from tito.verdict import STATUSES, Verdict
+from tito.notebooks.cells import Cell
+from tito.verdict import Status, Verdict
 
 
 class State:
@@ -17,9 +18,9 @@ class State:
 
     def __init__(self, job: Job):
         self.seconds = job.seconds
-        self.tests = {cell["id"]: cell for cell in job.cells if cell["role"] == "test"}
+        self.tests = {cell.id: cell for cell in job.cells if cell.role == "test"}
         only = job.only
-        self.open = {n: c for n, c in self.tests.items() if only is None or c["exercise"] in only}
+        self.open = {n: c for n, c in self.tests.items() if only is None or c.exercise in only}
         self.settled: dict[str, dict] = {}
         self.lost: dict[str, dict] = {}
         self.used = Used()
@@ -46,16 +47,16 @@ class State:
             said = json.loads(line)
             if "at" in said:
                 self.used = Used(**said["used"])
-                self.at = self.tests[said["at"]]["id"]
+                self.at = self.tests[said["at"]].id
                 return None
             found = Verdict(**said)
             test = self.open.pop(found.id)
-            if found.status not in STATUSES or not 0 <= found.points <= test["points"]:
+            if not 0 <= found.points <= test.points:
                 raise ValueError(found.status)
         except (ValueError, TypeError, KeyError, RecursionError):
             text = line[:200].decode(errors="replace")
             raise TitoError(
-                f"the judge gave an impossible verdict: {text}", "report this", BUG
+                f"the judge gave an impossible verdict: {text}", "report this", Exit.BUG
             ) from None
         self.settled[found.id] = vars(found)
         return found
@@ -63,13 +64,19 @@ class State:
     def lose(self, why: str) -> list[Verdict]:
         """The judge was ended while it worked on a test. The verdict is final if that has happened there before."""
         cell = self.tests[self.at]
-        if cell["id"] in self.settled:
+        if cell.id in self.settled:
             return []
-        message = f"the judge {why}, while it worked on the answers of {cell['exercise']}"
-        found = v.of(cell, v.KILLED, message)
+        message = f"the judge {why}, while it worked on the answers of {cell.exercise}"
+        found = not_judged(cell, v.KILLED, message)
         self.used.cpu += self.seconds  # what the worker used for this test is not known
-        if cell["id"] not in self.lost:
-            self.lost[cell["id"]] = vars(found)
+        if cell.id not in self.lost:
+            self.lost[cell.id] = vars(found)
             return []
-        self.settled[cell["id"]] = vars(found)
-        return [found] if self.open.pop(cell["id"], None) else []
+        self.settled[cell.id] = vars(found)
+        return [found] if self.open.pop(cell.id, None) else []
+
+
+def not_judged(cell: Cell, status: Status, message: str) -> Verdict:
+    """A verdict on a test that no judge could give: it earns nothing."""
+    names = (cell.id, cell.title, cell.exercise)
+    return Verdict(*names, 0.0, cell.points, cell.hidden, status, 0.0, message)

@@ -11,17 +11,17 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from tito import verdict as v
-from tito.course import BUG, TitoError
+from tito.course import Exit, TitoError
 from tito.grading.job import Job
 from tito.grading.judge import process
 from tito.grading.judge.budget import judge_seconds, wall_seconds
 from tito.grading.sandbox.bubblewrap import Sandbox
 from tito.grading.sandbox.monitor import Monitor
-from tito.grading.state import State
-from tito.verdict import KILLED, Verdict
+from tito.grading.state import State, not_judged
+from tito.verdict import Verdict
 
 START = [sys.executable, "-I", "-c", "from tito.grading.judge.main import main; main()"]
 LINE = 2**20  # bytes of one verdict
@@ -57,7 +57,7 @@ def run(job: Job, sandbox: Sandbox | None = None, judge=None) -> Iterator[Verdic
         yield from state.lose(why)
         judge = None
     for cell in state.open.values():
-        yield v.of(cell, KILLED, "the whole run took too long")
+        yield not_judged(cell, v.KILLED, "the whole run took too long")
 
 
 @contextlib.contextmanager
@@ -102,7 +102,7 @@ def _verdicts(job, judge, state, until):
     silent = state.is_fresh and time.monotonic() < until
     if silent or (judge.returncode and not _signal(judge)):
         last = log.decode(errors="replace").strip().splitlines()[-12:]
-        raise TitoError("the judge process crashed: " + "\n".join(last), "report this", BUG)
+        raise TitoError("the judge process crashed: " + "\n".join(last), "report this", Exit.BUG)
 
 
 def _ending(judge, monitor, job) -> str:
@@ -122,7 +122,7 @@ def _signal(judge) -> int:
 def _told(job, judge):
     """The job's cells; cells that a judge has read already are given by their place in its list."""
     places = {id(cell): place for place, cell in enumerate(getattr(judge, "known", ()))}
-    return [places.get(id(cell), cell) for cell in job.cells]
+    return [places[id(cell)] if id(cell) in places else asdict(cell) for cell in job.cells]
 
 
 def _keep(stream, log):

@@ -2,6 +2,7 @@
 
 import ast
 from dataclasses import dataclass
+from functools import cached_property
 
 BEGIN_SOLUTION, END_SOLUTION = "### BEGIN SOLUTION", "### END SOLUTION"
 BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
@@ -26,7 +27,7 @@ class Cell:
     points: float = 0
     exercise: str = ""
 
-    @property
+    @cached_property
     def title(self) -> str:
         """The sentence a test cell opens with."""
         try:
@@ -35,12 +36,12 @@ class Cell:
             title = None
         return " ".join((title or self.id).split())
 
-    @property
+    @cached_property
     def hidden(self) -> bool:
         """Whether the body is kept from students; a released hidden test contains only its title."""
         return BEGIN_HIDDEN in self.source or (self.role == "test" and self.empty)
 
-    @property
+    @cached_property
     def empty(self) -> bool:
         """Whether nothing but the title is left."""
         try:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tinytorch.lab.child import answer, in_child
 from tinytorch.lab.ladder import BUDGET, ERROR, MEASURED, NOT_STARTED, WRONG, Step, measure
-from tito.course import FAILED, PASSED, UNDECIDED, USAGE, Module, TitoError, one_line
+from tito.course import Exit, Module, TitoError, one_line
 from tito.grading.judge.process import ONE_THREAD
 
 SECONDS = 60  # that one step may take, compiling included
@@ -50,7 +50,7 @@ def run(
         raise TitoError(
             f"{module.name} has no steps to measure: no file {module.bench.name}",
             f"modules that have steps: {', '.join(others) or 'none'}",
-            USAGE,
+            Exit.USAGE,
         )
     if not module.package.exists():
         raise TitoError(f"no file {module.package}", f"tito export {module.topic}")
@@ -113,9 +113,9 @@ def _ladder(path):
 def code(document: dict) -> int:
     """The exit code that a document stands for."""
     if any(step["status"] not in (MEASURED, NOT_STARTED) for step in document["steps"]):
-        return FAILED
+        return Exit.FAILED
     verdicts = {each["verdict"] for step in document["steps"] for each in step["comparisons"]}
-    return UNDECIDED if verdicts == {"undecided"} else PASSED
+    return Exit.UNDECIDED if verdicts == {"undecided"} else Exit.PASSED
 
 
 def text(document: dict) -> str:
@@ -147,7 +147,7 @@ def text(document: dict) -> str:
     lines += [f"roofline: {path}" for path in map(_near, document["figures"])]
     if document["next"]:
         lines += _wrap(f"next: {document['next']}")
-    if code(document) == UNDECIDED:
+    if code(document) == Exit.UNDECIDED:
         lines += _wrap("every verdict is undecided: other work keeps this machine busy; run again")
     return "\n".join(lines)
 

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tito.course import USAGE, Module, TitoError, read_yaml
+from tito.course import Exit, Module, TitoError, read_yaml
 from tito.student import last_results, progress
 from tito.student.progress import Exercise
 
@@ -99,7 +99,7 @@ def give(
             f"name one to read its hints, as in tito hint {module.topic} {exercises[0].name}"
             if exercises
             else f"tito status {module.topic}",
-            USAGE,
+            Exit.USAGE,
         )
     steps = _steps(load(module).get(exercise.name, []), exercise.failure)
     if not steps:

@@ -1,11 +1,12 @@
 """How far a student is, exercise by exercise, told from the source's text and the verdicts last seen."""
 
+import enum
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tito import verdict as v
-from tito.course import USAGE, Module, TitoError
+from tito.course import Exit, Module, TitoError
 from tito.notebooks.notebook import exercise_of
 from tito.notebooks.text import is_stub, parts, read_text
 from tito.student import last_results
@@ -13,7 +14,21 @@ from tito.student import last_results
 if TYPE_CHECKING:
     from tito.student.work import Source, Work
 
-NOT_STARTED, NOT_TESTED, FAILING, PASSING = "not started", "not tested", "failing", "passing"
+
+class State(enum.StrEnum):
+    """The state of an exercise when its tests last ran, or of a module."""
+
+    NOT_STARTED = "not started"
+    NOT_TESTED = "not tested"
+    FAILING = "failing"
+    PASSING = "passing"
+    # of a module only:
+    MISSING = "missing"
+    IN_PROGRESS = "in progress"
+    GIVEN = "given"
+
+
+NOT_STARTED, NOT_TESTED, FAILING, PASSING = list(State)[:4]
 ID = re.compile(r'"grade_id": ?"([^"]+)"')
 POINTS = re.compile(r'"points": ?([0-9.]+)')
 SOLUTION, GRADED = re.compile(r'"solution": ?true'), re.compile(r'"grade": ?true')
@@ -24,7 +39,7 @@ class Exercise:
     """One exercise: its state, points, and the first test that did not pass when last seen."""
 
     name: str
-    state: str
+    state: State
     score: float
     max_score: float
     failure: dict | None = None
@@ -96,7 +111,7 @@ def find(exercises: list[Exercise], wanted: str) -> Exercise:
     raise TitoError(
         f"no exercise named {wanted!r}",
         f"did you mean {names[near[0]].name}?" if near else f"the exercises are: {listing}",
-        USAGE,
+        Exit.USAGE,
     )
 
 

@@ -1,13 +1,14 @@
 """The course as a map, told from files alone: nothing is imported, parsed or run."""
 
+from tito import verdict as v
 from tito.course import Course, Module, TitoError
 from tito.export import cache
 from tito.notebooks.text import digest_line
 from tito.student import progress
-from tito.verdict import NOT_STARTED
+from tito.student.progress import State
 
-UNREADY = ("missing", "not started", "in progress")
-DONE = ("passing", "given")
+UNREADY = (State.MISSING, State.NOT_STARTED, State.IN_PROGRESS)
+DONE = (State.PASSING, State.GIVEN)
 
 
 def of(course: Course, modules: list[Module]) -> list[dict]:
@@ -22,10 +23,10 @@ def next_step(rows: list[dict]) -> dict | None:
     if row is None:
         return None
     topic = row["module"].partition("_")[2]
-    exercise = next((e for e in row["exercises"] if e["state"] != progress.PASSING), None)
-    if row["state"] == "missing":
+    exercise = next((e for e in row["exercises"] if e["state"] != State.PASSING), None)
+    if row["state"] == State.MISSING:
         command = f"tito test {topic}"
-    elif exercise is None or exercise["state"] == progress.NOT_TESTED:
+    elif exercise is None or exercise["state"] == State.NOT_TESTED:
         command = f"tito test {topic}"
     else:
         command = f"tito watch {topic}"
@@ -41,7 +42,12 @@ def _needs(course, module, states) -> dict:
 
 
 def _state(module: Module) -> dict:
-    row = {"module": module.name, "title": module.about["title"], "state": "missing", "score": None}
+    row = {
+        "module": module.name,
+        "title": module.about["title"],
+        "state": State.MISSING,
+        "score": None,
+    }
     row |= {"max_score": 0.0, "export": "missing", "hours": module.about.get("hours")}
     row["exercises"] = []
     try:
@@ -55,21 +61,23 @@ def _state(module: Module) -> dict:
     row["max_score"] = sum(each.max_score for each in exercises)
     row["export"] = _export(module)
     states = [each.state for each in exercises]
-    tested = [s for s in states if s in (progress.PASSING, progress.FAILING)]
+    tested = [s for s in states if s in (State.PASSING, State.FAILING)]
     result = cache.result(module)
-    if states and set(states) == {progress.NOT_STARTED}:
+    if states and set(states) == {State.NOT_STARTED}:
         is_given = module.number < module.course.begins
-        row["state"] = "given" if is_given else "not started"
+        row["state"] = State.GIVEN if is_given else State.NOT_STARTED
         row["export"] = "given" if is_given else row["export"]
     elif result is not None:
         row["score"] = result["score"]
-        untouched = all(test["status"] == NOT_STARTED for test in result["tests"])
-        row["state"] = "passing" if result["ok"] else "not started" if untouched else "in progress"
+        untouched = all(test["status"] == v.NOT_STARTED for test in result["tests"])
+        row["state"] = (
+            State.PASSING if result["ok"] else State.NOT_STARTED if untouched else State.IN_PROGRESS
+        )
     elif tested:
         row["score"] = sum(each.score for each in exercises)
-        row["state"] = "passing" if set(states) == {progress.PASSING} else "in progress"
+        row["state"] = State.PASSING if set(states) == {State.PASSING} else State.IN_PROGRESS
     else:
-        row["state"] = "in progress" if progress.NOT_STARTED in states else "not tested"
+        row["state"] = State.IN_PROGRESS if State.NOT_STARTED in states else State.NOT_TESTED
     return row
 
 

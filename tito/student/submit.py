@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 
 from tito import files
-from tito.course import USAGE, Module, TitoError
+from tito.course import Exit, Module, TitoError
 from tito.gradebook import student_ids
 from tito.grading import grade_one, job
 from tito.notebooks.repair import Findings
@@ -41,7 +41,9 @@ def owner(module: Module, student: str) -> str:
     """
     if not module.release:
         raise TitoError(
-            "tito submit is for a student's copy", f"tito release {module.topic} makes one", USAGE
+            "tito submit is for a student's copy",
+            f"tito release {module.topic} makes one",
+            Exit.USAGE,
         )
     return student_ids.student_id(student) if student else ""
 

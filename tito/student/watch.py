@@ -224,7 +224,7 @@ class Watch:
     def _job(self, only):
         """The job of judging some exercises, up to the last of their tests."""
         made = self.work.job(testing.scratch(self.module), only)
-        wanted = [cell["role"] == "test" for cell in made.cells]  # the tests that the job runs
+        wanted = [cell.role == "test" for cell in made.cells]  # the tests that the job runs
         last = len(wanted) - wanted[::-1].index(True) if True in wanted else len(wanted)
         return replace(made, cells=made.cells[:last])
 
@@ -299,8 +299,8 @@ class Run:
 
     def __init__(self, task: job.Job, judge: Prestarted, tell: Callable):
         self.judge, self.tell, self.task = judge, tell, task
-        tests = [c for c in task.cells if c["role"] == "test" and c["exercise"] in task.only]
-        self.left = {name: [t["id"] for t in tests if t["exercise"] == name] for name in task.only}
+        tests = [c for c in task.cells if c.role == "test" and c.exercise in task.only]
+        self.left = {name: [t.id for t in tests if t.exercise == name] for name in task.only}
         self.found: dict[str, list[v.Verdict]] = {}
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()

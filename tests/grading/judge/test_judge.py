@@ -4,7 +4,7 @@ import contextlib
 import subprocess
 import sys
 import textwrap
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -12,6 +12,7 @@ from tests.support.judging import judge, statuses, with_test
 from tito import verdict as v
 from tito.grading import job, supervisor
 from tito.notebooks import notebook as nb
+from tito.notebooks.cells import Cell
 from tito.notebooks.text import read_text
 from tito.student import testing
 
@@ -155,11 +156,11 @@ def test_a_job_names_cells_that_the_judges_template_has_read_by_their_place(tiny
     text = read_text(tiny.source)
     cells = nb.cells(nb.parse(text, tiny.source), text)
     made = job.make(tiny, cells, testing.scratch(tiny))
-    own = made.cells[0] | {"id": "own", "role": "plain", "source": "import math"}
+    own = Cell("own", "plain", "import math")
     filled = replace(made, cells=[own, *made.cells])
     code = f"""
 from tito.grading.judge import main
-main.know({made.cells})
+main.know({[asdict(cell) for cell in made.cells]})
 main.main()
 """
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
@@ -168,7 +169,7 @@ main.main()
     def ahead():
         with subprocess.Popen([sys.executable, "-c", code], **pipes) as process:
             process.known = made.cells
-            assert supervisor._told(filled, process) == [own, *range(len(made.cells))]
+            assert supervisor._told(filled, process) == [asdict(own), *range(len(made.cells))]
             yield process
 
     found = list(supervisor.run(filled, judge=ahead()))

@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass
 
 from tito.grading.inside import wire
+from tito.grading.job import Job
+from tito.notebooks.cells import Cell
 
 MB = 2**20
 WALL = 8  # wall seconds of a test for each second of CPU time: other work may hold the machine
@@ -23,12 +25,12 @@ class Exceeded(Exception):
         self.whole = whole
 
 
-def cpu_seconds(seconds: float, cells: list[dict]) -> float:
+def cpu_seconds(seconds: float, cells: list[Cell]) -> float:
     """CPU seconds of a submission, by the seconds of one test and the instructor's tests."""
-    return seconds * (sum(cell["role"] == "test" for cell in cells) + EXTRA)
+    return seconds * (sum(cell.role == "test" for cell in cells) + EXTRA)
 
 
-def wall_seconds(seconds: float, cells: list[dict]) -> float:
+def wall_seconds(seconds: float, cells: list[Cell]) -> float:
     """Seconds that the judge waits for all workers of a submission together."""
     return 2 * cpu_seconds(seconds, cells) + 60
 
@@ -58,11 +60,10 @@ class Used:
 class Meter:
     """What a submission has used, and what of it the test or the loading of cells that runs now."""
 
-    def __init__(self, job: dict):
-        before = Used(**job["before"]["used"])  # with the judges before this one
-        self.one, self.output = job["seconds"], job["output"]
-        self.cpu_limit = cpu_seconds(self.one, job["cells"])
-        self.wall_limit = wall_seconds(self.one, job["cells"])
+    def __init__(self, job: Job, before: Used):  # `before`: with the judges before this one
+        self.one, self.output = job.seconds, job.output
+        self.cpu_limit = cpu_seconds(self.one, job.cells)
+        self.wall_limit = wall_seconds(self.one, job.cells)
         self.step = min(max(self.one / 20, 0.2), 1)  # seconds between two looks at the clocks
         self.used: dict[object, float] = {None: before.cpu}  # CPU seconds of each worker
         self.first: dict[object, float] = {}  # the same, when what is metered first saw the worker

@@ -6,6 +6,8 @@ It has the lesson's given cells. Functions of the student are made from the text
 import math
 from collections.abc import Callable
 
+from tito.notebooks.cells import Cell
+
 
 class Clean:
     """The worker, from the first test that needs it on.
@@ -14,13 +16,13 @@ class Clean:
     ----------
     start : callable
         Starts a worker.
-    given : list of dict
+    given : list of Cell
         The lesson's own cells.
     texts : list of dict
         The student's cells: their ids and sources.
     """
 
-    def __init__(self, start: Callable, given: list[dict], texts: list[dict]):
+    def __init__(self, start: Callable, given: list[Cell], texts: list[dict]):
         self.start, self.given, self.texts = start, given, texts
         self.worker = None
 
@@ -67,8 +69,8 @@ class Clean:
             self.worker = self.start()
             cells = [
                 {
-                    "name": cell["id"],
-                    "source": cell["source"],
+                    "name": cell.id,
+                    "source": cell.source,
                     "definitions": False,
                     "only": None,
                     "skipped": [],

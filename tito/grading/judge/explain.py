@@ -7,6 +7,7 @@ from tito.grading.inside import wire
 from tito.grading.judge import reasons, reports
 from tito.grading.judge.loading import Loader
 from tito.grading.judge.reports import STOPPED, TEXT, Report
+from tito.notebooks.cells import Cell
 
 
 class Explainer:
@@ -30,7 +31,7 @@ class Explainer:
             report = behind
         return None
 
-    def explain(self, error: Exception, cell: dict) -> str:
+    def explain(self, error: Exception, cell: Cell) -> str:
         """What went wrong, and the line to look at: in the student's cell if it was reached."""
         remote = reports.of(error)
         if remote:
@@ -50,7 +51,7 @@ class Explainer:
         if report.look:
             text = f"{report.text}\nlook at: {report.look}"
         name, number = report.cell, report.line
-        sources = (self.loader.source(cell) for cell in self.loader.cells if cell["id"] == name)
+        sources = (self.loader.source(cell) for cell in self.loader.cells if cell.id == name)
         line = next(sources, "").split("\n")[number - 1 : number] if number > 0 else []
         if line and line[0].strip() and name not in self.loader.given:
             text += f"\nlook at: {name}, line {number}: {line[0].strip()[:200]}"
@@ -70,7 +71,7 @@ class Explainer:
         """Explain an undefined name by what was raised when its cell was loaded; empty if nothing was."""
         name, broken = reasons.missing(report), self.loader.broken
         for cell in self.loader.cells if name else ():
-            raised = broken.get(cell["id"], ()) if cell["role"] != "plain" else ()
+            raised = broken.get(cell.id, ()) if cell.role != "plain" else ()
             found = reasons.behind(name, raised, self.loader.python(cell))
             if found and found.kind == STOPPED:
                 return f"`{name}` is not defined: running its cell was stopped: {found.text}"
@@ -83,9 +84,9 @@ class Explainer:
         return ""
 
 
-def _failing_line(error: Exception, cell: dict) -> str:
+def _failing_line(error: Exception, cell: Cell) -> str:
     frames = traceback.extract_tb(error.__traceback__)
-    inside = [frame for frame in frames if frame.filename == f"<{cell['id']}>"]
+    inside = [frame for frame in frames if frame.filename == f"<{cell.id}>"]
     return (
         f"the test's line {inside[0].lineno}: {inside[0].line}" if inside and inside[0].line else ""
     )

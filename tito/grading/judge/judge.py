@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from tinytorch.lab import checks
 from tito import verdict
+from tito.grading.job import Job
 from tito.grading.judge import compiled, evidence, process, proxies, stopwatch
 from tito.grading.judge.budget import TEST, Exceeded, Meter
 from tito.grading.judge.clean import Clean
@@ -19,9 +20,11 @@ from tito.grading.judge.explain import Explainer
 from tito.grading.judge.loading import STARTS, STUDENT, Loader
 from tito.grading.judge.names import Names
 from tito.grading.judge.reports import Fatal
-from tito.grading.judge.reruns import NOT_RUN
 from tito.grading.judge.stopwatch import Timed
 from tito.grading.judge.workers import Worker, WorkerGone, refuse
+from tito.notebooks.cells import Cell
+
+NOT_RUN = "not run: "  # how the message of a test begins for which nothing is left
 
 MESSAGE = 20_000  # characters: an answer may be any text, and a message may quote it
 
@@ -30,7 +33,7 @@ MESSAGE = 20_000  # characters: an answer may be any text, and a message may quo
 class Place:
     """What is known at one place in the notebook: the cells above it, and what names stand for."""
 
-    loaded: list[dict]
+    loaded: list[Cell]
     names: Names
     binder: dict[str, str]
 
@@ -40,7 +43,7 @@ class Judge:
 
     Parameters
     ----------
-    job : dict
+    job : Job
     launch : callable
         Starts the process of a worker; its arguments are a folder and the kind of worker.
     meter : Meter
@@ -51,7 +54,7 @@ class Judge:
         Versions of exercises that are loaded in place of the student's.
     """
 
-    def __init__(self, job: dict, launch: Callable, meter: Meter, fatal: Fatal, given: dict):
+    def __init__(self, job: Job, launch: Callable, meter: Meter, fatal: Fatal, given: dict):
         self.job, self.launch, self.meter = job, launch, meter
         self.loader = Loader(job, meter, fatal, given, self._new_worker)
         self.failed = ""  # the exercise of which a test failed in this worker
@@ -82,16 +85,16 @@ class Judge:
     def take_in(self, cell):
         """Make a cell known on both sides."""
         self.loader.cells.append(cell)
-        if cell["role"] == "locked":
-            self._execute(compiled.code(cell["source"], f"<{cell['id']}>"))
-        elif cell["role"] not in ("plain", "own"):
-            for node, names, constant in compiled.bindings(cell["id"], cell["source"]):
+        if cell.role == "locked":
+            self._execute(compiled.code(cell.source, f"<{cell.id}>"))
+        elif cell.role not in ("plain", "own"):
+            for node, names, constant in compiled.bindings(cell.id, cell.source):
                 if isinstance(node, (ast.Import, ast.ImportFrom)):
                     self.names.promise(node)
                 for name in names:
-                    self.binder[name] = cell["id"]
+                    self.binder[name] = cell.id
                     self.names.known[name] = proxies.StandIn(self, name)
-                if constant and cell["role"] == "given":
+                if constant and cell.role == "given":
                     # A constant of the instructor's; one made of the student's functions stays a stand-in.
                     with contextlib.suppress(Exception):
                         self._execute(constant)
@@ -143,17 +146,17 @@ class Judge:
 
     def _clean(self):
         if self.clean is None:
-            given = [cell for cell in self.job["cells"] if cell["role"] in ("given", "locked")]
+            given = [cell for cell in self.job.cells if cell.role in ("given", "locked")]
             texts = [
-                {"id": cell["id"], "source": self.loader.python(cell)}
-                for cell in self.job["cells"]
-                if cell["role"] in STUDENT
+                {"id": cell.id, "source": self.loader.python(cell)}
+                for cell in self.job.cells
+                if cell.role in STUDENT
             ]
             self.clean = Clean(self._clean_worker, given, texts)
         return self.clean
 
     def _texts_above(self):
-        return [cell["id"] for cell in self.loader.cells if cell["role"] in STUDENT]
+        return [cell.id for cell in self.loader.cells if cell.role in STUDENT]
 
     def _cpu(self):
         worker = self.loader.ready()
@@ -162,7 +165,7 @@ class Judge:
     def _new_worker(self) -> Worker:
         self.failed = ""
         self.meter.starts += 1
-        started = self.launch(self.job["scratch"], process.STUDENT)
+        started = self.launch(self.job.scratch, process.STUDENT)
         return Worker(self.job, self.meter, started, proxies.decoder(self))
 
     def _clean_worker(self) -> Worker:
@@ -171,43 +174,43 @@ class Judge:
         except Exceeded as over:
             raise WorkerGone(verdict.KILLED, f"{NOT_RUN}{over}") from None
         self.meter.starts += 1
-        started = self.launch(self.job["scratch"], process.CLEAN)
+        started = self.launch(self.job.scratch, process.CLEAN)
         return Worker(self.job, self.meter, started, refuse)
 
     def judge(self, cell) -> verdict.Verdict:
         """Judge a test. A worker in which one has failed runs no test of another exercise."""
         started = time.perf_counter()
-        if self.failed not in ("", cell["exercise"]):
+        if self.failed not in ("", cell.exercise):
             self.loader.leave()
-        if not cell["empty"] and self.ended.get(cell["exercise"], 0) < STARTS:
+        if not cell.empty and self.ended.get(cell.exercise, 0) < STARTS:
             self.loader.ready()
         worker = self.loader.worker
-        if worker and cell["hidden"]:
+        if worker and cell.hidden:
             worker.knows_hidden = True
         printed = worker.printed() if worker else 0
         status, message = self._try(cell)
         if status in (verdict.FAILED, verdict.ERROR):
-            self.failed = cell["exercise"]
+            self.failed = cell.exercise
         message = message[:MESSAGE]
         if message and worker:
             message += worker.said_since(printed)
         return verdict.Verdict(
-            id=cell["id"],
-            title=cell["title"],
-            exercise=cell["exercise"],
-            points=cell["points"] if status in (verdict.PASSED, verdict.UNDECIDED) else 0.0,
-            max_points=cell["points"],
-            hidden=cell["hidden"],
+            id=cell.id,
+            title=cell.title,
+            exercise=cell.exercise,
+            points=cell.points if status in (verdict.PASSED, verdict.UNDECIDED) else 0.0,
+            max_points=cell.points,
+            hidden=cell.hidden,
             status=status,
             seconds=round(time.perf_counter() - started, 4),
             message=message,
         )
 
     def _try(self, cell):
-        if cell["empty"]:
+        if cell.empty:
             return verdict.SKIPPED, "hidden: it runs when the work is graded"
-        if self.ended.get(cell["exercise"], 0) >= STARTS:
-            many = f"the tests of {cell['exercise']} have already ended {STARTS} processes"
+        if self.ended.get(cell.exercise, 0) >= STARTS:
+            many = f"the tests of {cell.exercise} have already ended {STARTS} processes"
             return verdict.KILLED, NOT_RUN + many
         try:
             self.meter.begin(TEST)
@@ -216,8 +219,8 @@ class Judge:
         except WorkerGone as gone:
             if str(gone).startswith(NOT_RUN):
                 return gone.status, str(gone)
-            self.ended[cell["exercise"]] = self.ended.get(cell["exercise"], 0) + 1
-            return gone.status, f"{cell['exercise']} {gone}"
+            self.ended[cell.exercise] = self.ended.get(cell.exercise, 0) + 1
+            return gone.status, f"{cell.exercise} {gone}"
         finally:
             if self.loader.worker and self.holds:
                 with contextlib.suppress(Exception, WorkerGone):
@@ -228,12 +231,12 @@ class Judge:
         """Run a test. A message may ask the worker what an object is, so the worker may end here too."""
         try:
             # What an earlier test bound is gone: every test starts from the same names.
-            compiled.run(cell["source"], f"<{cell['id']}>", self.names)
+            compiled.run(cell.source, f"<{cell.id}>", self.names)
             return (verdict.UNDECIDED, self.doubts[0]) if self.doubts else (verdict.PASSED, "")
         except Exception as error:
             explainer = Explainer(self.loader, self.binder)
             unstarted = explainer.unstarted(error)
-            if unstarted and cell["exercise"] in self.stubs:
+            if unstarted and cell.exercise in self.stubs:
                 return verdict.NOT_STARTED, ""
             if unstarted:
                 return verdict.ERROR, f"needs `{unstarted}`, which is not started"

@@ -4,12 +4,13 @@ import ast
 from collections.abc import Callable
 
 from tito.grading.inside import wire
+from tito.grading.job import Job
 from tito.grading.judge import reports
 from tito.grading.judge.budget import LOADING, WALL, Exceeded, Meter
 from tito.grading.judge.reports import STOPPED, Fatal, Report
 from tito.grading.judge.workers import Worker, WorkerGone
 from tito.notebooks.cell_code import first_line, parsed
-from tito.notebooks.cells import ELSEWHERE
+from tito.notebooks.cells import ELSEWHERE, Cell
 from tito.notebooks.text import is_stub
 
 STARTS = 10  # workers that the tests of one exercise may use up, and likewise the loading of cells
@@ -22,7 +23,7 @@ class Loader:
 
     Parameters
     ----------
-    job : dict
+    job : Job
     meter : Meter
     fatal : Fatal
         Cells and statements that ended a worker, or hung, while they were loaded. All runs of a job share it.
@@ -34,7 +35,7 @@ class Loader:
 
     def __init__(
         self,
-        job: dict,
+        job: Job,
         meter: Meter,
         fatal: Fatal,
         given: dict[str, str],
@@ -42,15 +43,15 @@ class Loader:
     ):
         self.job, self.meter, self.given, self.start = job, meter, given, start
         self.worker: Worker | None = None
-        self.cells: list[dict] = []  # above the test
+        self.cells: list[Cell] = []  # above the test
         self.sent = 0  # how many of them the worker has loaded
         self.together = True  # many at once, until a worker ends in the middle
         self.deadly, self.fatal = fatal.cells, fatal.statements
         self.broken = fatal.reports()  # exceptions of statements while loading, by cell
         self.student = {
-            cell["id"]: job["answers"].get(cell["id"], cell["source"])
-            for cell in job["cells"]
-            if cell["role"] == "solution"
+            cell.id: job.answers.get(cell.id, cell.source)
+            for cell in job.cells
+            if cell.role == "solution"
         }
         self.stubs = {name for name, source in self.student.items() if is_stub(source)}
         self.merged = {
@@ -85,7 +86,7 @@ class Loader:
             self.worker.end()
             self.worker = None
 
-    def return_to(self, cells: list[dict]) -> None:
+    def return_to(self, cells: list[Cell]) -> None:
         """Go back to the names after some cells. A worker that did not keep them is ended."""
         self.cells = cells
         count = len(cells)
@@ -112,32 +113,32 @@ class Loader:
         except Exceeded as over:
             return str(over)
 
-    def source(self, cell: dict) -> str:
+    def source(self, cell: Cell) -> str:
         """The text of a cell; a given version follows the student's if that also answers another exercise."""
-        name = cell["id"]
-        own = self.student.get(name, cell["source"])
+        name = cell.id
+        own = self.student.get(name, cell.source)
         if name in self.given and name in self.merged and name not in self.deadly:
-            return f"{self.job['python'].get(name, own)}\n\n{self.given[name]}"
+            return f"{self.job.python.get(name, own)}\n\n{self.given[name]}"
         return self.given.get(name) or own
 
-    def python(self, cell: dict) -> str:
+    def python(self, cell: Cell) -> str:
         """The plain Python that a cell runs as."""
         source = self.source(cell)
-        return source if cell["id"] in self.given else self.job["python"].get(cell["id"], source)
+        return source if cell.id in self.given else self.job.python.get(cell.id, source)
 
     def text(self, name: str) -> str:
         """The plain Python of a loaded cell; empty if there is no such cell."""
-        return next((self.python(cell) for cell in self.cells if cell["id"] == name), "")
+        return next((self.python(cell) for cell in self.cells if cell.id == name), "")
 
     def _must_load(self) -> bool:
         return self.worker is None or self.sent < len(self.cells)
 
-    def _is_safe(self, cell: dict) -> bool:
+    def _is_safe(self, cell: Cell) -> bool:
         """Whether a cell is loaded: none that ended a worker, and no plain or own cell after such cells have ended many."""
-        if cell["id"] in self.given:
+        if cell.id in self.given:
             return True
-        many = cell["role"] in ("plain", "own") and self._ended_by_others() >= 2 * STARTS
-        return cell["id"] not in self.deadly and not many
+        many = cell.role in ("plain", "own") and self._ended_by_others() >= 2 * STARTS
+        return cell.id not in self.deadly and not many
 
     def _ended_by_others(self) -> int:
         """How many workers have ended while they loaded plain cells or the student's own."""
@@ -146,10 +147,10 @@ class Loader:
             found += [name for each in self.fatal[name].values() if each.kind == STOPPED]
         return len(found)
 
-    def _load_each(self, worker: Worker, cells: list[dict]) -> None:
+    def _load_each(self, worker: Worker, cells: list[Cell]) -> None:
         for cell in cells:
             mark = len(self.cells) if cell is cells[-1] else None
-            nodes = parsed(self.python(cell)) if cell["role"] in STUDENT else None
+            nodes = parsed(self.python(cell)) if cell.role in STUDENT else None
             if nodes is None:
                 self._load_one(worker, cell, mark)
             else:  # one by one, to find the statement that ends the worker
@@ -158,51 +159,51 @@ class Loader:
                 break
 
     def _load_statements(
-        self, worker: Worker, cell: dict, nodes: list[ast.stmt], mark: int | None
+        self, worker: Worker, cell: Cell, nodes: list[ast.stmt], mark: int | None
     ) -> None:
         fatal = self._fatal(cell)
         todo = [number for number in range(len(nodes)) if number not in fatal]
         for number in todo:
             if not self._load_one(worker, cell, mark if number == todo[-1] else None, number):
-                text = self.deadly[cell["id"]]
+                text = self.deadly[cell.id]
                 fatal[number] = reports.gone(text, first_line(nodes[number]))
                 if len(fatal) < STARTS:  # else the cell is given up
-                    del self.deadly[cell["id"]]
-                    self.broken[cell["id"]][-1] = fatal[number]
+                    del self.deadly[cell.id]
+                    self.broken[cell.id][-1] = fatal[number]
                 break
 
-    def _fatal(self, cell: dict) -> dict[int, Report]:
+    def _fatal(self, cell: Cell) -> dict[int, Report]:
         """The statements of a student's cell that no worker runs again, by number: each with a report."""
-        return {} if cell["id"] in self.given else self.fatal.setdefault(cell["id"], {})
+        return {} if cell.id in self.given else self.fatal.setdefault(cell.id, {})
 
     def _load_one(
-        self, worker: Worker, cell: dict, mark: int | None, only: int | None = None
+        self, worker: Worker, cell: Cell, mark: int | None, only: int | None = None
     ) -> bool:
         """Load a cell, or one of its statements; returns whether the worker is still alive."""
         try:
             self._load(worker, [cell], mark, only)
         except WorkerGone as gone:
             self.worker = None
-            self.deadly[cell["id"]] = str(gone)
-            self.broken[cell["id"]] = [*self.broken.get(cell["id"], ()), reports.gone(str(gone))]
+            self.deadly[cell.id] = str(gone)
+            self.broken[cell.id] = [*self.broken.get(cell.id, ()), reports.gone(str(gone))]
             return False
         return True
 
     def _load(
-        self, worker: Worker, cells: list[dict], mark: int | None, only: int | None = None
+        self, worker: Worker, cells: list[Cell], mark: int | None, only: int | None = None
     ) -> None:
         """Have the worker load cells, and keep the names that there are then if `mark` is a number."""
         parts = [
             {
-                "name": cell["id"],
+                "name": cell.id,
                 "source": self.python(cell),
-                "definitions": cell["role"] == "plain",
+                "definitions": cell.role == "plain",
                 "only": only,
-                "skipped": list(self._fatal(cell)) if cell["role"] in STUDENT else [],
+                "skipped": list(self._fatal(cell)) if cell.role in STUDENT else [],
             }
             for cell in cells
         ]
-        names = [cell["id"] for cell in cells]
+        names = [cell.id for cell in cells]
         request = {"op": "load", "cells": parts, "mark": mark}
         request |= {"cpu": self.meter.one, "wall": WALL * self.meter.one}
         try:
@@ -217,16 +218,16 @@ class Loader:
             if mark is not None:
                 worker.marks.add(mark)
         for cell in cells:
-            name, each = cell["id"], found.get(cell["id"], [])
-            known = [] if cell["role"] not in STUDENT else list(self._fatal(cell).values())
+            name, each = cell.id, found.get(cell.id, [])
+            known = [] if cell.role not in STUDENT else list(self._fatal(cell).values())
             before = self.broken.get(name, []) if only is not None else known
             if each or before:
                 self.broken[name] = [*before, *(new for new in each if new not in before)]
             self._remember(cell, [report for report in each if report.late])
 
-    def _remember(self, cell: dict, late: list[Report]) -> None:
+    def _remember(self, cell: Cell, late: list[Report]) -> None:
         """Have no other worker run the statements of a student's cell that took too long."""
-        nodes = parsed(self.python(cell)) if late and cell["role"] in STUDENT else None
+        nodes = parsed(self.python(cell)) if late and cell.role in STUDENT else None
         fatal = self._fatal(cell) if nodes else {}
         for report in late:
             for number, node in enumerate(nodes or ()):

@@ -8,40 +8,45 @@ import os
 import signal
 import socket
 import sys
+from typing import Any
 
 from tito.grading.inside.lookups import global_names
 from tito.grading.inside.worker import hide
+from tito.grading.job import Job
 from tito.grading.judge import compiled, memory, process
-from tito.grading.judge.budget import Meter, judge_seconds
+from tito.grading.judge.budget import Meter, Used, judge_seconds
 from tito.grading.judge.judge import Judge
 from tito.grading.judge.names import Names
 from tito.grading.judge.reports import Fatal
 from tito.grading.judge.reruns import Reruns
+from tito.notebooks.cells import Cell
+from tito.verdict import Verdict
 
 
-def know(cells: list[dict]) -> None:
+def know(cells: list[dict[str, Any]]) -> None:
     """Read the instructor's cells ahead of a job that holds them, in a process that judges are copied from.
 
     What its tests refer to is imported.
     """
-    _known[:] = cells
+    _known[:] = [Cell(**cell) for cell in cells]
     names, used = Names({}, {}), set()
-    for cell in cells:
+    for cell in _known:
+        _ = cell.title, cell.hidden, cell.empty  # read once, for all judges
         with contextlib.suppress(SyntaxError, ValueError):  # the judge will say so
-            if cell["role"] in ("test", "locked"):
-                global_names(compiled.code(cell["source"], f"<{cell['id']}>"))
-                tree = ast.parse(cell["source"])
+            if cell.role in ("test", "locked"):
+                global_names(compiled.code(cell.source, f"<{cell.id}>"))
+                tree = ast.parse(cell.source)
                 used |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
                 used |= {node.name for node in ast.walk(tree) if isinstance(node, ast.alias)}
-            if cell["role"] != "test":
-                for node, *_ in compiled.bindings(cell["id"], cell["source"]):
+            if cell.role != "test":
+                for node, *_ in compiled.bindings(cell.id, cell.source):
                     if isinstance(node, (ast.Import, ast.ImportFrom)):
                         names.promise(node)
     for name in used & set(names.imports):
         names.find(name)
 
 
-_known: list[dict] = []  # cells that a job names by their place in this list
+_known: list[Cell] = []  # cells that a job names by their place in this list
 
 
 def main(monitor=None, launch=process.Own):
@@ -52,11 +57,12 @@ def main(monitor=None, launch=process.Own):
     """
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    job = json.load(sys.stdin)
-    hide(job["hidden_modules"])  # what is judged is not here, in no form
-    job["cells"] = [_known[cell] if type(cell) is int else cell for cell in job["cells"]]
-
-    meter = Meter(job)
+    said = json.load(sys.stdin)
+    hide(said["hidden_modules"])  # what is judged is not here, in no form
+    before = said.pop("before")
+    said["cells"] = [_known[each] if type(each) is int else Cell(**each) for each in said["cells"]]
+    job = Job(**said)
+    meter = Meter(job, Used(**before["used"]))
 
     def write(said):
         try:
@@ -66,7 +72,7 @@ def main(monitor=None, launch=process.Own):
             os._exit(1)
 
     def begin(cell):
-        write({"at": cell["id"], "used": vars(meter.total())})
+        write({"at": cell.id, "used": vars(meter.total())})
         limit_cpu(judge_seconds(meter.one))
 
     def report(result):
@@ -81,7 +87,11 @@ def main(monitor=None, launch=process.Own):
             return process.Supervised(line, name)
 
     make = functools.partial(Judge, job, launch, meter, Fatal())
-    Reruns(job, make, begin, report).run()
+    settled, lost = (
+        {name: Verdict(**found) for name, found in before[kind].items()}
+        for kind in ("settled", "lost")
+    )
+    Reruns(job, settled, lost, make, begin, report).run()
 
 
 def limit_cpu(seconds: float) -> None:

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from tito import verdict as v
+from tito.grading.job import Job
+from tito.grading.judge.judge import NOT_RUN, Judge
+from tito.notebooks.cells import Cell
 from tito.verdict import Verdict
 
 DEADLY = (v.TIMEOUT, v.KILLED)
-NOT_RUN = "not run: "  # how the message of a test begins for which nothing is left
 WHY = {
     "stub": "yours is not started",
     "deadly": "yours does not end, or ends its process",
@@ -27,16 +29,21 @@ class Reruns:
     on tests that ended that judge.
     """
 
-    def __init__(self, job: dict, make: Callable, begin: Callable, report: Callable):
-        self.job, self.make, self.begin, self.report = job, make, begin, report
-        self.settled, self.lost = (
-            {name: Verdict(**said) for name, said in job["before"][kind].items()}
-            for kind in ("settled", "lost")
-        )
-        self.tests = [cell for cell in job["cells"] if cell["role"] == "test"]
-        only = job["only"]
-        self.wanted = {c["id"] for c in self.tests if only is None or c["exercise"] in only}
-        self.found = dict(self.settled)  # the latest verdict of each test
+    def __init__(
+        self,
+        job: Job,
+        settled: dict[str, Verdict],
+        lost: dict[str, Verdict],
+        make: Callable[[dict[str, str]], Judge],
+        begin: Callable[[Cell], None],
+        report: Callable[[Verdict], None],
+    ):
+        self.job, self.settled, self.lost = job, settled, lost
+        self.make, self.begin, self.report = make, begin, report
+        self.tests = [cell for cell in job.cells if cell.role == "test"]
+        only = job.only
+        self.wanted = {c.id for c in self.tests if only is None or c.exercise in only}
+        self.found = dict(settled)  # the latest verdict of each test
         self.held: dict[str, Verdict | None] = {}  # tests to run again; None: not run yet
         self.stubs: set[str] = set()
         self.served: set[str] = set()  # exercises whose tests passed in the present worker
@@ -45,7 +52,7 @@ class Reruns:
         """Judge every wanted test and report each verdict once."""
         self._first(self.wanted)
         others = {name for test in self.held for name in self._replaceable(test)}
-        more = {c["id"] for c in self.tests if c["exercise"] in others} - self.wanted
+        more = {c.id for c in self.tests if c.exercise in others} - self.wanted
         if more:
             self._first(more)
         self._again()
@@ -59,12 +66,12 @@ class Reruns:
         self.served = set()
         try:
             self.stubs = judge.stubs
-            for cell in self.job["cells"]:
-                if cell["role"] != "test":
+            for cell in self.job.cells:
+                if cell.role != "test":
                     judge.take_in(cell)
-                elif cell["id"] not in ids or cell["id"] in self.settled:
+                elif cell.id not in ids or cell.id in self.settled:
                     continue
-                elif cell["hidden"] and not cell["empty"]:
+                elif cell.hidden and not cell.empty:
                     self.begin(cell)
                     hidden.append((cell, judge.place()))
                 else:
@@ -77,35 +84,35 @@ class Reruns:
             judge.end()
 
     def _judge_own(self, judge, cell):
-        reasons = self._reasons(cell["id"])
-        stub = cell["exercise"] in self.stubs
+        reasons = self._reasons(cell.id)
+        stub = cell.exercise in self.stubs
         if "deadly" in reasons.values() or ("stub" in reasons.values() and not stub):
-            self.held[cell["id"]] = None
+            self.held[cell.id] = None
             return
-        found = self.lost.get(cell["id"])
+        found = self.lost.get(cell.id)
         if found is None:
             self.begin(cell)
             found = judge.judge(cell)
-            if found.status == v.KILLED and self.served - {cell["exercise"]}:
+            if found.status == v.KILLED and self.served - {cell.exercise}:
                 # Again in a new worker: another exercise may have spoiled the memory of this one.
                 found = judge.judge(cell)
-        self.found[cell["id"]] = found
+        self.found[cell.id] = found
         bad = found.status not in (*v.HARMLESS, v.NOT_STARTED)
-        self.served = set() if bad else self.served | {cell["exercise"]}
-        if bad and self._replaceable(cell["id"]):
-            self.held[cell["id"]] = found
+        self.served = set() if bad else self.served | {cell.exercise}
+        if bad and self._replaceable(cell.id):
+            self.held[cell.id] = found
         else:
             self._settle(found)
 
     def _again(self):
         """Judge the held tests, visible ones first, with given versions of what does not work."""
-        held = [cell for cell in self.tests if cell["id"] in self.held]
+        held = [cell for cell in self.tests if cell.id in self.held]
         for hidden in (False, True):
             again = Again(self.job, self.make)
             try:
-                for cell in (cell for cell in held if cell["hidden"] is hidden):
-                    reasons = self._reasons(cell["id"])
-                    own = None if set(reasons.values()) - {"wrong"} else self.held[cell["id"]]
+                for cell in (cell for cell in held if cell.hidden is hidden):
+                    reasons = self._reasons(cell.id)
+                    own = None if set(reasons.values()) - {"wrong"} else self.held[cell.id]
                     if own is None or reasons:
                         self.begin(cell)
                         found = again.judge(cell, set(reasons))
@@ -122,13 +129,13 @@ class Reruns:
 
     def _replaceable(self, test):
         """The exercises that a test can reach and that have a given version."""
-        return [name for name in self.job["needs"].get(test, ()) if name in self.job["given"]]
+        return [name for name in self.job.needs.get(test, ()) if name in self.job.given]
 
     def _reasons(self, test):
         """Of those, the ones that do not work, each with the reason as far as it is known."""
         reasons = {}
         for name in self._replaceable(test):
-            known = [self.found[c["id"]].status for c in self.tests if self._is_known(c, name)]
+            known = [self.found[c.id].status for c in self.tests if self._is_known(c, name)]
             bad = {status for status in known if status not in v.HARMLESS}
             if bad & set(DEADLY):
                 reasons[name] = "deadly"
@@ -137,7 +144,7 @@ class Reruns:
         return reasons
 
     def _is_known(self, cell, exercise):
-        return cell["exercise"] == exercise and cell["id"] in self.found
+        return cell.exercise == exercise and cell.id in self.found
 
 
 class Again:
@@ -151,11 +158,11 @@ class Again:
         """Judge a test with these given versions."""
         if self.current is None or self.used != used:
             self.end()
-            self.current = self.make({name: self.job["given"][name] for name in used})
+            self.current = self.make({name: self.job.given[name] for name in used})
             self.used, self.place = used, 0
-        while self.job["cells"][self.place] is not cell:
-            above = self.job["cells"][self.place]
-            if above["role"] != "test":
+        while self.job.cells[self.place] is not cell:
+            above = self.job.cells[self.place]
+            if above.role != "test":
                 self.current.take_in(above)
             self.place += 1
         return self.current.judge(cell)

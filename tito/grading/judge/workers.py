@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from tito import verdict
 from tito.grading.inside import wire
+from tito.grading.job import Job
 from tito.grading.judge import proxies, reports
 from tito.grading.judge.budget import Exceeded, Meter
 from tito.grading.judge.pipes import Pipes
@@ -27,22 +28,22 @@ class Worker:
 
     Parameters
     ----------
-    job : dict
+    job : Job
     meter : Meter
     started : Process
     decode : callable
         Makes a value of what is not plain data in a reply.
     """
 
-    def __init__(self, job: dict, meter: Meter, started: Process, decode: Callable):
+    def __init__(self, job: Job, meter: Meter, started: Process, decode: Callable):
         self.meter, self.process, self.decode = meter, started, decode
         self.log, self.logged, self.asked = bytearray(), 0, 0
         self.marks: set[int] = set()  # after how many cells it has kept its names
         self.ended = False
         self.knows_hidden = False  # whether a hidden test has run in it
         self.pipes = Pipes(self.process, self._heard, self._check, self.meter.step)
-        start = {"cells": job["scratch"], "hidden": job["hidden_modules"]}
-        self._send(start | {"package": job["package"]})
+        start = {"cells": job.scratch, "hidden": job.hidden_modules}
+        self._send(start | {"package": job.package})
 
     def ask(self, request):
         """Send a request, wait for the reply, and return it or raise what it reports."""

@@ -17,6 +17,7 @@ from tito.grading.inside.limits import Limits
 from tito.grading.job import Job
 from tito.grading.sandbox import selftest, shown_files
 from tito.grading.sandbox.bubblewrap import Sandbox, is_root, own_user, readable
+from tito.notebooks.cells import Cell
 
 PEER = struct.Struct("=iii")  # process, user and group of who sent a message
 READY = 60  # seconds in which a template must have imported everything
@@ -30,7 +31,7 @@ class Warm:
     limits: Limits
     lines: dict  # role to the socket of its template
     stages: dict
-    cells: list[dict]  # that the template of judges has read
+    cells: list[Cell]  # that the template of judges has read
     without: frozenset = frozenset()
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -56,7 +57,7 @@ def templates(sandbox: Sandbox, job: Job) -> Iterator[Warm | Sandbox]:
         "worker": shown_files.for_worker(tuple(job.earlier), job.course),
     }
     known = {
-        "judge": {"imports": [], "cells": job.cells},
+        "judge": {"imports": [], "cells": [asdict(cell) for cell in job.cells]},
         "worker": {"imports": imports(job), "cells": []},  # workers must not know the tests
     }
     with contextlib.ExitStack() as opened:
@@ -74,9 +75,9 @@ def imports(job: Job) -> list[str]:
     """The import statements of the instructor's cells."""
     found = []
     for cell in job.cells:
-        if cell["role"] in ("given", "locked"):
+        if cell.role in ("given", "locked"):
             with contextlib.suppress(SyntaxError):
-                body = ast.parse(cell["source"]).body
+                body = ast.parse(cell.source).body
                 nodes = [each for each in body if isinstance(each, (ast.Import, ast.ImportFrom))]
                 found += map(ast.unparse, nodes)
     return found
