@@ -25,6 +25,7 @@ demo: $(READY)  ## export the modules, test kernels, then release, grade and giv
 test: $(READY)  ## run the test suite
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/mypy
 	$(BIN)/tito export --all --check
 	$(BIN)/pytest -n auto -m "not slow"
 

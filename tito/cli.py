@@ -127,6 +127,7 @@ for command in itertools.chain(*GROUPS.values()):
     main.add_command(command)
 click.rich_click.COMMAND_GROUPS = {
     "tito": [
-        {"name": name, "commands": [each.name for each in group]} for name, group in GROUPS.items()
+        {"name": name, "commands": [str(each.name) for each in group]}
+        for name, group in GROUPS.items()
     ]
 }

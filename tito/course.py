@@ -10,6 +10,7 @@ import stat
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 # Imports that few commands need stand where they are used: `tito --version` must stay quick.
 MODULE_NAME = r"\d\d_[a-z][a-z0-9_]*"
@@ -138,7 +139,12 @@ class Module:
     def about(self) -> dict:
         """What module.yaml says: title, summary, requires, hours, and the seconds a test may take."""
         path = self.folder / "module.yaml"
-        defaults = {"title": self.topic.capitalize(), "summary": "", "requires": [], "prints": {}}
+        defaults: dict[str, Any] = {
+            "title": self.topic.capitalize(),
+            "summary": "",
+            "requires": [],
+            "prints": {},
+        }
         defaults["seconds"] = 20
         return defaults | read_yaml(path) if path.exists() else defaults
 
@@ -279,7 +285,7 @@ class Course:
 
     def module(self, wanted: str) -> Module:
         """Find a module as a person would name it: kernels, 11 or 11_kernels."""
-        names = {}
+        names: dict[str, Module] = {}
         for module in self.modules:
             spellings = {module.name, module.topic, f"{module.number}", f"{module.number:02}"}
             names |= dict.fromkeys(spellings, module)

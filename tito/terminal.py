@@ -13,8 +13,13 @@ import click
 from tito import sanitize
 from tito import verdict as v
 
-COLOURS = {v.PASSED: "green", v.SKIPPED: None, v.UNDECIDED: "yellow", v.NOT_STARTED: "cyan"}
-WORDS = {v.NOT_STARTED: "not started", v.SKIPPED: "hidden"}
+COLOURS: dict[str, str | None] = {
+    v.PASSED: "green",
+    v.SKIPPED: None,
+    v.UNDECIDED: "yellow",
+    v.NOT_STARTED: "cyan",
+}
+WORDS: dict[str, str] = {v.NOT_STARTED: "not started", v.SKIPPED: "hidden"}
 
 
 def heading(number: int, title: str) -> str:

@@ -130,14 +130,13 @@ def test_no_number_of_deadly_statements_ends_the_run(tiny, monkeypatch):
     found = list(supervisor.run(made(tiny, f"{ends}def double(x): return 2 * x", [NEXT])))
     assert "`double` is not defined: running its cell was stopped" in found[0].message
     work = made(tiny, "def double(x): return 2 * x", [NEXT], own=["import os\nos._exit(3)"] * 9)
-    for cell in work.cells:
-        cell["role"] = "own" if cell["role"] == "plain" else cell["role"]
-    assert [each.status for each in supervisor.run(work)] == [v.PASSED]
+    cells = [replace(c, role="own") if c.role == "plain" else c for c in work.cells]
+    assert [each.status for each in supervisor.run(replace(work, cells=cells))] == [v.PASSED]
 
 
 def test_worker_processes_have_one_budget(tiny):
     work = made(tiny, answer("os._exit(3)"), [NEXT])
-    meter = budget.Meter(vars(work) | {"before": State(work).before()})
+    meter = budget.Meter(work, budget.Used())
     meter.starts = budget.worker_starts(work.cells) - 1
     meter.may_start()
     meter.starts += 1

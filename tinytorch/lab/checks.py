@@ -6,8 +6,10 @@ a stand-in for a function in another process.
 
 import inspect
 import typing
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 PART = 2**14  # numbers of a large array that are compared at once
 
@@ -15,15 +17,15 @@ PART = 2**14  # numbers of a large array that are compared at once
 class Mismatch(AssertionError):
     """Two results differ: where first, what was expected, what came, and what to look at."""
 
-    def __init__(self, message, look=""):
+    def __init__(self, message: str, look: str = "") -> None:
         super().__init__(message)
         self.look = look
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.args[0]}\nlook at: {self.look}" if self.look else self.args[0]
 
 
-def call(function, *args, **kwargs):
+def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     """Call a kernel and fail if it changed an array it was given or returned memory of one.
 
     Parameters
@@ -46,7 +48,7 @@ def call(function, *args, **kwargs):
     return _unharmed(function, *watch(*args, **kwargs))
 
 
-def calls(function, cases):
+def calls(function: Any, cases: Any) -> Any:
     """Call a kernel with each of several lists of arguments, as `call` does, where the kernels run.
 
     In the judge that is one question for all of them.
@@ -75,7 +77,7 @@ def calls(function, cases):
     return [_unharmed(function, *each) for each in found]
 
 
-def _unharmed(function, result, changed, shared):
+def _unharmed(function: Any, result: Any, changed: list[str], shared: list[str]) -> Any:
     """The result of a call that neither changed an argument nor shares memory with one."""
     name = getattr(function, "__name__", None) or repr(function)
     if changed:
@@ -88,7 +90,7 @@ def _unharmed(function, result, changed, shared):
     return result
 
 
-def inside(helper, *args, **kwargs):
+def inside(helper: Any, *args: Any, **kwargs: Any) -> Any:
     """Run a helper of a test where the kernels run, and return what it returns.
 
     In a notebook that is here. In the judge it is the process of the kernels: a kernel that writes into
@@ -104,7 +106,7 @@ def inside(helper, *args, **kwargs):
     return judge.inside(helper, args, kwargs) if judge else helper(*args, **kwargs)
 
 
-def on_source(helper, *args, instead=None, **kwargs):
+def on_source(helper: Any, *args: Any, instead: dict[str, Any] | None = None, **kwargs: Any) -> Any:
     """Run a helper of a test on the source text of the kernels, and return what it returns.
 
     In a notebook this is a call. In the judge it is a process in which nothing else of the student has run: what the
@@ -128,17 +130,21 @@ def on_source(helper, *args, instead=None, **kwargs):
 class Judge(typing.Protocol):
     """What the grading judge does in place of the calls above."""
 
-    def inside(self, helper, args, kwargs): ...
-    def on_source(self, helper, args, kwargs, instead): ...
-    def observe_each(self, function, cases): ...
-    def timed(self, kernel, baseline, args, kernel_first): ...
-    def undecided(self, why): ...
+    def inside(self, helper: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
+    def on_source(
+        self, helper: Any, args: tuple[Any, ...], kwargs: dict[str, Any], instead: dict[str, Any]
+    ) -> Any: ...
+    def observe_each(self, function: Any, cases: Any) -> Any: ...
+    def timed(
+        self, kernel: Any, baseline: Any, args: tuple[Any, ...], kernel_first: bool
+    ) -> Any: ...
+    def undecided(self, why: str) -> None: ...
 
 
 judge: Judge | None = None  # set by the judge
 
 
-def observe(function, args, kwargs):
+def observe(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Call a function and watch its array arguments.
 
     Returns
@@ -159,7 +165,7 @@ def observe(function, args, kwargs):
     return result, changed, shared
 
 
-def equal(actual, expected, what="", *, signed_zero=False):
+def equal(actual: Any, expected: Any, what: str = "", *, signed_zero: bool = False) -> None:
     """Fail unless both have the same shape, dtype and values; NaN equals NaN.
 
     Parameters
@@ -176,7 +182,7 @@ def equal(actual, expected, what="", *, signed_zero=False):
     """
     actual, expected = _comparable(actual, expected, what)
 
-    def same(a, b):
+    def same(a: NDArray[Any], b: NDArray[Any]) -> Any:
         found = a == b
         if signed_zero:
             found &= (a != 0) | (np.signbit(a) == np.signbit(b))
@@ -186,7 +192,9 @@ def equal(actual, expected, what="", *, signed_zero=False):
         _report(~same(actual, expected), actual, expected, what)
 
 
-def close(actual, expected, rtol=1e-5, atol=1e-6, what=""):
+def close(
+    actual: Any, expected: Any, rtol: float = 1e-5, atol: float = 1e-6, what: str = ""
+) -> None:
     """Fail unless both have the same shape and dtype and values within ``atol + rtol * |expected|``.
 
     Parameters
@@ -203,7 +211,7 @@ def close(actual, expected, rtol=1e-5, atol=1e-6, what=""):
     actual, expected = _comparable(actual, expected, what)
     wide = np.result_type(actual.dtype, np.float64)
 
-    def near(a, b):
+    def near(a: NDArray[Any], b: NDArray[Any]) -> Any:
         right = b.astype(wide)
         found = np.abs(a - right) <= atol + rtol * np.abs(right)
         if found.all() and np.isfinite(b).all():
@@ -215,7 +223,7 @@ def close(actual, expected, rtol=1e-5, atol=1e-6, what=""):
             _report(~near(actual, expected), actual, expected, what)
 
 
-def refuses(error, function, *args, match=(), **kwargs):
+def refuses(error: Any, function: Any, *args: Any, match: Any = (), **kwargs: Any) -> None:
     """Fail unless the call raises `error` with a message that contains every string in `match`.
 
     Parameters
@@ -256,7 +264,7 @@ def refuses(error, function, *args, match=(), **kwargs):
     )
 
 
-def names(function, count):
+def names(function: Any, count: int) -> list[str]:
     """What messages call the first arguments of a function."""
     try:
         found = list(inspect.signature(function).parameters)[:count]
@@ -265,7 +273,7 @@ def names(function, count):
     return found + [f"argument {i + 1}" for i in range(len(found), count)]
 
 
-def _arrays(value, depth=3):
+def _arrays(value: Any, depth: int = 3) -> Any:
     """Arrays inside a value: itself, a Tensor's data, or the items of a container."""
     if isinstance(value, np.ndarray):
         return [value]
@@ -277,11 +285,11 @@ def _arrays(value, depth=3):
     return [data] if isinstance(data, np.ndarray) else []
 
 
-def _same(a, b):
+def _same(a: Any, b: Any) -> bool:
     return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
 
 
-def _everywhere(test, actual, expected):
+def _everywhere(test: Any, actual: Any, expected: Any) -> Any:
     """Whether a test holds for all values; of large arrays a part at a time, which stays in the cache."""
     if actual.size <= PART or not (actual.flags.c_contiguous and expected.flags.c_contiguous):
         return test(actual, expected).all()
@@ -290,12 +298,12 @@ def _everywhere(test, actual, expected):
     return all(test(actual[part], expected[part]).all() for part in parts)
 
 
-def _both_nan(a, b):
+def _both_nan(a: Any, b: Any) -> Any:
     with np.errstate(invalid="ignore"):
         return (a != a) & (b != b)
 
 
-def _comparable(actual, expected, what):
+def _comparable(actual: Any, expected: Any, what: str) -> Any:
     prefix = f"{what}: " if what else ""
     actual, expected = (np.array(each, copy=None, subok=False) for each in (actual, expected))
     if actual.shape != expected.shape:
@@ -311,7 +319,7 @@ def _comparable(actual, expected, what):
     return actual, expected
 
 
-def _report(wrong, actual, expected, what):
+def _report(wrong: Any, actual: Any, expected: Any, what: str) -> None:
     if not np.any(wrong):
         return
     index = tuple(int(i) for i in np.argwhere(wrong)[0])
@@ -325,7 +333,7 @@ def _report(wrong, actual, expected, what):
     )
 
 
-def _diagnose(wrong, actual, expected):
+def _diagnose(wrong: Any, actual: Any, expected: Any) -> str:
     """One line on what the pattern of wrong values points to."""
     floating = actual.dtype.kind == "f"
     if floating and np.any(np.isnan(actual) & ~np.isnan(expected)):
@@ -362,5 +370,5 @@ def _diagnose(wrong, actual, expected):
     return "the first wrong value: work it out by hand"
 
 
-def _count(number, unit):
+def _count(number: int, unit: str) -> str:
     return unit if number == 1 else f"{number} {unit}s"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 
 def in_child(
@@ -39,7 +40,7 @@ def in_child(
             encoding="utf-8",
             start_new_session=True,
         )
-        lines = queue.SimpleQueue()
+        lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         threading.Thread(
             target=_read, args=(process, json.dumps(tasks), lines), daemon=True
         ).start()
@@ -48,7 +49,10 @@ def in_child(
                 try:
                     line = lines.get(timeout=seconds)
                 except queue.Empty:
-                    answer = {"status": "timeout", "message": f"took longer than {seconds:g} s"}
+                    answer: dict[str, Any] = {
+                        "status": "timeout",
+                        "message": f"took longer than {seconds:g} s",
+                    }
                 else:
                     answer = json.loads(line) if line else _ended(process)
                 answer = {"comparisons": [], "message": ""} | answer

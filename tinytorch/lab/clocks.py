@@ -12,6 +12,7 @@ import math
 import time
 import timeit
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 TICK = 1e-9  # seconds between two readings, so that a loop that waits for the clock to change ends
 WALL = "perf_counter", "monotonic", "time"
@@ -100,7 +101,7 @@ def by_hand(*functions: Callable[..., object]) -> Iterator[Hand]:
     """
     hand = Hand()
     readers = {name: "wall" for name in WALL} | {CPU: "cpu", THREAD: "thread"}
-    replaced = {time.sleep: lambda seconds: hand.spend(seconds)}
+    replaced: dict[Any, Any] = {time.sleep: lambda seconds: hand.spend(seconds)}
     for name, which in readers.items():
         replaced[getattr(time, name)] = hand._reader(which, 1)
         replaced[getattr(time, f"{name}_ns")] = hand._reader(which, 1e9)

@@ -1,17 +1,19 @@
 """How kernels are compiled: by Numba, for the full vector width of this machine, when they are first called."""
 
 from pathlib import Path
+from typing import Any
 
 import numba
 from numba.core.codegen import get_host_cpu_features
 
 # Numba reads these settings once, when the first function is decorated.
-if numba.config.CPU_FEATURES is None:
-    if numba.config.CPU_NAME is not None:
-        numba.config.CPU_FEATURES = ""  # the features of the named processor, not of this machine
+settings: Any = numba.config
+if settings.CPU_FEATURES is None:
+    if settings.CPU_NAME is not None:
+        settings.CPU_FEATURES = ""  # the features of the named processor, not of this machine
     elif "+avx512f" in get_host_cpu_features().split(","):
         # LLVM prefers half-width vectors on recent processors; these loops gain from the full width.
-        numba.config.CPU_FEATURES = get_host_cpu_features() + ",-prefer-256-bit"
+        settings.CPU_FEATURES = get_host_cpu_features() + ",-prefer-256-bit"
 
 OPTIONS = {
     "nogil": True,

@@ -180,7 +180,8 @@ def pairs(
         Seconds a call.
     """
     numbers = [timing.calls_per_sample(function) for function in (first, second)]
-    order, end, taken = random.Random(seed), time.perf_counter() + budget, ([], [])
+    order, end = random.Random(seed), time.perf_counter() + budget
+    taken: tuple[list[float], list[float]] = ([], [])
     while len(taken[0]) < least or (time.perf_counter() < end and len(taken[0]) < most):
         for which in order.sample((0, 1), 2):
             wall, cpu = timing.samples((first, second)[which], 1, numbers[which])

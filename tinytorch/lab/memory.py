@@ -482,7 +482,7 @@ for _name in (
     for _prefix in ("", "r", "i"):
         if not _prefix or hasattr(ndarray, f"__{_prefix}{_name}__"):
             setattr(Recorder, f"__{_prefix}{_name}__", _refuse(_name))
-Recorder.__hash__ = object.__hash__
+setattr(Recorder, "__hash__", object.__hash__)  # noqa: B010
 
 
 def python_code(kernel, log):

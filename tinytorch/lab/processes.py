@@ -23,6 +23,7 @@ import tempfile
 import threading
 import traceback
 from concurrent.futures import Future
+from typing import Any
 
 import cloudpickle
 import numpy as np
@@ -518,7 +519,7 @@ def _take_over_stdio():
     return incoming, outgoing
 
 
-_idle = []
+_idle: list[Any] = []
 
 
 def _idle_worker():

@@ -66,7 +66,7 @@ def find(cells, outputs=None, prints: dict[str, str] | None = None) -> list[Clai
                 continue
             if SOURCE.search(cell.source):
                 continue
-            if not all(_printed(*each, below, outputs, prints or {}) for each in kinds):
+            if not all(_printed(s, words, below, outputs, prints or {}) for s, words in kinds):
                 found.append(Claim(cell.line, sentence))
     return found
 

@@ -17,7 +17,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from tito import nofollow
 from tito.classroom import zip_names
@@ -214,7 +214,7 @@ def _tar(
     return members.all()
 
 
-def opened(file: BinaryIO, start: bytes) -> BinaryIO:
+def opened(file: BinaryIO, start: bytes) -> Any:
     """A stream of a file's content, unpacked if it starts like gzip, bzip2 or xz."""
     if start.startswith(b"\x1f\x8b"):
         return gzip.open(file)
@@ -237,8 +237,8 @@ class _Member(tarfile.TarInfo):
     """A member whose headers are short; tarfile reads them into memory whole."""
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
-        headers = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE)
-        headers += (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+        headers = [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE]
+        headers += [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK]
         if self.type in headers and self.size > HEADER_BYTES:
             raise Hostile(f"a header of it is {self.size} bytes long")
         return super()._proc_member(archive)  # type: ignore[misc]

@@ -4,6 +4,8 @@ canvas-lms, lib/gradebook_importer.rb: a row that begins with Points Possible ha
 student, and a column that Canvas does not know becomes a new assignment.
 """
 
+from typing import Any
+
 from tito.classroom import platform_files as files
 from tito.classroom.marks import Class
 
@@ -36,7 +38,7 @@ def fill(
     names = {name: n for n, name in enumerate(header) if n > section}
     columns = [files.assignment("Canvas", found, names, column) for found in classes]
     ids = files.places(header, IDS)
-    made = [[*header[: section + 1], *(name for name, _ in columns)]]
+    made: list[list[Any]] = [[*header[: section + 1], *(name for name, _ in columns)]]
     made += [[*row[: section + 1], *(row[place] for _, place in columns)] for row in rows[1:]]
     without: set[str] = set()
     for number, (found, (_, place)) in enumerate(zip(classes, columns, strict=True), section + 1):

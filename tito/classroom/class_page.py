@@ -111,7 +111,7 @@ def _commonest(found: Class, name: str) -> str:
     if not reasons:
         return "marked by hand"
     (status, message), count = reasons.most_common(1)[0]
-    word = feedback.WORDS[status]
+    word = feedback.WORDS[v.Status(status)]
     return f"{word}: {message} ({count})" if message else f"{word} ({count})"
 
 

@@ -132,7 +132,7 @@ def run(
             _stamp(module, name)
         if not students:
             store.finish()
-    records = [store.read(name) for name in wanted if name not in failed]
+    records = [store.read(name) or {} for name in wanted if name not in failed]
     named = [{"student": name, "error": failed[name]} for name in sorted(failed)]
     return Graded(records, named, progress.kept, writer.redated, _undated(module, wanted))
 

@@ -34,10 +34,10 @@ def table(
     if roster is None:
         return _new(form, classes, column), []
     rows = files.read(roster)
-    for names in NEEDED[form]:
-        if files.place(rows[0], names) is None:
+    for wanted in NEEDED[form]:
+        if files.place(rows[0], wanted) is None:
             raise TitoError(
-                f"{roster} is not a file of {form}: it has no column {' or '.join(names)}",
+                f"{roster} is not a file of {form}: it has no column {' or '.join(wanted)}",
                 f"take the file that {form} exports, unchanged",
             )
     if form == CANVAS:

@@ -52,7 +52,7 @@ def render(markdown: str) -> str:
         return f"\ue000{len(formulas) - 1}\ue001"
 
     text = FORMULAS.sub(keep, re.sub("[\ue000\ue001]", "", markdown))
-    made = mistune.create_markdown(renderer=_Plain(escape=True), plugins=["table"])(text)
+    made = str(mistune.create_markdown(renderer=_Plain(escape=True), plugins=["table"])(text))
     made = re.sub(rf"<p>({KEPT.pattern})</p>", r"\1", made)
     made = re.sub(r"<td [^>]*>", "<td>", made)  # alignment comes as inline style
     made = re.sub(r"<th(?: [^>]*)?>", '<th scope="col">', made)

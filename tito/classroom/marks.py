@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from tito import nofollow, sanitize
 from tito import verdict as v
@@ -123,7 +124,7 @@ def read(module: Module) -> Class:
 
 def _known(mark: Mark, person: dict, module: Module) -> Mark:
     """The mark with what the class list and the platform say of the student."""
-    names = {key: getattr(mark, key) or str(person.get(key) or "") for key in NAMES}
+    names: dict[str, Any] = {key: getattr(mark, key) or str(person.get(key) or "") for key in NAMES}
     late = mark.late or ("late" if collected.is_late(module, mark.student) else "")
     return replace(mark, late=late, section=str(person.get("section") or ""), **names)
 

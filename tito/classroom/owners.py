@@ -4,6 +4,7 @@ import datetime
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from tito.classroom import gradescope, nested, people_names, platform_names
 from tito.classroom.archive import NOTEBOOKS, Entry
@@ -264,13 +265,13 @@ class _Stamps:
             return {"unread": f"{STAMP}: {error}"}
 
 
-def _student_file(owner: Owner, placed: Placed, zone: str, **said: object) -> StudentFile:
+def _student_file(owner: Owner, placed: Placed, zone: str, **said: Any) -> StudentFile:
     time, why = platform_names.when(owner, zone)
     notes = tuple(filter(None, (placed.entry.note, why)))
-    told = {"time": time, "notes": notes, "rest": tuple(placed.parts)} | said
-    told["notes"] = (*notes, *(said.get("notes") or ()))  # type: ignore[misc]
+    told: dict[str, Any] = {"time": time, "notes": notes, "rest": tuple(placed.parts)} | said
+    told["notes"] = (*notes, *(said.get("notes") or ()))
     original = unicodedata.normalize("NFC", owner.id.translate(MARKS)).strip()
     return StudentFile(
         student_id(original), shown(owner.name), placed.entry, original,
         late=owner.late, order=owner.order, instead=owner.instead, **told,
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip

@@ -107,7 +107,8 @@ def _keys(value: str) -> set[str]:
 
 
 def _take(found: dict[str, int], wanted: list[tuple[str, set[int]]]) -> None:
-    taken, new = set(found.values()), {}
+    taken = set(found.values())
+    new: dict[str, int] = {}
     for who, numbers in wanted:
         if who in found:
             continue

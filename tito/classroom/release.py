@@ -10,6 +10,7 @@ import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import yaml
@@ -83,7 +84,7 @@ def make(module: Module, output: Path | None = None) -> Release:
     lint.check(module, notebook, text)
     cells = nb.cells(notebook, text)
     known = [variant.source for variant in variants.load(module, cells)]
-    recorded = []
+    recorded: list[Any] = []
     released = student_version.student_version(notebook, recorded.append)
     with folders.lock(past.kept_in(module) / ".lock"):
         folders.recover(target)

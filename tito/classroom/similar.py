@@ -107,7 +107,7 @@ def _pair(first: Answer, second: Answer, shared: set[int]) -> Pair | None:
     if min(len(mine), len(theirs)) < SHORTEST:
         return None
     both = mine & theirs
-    lines = tuple(
+    one, two = (
         frozenset(line for found in both for line in each.prints[found]) for each in (first, second)
     )
-    return Pair(first, second, len(both) / min(len(mine), len(theirs)), lines)
+    return Pair(first, second, len(both) / min(len(mine), len(theirs)), (one, two))

@@ -82,7 +82,9 @@ def _test(module, names, options) -> dict:
             for each in subject.judge(testing.scratch(module), only=only):
                 told.add(each)
         last_results.note(module, told.all(), subject.answers)
-    notes = [testing.keep_own(module, subject, told.all())] if module.release and not only else []
+    notes = []
+    if isinstance(subject, work.Work) and not only:
+        notes.append(testing.keep_own(module, subject, told.all()))
     run_package = options.package and not only
     packaged, ran = testing.package(module) if run_package else ([], True)
     notes = [*subject.repaired, *filter(None, notes)]

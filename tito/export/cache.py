@@ -6,6 +6,7 @@ A source that did not change is not read, exported or tested again.
 import contextlib
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -82,7 +83,7 @@ def _known(module: Module) -> dict:
     return {"source": source}
 
 
-def _digest(paths) -> str | None:
+def _digest(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
     for path in paths:
         with contextlib.suppress(OSError):

@@ -139,8 +139,8 @@ def _cannot_read(course: Course, why: str) -> TitoError:
 def _entry(row) -> Entry:
     _, timestamp, first, last, email, penalty, due, extension = row
     stamp = f"{timestamp}".partition(".")[0] + " UTC" if timestamp else ""
-    names = (sanitize.line(each or "") for each in (first, last, email))
-    return Entry(stamp, *names, _number(penalty), _late(timestamp, due, extension))
+    first, last, email = (sanitize.line(each or "") for each in (first, last, email))
+    return Entry(stamp, first, last, email, _number(penalty), _late(timestamp, due, extension))
 
 
 def _late(

@@ -47,8 +47,9 @@ class Records:
 
     def begin(self) -> str:
         """Note that a run begins, and return the time."""
-        write(self._unfinished, now() + "\n", private=True)
-        return self.started()
+        began = now()
+        write(self._unfinished, began + "\n", private=True)
+        return began
 
     def finish(self) -> None:
         """Note that the run has finished."""

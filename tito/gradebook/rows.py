@@ -37,8 +37,7 @@ PART = 400  # values in one query
 def enter(module: Module, students: list[str]) -> None:
     """Write the records of some students, all of them or none."""
     course, store = module.course, Records(module)
-    records = {name: store.read(name) for name in students}
-    records = {name: record for name, record in records.items() if record}
+    records = {name: record for name in students if (record := store.read(name))}
     url = dates.address(module)
     _know_cells(module, url)
     with files.lock(course.build / "gradebook.lock"), Gradebook(url, course.course_id) as book:

@@ -44,7 +44,7 @@ def utc(text: str, zone: str = "") -> datetime.datetime:
     if named:
         offset = _offset(named, local, zone)
     elif zone:
-        offset = ZoneInfo(zone).utcoffset(local)
+        offset = _in_zone(ZoneInfo(zone), local)
     else:
         raise Unreadable(f"{_shown(text)} names no time zone")
     try:
@@ -78,16 +78,21 @@ def _offset(named: str, local: datetime.datetime, zone: str) -> datetime.timedel
     if named.upper() in UTC:
         return datetime.timedelta()
     if zone and ZoneInfo(zone).tzname(local) == named:
-        return ZoneInfo(zone).utcoffset(local)
+        return _in_zone(ZoneInfo(zone), local)
     if named in KNOWN:
         return datetime.timedelta(hours=KNOWN[named])
     if named in available_timezones():
-        return ZoneInfo(named).utcoffset(local)
-    offsets = {zone.utcoffset(local) for zone in _zones() if zone.tzname(local) == named}
+        return _in_zone(ZoneInfo(named), local)
+    offsets = {_in_zone(each, local) for each in _zones() if each.tzname(local) == named}
     if len(offsets) != 1:
         why = "stands for several time zones" if offsets else "is not a known time zone"
         raise Unreadable(f"{_shown(named)} {why}")
     return offsets.pop()
+
+
+def _in_zone(zone: ZoneInfo, local: datetime.datetime) -> datetime.timedelta:
+    """How far a zone's clocks are ahead of UTC at a local time."""
+    return zone.utcoffset(local) or datetime.timedelta()
 
 
 @lru_cache

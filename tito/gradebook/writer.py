@@ -9,6 +9,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 from tito.course import Course, Exit, Module, TitoError
 
@@ -24,7 +25,7 @@ class Writer:
         self.waiting: list[str] = []
         self.sent = 0
         self.redated: list[str] = []
-        self.process: subprocess.Popen | None = None
+        self.process: Any = None  # a Popen from the first student on
 
     def __enter__(self) -> "Writer":
         return self

@@ -11,9 +11,11 @@ import math
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from typing import Any
 
 from tito.course import TitoError, one_line
 from tito.grading import grade_one
+from tito.grading.grade_one import Assignment
 from tito.grading.grader_process import Hand
 from tito.grading.pool import Read
 
@@ -25,7 +27,7 @@ _kept = threading.local()
 
 def run(
     assignment: grade_one.Assignment, unsafe: bool, work: Iterable[tuple[str, Read]], address: str
-) -> Iterator[tuple[str, dict]]:
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Grade the submissions in `work`; yields each name with its record or error, as they are done.
 
     Raises
@@ -52,7 +54,8 @@ def run(
         if not threads:
             raise TitoError(f"{address} has no workers", f"start one: dask worker {address}")
         parts = _parts(list(work), threads)
-        document, pending = asdict(assignment), {}
+        document = asdict(assignment)
+        pending: dict[Any, list[str]] = {}
         while True:
             for part in itertools.islice(parts, max(0, 2 * threads - len(pending))):
                 sent, unreadable = _read(part)
@@ -67,7 +70,9 @@ def run(
                 yield from _outcomes(future, pending.pop(future))
 
 
-def grade_part(document: dict, grader: str, unsafe: bool, hand_ins: list[bytes]) -> list[str]:
+def grade_part(
+    document: dict[str, Any], grader: str, unsafe: bool, hand_ins: list[bytes]
+) -> list[str]:
     """On a worker: grade some submissions; returns a record or an error for each, as JSON."""
     try:
         if grader != grade_one.grader():
@@ -83,14 +88,14 @@ def grade_part(document: dict, grader: str, unsafe: bool, hand_ins: list[bytes])
         return [json.dumps({"stop": str(error), "hint": error.hint, "code": error.code})]
 
 
-def _parts(work, threads):
+def _parts(work: Any, threads: Any) -> Iterator[Any]:
     """Parts of a class: large enough that sending them costs little, and some for every thread."""
     size = max(1, min(PART, math.ceil(len(work) / (2 * threads))))
     for first in range(0, len(work), size):
         yield work[first : first + size]
 
 
-def _read(part):
+def _read(part: Any) -> Any:
     """What can be read of a part, and the outcome of those whose work cannot."""
     sent, unreadable = [], []
     for name, read in part:
@@ -101,7 +106,7 @@ def _read(part):
     return sent, unreadable
 
 
-def _outcomes(future, names):
+def _outcomes(future: Any, names: list[str]) -> Any:
     try:
         found = [json.loads(text) for text in future.result()]
     except Exception as error:  # the worker was lost again and again, or could not run the task
@@ -113,7 +118,7 @@ def _outcomes(future, names):
     return zip(names, found, strict=True)
 
 
-def _hand(assignment, unsafe):
+def _hand(assignment: Assignment, unsafe: bool) -> Hand:
     """This thread's process that grades: kept for the next part, ended when none comes."""
     key = (assignment.version, unsafe)
     if getattr(_kept, "timer", None) is not None:
@@ -122,4 +127,5 @@ def _hand(assignment, unsafe):
             _kept.hand.end()
     if getattr(_kept, "key", None) != key:
         _kept.key, _kept.hand = key, Hand(assignment, unsafe)
-    return _kept.hand
+    hand: Hand = _kept.hand
+    return hand

@@ -9,9 +9,10 @@ import hashlib
 import json
 import platform
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from typing import Any
 
 import nbformat
 
@@ -22,7 +23,9 @@ from tito.grading.job import Job, below, fill
 from tito.grading.sandbox import selftest, shown_files, zygotes
 from tito.grading.sandbox.bubblewrap import Sandbox
 from tito.notebooks import safe_notebook, untrusted
-from tito.notebooks.repair import Released, repair
+from tito.notebooks.released_cells import Released
+from tito.notebooks.repair import repair
+from tito.verdict import Verdict
 
 SAME = "install the same version of the course on every machine that grades"
 LOCKED = ("test", "locked")
@@ -44,7 +47,7 @@ class Assignment:
         return _digest(json.dumps(asdict(replace(self, job=replace(self.job, course="")))).encode())
 
 
-def from_plain(document: dict) -> Assignment:
+def from_plain(document: dict[str, Any]) -> Assignment:
     """The assignment that `dataclasses.asdict` made a document of."""
     return Assignment(**document | {"job": Job.from_plain(document["job"])})
 
@@ -81,7 +84,7 @@ def working_sandbox() -> Sandbox:
 
 
 @contextlib.contextmanager
-def open_sandbox(assignment: Assignment, unsafe: bool) -> Iterator:
+def open_sandbox(assignment: Assignment, unsafe: bool) -> Iterator[Any]:
     """Provide the sandbox for `grade`: zygotes in a tested sandbox; None if `unsafe`.
 
     Raises
@@ -101,7 +104,12 @@ def open_sandbox(assignment: Assignment, unsafe: bool) -> Iterator:
         yield started
 
 
-def grade(assignment: Assignment, data: bytes, sandbox, say=lambda verdict: None) -> dict:
+def grade(
+    assignment: Assignment,
+    data: bytes,
+    sandbox: Any,
+    say: Callable[[Verdict], object] = lambda verdict: None,
+) -> dict[str, Any]:
     """Grade one submission.
 
     Parameters
@@ -146,7 +154,7 @@ def grade(assignment: Assignment, data: bytes, sandbox, say=lambda verdict: None
     }
 
 
-def judged(job: Job, twice: list[str], sandbox) -> Iterator[verdict.Verdict]:
+def judged(job: Job, twice: list[str], sandbox: Any) -> Iterator[verdict.Verdict]:
     """The verdicts of a job. An exercise that is defined twice is judged with each definition; the better result counts."""
     held: dict[str, list[verdict.Verdict]] = {name: [] for name in twice}
     for each in supervisor.run(job, sandbox):
@@ -163,11 +171,11 @@ def judged(job: Job, twice: list[str], sandbox) -> Iterator[verdict.Verdict]:
 
 
 @functools.lru_cache(2)
-def _released(texts):
+def _released(texts: tuple[str, ...]) -> Released:
     return Released([nbformat.reads(text, as_version=4) for text in texts])
 
 
-def _graded(made, released, job, verdicts):
+def _graded(made: Any, released: Any, job: Job, verdicts: list[Verdict]) -> Any:
     """The notebook as formgrader shows it: the instructor's tests, and below each what came of it."""
     safe_notebook.sanitize(made, released)
     sources = {cell.id: cell.source for cell in job.cells if cell.role in LOCKED}
@@ -189,7 +197,7 @@ def _graded(made, released, job, verdicts):
     return json.dumps(made, sort_keys=True) + "\n"
 
 
-def _as_text(found):
+def _as_text(found: Verdict) -> Verdict:
     """The verdict with a message that any file can hold."""
     message = found.message.encode("utf-8", "replace").decode()
     return replace(found, message=message)

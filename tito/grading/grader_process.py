@@ -12,6 +12,7 @@ import subprocess
 import sys
 import traceback
 from dataclasses import asdict
+from typing import Any
 
 from tito.course import TitoError, one_line
 from tito.grading.grade_one import Assignment, from_plain, grade, open_sandbox
@@ -25,12 +26,12 @@ GRACE = 5  # seconds in which a process that has closed its pipe must end
 class Hand:
     """The end that gives out work; the process ends with the thread that started it."""
 
-    def __init__(self, assignment: Assignment, unsafe: bool):
+    def __init__(self, assignment: Assignment, unsafe: bool) -> None:
         self.first = {"assignment": asdict(assignment), "unsafe": unsafe}
-        self.process: subprocess.Popen | None = None
+        self.process: Any = None  # a Popen while it runs
         self.stopped = False
 
-    def grade(self, data: bytes) -> dict:
+    def grade(self, data: bytes) -> dict[str, Any]:
         """The record of a submission, or ``{"error": …}`` if it cannot be graded.
 
         Raises
@@ -85,11 +86,12 @@ class Hand:
             "tito doctor",
         )
 
-    def _ask(self, message):
+    def _ask(self, message: dict[str, Any]) -> dict[str, Any] | None:
         try:
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
             self.process.stdin.flush()
-            return json.loads(self.process.stdout.readline())
+            answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+            return answer
         except (OSError, ValueError):  # it has ended
             return None
 
@@ -101,7 +103,7 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
-    def answer(outcome):
+    def answer(outcome: Any) -> None:
         out.write(json.dumps(outcome) + "\n")
         out.flush()
 
@@ -116,7 +118,7 @@ def main() -> None:
         answer({"error": str(error), "hint": error.hint, "code": error.code})
 
 
-def _outcome(assignment, line, sandbox):
+def _outcome(assignment: Assignment, line: Any, sandbox: Any) -> Any:
     try:
         return grade(assignment, base64.b64decode(json.loads(line)["data"]), sandbox)
     except TitoError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tito.course import Module
@@ -46,7 +47,12 @@ class Job:
 
 
 def make(
-    module: Module, cells: list[Cell], scratch, answers=None, only=None, in_place=False
+    module: Module,
+    cells: list[Cell],
+    scratch: Path | str,
+    answers: dict[str, str] | None = None,
+    only: list[str] | None = None,
+    in_place: bool = False,
 ) -> Job:
     """Make the job of judging `answers`; without them the module's own cells are judged."""
     cells = [each for each in cells if each.role != "text"]

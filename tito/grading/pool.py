@@ -4,6 +4,7 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from tito.course import TitoError
 from tito.grading.grade_one import Assignment
@@ -14,7 +15,7 @@ Read = Callable[[], bytes]
 
 def run(
     assignment: Assignment, unsafe: bool, work: Iterable[tuple[str, Read]], jobs: int
-) -> Iterator[tuple[str, dict]]:
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Grade the submissions in `work`; yields each name with its record or error, as they are done.
 
     Raises
@@ -23,7 +24,7 @@ def run(
         If nothing can be graded here.
     """
     todo, lock, over = iter(work), threading.Lock(), threading.Event()
-    done: queue.Queue = queue.Queue(2 * jobs)
+    done: queue.Queue[Any] = queue.Queue(2 * jobs)
     hands = [Hand(assignment, unsafe) for _ in range(jobs)]
     threads = [
         threading.Thread(target=_grade, args=(hand, todo, lock, over, done), daemon=True)
@@ -50,12 +51,12 @@ def run(
                 done.get(timeout=0.05)
 
 
-def _grade(hand, todo, lock, over, done):
+def _grade(hand: Any, todo: Any, lock: threading.Lock, over: Any, done: Any) -> None:
     try:
         while not over.is_set():
             with lock:
                 name, read = next(todo, (None, None))
-            if name is None:
+            if name is None or read is None:
                 break
             try:
                 data = read()

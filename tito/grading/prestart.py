@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import tinytorch
 from tito.grading.job import Job
@@ -23,7 +24,7 @@ WORKER = [sys.executable, "-I", "-c", "from tito.grading.prestart import worker;
 class Prestarted:
     """A judge that waits for one job; `supervisor.run` takes it."""
 
-    def __init__(self, job: Job):
+    def __init__(self, job: Job) -> None:
         self._library = _library()
         self._judge = subprocess.Popen(
             JUDGE,
@@ -37,18 +38,19 @@ class Prestarted:
         workers = [process.STUDENT, process.CLEAN] if counts else [process.STUDENT]
         start = {"folder": job.scratch, "imports": imports(job), "workers": workers}
         with contextlib.suppress(OSError):  # the run will say that it is gone
-            self._judge.stdin.write(json.dumps(start).encode() + b"\n")
-            self._judge.stdin.flush()
+            stdin: Any = self._judge.stdin
+            stdin.write(json.dumps(start).encode() + b"\n")
+            stdin.flush()
 
     @property
     def usable(self) -> bool:
         """Whether it still waits, and the files on disk have not changed since it imported them."""
         return self._judge.poll() is None and self._library == _library()
 
-    def __enter__(self) -> subprocess.Popen:
+    def __enter__(self) -> subprocess.Popen[bytes]:
         return self._judge
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.end()
 
     def end(self) -> None:
@@ -68,7 +70,7 @@ def judge() -> None:
     waiting = {name: process.Own(start["folder"], command=command) for name in start["workers"]}
     _import(start["imports"])
 
-    def launch(folder, name):
+    def launch(folder: str, name: str) -> Any:
         return waiting.pop(name, None) or process.Own(folder)
 
     try:
@@ -90,21 +92,21 @@ def worker() -> None:
     if (
         "numba" in sys.modules
     ):  # its first function costs a third of a second, compiled before or not, its first array imports more
-        sys.modules["numba"].njit(_nothing)(worker.np.zeros(1))
+        sys.modules["numba"].njit(_nothing)(sys.modules["numpy"].zeros(1))
     worker.main()
 
 
-def _nothing(x):
+def _nothing(x: Any) -> Any:
     return x
 
 
-def _import(statements):
+def _import(statements: list[str]) -> None:
     for statement in statements:
         with contextlib.suppress(Exception):  # the cell that holds it will say so
             exec(statement, {})
 
 
-def _library():
+def _library() -> dict[Path, tuple[int, int]]:
     """The files that a judge and a worker import, as they are on disk now."""
     found = {}
     for path in Path(tinytorch.__file__).parent.rglob("*.py"):

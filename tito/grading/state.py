@@ -4,6 +4,7 @@ The judge reads what students send, so what it writes is checked.
 """
 
 import json
+from typing import Any
 
 from tito import verdict as v
 from tito.course import Exit, TitoError
@@ -16,13 +17,13 @@ from tito.verdict import Status, Verdict
 class State:
     """The verdicts of one run, and the tests that no judge survived."""
 
-    def __init__(self, job: Job):
+    def __init__(self, job: Job) -> None:
         self.seconds = job.seconds
         self.tests = {cell.id: cell for cell in job.cells if cell.role == "test"}
         only = job.only
         self.open = {n: c for n, c in self.tests.items() if only is None or c.exercise in only}
-        self.settled: dict[str, dict] = {}
-        self.lost: dict[str, dict] = {}
+        self.settled: dict[str, dict[str, Any]] = {}
+        self.lost: dict[str, dict[str, Any]] = {}
         self.used = Used()
         self.at = ""  # the test that the judge works on
         self.starts = 0
@@ -37,7 +38,7 @@ class State:
         """Whether tests are wanted and no judge has begun one."""
         return bool(self.open and not self.at and not self.settled and not self.lost)
 
-    def before(self) -> dict:
+    def before(self) -> dict[str, Any]:
         """What a judge must know of the judges before it."""
         return {"settled": self.settled, "lost": self.lost, "used": vars(self.used)}
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
+from typing import Any
 
 from tito import verdict as v
 from tito.course import Exit, TitoError
@@ -27,7 +28,7 @@ START = [sys.executable, "-I", "-c", "from tito.grading.judge.main import main; 
 LINE = 2**20  # bytes of one verdict
 
 
-def run(job: Job, sandbox: Sandbox | None = None, judge=None) -> Iterator[Verdict]:
+def run(job: Job, sandbox: Sandbox | None = None, judge: Any = None) -> Iterator[Verdict]:
     """Judge a job; yields each verdict as soon as it is known.
 
     Every test gets a verdict. If the judge itself does not reach one, its status is ``killed``.
@@ -61,7 +62,7 @@ def run(job: Job, sandbox: Sandbox | None = None, judge=None) -> Iterator[Verdic
 
 
 @contextlib.contextmanager
-def _own_judge():
+def _own_judge() -> Iterator[Any]:
     judge = subprocess.Popen(
         START,
         stdin=subprocess.PIPE,
@@ -75,7 +76,7 @@ def _own_judge():
         process.end(judge)
 
 
-def _verdicts(job, judge, state, until):
+def _verdicts(job: Job, judge: Any, state: State, until: float) -> Iterator[Verdict]:
     """A judge's verdicts; `state` keeps them, and the test that it worked on when it ended."""
     log = bytearray()
     reader = threading.Thread(target=_keep, args=(judge.stderr, log), daemon=True)
@@ -105,27 +106,28 @@ def _verdicts(job, judge, state, until):
         raise TitoError("the judge process crashed: " + "\n".join(last), "report this", Exit.BUG)
 
 
-def _ending(judge, monitor, job) -> str:
+def _ending(judge: Any, monitor: Any, job: Job) -> str:
     """Why a judge was killed."""
     if monitor and monitor.judge.why:
-        return monitor.judge.why
+        return str(monitor.judge.why)
     said = process.describe(-_signal(judge))
     seconds = judge_seconds(job.seconds)
     return f"used more than {seconds:g} s of CPU time" if said.endswith("SIGPROF") else said
 
 
-def _signal(judge) -> int:
+def _signal(judge: Any) -> int:
     """The signal that ended a judge; 0 if none did. A sandbox reports it as an exit code above 128."""
-    return max(-judge.returncode, judge.returncode - 128, 0)
+    code: int = judge.returncode
+    return max(-code, code - 128, 0)
 
 
-def _told(job, judge):
+def _told(job: Job, judge: Any) -> list[int | dict[str, Any]]:
     """The job's cells; cells that a judge has read already are given by their place in its list."""
     places = {id(cell): place for place, cell in enumerate(getattr(judge, "known", ()))}
     return [places[id(cell)] if id(cell) in places else asdict(cell) for cell in job.cells]
 
 
-def _keep(stream, log):
+def _keep(stream: Any, log: bytearray) -> None:
     while part := stream.read1(65536):
         log += part
         del log[:-65536]

@@ -244,7 +244,7 @@ def _without_calls(text: str, faults: list) -> str:
     body = parsed(text) or []
     rows = [row for node in body for row in {first_line(node), node.end_lineno}]
     for node in reversed(body):
-        first, last = node.lineno, node.end_lineno
+        first, last = node.lineno, node.end_lineno or node.lineno
         inner = _inner(node)
         if inner is not None and rows.count(first) == rows.count(last) == 1:
             shift, source = inner
@@ -262,8 +262,9 @@ def _inner(node: Statement) -> tuple[int, str] | None:
         return None
     maker = call.func.value
     named = isinstance(maker, ast.Call) and getattr(maker.func, "id", "") == "get_ipython"
-    words = [each.value for each in call.args if isinstance(each, ast.Constant)]
-    if not named or not all(isinstance(word, str) for word in words):
+    constants = [each.value for each in call.args if isinstance(each, ast.Constant)]
+    words = [word for word in constants if isinstance(word, str)]
+    if not named or len(words) != len(constants):
         return None
     if call.func.attr == "run_cell_magic" and len(words) == 3 and words[0] in BODIES:
         return 1, words[2]

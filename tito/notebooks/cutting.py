@@ -59,7 +59,7 @@ def _cut(cell: Cell, released: Released, latest: int | None, found: list[Cell]) 
                 found += _piece(cell, begin, number)
                 found.append(Cell(given.cell_type, given.source))
                 begin = number = number + len(block)
-                latest = max(latest, place) if in_order else latest
+                latest = place if in_order else latest
                 break
         else:
             number += 1

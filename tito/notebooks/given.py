@@ -64,7 +64,8 @@ def unpack(text: str, name: str) -> Given:
 def needs(cells: list[Cell]) -> dict[str, list[str]]:
     """The exercises besides its own that each test can reach, by the names in the code of the cells above it."""
     above: dict[str, list[tuple[str, frozenset[str]]]] = {}  # by name: exercise, and names used
-    order, found = [], {}
+    order: list[str] = []
+    found = {}
     for cell in cells:
         if cell.role == "test":
             reached = _reached(_used(_parsed(cell.source)), above)
@@ -110,7 +111,7 @@ def versions(text: str, cells: list[Cell], name: str = "given.py") -> dict[str, 
 def _replaced(cell: Cell, definitions: list[Definition], text: str, name: str) -> str:
     """A solution cell with some of its functions, and methods of its classes, replaced."""
     own = {n.name: n for n in _parsed(cell.source).body if isinstance(n, DEFINITION)}
-    edits = []
+    edits: list[tuple[Definition, Definition]] = []
     for new in definitions:
         old = own[new.name]
         if not isinstance(new, ast.ClassDef):

@@ -84,12 +84,12 @@ def _with_magics(source: str) -> str:
     """The source with the cell magic instead of the call that nbconvert writes for it."""
     for node in cell_code.parsed(source) or () if "run_cell_magic" in source else ():
         call = node.value if isinstance(node, ast.Expr) else None
-        named = isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "run_cell_magic"
-        if named and all(isinstance(each, ast.Constant) for each in call.args):
-            words = [str(each.value) for each in call.args]
-            if len(words) == 3:
-                rest = source.split("\n")[node.end_lineno :]
-                return "\n".join([f"%%{words[0]} {words[1]}".rstrip(), words[2], *rest]).rstrip()
+        if not isinstance(call, ast.Call) or getattr(call.func, "attr", "") != "run_cell_magic":
+            continue
+        words = [str(each.value) for each in call.args if isinstance(each, ast.Constant)]
+        if len(words) == len(call.args) == 3:
+            rest = source.split("\n")[node.end_lineno :]
+            return "\n".join([f"%%{words[0]} {words[1]}".rstrip(), words[2], *rest]).rstrip()
     return source
 
 
@@ -134,7 +134,8 @@ def _marimo(text: str) -> Iterator[Cell]:
         elif isinstance(node, ast.With) and ast.unparse(node.items[0]).startswith("app.setup"):
             yield from _code("\n".join(line[4:] for line in lines[node.lineno : node.end_lineno]))
         elif isinstance(node, ast.Expr) and "_unparsable_cell" in ast.unparse(node.value)[:40]:
-            words = [each.value for each in node.value.args if isinstance(each, ast.Constant)]
+            given = getattr(node.value, "args", [])
+            words = [each.value for each in given if isinstance(each, ast.Constant)]
             yield from _code(str(words[0]).replace('"\\"', '""') if words else "")
 
 

@@ -12,6 +12,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tinytorch.lab.child import answer, in_child
 from tinytorch.lab.ladder import BUDGET, ERROR, MEASURED, NOT_STARTED, WRONG, Step, measure
@@ -56,7 +57,8 @@ def run(
         raise TitoError(f"no file {module.package}", f"tito export {module.topic}")
     from tinytorch.lab import hardware, timing
 
-    steps, found = ladder(module), []
+    steps = ladder(module)
+    found: list[dict[str, Any]] = []
     tasks = [
         [module.import_name, str(module.bench), number, budget] for number in range(len(steps))
     ]

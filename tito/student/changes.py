@@ -4,6 +4,7 @@ import ast
 import functools
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import Any
 
 from tito.course import Module, TitoError
 from tito.grading.inside.statements import defines
@@ -59,7 +60,7 @@ def cells(data: bytes, text: str = "") -> list[Cell]:
     for cell in untrusted.read(data).cells:
         metadata = {"nbgrader": cell.mark} if cell.mark else {}
         nodes.append(SimpleNamespace(cell_type=cell.kind, source=cell.source, metadata=metadata))
-    notebook = SimpleNamespace(cells=nodes)
+    notebook: Any = SimpleNamespace(cells=nodes)
     nb.name_cells(notebook)
     return nb.cells(notebook, text)
 

@@ -39,7 +39,7 @@ class Files(AsyncLargeFileManager):
         return hashlib.sha256(file.read_bytes()).digest() if file.is_file() else None
 
 
-class Contents(build_async_jupytext_contents_manager_class(Files)):
+class Contents(build_async_jupytext_contents_manager_class(Files)):  # type: ignore[misc]
     """Notebooks, paired with percent files where jupytext.toml says so."""
 
     async def get(self, path, content=True, type=None, format=None, require_hash=False):

@@ -19,12 +19,12 @@ from tito.grading.judge import process
 from tito.notebooks import cell_code
 from tito.notebooks.pairing import refuse_conflict
 from tito.student import work
-from tito.student.work import Source, Work
+from tito.student.work import Work
 
 KEPT = 400  # folders of cells kept for their compiled code
 
 
-def export(module: Module, subject: Source | Work | None = None) -> str:
+def export(module: Module, subject: Work | None = None) -> str:
     """Bring the package file up to date, at no cost if it is.
 
     Returns

@@ -41,7 +41,7 @@ class Watch:
         if wanted:
             self.now = progress.find(self.exercises, wanted).name
         else:
-            start = progress.first_open(self.exercises) or (self.exercises or [None])[0]
+            start = progress.first_open(self.exercises) or next(iter(self.exercises), None)
             self.now = start.name if start else ""
         self.waiting: list[list[str]] = []  # exercises still to be judged, in batches
         self.run_: Run | None = None
@@ -299,8 +299,9 @@ class Run:
 
     def __init__(self, task: job.Job, judge: Prestarted, tell: Callable):
         self.judge, self.tell, self.task = judge, tell, task
-        tests = [c for c in task.cells if c.role == "test" and c.exercise in task.only]
-        self.left = {name: [t.id for t in tests if t.exercise == name] for name in task.only}
+        wanted = task.only or []
+        tests = [c for c in task.cells if c.role == "test" and c.exercise in wanted]
+        self.left = {name: [t.id for t in tests if t.exercise == name] for name in wanted}
         self.found: dict[str, list[v.Verdict]] = {}
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()

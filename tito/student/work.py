@@ -166,7 +166,7 @@ def load(path: Path) -> bytes:
 
 def _released(module: Module) -> Released:
     """The release that the copy is of."""
-    kept = module.release["notebook"] if "notebook" in module.release else None
+    kept = (module.release or {}).get("notebook")
     if kept is None:
         return _read_released(*_unchanged(module))
     return _read_released(kept, module.notebook)

@@ -2,6 +2,7 @@
 
 import ast
 import math
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from tinytorch.lab.simt.lanes import WARP
 from tinytorch.lab.simt.source import read
 
 AXES = "xyz"
-INDICES = {
+INDICES: dict[str, Any] = {
     **{f"threadIdx.{a}": lambda m, n=n: m.threads.thread[n] for n, a in enumerate(AXES)},
     **{f"blockIdx.{a}": lambda m, n=n: m.threads.position[n] for n, a in enumerate(AXES)},
     **{f"blockDim.{a}": lambda m, n=n: np.int64(m.threads.block[n]) for n, a in enumerate(AXES)},

@@ -4,13 +4,14 @@ import functools
 import os
 import warnings
 from types import CellType, FunctionType, ModuleType
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from tinytorch.lab.simt.dialect import CUDA, Declared, Word
 
 MODES = ("auto", "gpu", "simulator")
 _mode = os.environ.get("TINYTORCH_SIMT", "auto")
-_compiled = WeakKeyDictionary()
+_compiled: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
 def use(where):

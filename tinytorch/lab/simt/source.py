@@ -5,6 +5,7 @@ import builtins
 import functools
 import inspect
 import textwrap
+from typing import Any
 
 from tinytorch.lab.simt.faults import Unsupported
 
@@ -67,7 +68,7 @@ class Source:
         Locals that are assigned once, a number or a tuple of numbers of the source: sizes known to a compiler.
     """
 
-    def __init__(self, function):
+    def __init__(self, function: Any) -> None:
         self.function, self.name = function, function.__name__
         self.file, self.first = function.__code__.co_filename, function.__code__.co_firstlineno
         tree, self.text = _parse(function)
@@ -90,17 +91,17 @@ class Source:
         }
         for node in self.body:
             _check(node, self.file)
-        self.uses = {name: [] for name in self.parameters}
+        self.uses: dict[str, list[Any]] = {name: [] for name in self.parameters}
         for node in ast.walk(tree):
             for child in ast.iter_child_nodes(node):
                 if isinstance(child, ast.Name) and child.id in self.uses:
                     self.uses[child.id].append((node, child))
 
-    def only_reads(self, name, ndim):
+    def only_reads(self, name: str, ndim: Any) -> bool:
         """Whether all that the function does with an array is to read elements and ask for its shape."""
         return all(_reads(node, child, ndim) for node, child in self.uses[name])
 
-    def lookup(self, name, line):
+    def lookup(self, name: str, line: Any) -> Any:
         """A name that is not local."""
         for names in (_scope(self.function), self.function.__globals__, vars(builtins)):
             if name in names:
@@ -108,14 +109,14 @@ class Source:
         raise Unsupported(f"the name {name} is not defined", line)
 
 
-def raise_at(error, file, line):
+def raise_at(error: BaseException, file: Any, line: Any) -> None:
     """Raise an error as if a line of the kernel had raised it, so that a traceback shows that line."""
     code = compile("\n" * (line - 1) + "raise error from None", file, "exec")
     exec(code.replace(co_name="kernel"), {"error": error})
 
 
 @functools.cache
-def read(function):
+def read(function: Any) -> Any:
     """Return the source of a function, parsed and checked.
 
     Raises
@@ -126,7 +127,7 @@ def read(function):
     return Source(function)
 
 
-def _parse(function):
+def _parse(function: Any) -> Any:
     try:
         lines, first = inspect.getsourcelines(function)
     except (OSError, TypeError):
@@ -142,7 +143,7 @@ def _parse(function):
     return tree, [line.rstrip("\n") for line in lines]
 
 
-def _parameters(args):
+def _parameters(args: ast.arguments) -> list[str]:
     if args.vararg or args.kwarg or args.kwonlyargs or args.defaults:
         raise Unsupported(
             "a kernel's parameters are plain names", args.args[0].lineno if args.args else None
@@ -150,7 +151,7 @@ def _parameters(args):
     return [arg.arg for arg in (*args.posonlyargs, *args.args)]
 
 
-def _scope(function):
+def _scope(function: Any) -> Any:
     names = {}
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
         try:
@@ -160,7 +161,7 @@ def _scope(function):
     return names
 
 
-def _reads(node, name, ndim):
+def _reads(node: Any, name: str, ndim: Any) -> bool:
     if isinstance(node, ast.Attribute):
         return node.attr != "T"
     if isinstance(node, ast.Call):
@@ -171,11 +172,11 @@ def _reads(node, name, ndim):
     return len(items) == ndim and not any(isinstance(item, ast.Slice) for item in items)
 
 
-def _is_store(node):
+def _is_store(node: Any) -> bool:
     return isinstance(node.ctx, ast.Store)
 
 
-def _check(tree, file):
+def _check(tree: ast.AST, file: Any) -> None:
     for node in ast.walk(tree):
         kind = type(node).__name__
         if isinstance(node, ast.Raise) and "NotImplementedError" in ast.unparse(node):
@@ -184,7 +185,8 @@ def _check(tree, file):
             hint = "define it outside, with @cuda.jit(device=True)"
             raise Unsupported("a function inside a kernel", node.lineno, hint)
         if type(node) in REFUSED_OPERATORS:
-            line = min(n.lineno for n in ast.walk(tree) if type(node) in _operators(n))
+            found = (n for n in ast.walk(tree) if type(node) in _operators(n))
+            line = min(getattr(n, "lineno", 0) for n in found)
             raise Unsupported(f"the operator {REFUSED_OPERATORS[type(node)]!r} in a kernel", line)
         if isinstance(node, KEPT) or kind in STATEMENTS + EXPRESSIONS + REST:
             continue
@@ -193,5 +195,5 @@ def _check(tree, file):
         raise Unsupported(f"{NAMES.get(kind, kind)} in a kernel", line, hint)
 
 
-def _operators(node):
+def _operators(node: Any) -> Any:
     return [type(each) for each in [getattr(node, "op", None), *getattr(node, "ops", [])]]

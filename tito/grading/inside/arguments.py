@@ -1,6 +1,7 @@
 """The arrays among the arguments of a call, in the same order in the judge that sends them and in the worker."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -10,12 +11,12 @@ DEPTH = 3  # containers inside containers
 PATTERNS = 255
 
 
-def arrays(values: Iterable) -> list[np.ndarray]:
+def arrays(values: Iterable[Any]) -> list[np.ndarray]:
     """The arrays inside values: plain arrays, the arrays of tensors, and arrays in lists, tuples and dicts."""
     return [array for value in values for array in _inside(value, DEPTH)]
 
 
-def _inside(value, depth) -> Iterator[np.ndarray]:
+def _inside(value: Any, depth: int) -> Iterator[np.ndarray]:
     kind = type(value)
     if kind is np.ndarray:
         yield value

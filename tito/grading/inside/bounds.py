@@ -5,6 +5,7 @@ A value that costs more is refused before it is built.
 
 import math
 from collections import Counter
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ class TooCostly(ValueError):
     """A value that would cost more than it may."""
 
 
-def keys(found: list) -> None:
+def keys(found: list[Any]) -> None:
     """Refuse keys that a dict or set would have to compare one by one."""
     if len(found) > ALIKE:
         (_, count), *_ = Counter(map(hash, found)).most_common(1)

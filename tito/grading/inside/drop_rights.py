@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from tito.grading.inside import limits
 
@@ -25,7 +26,12 @@ FAILED = 120  # the exit code of a sandbox that could not be put up
 
 
 def settle(
-    role: str, fds: list[int], uid: int | None, bounds: dict | None, lifetime=True, report=None
+    role: str,
+    fds: list[int],
+    uid: int | None,
+    bounds: dict[str, Any] | None,
+    lifetime: bool = True,
+    report: Any = None,
 ) -> None:
     """Start a process for `role` that has no rights, and wait until it ends; never returns.
 
@@ -63,7 +69,7 @@ def settle(
         os._exit(code)
 
 
-def _play(role, fds, uid):
+def _play(role: str, fds: list[int], uid: int | None) -> None:
     """Be a judge, a worker or the probe to the end; never returns."""
     code = 1
     try:

@@ -13,6 +13,7 @@ import linecache
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
+from typing import Any
 
 from tinytorch.lab.checks import Mismatch
 from tinytorch.lab.simt.source import raise_at
@@ -81,7 +82,9 @@ class Statement:
     @functools.cached_property
     def bound(self) -> list[str]:
         """The names that the statement binds anywhere, as often as it does."""
-        names = [node.id for node in ast.walk(self.tree) if _stores(node)]
+        names = [
+            node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name) and _stores(node)
+        ]
         for node in ast.walk(self.tree):
             if isinstance(node, ast.FunctionDef):
                 names.append(node.name)
@@ -97,7 +100,7 @@ class Statement:
 class Texts:
     """The student's cells as text: the statements of each, by the names that they bind."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.cells: dict[str, dict[str, list[Statement]]] = {}
 
@@ -137,7 +140,9 @@ class Space:
         What stands for functions of the student, by name.
     """
 
-    def __init__(self, texts: dict[str, list[Statement]], given: dict, instead: dict):
+    def __init__(
+        self, texts: dict[str, list[Statement]], given: dict[str, Any], instead: dict[str, Any]
+    ) -> None:
         self.texts, self.given, self.instead = texts, given, instead
         self.names = {"__builtins__": BUILTINS, "__name__": "__main__"} | OWN | instead
         self.making: set[str] = set()
@@ -149,7 +154,7 @@ class Space:
         for name in self.borrowed:
             del self.given[name]
 
-    def get(self, name: str):
+    def get(self, name: str) -> Any:
         """What a name stands for: made from the student's text, or given."""
         if name not in self.names and name not in self.making:
             self.making.add(name)
@@ -160,7 +165,7 @@ class Space:
                 self.names[name] = self._offered(name)
         return self.names.get(name)
 
-    def _offered(self, name):
+    def _offered(self, name: str) -> Any:
         if name not in self.given:
             if hasattr(builtins, name):
                 raise Unseen(name)
@@ -169,7 +174,7 @@ class Space:
         self._complete(value)
         return value
 
-    def _run(self, statement):
+    def _run(self, statement: Statement) -> None:
         tree, path = statement.tree, statement.path
         used = global_names(statement.code)
         for name in sorted(used - BUILTINS.keys() - OWN.keys()):
@@ -184,7 +189,7 @@ class Space:
         self._check(statement, used)
         exec(statement.code, self.names)
 
-    def _check(self, statement, used):
+    def _check(self, statement: Statement, used: frozenset[str]) -> None:
         modules = self._modules(statement, used)
         for node in ast.walk(statement.tree):
             line = getattr(node, "lineno", statement.tree.lineno)
@@ -201,7 +206,7 @@ class Space:
             if isinstance(name, str) and name.startswith("__"):
                 _refuse(statement.path, line, f"the name {name}")
 
-    def _modules(self, statement, used):
+    def _modules(self, statement: Any, used: Any) -> Any:
         """The modules that names in a statement stand for, and for nothing else; refuses other imports."""
         found = {}
         for node in ast.walk(statement.tree):
@@ -229,7 +234,7 @@ class Space:
             found[name] = self.names.get(name)
         return {name: value for name, value in found.items() if isinstance(value, ModuleType)}
 
-    def _complete(self, value):
+    def _complete(self, value: Any) -> None:
         """Let a given function, or the methods of a class, find the student's functions that it calls."""
         parts = vars(value).values() if isinstance(value, type) else [value]
         for part in parts:
@@ -245,7 +250,7 @@ class Space:
                 elif name in self.given:
                     self._complete(self.given[name])
 
-    def _lend(self, name):
+    def _lend(self, name: str) -> None:
         if name in self.given:  # what the given cells define stays theirs
             return
         try:
@@ -255,11 +260,11 @@ class Space:
         self.borrowed.append(name)
 
 
-def _raise(error, *args, **kwargs):
+def _raise(error: BaseException, *args: Any, **kwargs: Any) -> None:
     raise error
 
 
-def _binds(node):
+def _binds(node: Any) -> Any:
     """The names that a top-level statement binds."""
     names, waiting = [], [node]
     while waiting:
@@ -275,11 +280,11 @@ def _binds(node):
     return names
 
 
-def _stores(node):
+def _stores(node: ast.AST) -> bool:
     return isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
 
 
-def _module(node, modules):
+def _module(node: ast.AST, modules: dict[str, ModuleType]) -> ModuleType | None:
     """The module that an expression stands for, if it is a name or a path of names."""
     if isinstance(node, ast.Name):
         return modules.get(node.id)
@@ -290,25 +295,25 @@ def _module(node, modules):
 
 
 class _Annotations(ast.NodeTransformer):
-    def visit_arg(self, node):
+    def visit_arg(self, node: ast.arg) -> ast.arg:
         node.annotation = None
         return node
 
-    def visit_FunctionDef(self, node):
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         node.returns = None
         return self.generic_visit(node)
 
 
-def _without_annotations(tree):
+def _without_annotations(tree: ast.stmt) -> Any:
     return _Annotations().visit(tree)
 
 
-def _line(tree, name):
+def _line(tree: ast.stmt, name: str) -> int:
     """The first line that uses a name."""
     lines = [n.lineno for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id == name]
     return min(lines, default=tree.lineno)
 
 
-def _refuse(path, line, what):
+def _refuse(path: str, line: int, what: str) -> None:
     message = f"line {line} uses {what}, which a function that is counted cannot use"
     raise_at(Mismatch(message, LOOK), path, line)

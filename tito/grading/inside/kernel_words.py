@@ -7,6 +7,7 @@ import builtins
 import functools
 import importlib
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -64,18 +65,18 @@ PLAIN = bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset
 
 
 class _ArrayLike(type):
-    def __instancecheck__(cls, value):
+    def __instancecheck__(cls, value: Any) -> bool:
         return isinstance(value, np.ndarray)
 
 
 class ndarray(metaclass=_ArrayLike):
     """Stands for NumPy's class, which could make arrays of memory that is not theirs."""
 
-    def __init__(self, *args, **kwargs):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise TypeError("make an array with np.empty or np.zeros")
 
 
-def type_of(value):
+def type_of(value: Any) -> Any:
     """The type of plain data and of a layer; the types of other objects could make new ones."""
     if type(value) is np.ndarray:
         return ndarray
@@ -99,14 +100,14 @@ BUILTINS = {
 }
 
 
-def attribute(value, name, *default):
+def attribute(value: Any, name: str, *default: Any) -> Any:
     """What `getattr` gives for the attributes that the text may read."""
     if name not in ATTRIBUTES:
         raise TypeError(f"the attribute {name!r} cannot be read here")
     return getattr(value, name, *default)
 
 
-def has_attribute(value, name):
+def has_attribute(value: Any, name: str) -> bool:
     """What `hasattr` gives for the attributes that the text may read."""
     return name in ATTRIBUTES and hasattr(value, name)
 
@@ -115,7 +116,9 @@ def has_attribute(value, name):
 OWN = {"type": type_of, "getattr": attribute, "hasattr": has_attribute}
 
 
-def _import(name, globals=None, locals=None, fromlist=(), level=0):
+def _import(
+    name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0
+) -> ModuleType:
     module = facade(name) if fromlist else facade(name.partition(".")[0])
     if module is None or level:
         raise ImportError(f"no module {name!r} here")
@@ -149,7 +152,7 @@ def facade(name: str) -> ModuleType | None:
     return None
 
 
-def offered(value):
+def offered(value: Any) -> Any:
     """A value of the given cells as the text sees it; refuses what leads out of them."""
     if isinstance(value, ModuleType):
         found = facade(value.__name__)
@@ -167,32 +170,32 @@ def offered(value):
     raise Unseen(str(getattr(value, "__module__", "")))
 
 
-def _of_the_course(value):
+def _of_the_course(value: Any) -> bool:
     """Whether the lesson or a module of the course defines a function or a class."""
     home = str(getattr(value, "__module__", ""))
     return home == "__main__" or home.startswith("tinytorch.core.")
 
 
 @functools.cache
-def _words():
+def _words() -> list[Any]:
     """Everything that facades hold."""
     modules = [facade(name) for name in ("numpy", "numba", *LAB, *PYTHON)]
-    return [value for module in modules for value in vars(module).values()]
+    return [value for module in modules if module for value in vars(module).values()]
 
 
-def _as_it_is(function=None, *args, **options):
+def _as_it_is(function: Any = None, *args: Any, **options: Any) -> Any:
     """A decorator that compiles elsewhere; here the function stays Python."""
     return function if callable(function) else _as_it_is
 
 
-def _made(name, values):
+def _made(name: str, values: dict[str, Any]) -> ModuleType:
     module = ModuleType(name)
     vars(module).clear()  # of a module's own attributes only its name stays
     vars(module).update({"__name__": name} | values)
     return module
 
 
-def _own(module, name):
+def _own(module: Any, name: str) -> bool:
     """Whether a module gives a function, or a word of a kernel, by a name; not a class, nor what it imports."""
     value = getattr(module, name)
     if name.startswith("_") or isinstance(value, (ModuleType, type, dict)):
@@ -201,13 +204,13 @@ def _own(module, name):
     return home is None or home in (module.__name__, "tinytorch.lab.simt.dialect")
 
 
-def _numpy():
+def _numpy() -> dict[str, Any]:
     functions = {name: getattr(np, name) for name in FUNCTIONS.split()}
     ufuncs = {name: each for name, each in vars(np).items() if isinstance(each, np.ufunc)}
     return functions | ufuncs | _scalars() | {"ndarray": ndarray}
 
 
-def _scalars():
+def _scalars() -> dict[str, Any]:
     kinds = np.number, np.bool_
     return {
         name: each

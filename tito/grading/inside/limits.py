@@ -7,11 +7,12 @@ import contextlib
 import ctypes
 import os
 from dataclasses import dataclass
+from typing import Any
 
 try:
     import resource
 except ImportError:  # Windows, where nothing is sandboxed
-    resource = None
+    resource = None  # type: ignore[assignment]
 
 MB = 2**20
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP = 1, 4, 22, 24
@@ -37,7 +38,7 @@ class Limits:
     cpu: int = 3600  # seconds, watched like memory; the judge holds each call to far less
 
 
-def apply(limits: dict) -> None:
+def apply(limits: dict[str, Any]) -> None:
     """Give up the right to use more; nothing inside can take it back."""
     for name, key in (
         ("RLIMIT_AS", "address"),

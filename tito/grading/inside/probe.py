@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import time
+from typing import Any
 
 
 def main() -> None:
@@ -25,7 +26,7 @@ def main() -> None:
     sys.stdin.read()  # the process that asked measures memory until then
 
 
-def _reads(given):
+def _reads(given: Any) -> bool:
     """Files that only the outside has; and no folder of the system can be written to."""
     places = ("/", "/usr", "/etc", sys.prefix, os.path.dirname(__file__))
     return any(os.access(path, os.R_OK) for path in given["files"]) or any(
@@ -33,7 +34,7 @@ def _reads(given):
     )
 
 
-def _connects(given):
+def _connects(given: Any) -> bool:
     """A server that listens outside on loopback, and one on an abstract name."""
     for family, address in (
         (socket.AF_INET, ("127.0.0.1", given["port"])),
@@ -49,12 +50,12 @@ def _connects(given):
     return False
 
 
-def _sees_processes(given):
+def _sees_processes(given: Any) -> bool:
     """The process outside that asked; here its number means nobody, or somebody else."""
     return _has(f"/proc/{given['pid']}/cmdline", bytes.fromhex(given["command"]))
 
 
-def _has(path, text):
+def _has(path: str, text: bytes) -> bool:
     try:
         with open(path, "rb") as file:
             return text in file.read()
@@ -62,22 +63,22 @@ def _has(path, text):
         return False
 
 
-def _is_root(given):
+def _is_root(given: Any) -> bool:
     """A user whose limits bind, and no capability that could lift them."""
     with open("/proc/self/status") as file:
         status = dict(line.split(":", 1) for line in file)
     return os.getuid() == 0 or int(status["CapEff"], 16) != 0 or int(status["CapPrm"], 16) != 0
 
 
-def _calls(given):
+def _calls(given: Any) -> bool:
     """A system call that the filter must refuse: a file in memory that no limit sees."""
     libc = ctypes.CDLL(None, use_errno=True)
-    return libc.memfd_create(b"probe", 0) >= 0
+    return int(libc.memfd_create(b"probe", 0)) >= 0
 
 
-def _limitless(given):
+def _limitless(given: Any) -> bool:
     """The number of processes is bounded, and the bound binds."""
-    children = []
+    children: list[int] = []
     try:
         while len(children) <= given["processes"]:
             child = os.fork()
@@ -93,13 +94,13 @@ def _limitless(given):
             os.waitpid(child, 0)
 
 
-def _environment(given):
+def _environment(given: Any) -> bool:
     """A variable of the caller's, here or in the first process of the sandbox."""
     callers = {text.encode(errors="surrogateescape") for text in given["environment"]}
     return any(callers & _variables(f"/proc/{pid}/environ") for pid in ("self", 1))
 
 
-def _variables(path):
+def _variables(path: str) -> set[bytes]:
     try:
         with open(path, "rb") as file:
             return set(file.read().split(b"\0"))
@@ -107,12 +108,12 @@ def _variables(path):
         return set()
 
 
-def _shares_memory(given):
+def _shares_memory(given: Any) -> bool:
     """Shared memory and message queues of System V, which are one set for all processes of a namespace."""
-    return os.readlink("/proc/self/ns/ipc") == given["ipc"]
+    return os.readlink("/proc/self/ns/ipc") == str(given["ipc"])
 
 
-def _roomy(given):
+def _roomy(given: Any) -> bool:
     """A folder in memory that is larger than its bound."""
     folders = map(os.statvfs, ("/tmp", "/dev/shm"))
     return any(each.f_blocks * each.f_frsize > given["scratch"] for each in folders)

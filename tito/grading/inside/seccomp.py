@@ -173,18 +173,18 @@ def program(machine: str | None = None) -> bytes:
     return b"".join([*code, _allow()])
 
 
-def _when(number, then):
+def _when(number: int, then: list[bytes]) -> list[bytes]:
     return [_jump(EQUAL, number, over=0, otherwise=len(then)), *then]
 
 
-def _unless(values):
+def _unless(values: tuple[int, ...]) -> list[bytes]:
     """Fail if the loaded word is one of these."""
     return [
         part for value in values for part in (_jump(EQUAL, value, over=0, otherwise=1), _fail())
     ]
 
 
-def _unchanged(number):
+def _unchanged(number: int) -> list[bytes]:
     """Have rt_sigaction do nothing for this signal, unless it only asks: the new action is then null."""
     return [
         _load(FIRST),
@@ -198,7 +198,7 @@ def _unchanged(number):
     ]
 
 
-def _refused_without_times():
+def _refused_without_times() -> list[bytes]:
     """Refuse utimensat(2) if its third argument is null, which asks for the present time; else do nothing."""
     return [
         _load(THIRD),
@@ -210,22 +210,22 @@ def _refused_without_times():
     ]
 
 
-def _load(offset):
+def _load(offset: int) -> bytes:
     return INSTRUCTION.pack(LOAD, 0, 0, offset)
 
 
-def _jump(kind, value, over, otherwise=0):
+def _jump(kind: int, value: int, over: int, otherwise: int = 0) -> bytes:
     """Skip `over` instructions if the loaded word compares so with the value, else `otherwise`."""
     return INSTRUCTION.pack(kind, over, otherwise, value)
 
 
-def _return(value):
+def _return(value: int) -> bytes:
     return INSTRUCTION.pack(RETURN, 0, 0, value)
 
 
-def _allow():
+def _allow() -> bytes:
     return _return(ALLOW)
 
 
-def _fail(number=errno.EPERM):
+def _fail(number: int = errno.EPERM) -> bytes:
     return _return(FAIL | number)

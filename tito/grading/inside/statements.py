@@ -14,6 +14,7 @@ import signal
 import time
 import types
 from collections.abc import Callable, Iterator
+from types import CodeType
 from typing import Any
 
 FUTURE = functools.reduce(
@@ -29,7 +30,7 @@ FAULTS = (SyntaxError, ValueError, RecursionError, MemoryError)  # that the comp
 class TooLong(BaseException):
     """A statement took more time than it has. If `late`, it is to blame, and not the statements above it."""
 
-    def __init__(self, message: str, late: bool):
+    def __init__(self, message: str, late: bool) -> None:
         super().__init__(message)
         self.late = late
 
@@ -37,7 +38,7 @@ class TooLong(BaseException):
 class Runner:
     """Runs statements in one namespace, as the kernel of a notebook does."""
 
-    def __init__(self, names: dict[str, Any]):
+    def __init__(self, names: dict[str, Any]) -> None:
         self.names = names
         self.flags = 0  # of `from __future__` imports, which apply to all later cells
         self.clock = _Clock()
@@ -50,7 +51,7 @@ class Runner:
         return self.clock
 
     def run(
-        self, body: list[ast.stmt], compiled: Callable
+        self, body: list[ast.stmt], compiled: Callable[..., Any]
     ) -> Iterator[tuple[list[ast.stmt], BaseException | None]]:
         """Run statements; yields the statements that ran, in parts, with the exception that ended each part.
 
@@ -65,7 +66,9 @@ class Runner:
             yield body[:count], error
             body = body[count:]
 
-    def _run(self, body, compiled):
+    def _run(
+        self, body: list[ast.stmt], compiled: Callable[..., CodeType]
+    ) -> tuple[int, BaseException | None]:
         try:
             code = self._compiled(body, compiled)
         except FAULTS as fault:
@@ -87,13 +90,13 @@ class Runner:
             return _index(body, place) + 1, error
         return len(body), None
 
-    def _compiled(self, body, compiled) -> types.CodeType:
+    def _compiled(self, body: list[ast.stmt], compiled: Callable[..., CodeType]) -> CodeType:
         try:
             return compiled(body, self.flags)
         except SyntaxError:
             return compiled(body, self.flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
-    def _execute(self, code):
+    def _execute(self, code: CodeType) -> None:
         result = eval(code, self.names)
         if isinstance(result, types.CoroutineType):  # a top-level await
             import asyncio
@@ -104,7 +107,8 @@ class Runner:
 
 def first_line(node: ast.stmt) -> int:
     """The line on which a statement begins, with its decorators."""
-    return min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])
+    lines = [int(each.lineno) for each in getattr(node, "decorator_list", ())]
+    return min([node.lineno, *lines])
 
 
 def defines(node: ast.stmt) -> bool:
@@ -119,7 +123,9 @@ def defines(node: ast.stmt) -> bool:
     return isinstance(node, kinds)
 
 
-def _first_good(runner, body, compiled):
+def _first_good(
+    runner: "Runner", body: list[ast.stmt], compiled: Callable[..., CodeType]
+) -> list[ast.stmt]:
     """The statements before the first that does not compile; that statement alone if it is the first."""
     for number, node in enumerate(body):
         try:
@@ -129,7 +135,7 @@ def _first_good(runner, body, compiled):
     return body[:1]
 
 
-def _place(error, code):
+def _place(error: BaseException, code: CodeType) -> tuple[int, int] | None:
     """The line and column of `code` at which an error was raised; None if `code` was not running."""
     step = error.__traceback__
     while step is not None:
@@ -140,33 +146,33 @@ def _place(error, code):
     return None
 
 
-def _index(body, place):
+def _index(body: list[ast.stmt], place: tuple[int, int] | None) -> int:
     """The index of the statement at a line and column."""
     starts = [(first_line(node), node.col_offset) for node in body]
     return max((n for n, start in enumerate(starts) if place and start <= place), default=0)
 
 
-class _Clock(contextlib.AbstractContextManager):
+class _Clock(contextlib.AbstractContextManager["_Clock"]):
     """Raises `TooLong` in a statement that takes more than its share of the remaining time."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.cpu = self.wall = 0.0  # remaining seconds
         self.late = 0.0, 0.0
         self.running = False
-        self.before: dict = {}
+        self.before: dict[signal.Signals, Any] = {}
 
-    def __enter__(self):
+    def __enter__(self) -> "_Clock":
         if hasattr(signal, "setitimer"):
             for kind in (signal.SIGPROF, signal.SIGALRM):
                 self.before[kind] = signal.signal(kind, self._over)
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         for kind, handler in self.before.items():
             signal.signal(kind, handler)
         self.before.clear()
 
-    def start(self):
+    def start(self) -> None:
         """Start the timers: statements begin to run."""
         self.begun = time.process_time(), time.monotonic()
         self.running = True
@@ -174,7 +180,7 @@ class _Clock(contextlib.AbstractContextManager):
             share = max(SHARE * left, LEAST)
             signal.setitimer(timer, share, share)
 
-    def stop(self):
+    def stop(self) -> None:
         """Stop the timers: statements have ended."""
         self.running = False
         for timer, _ in self._timers():
@@ -183,12 +189,12 @@ class _Clock(contextlib.AbstractContextManager):
         self.cpu -= time.process_time() - cpu
         self.wall -= time.monotonic() - wall
 
-    def _timers(self):
+    def _timers(self) -> tuple[tuple[int, float], ...]:
         if not self.before or self.cpu == math.inf:
             return ()
         return (signal.ITIMER_PROF, self.cpu), (signal.ITIMER_REAL, self.wall)
 
-    def _over(self, kind, _):
+    def _over(self, kind: int, _: object) -> None:
         if self.running:
             cpu, wall = self.begun
             took = time.process_time() - cpu, time.monotonic() - wall

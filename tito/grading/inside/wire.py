@@ -14,6 +14,7 @@ import json
 import struct
 import sys
 import types
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ class WireError(Exception):
 class Record(types.SimpleNamespace):
     """A result of the instruments as the judge holds it: the fields that the worker sent, and no methods."""
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         shown = [(n, v) for n, v in vars(self).items() if type(v) in (bool, int, float, str)]
         fields = (
             f"{n}={v:.4g}" if type(v) is float else f"{n}={v!r}" for n, v in shown if n != "kind"
@@ -50,7 +51,7 @@ class Record(types.SimpleNamespace):
         return f"{self.kind.rpartition(':')[2]}({', '.join(fields)})"
 
 
-def pack(message, dump=None) -> list:
+def pack(message: Any, dump: Any = None) -> list[Any]:
     """The bytes of a message, in parts; raises `WireError` if it is too large to travel.
 
     What the judge sends may be written by `marshal.dumps`, which takes less time than JSON and is as safe as
@@ -64,22 +65,22 @@ def pack(message, dump=None) -> list:
     return [HEAD.pack(len(head), total) + head, *buffers]
 
 
-def write(stream, parts) -> None:
+def write(stream: Any, parts: Any) -> None:
     """Send a packed message."""
     for part in parts:
         stream.write(part)
     stream.flush()
 
 
-def _json(value):
+def _json(value: Any) -> bytes:
     return json.dumps(value).encode("ascii")
 
 
-def _parsed(text):
+def _parsed(text: bytes) -> Any:
     return json.loads(text.decode("ascii"))
 
 
-def read(stream, load=_parsed):
+def read(stream: Any, load: Any = _parsed) -> Any:
     """Receive one message: a tree and its buffers; None at the end of the stream."""
     head = stream.read(HEAD.size)
     if len(head) < HEAD.size:
@@ -103,7 +104,7 @@ def read(stream, load=_parsed):
         raise WireError(f"a message that is not ours: {type(error).__name__}") from None
 
 
-def _exactly(stream, size):
+def _exactly(stream: Any, size: int) -> bytearray | None:
     data = bytearray(size)
     left = memoryview(data)
     while left:
@@ -120,18 +121,18 @@ class Encoder:
     With `answers` it does so for a worker, whose classes stay where they are.
     """
 
-    def __init__(self, other, *, keep_strides=False, answers=False):
+    def __init__(self, other: Any, *, keep_strides: bool = False, answers: bool = False) -> None:
         self.other, self.keep_strides, self.answers = other, keep_strides, answers
-        self.buffers: list = []
+        self.buffers: list[Any] = []
 
-    def message(self, value):
+    def message(self, value: Any) -> Any:
         return self.tree(value), self.buffers
 
-    def buffer(self, data) -> int:
+    def buffer(self, data: Any) -> int:
         self.buffers.append(data)
         return len(self.buffers) - 1
 
-    def tree(self, value, depth=0):
+    def tree(self, value: Any, depth: int = 0) -> Any:
         kind = type(value)
         if kind in AS_IT_IS:
             return value
@@ -181,11 +182,11 @@ class Encoder:
             return self.record(f"{kind.__module__}:{kind.__name__}", fields, depth)
         return self.other(self, value)
 
-    def record(self, kind, fields, depth):
+    def record(self, kind: Any, fields: dict[str, Any], depth: int) -> Any:
         fields = {name: self.tree(value, depth + 1) for name, value in fields.items()}
         return {"!": "record", "type": kind, "fields": fields}
 
-    def array(self, value):
+    def array(self, value: Any) -> Any:
         if value.dtype.kind not in KINDS:
             raise WireError(
                 f"an array of dtype {value.dtype} cannot be compared: use numbers, booleans or text"
@@ -218,11 +219,13 @@ class Decoder:
     class from a worker.
     """
 
-    def __init__(self, buffers, other, *, trusted=False, answers=False):
+    def __init__(
+        self, buffers: list[Any], other: Any, *, trusted: bool = False, answers: bool = False
+    ) -> None:
         self.buffers, self.other, self.trusted, self.answers = buffers, other, trusted, answers
         self.taken: set[int] = set()
 
-    def value(self, node, depth=0):
+    def value(self, node: Any, depth: int = 0) -> Any:
         if self.trusted:
             return self._value(node, depth)
         try:
@@ -235,7 +238,7 @@ class Decoder:
         except Exception as error:  # hostile input may break any of the constructors below
             raise WireError(f"a value that is not ours: {type(error).__name__}: {error}") from None
 
-    def _value(self, node, depth):
+    def _value(self, node: Any, depth: int) -> Any:
         kind = type(node)
         if kind is int or kind in AS_IT_IS:
             return node
@@ -287,13 +290,13 @@ class Decoder:
             return found
         if tag == "tensor":
             importlib.import_module(TENSOR)
-            return tensor_type().wrap(self.array(node["array"]))
+            return sys.modules[TENSOR].Tensor.wrap(self.array(node["array"]))
         if tag == "record":
             fields = {name: self._value(each, depth + 1) for name, each in node["fields"].items()}
             return self.record(node["type"], fields)
         return self.other(self, node)
 
-    def array(self, node):
+    def array(self, node: Any) -> Any:
         dtype = _dtype(node["dtype"])
         shape = tuple(node["shape"])
         if any(type(n) is not int or n < 0 for n in shape) or len(shape) > 32:
@@ -310,14 +313,14 @@ class Decoder:
         array.flags.writeable = bool(node["writeable"])
         return array
 
-    def take(self, number):
+    def take(self, number: int) -> Any:
         """A buffer; each can be had once, so that a few bytes do not become many arrays."""
         if type(number) is not int or number < 0 or number in self.taken:
             raise WireError(f"no buffer {number}")
         self.taken.add(number)
         return self.buffers[number]
 
-    def memory(self, number):
+    def memory(self, number: int) -> Any:
         """The bytes of an array, which nothing else holds; a large one stays where it was received."""
         data = self.take(number)
         if len(data) < LARGE or data.readonly:
@@ -325,7 +328,7 @@ class Decoder:
         raw = np.frombuffer(data, np.uint8)
         return raw if raw.ctypes.data % 16 == 0 else raw.copy()
 
-    def record(self, place, fields):
+    def record(self, place: Any, fields: dict[str, Any]) -> Any:
         module, _, name = place.partition(":")
         if not module.startswith("tinytorch.lab."):
             raise WireError(f"no record {place}")
@@ -340,7 +343,7 @@ class Decoder:
         return record
 
 
-def is_key(value) -> bool:
+def is_key(value: Any) -> bool:
     """Whether a value is plain and can be looked up by its value; an object of a student's class cannot."""
     if type(value) in (tuple, frozenset):
         return all(map(is_key, value))
@@ -348,7 +351,7 @@ def is_key(value) -> bool:
     return type(value) in plain or type(value).__module__ == "numpy"
 
 
-def _dtype(name):
+def _dtype(name: str) -> Any:
     if len(name) > bounds.NAME:
         raise WireError("a dtype with a long name")
     dtype = np.dtype(name)
@@ -357,7 +360,7 @@ def _dtype(name):
     return dtype
 
 
-def is_record(kind) -> bool:
+def is_record(kind: object) -> bool:
     """Whether a class is one of the instruments' own results, which travel field by field."""
     return (
         isinstance(kind, type)
@@ -367,7 +370,7 @@ def is_record(kind) -> bool:
     )
 
 
-def type_name(kind) -> str | None:
+def type_name(kind: type) -> str | None:
     """What a class that a test may send is called: a plain type, an exception, or a NumPy scalar."""
     if kind.__module__ == "builtins" and kind.__name__ in PLAIN_TYPES:
         return kind.__name__
@@ -376,7 +379,7 @@ def type_name(kind) -> str | None:
     return None
 
 
-def tensor_type():
+def tensor_type() -> type[Any] | None:
     """The Tensor of an earlier module, where it is imported; None where it belongs to the module that is judged."""
     module = sys.modules.get(TENSOR)
     return vars(module).get("Tensor") if module else None

@@ -16,7 +16,9 @@ import sys
 import traceback
 import types
 from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cloudpickle
 import numpy as np
@@ -38,7 +40,7 @@ session: "Session"
 class Session:
     """The student's namespace, the objects that tests hold, and the cells' files."""
 
-    def __init__(self, cells: Path, hidden: list[str], package: str):
+    def __init__(self, cells: Path, hidden: list[str], package: str) -> None:
         self.cells = cells
         self.package = Path(package) if package else None
         self.home = self.package
@@ -46,16 +48,16 @@ class Session:
         self.imports: list[ast.stmt] = []
         self.homes: list[tuple[str, int, int, int]] = []  # cell, first and last line, shift
         self.chain = hashlib.sha256(instruments().encode())
-        self.latest: tuple = (), ()  # the cell loaded last, and its file
+        self.latest: tuple[Any, ...] = (), ()  # the cell loaded last, and its file
         self.held: dict[int, object] = {}
         self.count = 0
-        self.sent: list = []  # the arguments of the last call
+        self.sent: list[Any] = []  # the arguments of the last call
         self.result: object = None
         self.texts = Texts(cells / "text")
         self.space: Space | None = None  # the student's names, where they are made from text alone
-        self.marks: dict[int, dict] = {}  # names as they once were
+        self.marks: dict[int, dict[str, Any]] = {}  # names as they once were
         self.module = types.ModuleType("__main__")
-        self.module.__builtins__ = builtins
+        vars(self.module)["__builtins__"] = builtins
         self.runner = Runner(vars(self.module))
         notebook_names.add(vars(self.module))
         sys.modules["__main__"] = self.module
@@ -63,7 +65,7 @@ class Session:
 
     def load(
         self, name: str, source: str, definitions: bool, only: int | None, skipped: list[int]
-    ) -> list[dict]:
+    ) -> list[dict[str, Any]]:
         """Run a cell, and report each statement that raises.
 
         Parameters
@@ -94,7 +96,7 @@ class Session:
                 reports.append({"cell": name, "line": line} | describe(error) | {"statement": line})
         return reports
 
-    def _compiled(self, path, body, flags):
+    def _compiled(self, path: Path, body: list[ast.stmt], flags: int) -> types.CodeType:
         """The code of statements.
 
         CPython compiles a call on an imported module in a way of its own, so statements are compiled with the imports
@@ -102,9 +104,10 @@ class Session:
         """
         if path == self.home and self.imports:
             seen = ast.parse("if False: pass").body[0]
-            seen.body = list(self.imports)
+            vars(seen)["body"] = list(self.imports)
             body = [seen, *body]
-        return compile(ast.Module(body, []), str(path), "exec", flags)
+        code: types.CodeType = compile(ast.Module(body, []), str(path), "exec", flags)
+        return code
 
     def _home(self, name: str, source: str) -> tuple[Path, int]:
         """The file that contains a cell's code, and how many lines lower: Numba keeps machine code by both.
@@ -142,7 +145,7 @@ class Session:
                 return name, line - shift
         return None
 
-    def answer(self, request: dict) -> dict:
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Do what a request asks for and return the parts of the reply."""
         what = request["op"]
         if what == "load":
@@ -197,7 +200,7 @@ class Session:
             return {}
         raise ValueError(f"no request {what!r}")
 
-    def call(self, request: dict) -> dict:
+    def call(self, request: dict[str, Any]) -> dict[str, Any]:
         """Call a function, once or for each of several cases, and keep what may be asked for next."""
         function, self.result = request["target"], None
         if request["op"] == "call":
@@ -214,7 +217,7 @@ class Session:
             self.result = value
         return reply
 
-    def hold(self, encoder, value):
+    def hold(self, encoder: wire.Encoder, value: Any) -> Any:
         """What stays here: its number, and what messages call it."""
         if self.texts.cells:
             raise TypeError(f"expected plain data, got {type(value).__name__}")
@@ -225,7 +228,7 @@ class Session:
         name = value.__name__ if type(value) in NAMED else ""
         return {"!": "handle", "id": self.count, "class": type(value).__name__, "name": name}
 
-    def find(self, decoder, node):
+    def find(self, decoder: Any, node: Any) -> Any:
         """What a request refers to: a name of the student's, a held object, or a shipped function."""
         if node["!"] == "name":
             return lookup(node["name"])
@@ -246,17 +249,22 @@ class Undefined(NameError):
     """A test asks for a name that no cell of the student's defines."""
 
 
-def _array(value):
+def _array(value: Any) -> Any:
     """A value as an array of plain values; None if it has others."""
     array = np.asarray(value)
     return array if array.dtype.kind in wire.KINDS else None
 
 
 # How a proxy is read as plain data; what a test compares it with is not known here.
-READ = {"array": _array, "list": list, "len": len, "text": lambda value: repr(value)[:200]}
+READ: dict[str, Callable[[Any], Any]] = {
+    "array": _array,
+    "list": list,
+    "len": len,
+    "text": lambda value: repr(value)[:200],
+}
 
 
-def lookup(name: str):
+def lookup(name: str) -> Any:
     """A name that the student's cells define."""
     if session.space:
         return session.space.get(name)
@@ -266,13 +274,13 @@ def lookup(name: str):
         raise Undefined(f"`{name}` is not defined") from None
 
 
-def imported(module: str, name: str):
+def imported(module: str, name: str) -> Any:
     """What a module has by that name."""
     return getattr(importlib.import_module(module), name)
 
 
-def made(description, spaces):
-    """A function of a test, from what `standins` says of it; functions of one space share their global names."""
+def made(description: Any, spaces: dict[int, dict[str, Any]]) -> Any:
+    """A function of a test, from what `proxies` says of it; functions of one space share their global names."""
     kind, what, *rest = description
     if kind == "plain":
         return what
@@ -297,12 +305,12 @@ def made(description, spaces):
     return function
 
 
-def held(number: int):
+def held(number: int) -> Any:
     """An object that stayed here."""
     return session.held[number]
 
 
-def _imports(node) -> bool:
+def _imports(node: ast.stmt) -> bool:
     future = isinstance(node, ast.ImportFrom) and node.module == "__future__"
     return isinstance(node, (ast.Import, ast.ImportFrom)) and not future
 
@@ -319,7 +327,7 @@ def hide(modules: list[str]) -> None:
 class _Hidden(types.ModuleType):
     """Stands for a module from which nothing can be imported."""
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> None:
         if name.startswith("__"):  # inspect asks every module for its file
             raise AttributeError(name)
         raise ImportError(f"{self.__name__} is what this module builds: it cannot be imported here")
@@ -332,7 +340,7 @@ def instruments() -> str:
     return "".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in files) + np.__version__
 
 
-def describe(error: BaseException) -> dict:
+def describe(error: BaseException) -> dict[str, Any]:
     """An exception as plain data: built-in classes it belongs to, text, and where in the student's cells."""
     frames = traceback.walk_tb(error.__traceback__)
     places = [(frame.f_code.co_filename, line) for frame, line in frames]
@@ -396,7 +404,7 @@ def main() -> None:
         wire.write(outgoing, parts)
 
 
-def _take_over_stdio():
+def _take_over_stdio() -> Any:
     """Keep the two pipes to the judge and point the student's own output at the log."""
     incoming = os.fdopen(os.dup(0), "rb", 65536)
     outgoing = os.fdopen(os.dup(1), "wb")

@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 from tito.grading.inside import limits, seccomp
 from tito.grading.inside.drop_rights import FAILED, ROLES, settle
@@ -54,7 +55,7 @@ def serve(line: int) -> None:
             os.close(number)
 
 
-def prepare(role: str, imports: list[str], cells: list[dict]) -> None:
+def prepare(role: str, imports: list[str], cells: list[dict[str, Any]]) -> None:
     """Import what the forks will run: a worker's imports, or a judge that has read the cells."""
     program = importlib.import_module(ROLES[role])
     if role == "worker":
@@ -82,7 +83,7 @@ def first_calls() -> None:
         sys.modules["numba"].njit(_nothing)(0)
 
 
-def _nothing(x):
+def _nothing(x: Any) -> Any:
     return x
 
 
@@ -95,12 +96,12 @@ def unsafe() -> str:
     return f"an import has shared memory: {shared[0].strip()}" if shared else ""
 
 
-def _forked(flags) -> int:
+def _forked(flags: int) -> int:
     """Copy this process into new namespaces: os.fork with clone(2), which alone makes the copy the first in them."""
     _, column = seccomp.MACHINES[platform.machine()]
     words = seccomp.CLONE[column], flags | signal.SIGCHLD, 0, 0, 0, 0
     ctypes.pythonapi.PyOS_BeforeFork()
-    number = HELD.syscall(*map(ctypes.c_long, words))
+    number = int(HELD.syscall(*map(ctypes.c_long, words)))
     if number == 0:
         ctypes.pythonapi.PyOS_AfterFork_Child()
     else:
@@ -109,7 +110,7 @@ def _forked(flags) -> int:
     return number
 
 
-def _begin(request, fds, owner):
+def _begin(request: dict[str, Any], fds: list[int], owner: tuple[int, int] | None) -> None:
     """Build the sandbox of a copy around its first process, and start it; never returns."""
     *fds, last = fds
     try:
@@ -142,7 +143,7 @@ def _begin(request, fds, owner):
         os._exit(FAILED)
 
 
-def _own(owner):
+def _own(owner: tuple[int, int] | None) -> None:
     """Separate the first process from the template's mounts; a plain user owns a user namespace from now on."""
     limits.prctl(limits.PR_SET_DUMPABLE, 1)
     if owner:
@@ -154,7 +155,7 @@ def _own(owner):
     _mount(None, "/", None, RECURSIVE | PRIVATE)
 
 
-def _empty(folder, size):
+def _empty(folder: str, size: str) -> None:
     """Put an empty folder in memory over a folder; what is mounted below it, as an interpreter may be, stays in sight."""
     with open("/proc/self/mountinfo") as mounts:
         places = sorted(
@@ -172,14 +173,14 @@ def _empty(folder, size):
         _mount(f"/proc/self/fd/{number}", str(place), None, BIND)
 
 
-def _above(fds):
+def _above(fds: list[int]) -> list[int]:
     """The descriptors at numbers where putting one in its place cannot close another."""
     import fcntl
 
     return [fcntl.fcntl(number, fcntl.F_DUPFD, len(fds) + 16) for number in fds]
 
 
-def _filter_calls():
+def _filter_calls() -> None:
     program = seccomp.program()
 
     class Filter(ctypes.Structure):
@@ -190,12 +191,14 @@ def _filter_calls():
     limits.prctl(limits.PR_SET_SECCOMP, 2, ctypes.addressof(code))
 
 
-def _mount(source, target, kind, flags, options=None):
+def _mount(
+    source: str | None, target: str, kind: Any, flags: int, options: str | None = None
+) -> None:
     text = [None if each is None else each.encode() for each in (source, target, kind, options)]
     _check(LIBC.mount(*text[:3], ctypes.c_ulong(flags), text[3]), f"mount {target}")
 
 
-def _check(result, what):
+def _check(result: Any, what: str) -> None:
     if result:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")

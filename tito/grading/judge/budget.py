@@ -20,7 +20,7 @@ TEST, LOADING = "", "loading its cells "  # the metered resource, for messages
 class Exceeded(Exception):
     """A budget is used up: the message says which. `whole` if it is the budget of the submission."""
 
-    def __init__(self, message: str, whole: bool = False):
+    def __init__(self, message: str, whole: bool = False) -> None:
         super().__init__(message)
         self.whole = whole
 
@@ -35,9 +35,9 @@ def wall_seconds(seconds: float, cells: list[Cell]) -> float:
     return 2 * cpu_seconds(seconds, cells) + 60
 
 
-def worker_starts(cells: list[dict]) -> int:
+def worker_starts(cells: list[Cell]) -> int:
     """Worker processes that a submission may use up, over all its judges."""
-    return 30 + 6 * sum(cell["role"] == "test" for cell in cells)
+    return 30 + 6 * sum(cell.role == "test" for cell in cells)
 
 
 def judge_seconds(seconds: float) -> float:
@@ -60,16 +60,17 @@ class Used:
 class Meter:
     """What a submission has used, and what of it the test or the loading of cells that runs now."""
 
-    def __init__(self, job: Job, before: Used):  # `before`: with the judges before this one
+    def __init__(self, job: Job, before: Used) -> None:  # `before`: with the judges before this one
         self.one, self.output = job.seconds, job.output
         self.cpu_limit = cpu_seconds(self.one, job.cells)
         self.wall_limit = wall_seconds(self.one, job.cells)
         self.step = min(max(self.one / 20, 0.2), 1)  # seconds between two looks at the clocks
         self.used: dict[object, float] = {None: before.cpu}  # CPU seconds of each worker
         self.first: dict[object, float] = {}  # the same, when what is metered first saw the worker
-        self.waited, self.since, self.looked = before.waited, None, before.waited
+        self.waited = self.looked = before.waited
+        self.since: float | None = None
         self.answers, self.printed = before.answers, before.printed
-        self.starts, self.start_limit = before.starts, worker_starts(job["cells"])
+        self.starts, self.start_limit = before.starts, worker_starts(job.cells)
         self.what, self.loaded = TEST, before.loaded
         self.begin(TEST)
 
@@ -157,13 +158,13 @@ class Meter:
             kind = f"{self.start_limit} worker processes"
             raise Exceeded(f"the submission has used its budget of {kind}", True)
 
-    def _since_begin(self):
+    def _since_begin(self) -> float:
         return sum(self.used[each] - first for each, first in self.first.items())
 
-    def _loaded(self):
+    def _loaded(self) -> float:
         """CPU seconds for the loading of cells."""
         return self.loaded + (self._since_begin() if self.what == LOADING else 0.0)
 
-    def _waited(self):
+    def _waited(self) -> float:
         now = 0.0 if self.since is None else time.monotonic() - self.since
         return self.waited + now

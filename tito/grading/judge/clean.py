@@ -5,7 +5,9 @@ It has the lesson's given cells. Functions of the student are made from the text
 
 import math
 from collections.abc import Callable
+from typing import Any
 
+from tito.grading.judge.workers import Worker
 from tito.notebooks.cells import Cell
 
 
@@ -22,11 +24,20 @@ class Clean:
         The student's cells: their ids and sources.
     """
 
-    def __init__(self, start: Callable, given: list[Cell], texts: list[dict]):
+    def __init__(
+        self, start: Callable[[], Worker], given: list[Cell], texts: list[dict[str, Any]]
+    ) -> None:
         self.start, self.given, self.texts = start, given, texts
-        self.worker = None
+        self.worker: Worker | None = None
 
-    def call(self, helper, args: tuple, kwargs: dict, instead: dict, above: list[str]):
+    def call(
+        self,
+        helper: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        instead: dict[str, Any],
+        above: list[str],
+    ) -> Any:
         """Run a helper of a test.
 
         Parameters
@@ -43,11 +54,10 @@ class Clean:
         request = {"op": "call", "target": helper, "args": list(args), "kwargs": kwargs}
         return self.ask(request | {"after": False, "keep": False})["value"]
 
-    def ask(self, request: dict) -> dict:
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Ask the worker, which is started if there is none."""
         try:
-            self._begin()
-            return self.worker.ask(request)
+            return self._ready().ask(request)
         except Exception:
             raise
         except BaseException:  # it is gone
@@ -56,18 +66,17 @@ class Clean:
 
     def cpu(self) -> float:
         """CPU seconds of the worker so far."""
-        self._begin()
-        return self.worker.process.cpu()
+        return self._ready().process.cpu()
 
     def end(self) -> None:
         """End the worker."""
         if self.worker:
             self.worker.end()
 
-    def _begin(self):
+    def _ready(self) -> Worker:
         if self.worker is None:
             self.worker = self.start()
-            cells = [
+            cells: list[dict[str, Any]] = [
                 {
                     "name": cell.id,
                     "source": cell.source,
@@ -82,3 +91,4 @@ class Clean:
             if loaded["errors"]:
                 raise RuntimeError(f"cells of the lesson do not run alone: {loaded['errors']}")
             self.worker.ask({"op": "texts", "cells": self.texts})
+        return self.worker

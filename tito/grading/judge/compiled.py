@@ -5,15 +5,18 @@ import contextlib
 import functools
 import linecache
 import sys
+from types import CodeType
+
+from tito.grading.judge.names import Names
 
 
 @functools.cache
-def code(source, name):
+def code(source: str, name: str) -> CodeType:
     return compile(source, name, "exec")
 
 
 @functools.cache
-def bindings(name, source):
+def bindings(name: str, source: str) -> list[tuple[ast.stmt, list[str], CodeType | None]]:
     """A cell's statements: each with the names that it binds and, where it is an assignment, its code."""
     try:
         body = ast.parse(source).body
@@ -30,7 +33,7 @@ def bindings(name, source):
     return found
 
 
-def _bound(node):
+def _bound(node: ast.stmt) -> list[str]:
     if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
         return [node.name]
     targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
@@ -43,7 +46,7 @@ def _bound(node):
     ]
 
 
-def run(source, name, names):
+def run(source: str, name: str, names: Names) -> None:
     linecache.cache[name] = (len(source), None, source.splitlines(True), name)
     compiled = code(source, name)
     with contextlib.redirect_stdout(sys.stderr):

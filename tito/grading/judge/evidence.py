@@ -5,6 +5,7 @@ result that has changed with them shares their memory.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -12,12 +13,14 @@ from tinytorch.lab.checks import Mismatch
 from tito.grading.inside.arguments import arrays, pattern
 from tito.grading.judge import reports
 
-Ask = Callable[[dict], dict]
+Ask = Callable[[dict[str, Any]], dict[str, Any]]
 Observed = tuple[object, list[str], list[str]]
 LARGE = 2**22  # bytes of arguments that do not travel back in the same message as the result
 
 
-def observe(ask: Ask, target, args: tuple, kwargs: dict, shared: bool) -> Observed:
+def observe(
+    ask: Ask, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], shared: bool
+) -> Observed:
     """Call a function in the worker.
 
     Returns
@@ -35,19 +38,19 @@ def observe(ask: Ask, target, args: tuple, kwargs: dict, shared: bool) -> Observ
     return result, *names
 
 
-def observe_each(ask: Ask, target, cases: list) -> list[Observed]:
+def observe_each(ask: Ask, target: Any, cases: list[Any]) -> list[Observed]:
     """Call a function in the worker once for each list of arguments, as `observe` does, in one request."""
     cases = [list(case) for case in cases]
     request = {"op": "calls", "target": target, "cases": cases}
     results, changed, sharing = _observed(ask, request, cases, True)
-    found = [(result, [], []) for result in results]
+    found: list[Observed] = [(result, [], []) for result in results]
     for which, places in ((1, changed), (2, sharing)):
         for case, place in places:
             found[case][which].append(_name(ask, target, len(cases[case]), {}, place))
     return found
 
 
-def _observed(ask, request, cases, shared):
+def _observed(ask: Any, request: dict[str, Any], cases: Any, shared: bool) -> Any:
     """The results, and the arguments that were changed and that are shared, each as case and place in it."""
     sent = [[arrays([value]) for value in case] for case in cases]
     flat = [each for case in sent for found in case for each in found]
@@ -82,23 +85,23 @@ def _observed(ask, request, cases, shared):
     return results, list(dict.fromkeys(changed)), list(dict.fromkeys(sharing))
 
 
-def _differing(sent, after):
+def _differing(sent: Any, after: Any) -> Any:
     """The places of arrays that are not what was sent; -1 stands for all of them."""
     if type(after) is not list or len(after) != len(sent):
         return [-1] if sent else []
     return [n for n, pair in enumerate(zip(sent, after, strict=True)) if not _same(*pair)]
 
 
-def _same(one, other):
+def _same(one: Any, other: Any) -> Any:
     alike = type(other) is np.ndarray and (one.shape, one.dtype) == (other.shape, other.dtype)
     return alike and _bytes(one) == _bytes(other)
 
 
-def _bytes(array):
+def _bytes(array: Any) -> Any:
     return np.ascontiguousarray(array).tobytes()
 
 
-def _shared(results, again, count):
+def _shared(results: Any, again: Any, count: int) -> Any:
     """The places of arguments whose bytes changed in the result when they were overwritten."""
     before, after = arrays(results), arrays(again)
     if len(before) != len(after):
@@ -113,7 +116,7 @@ def _shared(results, again, count):
     return sorted({places.get(bits, -1) for bits in found})
 
 
-def _name(ask, target, count, kwargs, place):
+def _name(ask: Any, target: Any, count: int, kwargs: dict[str, Any], place: Any) -> Any:
     """What an argument is called in a message; the worker is asked, for it has the function."""
     if place < 0:
         return ""

@@ -13,7 +13,7 @@ from tito.notebooks.cells import Cell
 class Explainer:
     """Explains exceptions of tests by what is loaded; `binder` has the cell that binds a name, by name."""
 
-    def __init__(self, loader: Loader, binder: dict[str, str]):
+    def __init__(self, loader: Loader, binder: dict[str, str]) -> None:
         self.loader, self.binder = loader, binder
 
     def unstarted(self, error: Exception) -> str | None:

@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import CodeType
+from typing import Any
 
 from tinytorch.lab import checks
 from tito import verdict
@@ -54,7 +56,14 @@ class Judge:
         Versions of exercises that are loaded in place of the student's.
     """
 
-    def __init__(self, job: Job, launch: Callable, meter: Meter, fatal: Fatal, given: dict):
+    def __init__(
+        self,
+        job: Job,
+        launch: Callable[..., Any],
+        meter: Meter,
+        fatal: Fatal,
+        given: dict[str, Any],
+    ) -> None:
         self.job, self.launch, self.meter = job, launch, meter
         self.loader = Loader(job, meter, fatal, given, self._new_worker)
         self.failed = ""  # the exercise of which a test failed in this worker
@@ -66,7 +75,7 @@ class Judge:
         self.doubts: list[str] = []  # why the verdict on the test stays open
         checks.judge = self
 
-    def end(self):
+    def end(self) -> None:
         """End the workers."""
         self.loader.leave()
         if self.clean:
@@ -82,7 +91,7 @@ class Judge:
         self.loader.ready()
         return Place(self.loader.cells.copy(), self.names.copy(), self.binder.copy())
 
-    def take_in(self, cell):
+    def take_in(self, cell: Cell) -> None:
         """Make a cell known on both sides."""
         self.loader.cells.append(cell)
         if cell.role == "locked":
@@ -99,13 +108,13 @@ class Judge:
                     with contextlib.suppress(Exception):
                         self._execute(constant)
 
-    def go(self, place: "Place"):
+    def go(self, place: "Place") -> None:
         """Restore the names of a place, here and in the worker. A worker that did not keep them is ended."""
         self.binder = place.binder
         self.names.become(place.names)
         self.loader.return_to(place.loaded)
 
-    def ask(self, request):
+    def ask(self, request: dict[str, Any]) -> Any:
         """Ask the worker, starting one if there is none; stand-ins and proxies call this."""
         worker = self.loader.ready()
         if worker is None:
@@ -116,35 +125,39 @@ class Judge:
             self.loader.worker = None
             raise
 
-    def observe(self, function, args, kwargs, shared):
+    def observe(
+        self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], shared: bool
+    ) -> Any:
         """Call a function in the worker, and tell which arguments it changed and, if asked, shares."""
         return evidence.observe(self.ask, function, args, kwargs, shared)
 
-    def observe_each(self, function, cases):
+    def observe_each(self, function: Any, cases: Any) -> Any:
         """Call a function in the worker for each of several cases; `checks.calls` asks for it."""
         return evidence.observe_each(self.ask, function, cases)
 
-    def inside(self, function, args, kwargs):
+    def inside(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a helper of the tests in the worker; `checks.inside` asks for it."""
         request = {"op": "call", "target": function, "args": list(args), "kwargs": kwargs}
         return self.ask(request | {"after": False, "keep": False})["value"]
 
-    def on_source(self, function, args, kwargs, instead):
+    def on_source(
+        self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], instead: dict[str, Any]
+    ) -> Any:
         """Run a helper of the tests on the text of the student's cells; `checks.on_source` asks for it."""
         return self._clean().call(function, args, kwargs, instead, self._texts_above())
 
-    def timed(self, kernel, baseline, args, kernel_first):
+    def timed(self, kernel: Any, baseline: Any, args: tuple[Any, ...], kernel_first: bool) -> Any:
         """Time a kernel in the worker and a function of the test in a clean one; `speed.at_least` asks for it."""
         clean = self._clean()
         clean.ask({"op": "space", "instead": {}, "cells": self._texts_above()})
         places = Timed(self.ask, self._cpu), Timed(clean.ask, clean.cpu)
         return stopwatch.timed(*places, kernel, baseline, args, kernel_first)
 
-    def undecided(self, why):
+    def undecided(self, why: str) -> None:
         """The test could not tell whether the work is fast enough: that costs no points."""
         self.doubts.append(why)
 
-    def _clean(self):
+    def _clean(self) -> Any:
         if self.clean is None:
             given = [cell for cell in self.job.cells if cell.role in ("given", "locked")]
             texts = [
@@ -155,10 +168,10 @@ class Judge:
             self.clean = Clean(self._clean_worker, given, texts)
         return self.clean
 
-    def _texts_above(self):
+    def _texts_above(self) -> Any:
         return [cell.id for cell in self.loader.cells if cell.role in STUDENT]
 
-    def _cpu(self):
+    def _cpu(self) -> Any:
         worker = self.loader.ready()
         return worker.process.cpu() if worker else 0.0
 
@@ -177,7 +190,7 @@ class Judge:
         started = self.launch(self.job.scratch, process.CLEAN)
         return Worker(self.job, self.meter, started, refuse)
 
-    def judge(self, cell) -> verdict.Verdict:
+    def judge(self, cell: Cell) -> verdict.Verdict:
         """Judge a test. A worker in which one has failed runs no test of another exercise."""
         started = time.perf_counter()
         if self.failed not in ("", cell.exercise):
@@ -206,7 +219,7 @@ class Judge:
             message=message,
         )
 
-    def _try(self, cell):
+    def _try(self, cell: Cell) -> Any:
         if cell.empty:
             return verdict.SKIPPED, "hidden: it runs when the work is graded"
         if self.ended.get(cell.exercise, 0) >= STARTS:
@@ -243,7 +256,7 @@ class Judge:
             judged = isinstance(error, AssertionError) and not hasattr(error, "remote")
             return verdict.FAILED if judged else verdict.ERROR, explainer.explain(error, cell)
 
-    def _execute(self, code):
+    def _execute(self, code: CodeType) -> None:
         """Run an instructor's cell, or a statement of one, in this process."""
         with contextlib.redirect_stdout(sys.stderr):
             self.names.ready(code, defines=True)

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Callable
+from typing import Any
 
 from tito.grading.inside import wire
 from tito.grading.job import Job
@@ -40,7 +41,7 @@ class Loader:
         fatal: Fatal,
         given: dict[str, str],
         start: Callable[[], Worker],
-    ):
+    ) -> None:
         self.job, self.meter, self.given, self.start = job, meter, given, start
         self.worker: Worker | None = None
         self.cells: list[Cell] = []  # above the test
@@ -204,7 +205,7 @@ class Loader:
             for cell in cells
         ]
         names = [cell.id for cell in cells]
-        request = {"op": "load", "cells": parts, "mark": mark}
+        request: dict[str, Any] = {"op": "load", "cells": parts, "mark": mark}
         request |= {"cpu": self.meter.one, "wall": WALL * self.meter.one}
         try:
             said = worker.ask(request)["errors"]

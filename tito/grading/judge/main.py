@@ -49,7 +49,7 @@ def know(cells: list[dict[str, Any]]) -> None:
 _known: list[Cell] = []  # cells that a job names by their place in this list
 
 
-def main(monitor=None, launch=process.Own):
+def main(monitor: Any = None, launch: Any = process.Own) -> None:
     """Read a job on standard input, write one line of JSON for each verdict on standard output.
 
     A cell may be a number: its place among the cells that `know` got. In a sandbox `monitor` is the descriptor of
@@ -64,18 +64,18 @@ def main(monitor=None, launch=process.Own):
     job = Job(**said)
     meter = Meter(job, Used(**before["used"]))
 
-    def write(said):
+    def write(said: Any) -> None:
         try:
             out.write(json.dumps(said) + "\n")
             out.flush()
         except BrokenPipeError:  # nobody reads any more
             os._exit(1)
 
-    def begin(cell):
+    def begin(cell: Cell) -> None:
         write({"at": cell.id, "used": vars(meter.total())})
         limit_cpu(judge_seconds(meter.one))
 
-    def report(result):
+    def report(result: Any) -> None:
         write(vars(result))
 
     if monitor is None:
@@ -83,7 +83,7 @@ def main(monitor=None, launch=process.Own):
     else:
         line = socket.socket(fileno=monitor)
 
-        def launch(folder, name):
+        def launch(folder: str, name: str) -> Any:
             return process.Supervised(line, name)
 
     make = functools.partial(Judge, job, launch, meter, Fatal())

@@ -7,6 +7,7 @@ import functools
 import sys
 from collections.abc import Iterator
 from types import CodeType, FunctionType
+from typing import Any
 
 from tito.grading.inside.lookups import global_names, inner, own_names
 
@@ -22,7 +23,7 @@ class Names:
         Import statements that have not run, by the name that they bind.
     """
 
-    def __init__(self, known: dict, imports: dict[str, list[ast.stmt]]):
+    def __init__(self, known: dict[str, Any], imports: dict[str, list[ast.stmt]]) -> None:
         self.known, self.imports = known, imports
 
     def promise(self, node: ast.Import | ast.ImportFrom) -> None:
@@ -41,7 +42,8 @@ class Names:
 
         Code that `defines` functions for tests needs what it looks up itself, and what those need that it uses.
         """
-        waiting, seen = [code], set()
+        waiting = [code]
+        seen: set[str] = set()
         while waiting:
             each = waiting.pop()
             whole = not defines or each is not code
@@ -68,7 +70,7 @@ class Names:
         self.imports = other.imports
 
 
-def _codes(value) -> Iterator[CodeType]:
+def _codes(value: Any) -> Iterator[CodeType]:
     """The code of a function, or of the functions that a value holds."""
     if isinstance(value, FunctionType):
         yield value.__code__
@@ -83,9 +85,9 @@ def _codes(value) -> Iterator[CodeType]:
             yield from _codes(part)
 
 
-def _imported(statements):
+def _imported(statements: list[ast.stmt]) -> dict[str, Any]:
     """What import statements bind; nothing where there is no such module."""
-    names = {}
+    names: dict[str, Any] = {}
     with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(ImportError):
         exec(compile(ast.Module(statements, []), "<imports>", "exec"), names)
     return names

@@ -11,6 +11,7 @@ import select
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from tito.grading.inside import wire
 
@@ -21,7 +22,9 @@ LEFT = 8  # parts that a pipe can hold
 class Polled(io.RawIOBase):
     """The pipes in the judge's own thread; `idle` is called now and then during a wait, and may end it by raising."""
 
-    def __init__(self, process, heard: Callable, idle: Callable, step: float):
+    def __init__(
+        self, process: Any, heard: Callable[..., Any], idle: Callable[..., Any], step: float
+    ) -> None:
         self.heard, self.idle, self.step = heard, idle, step
         self.requests, self.answers, self.log = (
             stream.fileno() for stream in (process.stdin, process.stdout, process.stderr)
@@ -36,7 +39,7 @@ class Polled(io.RawIOBase):
         self.since = 0.0
         self.received = 0  # bytes of answers
 
-    def send(self, message: list) -> None:
+    def send(self, message: list[Any]) -> None:
         """Write a packed message; nothing tells if the worker is gone but that no answer comes."""
         self.since = time.monotonic()
         if sum(map(len, message)) <= PART:
@@ -50,7 +53,7 @@ class Polled(io.RawIOBase):
                     except BlockingIOError:
                         self._wait(self.writing, self.requests)
 
-    def receive(self):
+    def receive(self) -> Any:
         """The next message; None when the worker has closed its pipe."""
         self.since = time.monotonic()
         return wire.read(self.stream)
@@ -65,17 +68,17 @@ class Polled(io.RawIOBase):
         for _ in range(LEFT):
             self.hear()
 
-    def readable(self):
+    def readable(self) -> bool:
         return True
 
-    def readinto(self, memory):
+    def readinto(self, memory: Any) -> Any:
         """For the stream of answers: wait, then read what is there."""
         self._wait(self.reading, self.answers)
         count = os.readv(self.answers, [memory])
         self.received += count
         return count
 
-    def _wait(self, poll, wanted):
+    def _wait(self, poll: Any, wanted: Any) -> None:
         while True:
             found = [number for number, _ in poll.poll(self.step * 1000)]
             if self.log in found:
@@ -88,13 +91,13 @@ class Polled(io.RawIOBase):
             if wanted in found:
                 return
 
-    def _hear(self):
+    def _hear(self) -> None:
         part = os.read(self.log, PART)
         self.heard(part)
         if not part:
             self._listen(lambda poll: poll.unregister(self.log))
 
-    def _listen(self, change):
+    def _listen(self, change: Any) -> None:
         for poll in (self.writing, self.reading, self.hearing):
             change(poll)
 
@@ -102,18 +105,20 @@ class Polled(io.RawIOBase):
 class Threaded:
     """The same where pipes cannot be polled: a thread for each."""
 
-    def __init__(self, process, heard: Callable, idle: Callable, step: float):
+    def __init__(
+        self, process: Any, heard: Callable[..., Any], idle: Callable[..., Any], step: float
+    ) -> None:
         self.process, self.heard, self.idle, self.step = process, heard, idle, step
-        self.requests: queue.SimpleQueue = queue.SimpleQueue()
-        self.answers: queue.Queue = queue.Queue(maxsize=2)
+        self.requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self.answers: queue.Queue[Any] = queue.Queue(maxsize=2)
         self.received = 0
         for target in (self._write, self._read, self._hear):
             threading.Thread(target=target, daemon=True).start()
 
-    def send(self, message):
+    def send(self, message: Any) -> None:
         self.requests.put(message)
 
-    def receive(self):
+    def receive(self) -> Any:
         while True:
             try:
                 found = self.answers.get(timeout=self.step)
@@ -124,18 +129,18 @@ class Threaded:
             raise found
         return found
 
-    def hear(self):
+    def hear(self) -> None:
         """The thread that listens has done it."""
 
-    def end(self):
+    def end(self) -> None:
         self.requests.put(None)
 
-    def _write(self):
+    def _write(self) -> None:
         with contextlib.suppress(OSError):
             while message := self.requests.get():
                 wire.write(self.process.stdin, message)
 
-    def _read(self):
+    def _read(self) -> None:
         try:
             while (message := wire.read(self)) is not None:
                 self.answers.put(message)
@@ -143,19 +148,19 @@ class Threaded:
         except Exception as error:
             self.answers.put(error)
 
-    def read(self, size):
+    def read(self, size: int) -> Any:
         """For `wire.read`: bytes of an answer, counted."""
         part = self.process.stdout.read(size)
         self.received += len(part)
         return part
 
-    def readinto(self, memory):
+    def readinto(self, memory: Any) -> Any:
         """As `read`, into memory."""
         count = self.process.stdout.readinto(memory)
         self.received += count
         return count
 
-    def _hear(self):
+    def _hear(self) -> None:
         while part := self.process.stderr.read1(PART):
             self.heard(part)
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from typing import Any
 
 import psutil
 
@@ -30,7 +31,9 @@ GRACE = 2  # seconds in which a worker that has closed its pipes must end by its
 class Own:
     """A process that the judge starts, without a sandbox."""
 
-    def __init__(self, folder, name=STUDENT, command=START):
+    def __init__(
+        self, folder: str | os.PathLike[str], name: str = STUDENT, command: Any = START
+    ) -> None:
         with memory.unlimited():
             self._process = subprocess.Popen(
                 command,
@@ -77,7 +80,7 @@ class Own:
 class Supervised:
     """A process that the supervisor starts in a sandbox, watches and ends, as the judge asks."""
 
-    def __init__(self, monitor: socket.socket, name: str = STUDENT):
+    def __init__(self, monitor: socket.socket, name: str = STUDENT) -> None:
         self._monitor, self._worker = monitor, name
         monitor.send(json.dumps({"op": "start", "worker": name}).encode())
         answer, fds, _, _ = socket.recv_fds(monitor, 4096, 3)
@@ -88,21 +91,21 @@ class Supervised:
 
     def cpu(self) -> float:
         """CPU seconds of the worker and its children so far."""
-        return self._ask("cpu")
+        return float(self._ask("cpu"))
 
     def memory(self) -> float:
         """Which part of its memory the worker uses."""
-        return self._ask("memory")
+        return float(self._ask("memory"))
 
     def end(self) -> float:
         """End the worker and everything it started; returns its CPU seconds, 0 if it has ended before."""
-        return self._ask("end")
+        return float(self._ask("end"))
 
     def ending(self) -> str:
         """How a worker that closed its pipe has ended."""
-        return self._ask("ending")
+        return str(self._ask("ending"))
 
-    def _ask(self, what):
+    def _ask(self, what: str) -> Any:
         self._monitor.send(json.dumps({"op": what, "worker": self._worker}).encode())
         return json.loads(self._monitor.recv(4096))
 
@@ -111,7 +114,7 @@ Process = Own | Supervised
 CLOSED = "closed its pipes"
 
 
-def end(process: subprocess.Popen, group: bool = False) -> None:
+def end(process: subprocess.Popen[bytes], group: bool = False) -> None:
     """End a process and everything it started; with `group`, also what is left of the group that it leads."""
     children = []
     if process.poll() is None:

@@ -8,6 +8,9 @@ import contextlib
 import marshal
 import sys
 import types
+from collections.abc import Iterator
+from types import CodeType
+from typing import Any
 
 import cloudpickle
 import numpy as np
@@ -28,7 +31,7 @@ class Remote:
 
     __slots__ = ()
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         result, changed, _ = self._worker.observe(self, args, kwargs, shared=False)
         if changed:
             raise Mismatch(
@@ -36,49 +39,51 @@ class Remote:
             )
         return result
 
-    def observe(self, *args, **kwargs):
+    def observe(self, *args: Any, **kwargs: Any) -> Any:
         """Call, and tell also which arguments were changed and whose memory the result shares."""
         return self._worker.observe(self, args, kwargs, shared=True)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
         return self._worker.ask({"op": "get", "target": self, "name": name})["value"]
 
-    def __setattr__(self, name, value):
+    def __setattr__(self, name: str, value: Any) -> None:
         self._worker.ask({"op": "set", "target": self, "name": name, "value": value})
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         return iter(self._read("list", list))
 
-    def __len__(self):
-        return self._read("len", int)
+    def __len__(self) -> int:
+        return int(self._read("len", int))
 
-    def __array__(self, dtype=None, copy=None):
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         found = self._read("array", np.ndarray)
         return found if dtype is None else found.astype(dtype)
 
-    def __array_function__(self, function, _, args, kwargs):
+    def __array_function__(
+        self, function: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
         return function(*_arrays(args), **_arrays(kwargs))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         try:
-            return self._read("text", str)
+            return str(self._read("text", str))
         except Exception:
-            return self._described()
+            return str(self._described())
 
-    def __format__(self, how):
+    def __format__(self, how: Any) -> str:
         return repr(self)
 
-    def _read(self, how, kind):
+    def _read(self, how: Any, kind: Any) -> Any:
         """What the worker makes of it, which knows nothing of what it is compared with."""
         found = self._worker.ask({"op": "read", "how": how, "target": self})["value"]
         return found if type(found) is kind else self._refuse()
 
-    def _refuse(self, *_, **__):
+    def _refuse(self, *_: object, **__: object) -> None:
         raise NotPlain(f"expected {PLAIN}, got {self._described()}")
 
-    def __instancecheck__(self, _):
+    def __instancecheck__(self, _: object) -> bool:
         raise NotPlain(
             f"a test cannot ask what is an instance of {self._described()}: read an attribute instead"
         )
@@ -86,7 +91,7 @@ class Remote:
     __subclasscheck__ = __instancecheck__
 
 
-def _arrays(value):
+def _arrays(value: Any) -> Any:
     """Arguments of a NumPy function with arrays in place of what stayed in the worker."""
     if type(value) is dict:
         return {name: _arrays(each) for name, each in value.items()}
@@ -109,13 +114,13 @@ for _name in [*_refused, *_reflected, *(f"r{each}" for each in _reflected)]:
 class StandIn(Remote):
     """A name that the student's cells define."""
 
-    def __init__(self, worker, name):
+    def __init__(self, worker: Any, name: str) -> None:
         vars(self).update(_worker=worker, __name__=name, __qualname__=name)
 
-    def _described(self):
+    def _described(self) -> str:
         return f"`{self.__name__}` itself"
 
-    def __reduce__(self):
+    def __reduce__(self) -> Any:
         from tito.grading.inside.worker import lookup
 
         return lookup, (self.__name__,)
@@ -126,30 +131,30 @@ class Proxy(Remote):
 
     __slots__ = ("_class", "_id", "_name", "_worker")
 
-    def __init__(self, worker, number, kind, name):
+    def __init__(self, worker: Any, number: int, kind: Any, name: str) -> None:
         for slot, value in zip(self.__slots__, (kind, number, name, worker), strict=True):
             object.__setattr__(self, slot, value)
 
     @property
-    def __name__(self):
+    def __name__(self) -> Any:
         return self._name or self._class or "an object"
 
-    def _described(self):
+    def _described(self) -> str:
         if self._name:
             return f"the function `{self._name}`"
         return f"an object of class `{self._class}`" if self._class else "an object"
 
-    def __reduce__(self):
+    def __reduce__(self) -> Any:
         from tito.grading.inside.worker import held
 
         return held, (self._id,)
 
 
 for _kind in (StandIn, Proxy):
-    _kind.__name__ = "object"  # as Python's own messages call it
+    type.__setattr__(_kind, "__name__", "object")  # as Python's own messages call it
 
 
-def encode(encoder, value):
+def encode(encoder: wire.Encoder, value: Any) -> Any:
     """Send a value that is not plain data: a reference, or a test's function by value (never the other way)."""
     kind = type(value)
     if kind is StandIn:
@@ -165,7 +170,7 @@ def encode(encoder, value):
     return {"!": "pickle", "buffer": encoder.buffer(cloudpickle.dumps(value))}
 
 
-def _imported(value):
+def _imported(value: Any) -> Any:
     """The module and the name by which a function can be imported; None if it cannot."""
     module, name = getattr(value, "__module__", None), getattr(value, "__name__", None)
     if type(module) is not str or type(name) is not str or module == HERE:
@@ -174,7 +179,7 @@ def _imported(value):
     return [module, name] if found is value else None
 
 
-def _described(value) -> bytes:
+def _described(value: Any) -> bytes:
     """What a function is made of, described once if a test sends it again and again unchanged.
 
     That takes a tenth of the time of cloudpickle, which has to be ready for anything that may change.
@@ -188,14 +193,14 @@ def _described(value) -> bytes:
     return found
 
 
-def _description(value, spaces):
+def _description(value: Any, spaces: list[dict[str, Any]]) -> Any:
     """A value that `_state` lets through, as `worker.made` takes it; `spaces` are the functions' global names."""
     kind = type(value)
     if value is None or kind in (bool, int, float, str, bytes):
         return "plain", value
     if kind is StandIn:
         return "name", value.__name__
-    if kind is types.ModuleType and sys.modules.get(value.__name__) is value:
+    if isinstance(value, types.ModuleType) and sys.modules.get(value.__name__) is value:
         return "module", value.__name__
     if kind in (tuple, frozenset):
         return kind.__name__, tuple(_description(each, spaces) for each in value)
@@ -223,7 +228,7 @@ def _description(value, spaces):
     )
 
 
-_sent: dict = {}
+_sent: dict[str, Any] = {}
 FIXED = (types.ModuleType, types.BuiltinFunctionType, type, np.ufunc, np.dtype)
 HERE = "__main__"  # where tests define things; what is imported from elsewhere stays what it is
 
@@ -232,7 +237,7 @@ class _Changeable(Exception):
     """A function holds something that may be another the next time."""
 
 
-def _state(value, above):
+def _state(value: Any, above: Any) -> Any:
     """All that a function's pickle depends on, if nothing of it can change in place."""
     kind = type(value)
     if value is None or kind in (bool, int, str, bytes):
@@ -258,16 +263,16 @@ def _state(value, above):
     return kind, value.__code__, value.__qualname__, value.__module__, _state(parts, above)
 
 
-def _named(code):
+def _named(code: CodeType) -> Any:
     """The global names that a function's code, or one inside it, refers to."""
     inner = [each for each in code.co_consts if isinstance(each, types.CodeType)]
     return {*code.co_names}.union(*map(_named, inner))
 
 
-def decoder(worker):
+def decoder(worker: Any) -> Any:
     """Rebuild what the worker holds as a proxy."""
 
-    def decode(_, node):
+    def decode(_: Any, node: Any) -> Any:
         if node["!"] != "handle":
             raise wire.WireError(f"no tag {node['!']}")
         worker.holds = True
@@ -276,6 +281,6 @@ def decoder(worker):
     return decode
 
 
-def _word(text):
+def _word(text: str) -> Any:
     """A name that a worker tells, if it is one."""
     return text if type(text) is str and text.isidentifier() and len(text) <= 60 else ""

@@ -77,12 +77,12 @@ def rebuild(said: object) -> Exception:
     found = report(said)
     kinds = [ERRORS[name] for name in found.builtin if name in ERRORS]
     try:
-        error = kinds[0](found.text) if kinds else RuntimeError(found.text)
+        error: Exception = kinds[0](found.text) if kinds else RuntimeError(found.text)
     except TypeError:
         error = RuntimeError(found.text)
     for note in found.notes:
         error.add_note(note)
-    error.remote = found
+    vars(error)["remote"] = found
     return error
 
 

@@ -6,6 +6,7 @@ version. So one wrong exercise costs its own points only.
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from tito import verdict as v
 from tito.grading.job import Job
@@ -37,7 +38,7 @@ class Reruns:
         make: Callable[[dict[str, str]], Judge],
         begin: Callable[[Cell], None],
         report: Callable[[Verdict], None],
-    ):
+    ) -> None:
         self.job, self.settled, self.lost = job, settled, lost
         self.make, self.begin, self.report = make, begin, report
         self.tests = [cell for cell in job.cells if cell.role == "test"]
@@ -57,7 +58,7 @@ class Reruns:
             self._first(more)
         self._again()
 
-    def _first(self, ids):
+    def _first(self, ids: Any) -> None:
         """Judge tests with the student's own work; hold a test that may gain from a given version.
 
         Visible ones come first, so that no worker that has seen a hidden test answers for a visible one.
@@ -83,7 +84,7 @@ class Reruns:
         finally:
             judge.end()
 
-    def _judge_own(self, judge, cell):
+    def _judge_own(self, judge: Judge, cell: Cell) -> None:
         reasons = self._reasons(cell.id)
         stub = cell.exercise in self.stubs
         if "deadly" in reasons.values() or ("stub" in reasons.values() and not stub):
@@ -104,7 +105,7 @@ class Reruns:
         else:
             self._settle(found)
 
-    def _again(self):
+    def _again(self) -> None:
         """Judge the held tests, visible ones first, with given versions of what does not work."""
         held = [cell for cell in self.tests if cell.id in self.held]
         for hidden in (False, True):
@@ -122,16 +123,16 @@ class Reruns:
             finally:
                 again.end()
 
-    def _settle(self, found):
+    def _settle(self, found: Verdict) -> None:
         self.found[found.id] = found
         if found.id in self.wanted:
             self.report(found)
 
-    def _replaceable(self, test):
+    def _replaceable(self, test: str) -> list[str]:
         """The exercises that a test can reach and that have a given version."""
         return [name for name in self.job.needs.get(test, ()) if name in self.job.given]
 
-    def _reasons(self, test):
+    def _reasons(self, test: str) -> dict[str, str]:
         """Of those, the ones that do not work, each with the reason as far as it is known."""
         reasons = {}
         for name in self._replaceable(test):
@@ -143,18 +144,20 @@ class Reruns:
                 reasons[name] = "stub" if bad == {v.NOT_STARTED} else "wrong"
         return reasons
 
-    def _is_known(self, cell, exercise):
+    def _is_known(self, cell: Cell, exercise: str) -> bool:
         return cell.exercise == exercise and cell.id in self.found
 
 
 class Again:
     """A judge for the tests of some exercises, in order; another for each set of given versions."""
 
-    def __init__(self, job: dict, make: Callable):
+    def __init__(self, job: Job, make: Callable[[dict[str, str]], Judge]) -> None:
         self.job, self.make = job, make
-        self.current, self.used, self.place = None, set(), 0
+        self.current: Judge | None = None
+        self.used: set[str] = set()
+        self.place = 0
 
-    def judge(self, cell: dict, used: set[str]) -> Verdict:
+    def judge(self, cell: Cell, used: set[str]) -> Verdict:
         """Judge a test with these given versions."""
         if self.current is None or self.used != used:
             self.end()

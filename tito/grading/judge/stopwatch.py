@@ -2,23 +2,31 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
 class Timed:
     """A worker: how to ask it, and how to read the CPU seconds of its processes."""
 
-    ask: Callable[[dict], dict]
+    ask: Callable[[dict[str, Any]], dict[str, Any]]
     cpu: Callable[[], float]
 
-    def timed(self, request: dict) -> tuple[object, float]:
+    def timed(self, request: dict[str, Any]) -> tuple[object, float]:
         """What the worker replies, and the CPU seconds that it takes."""
         before = self.cpu()
         value = self.ask(request)["value"]
         return value, self.cpu() - before
 
 
-def timed(student: Timed, clean: Timed, kernel, baseline, args: tuple, kernel_first: bool):
+def timed(
+    student: Timed,
+    clean: Timed,
+    kernel: Any,
+    baseline: Any,
+    args: tuple[Any, ...],
+    kernel_first: bool,
+) -> tuple[list[object], list[float]]:
     """Call a kernel where the student's code runs, and a baseline of the test where it does not.
 
     To carry arguments and results is timed in the clean worker, with the baseline's result.
@@ -28,8 +36,15 @@ def timed(student: Timed, clean: Timed, kernel, baseline, args: tuple, kernel_fi
     tuple of (list, list)
         The results of both functions and their CPU seconds, the kernel's first.
     """
-    results, seconds = [None, None], [0.0, 0.0]
-    call = {"op": "call", "args": list(args), "kwargs": {}, "after": False, "keep": True}
+    results: list[object] = [None, None]
+    seconds = [0.0, 0.0]
+    call: dict[str, Any] = {
+        "op": "call",
+        "args": list(args),
+        "kwargs": {},
+        "after": False,
+        "keep": True,
+    }
     for which in (0, 1) if kernel_first else (1, 0):
         place, target = ((student, kernel), (clean, baseline))[which]
         results[which], seconds[which] = place.timed(call | {"target": target})

@@ -3,6 +3,7 @@
 import marshal
 import time
 from collections.abc import Callable
+from typing import Any
 
 from tito import verdict
 from tito.grading.inside import wire
@@ -11,6 +12,7 @@ from tito.grading.judge import proxies, reports
 from tito.grading.judge.budget import Exceeded, Meter
 from tito.grading.judge.pipes import Pipes
 from tito.grading.judge.process import Process
+from tito.verdict import Status
 
 LOG_KEPT = 256 * 1024  # bytes of output
 
@@ -18,7 +20,7 @@ LOG_KEPT = 256 * 1024  # bytes of output
 class WorkerGone(BaseException):
     """The worker was ended or ended itself: `status` says how it counts. No test can catch it by accident."""
 
-    def __init__(self, status, message):
+    def __init__(self, status: Status, message: str) -> None:
         super().__init__(message)
         self.status = status
 
@@ -35,7 +37,9 @@ class Worker:
         Makes a value of what is not plain data in a reply.
     """
 
-    def __init__(self, job: Job, meter: Meter, started: Process, decode: Callable):
+    def __init__(
+        self, job: Job, meter: Meter, started: Process, decode: Callable[..., Any]
+    ) -> None:
         self.meter, self.process, self.decode = meter, started, decode
         self.log, self.logged, self.asked = bytearray(), 0, 0
         self.marks: set[int] = set()  # after how many cells it has kept its names
@@ -45,7 +49,7 @@ class Worker:
         start = {"cells": job.scratch, "hidden": job.hidden_modules}
         self._send(start | {"package": job.package})
 
-    def ask(self, request):
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send a request, wait for the reply, and return it or raise what it reports."""
         received = self.pipes.received
         self.meter.wait()
@@ -64,10 +68,10 @@ class Worker:
         if reply.get("ok") is True:
             return reply
         error = reports.rebuild(reply.get("error"))
-        error.after = reply.get("after")
+        vars(error)["after"] = reply.get("after")
         raise error
 
-    def end(self):
+    def end(self) -> None:
         """End the worker and everything it started."""
         if not self.ended:
             self.ended = True
@@ -79,23 +83,23 @@ class Worker:
         self.pipes.hear()
         return self.logged
 
-    def said_since(self, count) -> str:
+    def said_since(self, count: int) -> str:
         """The last lines that the student's code printed after `count` bytes of output."""
         time.sleep(0.02)  # what was printed last may still be on its way
         new = min(self.printed() - count, len(self.log))
         text = bytes(self.log[-new:]).decode(errors="replace").strip() if new else ""
         return f"\nprinted: {' / '.join(text.splitlines()[-3:])[-300:]}" if text else ""
 
-    def _send(self, request):
+    def _send(self, request: dict[str, Any]) -> None:
         encoder = wire.Encoder(proxies.encode, keep_strides=True)
         self.pipes.send(wire.pack(encoder.message(request), marshal.dumps))
 
-    def _receive(self):
+    def _receive(self) -> dict[str, Any]:
         try:
             message = self.pipes.receive()
             if message is not None:
                 tree, buffers = message
-                reply = wire.Decoder(buffers, self.decode, answers=True).value(tree)
+                reply: Any = wire.Decoder(buffers, self.decode, answers=True).value(tree)
                 if type(reply) is not dict:  # a proxy says of itself what the worker says
                     raise wire.WireError("no reply")
         except Exception as error:
@@ -105,9 +109,9 @@ class Worker:
             ) from None
         if message is None:
             raise self._gone(verdict.KILLED, self.process.ending())
-        return reply
+        return dict(reply)
 
-    def _check(self):
+    def _check(self) -> None:
         """Called now and then while the worker is waited for: it may have used up its time."""
         self._quiet()
         try:
@@ -120,23 +124,23 @@ class Worker:
                 raise self._gone(verdict.KILLED, f"was ended: {over}") from None
             raise self._gone(verdict.TIMEOUT, str(over)) from None
 
-    def _quiet(self):
+    def _quiet(self) -> None:
         try:
             self.meter.sizes()
         except Exceeded as over:
             raise self._gone(verdict.KILLED, str(over)) from None
 
-    def _gone(self, status, message):
+    def _gone(self, status: Status, message: str) -> WorkerGone:
         self.end()
         return WorkerGone(status, message)
 
-    def _heard(self, part):
+    def _heard(self, part: Any) -> None:
         self.logged += len(part)
         self.meter.printed += len(part)
         self.log += part
         del self.log[:-LOG_KEPT]
 
 
-def refuse(_, node):
+def refuse(_: Any, node: Any) -> None:
     """Decode replies of a worker that may send plain data only."""
     raise wire.WireError(f"no tag {node['!']}")

@@ -14,8 +14,10 @@ import re
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tito.grading.inside import seccomp
 from tito.grading.inside.limits import Limits
@@ -36,9 +38,11 @@ class Sandbox:
 
     bwrap: str
     limits: Limits = field(default_factory=Limits)
-    without: frozenset = frozenset()
+    without: frozenset[str] = frozenset()
 
-    def start(self, role: str, stage: Stage, fds=(), **pipes) -> subprocess.Popen:
+    def start(
+        self, role: str, stage: Stage, fds: tuple[int, ...] = (), **pipes: Any
+    ) -> subprocess.Popen[bytes]:
         """Start a judge, a worker, the probe or a template; it ends with the thread that called this."""
         settings = {
             "uid": own_user(role) if self._has("identity") and is_root() else None,
@@ -51,7 +55,7 @@ class Sandbox:
         with contextlib.ExitStack() as opened:
             # The copies of a zygote build their own sandboxes, so the zygote keeps the rights to do that.
             template = role == "template"
-            words = self._walls(template) + self._places(stage, template)
+            words = self._protections(template) + self._places(stage, template)
             if self._has("syscalls") and not template:
                 fds = (*fds, opened.enter_context(readable(seccomp.program())))
                 words += ["--seccomp", str(fds[-1])]
@@ -65,12 +69,12 @@ class Sandbox:
                 **pipes,
             )
 
-    def _has(self, wall):
-        return wall not in self.without
+    def _has(self, protection: str) -> bool:
+        return protection not in self.without
 
-    def _walls(self, template):
+    def _protections(self, template: bool) -> list[str]:
         words = ["--unshare-uts", "--hostname", "sandbox", "--unshare-cgroup-try", "--new-session"]
-        for wall, word in (
+        for protection, word in (
             ("processes", "--unshare-pid"),
             ("processes", "--as-pid-1"),  # bubblewrap's own first process could be looked into
             ("network", "--unshare-net"),
@@ -78,7 +82,7 @@ class Sandbox:
             ("lifetime", "--die-with-parent"),
             ("environment", "--clearenv"),
         ):
-            words += [word] if self._has(wall) else []
+            words += [word] if self._has(protection) else []
         if self._has("identity"):
             words += ["--cap-drop", "ALL"]
             if is_root():
@@ -92,7 +96,7 @@ class Sandbox:
             words += ["--setenv", name, value]
         return words
 
-    def _places(self, stage, template):
+    def _places(self, stage: Any, template: bool) -> list[str]:
         size = ["--size", str(self.limits.scratch)] if self._has("sizes") else []
         folder = ["--perms", "1777", *size, "--tmpfs"]
         proc = ["--proc"] if self._has("processes") else ["--ro-bind", "/proc"]
@@ -117,7 +121,7 @@ class Sandbox:
         return [*words, "--remount-ro", "/", "--chdir", "/tmp"]
 
 
-def _without_counters():
+def _without_counters() -> list[str]:
     """The words that cover everything in /proc but processes: it tells what the whole machine does."""
     words = []
     for path in sorted(Path("/proc").iterdir()):
@@ -128,9 +132,10 @@ def _without_counters():
     return words
 
 
-def _mounts(places):
+def _mounts(places: dict[str, list[str]]) -> list[str]:
     """The words that mount places, in the order of their depth, each in a folder that anybody may enter."""
-    words, made = [], {"/", "/tmp"}
+    words: list[str] = []
+    made = {"/", "/tmp"}
     for place, mount in sorted(places.items(), key=_depth):
         for parent in map(str, reversed(Path(place).parents)):
             if parent not in made:  # as root, bubblewrap would make it for root alone
@@ -171,31 +176,31 @@ def _system() -> dict[str, list[str]]:
             places[str(path)] = ["--symlink", os.readlink(path), str(path)]
         elif path.is_dir():
             places[str(path)] = ["--ro-bind", str(path), str(path)]
-    for path in ("/etc/ld.so.cache", "/sys/devices/system/cpu"):
-        places[path] = ["--ro-bind-try", path, path]
+    for each in ("/etc/ld.so.cache", "/sys/devices/system/cpu"):
+        places[each] = ["--ro-bind-try", each, each]
     for prefix in _prefixes():
         if not _under(prefix, places):
-            for path in map(str, (prefix / part for part in PARTS)):
-                places[path] = ["--ro-bind-try", path, path]
+            for each in (str(prefix / part) for part in PARTS):
+                places[each] = ["--ro-bind-try", each, each]
     return places
 
 
-def _prefixes():
+def _prefixes() -> list[Path]:
     """The folders of the interpreter: the environment's, and the one it was made from."""
     program = Path(os.path.realpath(sys.executable)).parent.parent
     named = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.base_exec_prefix), program}
     return sorted(named | {each.resolve() for each in named})
 
 
-def _under(place, places):
+def _under(place: str | Path, places: dict[str, list[str]]) -> bool:
     return any(str(each) in places for each in (Path(place), *Path(place).parents))
 
 
-def _depth(item):
+def _depth(item: tuple[str, list[str]]) -> int:
     return len(Path(item[0]).parts)
 
 
-def environment():
+def environment() -> dict[str, str]:
     threads = str(min(THREADS, os.cpu_count() or 1))
     return {
         "PATH": "/usr/bin:/bin",
@@ -211,13 +216,13 @@ def environment():
 
 
 @functools.cache
-def _version(bwrap):
+def _version(bwrap: str) -> tuple[int, ...]:
     said = subprocess.run([bwrap, "--version"], capture_output=True, text=True).stdout
     return tuple(map(int, re.findall(r"\d+", said)))
 
 
 @contextlib.contextmanager
-def readable(data: bytes):
+def readable(data: bytes) -> Iterator[Any]:
     """A descriptor from which a child can read some bytes."""
     number = os.memfd_create("tito")
     try:

@@ -21,7 +21,7 @@ PREFIXES = ("/", "/usr", "/usr/local", "/usr/local/pipx/venvs/*", "/usr/local/*c
 @functools.cache
 def others(prefixes: tuple[str, ...] = ()) -> tuple[str, ...]:
     """The folders of the packages in the system and in the interpreter's prefixes, without the two that run now."""
-    own = {Path(package.__file__).resolve().parent for package in (tinytorch, tito)}
+    own = {Path(str(package.__file__)).resolve().parent for package in (tinytorch, tito)}
     bases = {sys.prefix, sys.base_prefix, sys.base_exec_prefix, *PREFIXES, *prefixes}
     found = set()
     for base in bases:

@@ -14,7 +14,7 @@ class KernelMemory:
     `inside` is a process of the sandbox; what it shows stays open, so that a look takes two system calls.
     """
 
-    def __init__(self, inside: int):
+    def __init__(self, inside: int) -> None:
         self.sockets, self.folders = None, []
         with contextlib.suppress(OSError, ValueError):
             self.buffer = int(Path("/proc/sys/net/core/wmem_default").read_text())

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import threading
 import time
+from typing import Any
 
 from tito.grading.job import Job
 from tito.grading.judge.budget import worker_starts
@@ -31,7 +32,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 class Monitor(threading.Thread):
     """One run. All that it starts ends with this thread, and with the process that holds it."""
 
-    def __init__(self, sandbox: Sandbox, job: Job):
+    def __init__(self, sandbox: Sandbox, job: Job) -> None:
         super().__init__(daemon=True)
         self.sandbox, self.job = sandbox, job
         self.judge: Process | None = None
@@ -41,20 +42,20 @@ class Monitor(threading.Thread):
         self.starts = 0
         self.mine, self.judges = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
-    def __enter__(self):
+    def __enter__(self) -> Any:
         self.start()
         self.started.wait()
         if self.error:
             raise self.error
-        return self.judge.outer
+        return self.judge and self.judge.outer
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.left.set()
         with contextlib.suppress(OSError):
             self.mine.shutdown(socket.SHUT_RDWR)
         self.join()
 
-    def run(self):
+    def run(self) -> None:
         try:
             place = shown_files.for_judge(self.job.course)
             pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
@@ -84,7 +85,7 @@ class Monitor(threading.Thread):
                 self.judge.end()
             self.mine.close()
 
-    def _serve(self):
+    def _serve(self) -> bool:
         """Answer one request, if there is one; False when the judge or the run is over."""
         if not select.select([self.mine], [], [], LOOK)[0]:
             return True
@@ -104,7 +105,7 @@ class Monitor(threading.Thread):
         self.mine.send(json.dumps(answer).encode())
         return True
 
-    def _start(self, name):
+    def _start(self, name: str) -> None:
         if name in self.workers:
             self.workers[name].end()
         self.starts += 1
@@ -122,8 +123,8 @@ class Monitor(threading.Thread):
             ours.append(reading if index else writing)
         try:
             place = shown_files.for_worker(tuple(self.job.earlier), self.job.course)
-            names = ("stdin", "stdout", "stderr")
-            started = self.sandbox.start("worker", place, **dict(zip(names, theirs, strict=True)))
+            pipes: dict[str, Any] = dict(zip(("stdin", "stdout", "stderr"), theirs, strict=True))
+            started = self.sandbox.start("worker", place, **pipes)
             self.workers[name] = Process(started, self.sandbox)
             socket.send_fds(self.mine, [b"started"], ours)
         except OSError as error:
@@ -136,7 +137,7 @@ class Monitor(threading.Thread):
 class Process:
     """A sandbox that runs, and how it ended."""
 
-    def __init__(self, outer: subprocess.Popen, sandbox: Sandbox):
+    def __init__(self, outer: subprocess.Popen[bytes], sandbox: Sandbox) -> None:
         self.outer, self.is_first = outer, getattr(outer, "first", False)
         self.limit = sandbox.limits.memory if "memory" not in sandbox.without else None
         self.seconds = sandbox.limits.cpu if "limits" not in sandbox.without else math.inf
@@ -149,7 +150,12 @@ class Process:
         """End it if it uses too much memory or CPU time."""
         self.looks += 1
         hidden = self.kernel.size() if self.kernel else 0
-        if self.single and self.looks % 10 and self.single.memory() + hidden <= self.limit:
+        if (
+            self.limit
+            and self.single
+            and self.looks % 10
+            and self.single.memory() + hidden <= self.limit
+        ):
             return
         if self.why or self.outer.poll() is not None:
             return
@@ -159,7 +165,7 @@ class Process:
         if self.kernel is None and self.limit and len(family) > 1:
             self.kernel = KernelMemory(family[1])
         # The pages of a process cost little to count; shared ones are divided only if that matters.
-        left = self.limit and self.limit - hidden
+        left = (self.limit or 0) - hidden
         if self.limit and sum(map(_resident, family)) > left < sum(map(_shares, family)):
             self.why = f"used more than {self.limit >> 20} MB of memory"
         elif self.looks % 10 == 0 and sum(map(_cpu, family)) > self.seconds:
@@ -195,8 +201,9 @@ class Process:
         except subprocess.TimeoutExpired:
             self.outer.kill()
             self.outer.wait()
-        for each in filter(None, (self.single, self.kernel)):
-            each.close()
+        for each in (self.single, self.kernel):
+            if each:
+                each.close()
         self.single = self.kernel = None
 
     def ending(self) -> str:
@@ -209,12 +216,13 @@ class Process:
             time.sleep(0.01)
         return self.why or describe(128 - code if code > 128 else code)
 
-    def _first(self):
+    def _first(self) -> list[int]:
         """The first process inside: of bubblewrap, its child; a list, which may be empty."""
         return [self.outer.pid] if self.is_first else _children(self.outer.pid)
 
-    def _family(self):
-        found, fresh = [], self._first()
+    def _family(self) -> list[int]:
+        found: list[int] = []
+        fresh = self._first()
         while fresh:
             found += fresh
             fresh = [child for pid in fresh for child in _children(pid)]
@@ -224,9 +232,11 @@ class Process:
 class Single:
     """The one process that runs inside beside the first, by files that stay open: to find one takes longest."""
 
-    def __init__(self, first: int, second: int):
-        self.number, self.files = str(second).encode(), []
-        self.names, self.threads = [], []  # the process's threads, and their lists of children
+    def __init__(self, first: int, second: int) -> None:
+        self.number = str(second).encode()
+        self.files: list[int] = []
+        self.names: list[str] = []  # of the process's threads
+        self.threads: list[int] = []  # their lists of children
         with contextlib.suppress(OSError):
             for name in (f"{first}/task/{first}/children", f"{second}/task", f"{second}/statm"):
                 self.files.append(os.open(f"/proc/{name}", os.O_RDONLY))
@@ -250,7 +260,7 @@ class Single:
         for number in (*self.files, *self.threads):
             os.close(number)
 
-    def _open(self, names, folder):
+    def _open(self, names: list[str], folder: int) -> None:
         while self.threads:
             os.close(self.threads.pop())
         self.names = []
@@ -259,9 +269,9 @@ class Single:
         self.names = names
 
 
-def _children(pid):
+def _children(pid: int) -> list[int]:
     """The children of a process, by the lists of its threads."""
-    found = []
+    found: list[int] = []
     with contextlib.suppress(OSError):
         for task in os.listdir(f"/proc/{pid}/task"):
             with contextlib.suppress(OSError):
@@ -269,7 +279,7 @@ def _children(pid):
     return found
 
 
-def _read(path):
+def _read(path: str) -> bytes:
     number = os.open(path, os.O_RDONLY)
     try:
         return os.read(number, 65536)
@@ -277,16 +287,16 @@ def _read(path):
         os.close(number)
 
 
-def _stat(pid):
+def _stat(pid: int) -> list[bytes]:
     """The fields of /proc/PID/stat after the program's name."""
     return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
 
 
-def _parent(pid):
+def _parent(pid: int) -> int:
     return int(_stat(pid)[1])
 
 
-def _cpu(pid):
+def _cpu(pid: int) -> float:
     """CPU seconds of a process, and of its children that have ended and were waited for."""
     try:
         numbers = _stat(pid)[11:15]
@@ -296,14 +306,14 @@ def _cpu(pid):
     return (clock(pid) or own) + children
 
 
-def _resident(pid):
+def _resident(pid: int) -> int:
     try:
         return int(_read(f"/proc/{pid}/statm").split()[1]) * PAGE
     except OSError:
         return 0
 
 
-def _shares(pid):
+def _shares(pid: int) -> int:
     """The memory of a process, with its share of what it has in common with others."""
     try:
         for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():

@@ -12,8 +12,10 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tito.course import TitoError
 from tito.grading.inside import seccomp
@@ -72,7 +74,7 @@ def examine() -> tuple[Sandbox | None, str, str]:
     return None, problem, hint
 
 
-def programs():
+def programs() -> Iterator[Any]:
     """bubblewrap of the system, then of the wheel."""
     found = shutil.which("bwrap")
     if found:
@@ -83,7 +85,7 @@ def programs():
         yield str(bwrap_path())
 
 
-def _mend(path):
+def _mend(path: str) -> Any:
     with contextlib.suppress(OSError):
         restricted = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
         if restricted.read_text().strip() == "1" and os.geteuid() != 0:
@@ -95,7 +97,7 @@ def _mend(path):
     return ELSEWHERE
 
 
-def prove(sandbox, place: shown_files.Stage | None = None) -> str:
+def prove(sandbox: Any, place: shown_files.Stage | None = None) -> str:
     """What is wrong with a sandbox, in one line; empty if every protection works."""
     own = environment()
     small = replace(sandbox, limits=replace(sandbox.limits, processes=PROCESSES))
@@ -129,7 +131,7 @@ def prove(sandbox, place: shown_files.Stage | None = None) -> str:
         return _attempt(small, place or shown_files.for_worker(), given)
 
 
-def _attempt(sandbox, place, given):
+def _attempt(sandbox: Any, place: Any, given: Any) -> str:
     pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
     try:
         run = sandbox.start("probe", place, **pipes)
@@ -138,7 +140,7 @@ def _attempt(sandbox, place, given):
     log, silent = bytearray(), threading.Event()
     answer, watched = b"", False
 
-    def listen():  # until nobody is left who could write to it
+    def listen() -> None:  # until nobody is left who could write to it
         while part := run.stderr.read1(65536):
             log[:] = (log + part)[-65536:]
         silent.set()
@@ -164,7 +166,7 @@ def _attempt(sandbox, place, given):
     return f"these protections of the sandbox failed: {', '.join(missing)}" if missing else ""
 
 
-def _is_watched(run, sandbox) -> bool:
+def _is_watched(run: Any, sandbox: Any) -> bool:
     """Whether the monitor ends a sandbox that uses more memory than it may."""
     limits = replace(sandbox.limits, memory=MEMORY)
     watch = monitor.Process(run, replace(sandbox, limits=limits))

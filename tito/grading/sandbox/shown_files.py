@@ -102,7 +102,7 @@ def _compiled() -> dict[str, Path]:
     return {str(file.relative_to(folder)): file for file in sorted(folder.glob("*/*.nb[ic]"))}
 
 
-def _processor():
+def _processor() -> str | list[str]:
     """What machine code depends on, also where a home folder serves several machines."""
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -127,10 +127,8 @@ def _copies(files: dict[str, Path]) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(file.read_bytes())
             os.utime(path, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns))
-        for package, place in (("tinytorch", LIBRARY), ("tito", TOOL)):
-            compileall.compile_dir(
-                fresh / package, quiet=2, stripdir=fresh, prependdir=place.parent
-            )
+        for package, home in (("tinytorch", LIBRARY), ("tito", TOOL)):
+            compileall.compile_dir(fresh / package, quiet=2, stripdir=fresh, prependdir=home.parent)
         for path in (fresh, *fresh.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
         with contextlib.suppress(OSError):  # another process was quicker
@@ -140,7 +138,7 @@ def _copies(files: dict[str, Path]) -> Path:
     return folder
 
 
-def _home():
+def _home() -> Path:
     """Where copies are kept; copies that were not used for a week are removed."""
     home = Path(platformdirs.user_cache_dir("tito", appauthor=False)) / "stages"
     try:
@@ -156,7 +154,7 @@ def _home():
     return home
 
 
-def _hidden(course):
+def _hidden(course: str) -> tuple[str, ...]:
     root = LIBRARY.parent
     own = {course, *([] if root.name in INSTALLED else [str(root)])} - {""}
     return tuple(sorted(own.union(installations.others())))

@@ -12,6 +12,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from tito.grading.inside.limits import Limits
 from tito.grading.job import Job
@@ -29,13 +30,13 @@ class Warm:
 
     sandbox: Sandbox
     limits: Limits
-    lines: dict  # role to the socket of its template
-    stages: dict
+    lines: dict[str, Any]  # role to the socket of its template
+    stages: dict[str, Any]
     cells: list[Cell]  # that the template of judges has read
-    without: frozenset = frozenset()
+    without: frozenset[str] = frozenset()
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def start(self, role, place, fds=(), **pipes):
+    def start(self, role: str, place: Any, fds: tuple[int, ...] = (), **pipes: Any) -> Any:
         """Start a judge, a worker or the probe, from a zygote if one shows the same files."""
         part = "worker" if role == "probe" else role
         if self.stages[part] != place:
@@ -56,13 +57,13 @@ def templates(sandbox: Sandbox, job: Job) -> Iterator[Warm | Sandbox]:
         "judge": shown_files.for_judge(job.course),
         "worker": shown_files.for_worker(tuple(job.earlier), job.course),
     }
-    known = {
+    known: dict[str, dict[str, Any]] = {
         "judge": {"imports": [], "cells": [asdict(cell) for cell in job.cells]},
         "worker": {"imports": imports(job), "cells": []},  # workers must not know the tests
     }
     with contextlib.ExitStack() as opened:
         lines = {
-            role: opened.enter_context(_template(sandbox, place, {"role": role} | known[role]))
+            role: opened.enter_context(_template(sandbox, place, known[role] | {"role": role}))
             for role, place in places.items()
         }
         warm = Warm(sandbox, sandbox.limits, lines, places, job.cells)
@@ -73,7 +74,7 @@ def templates(sandbox: Sandbox, job: Job) -> Iterator[Warm | Sandbox]:
 
 def imports(job: Job) -> list[str]:
     """The import statements of the instructor's cells."""
-    found = []
+    found: list[str] = []
     for cell in job.cells:
         if cell.role in ("given", "locked"):
             with contextlib.suppress(SyntaxError):
@@ -84,7 +85,7 @@ def imports(job: Job) -> list[str]:
 
 
 @contextlib.contextmanager
-def _template(sandbox, place, first):
+def _template(sandbox: Any, place: Any, first: Any) -> Iterator[Any]:
     """A template's socket; None if it must not be copied."""
     mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with mine, theirs:
@@ -112,11 +113,22 @@ class Copy:
 
     first = True
 
-    def __init__(self, line, lock, request, fds, pipes, known):
-        self.returncode = self._over = None
+    def __init__(
+        self,
+        line: Any,
+        lock: threading.Lock,
+        request: dict[str, Any],
+        fds: tuple[int, ...],
+        pipes: Any,
+        known: Any,
+    ) -> None:
+        self.returncode: int | None = None
+        self._over: int | None = None
         self.known = known
         self._lock = threading.Lock()
-        self.stdin = self.stdout = self.stderr = None
+        self.stdin: Any = None
+        self.stdout: Any = None
+        self.stderr: Any = None
         self._status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._status.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         sent, mine = [], [theirs.fileno()]
@@ -145,27 +157,27 @@ class Copy:
         self.pid = PEER.unpack(ancillary[0][2])[0]
         self._over = os.pidfd_open(self.pid)  # can be read when it has ended
 
-    def poll(self):
+    def poll(self) -> int | None:
         """The exit code, or None while it runs."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.wait(0)
         return self.returncode
 
-    def wait(self, timeout=None):
+    def wait(self, timeout: float | None = None) -> int:
         """Wait until it has ended and return its exit code."""
-        if not select.select([self._over], [], [], timeout)[0]:
-            raise subprocess.TimeoutExpired("copy", timeout)
+        if not select.select([self._over or -1], [], [], timeout)[0]:
+            raise subprocess.TimeoutExpired("copy", timeout or 0)
         with self._lock:
             if self.returncode is None:
                 said = self._status.recv(64)
                 self.returncode = json.loads(said) if said else -signal.SIGKILL
         return self.returncode
 
-    def kill(self):
+    def kill(self) -> None:
         """End it and all that it started."""
         with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._over, signal.SIGKILL)
+            signal.pidfd_send_signal(self._over or -1, signal.SIGKILL)
 
-    def __del__(self):
+    def __del__(self) -> None:
         if self._over is not None:
             os.close(self._over)
