@@ -3,6 +3,7 @@
 import csv
 import io
 
+import nbformat
 import pytest
 
 from tests.support import marking
@@ -10,6 +11,7 @@ from tests.support.commands import refused, tito
 from tito.classroom import marking_files, marks
 from tito.course import TitoError
 from tito.gradebook import by_hand
+from tito.notebooks import notebook as nb
 
 CLASS = {
     "ann": {"grades": {"double_of_an_array": (2, None, False), "double_of_nothing": (0, None, False)}},
@@ -26,7 +28,7 @@ CLASS = {
 def graded(tiny):
     marking.gradebook(tiny, CLASS)
     for name in CLASS:
-        marking.journal(tiny, name)
+        marking.record(tiny, name)
     return tiny
 
 
@@ -110,7 +112,7 @@ def test_a_row_that_somebody_else_changed_is_reported_and_kept(graded):
     )
     assert by_hand.read(graded)["ann", "double_of_nothing"].points == 1
     rows = exported(graded)
-    marking.journal(graded, "ann", submission="1" * 64)  # another notebook was graded meanwhile
+    marking.record(graded, "ann", submission="1" * 64)  # another notebook was graded meanwhile
     edit(rows, "ann", "double", comment="about the old work")
     assert back(graded, rows).conflicts == [
         "back.csv row 5: ann, double: other work was graded since"
@@ -200,3 +202,12 @@ def test_two_tutors_mark_a_class_with_the_commands(graded):
     done = tito("marks", "export", "tiny", "--tutors", "ana,ben", course=root, cwd=root)
     assert "kept the file before: build/marking/01_tiny-ana.csv.before" in done.stdout
     refused(tito("marks", "export", "tiny", "--section", "B", course=root), 2, "section B")
+
+
+def test_the_answer_of_the_graded_work_is_in_its_row(graded):
+    path = graded.course.place("autograded") / "ann" / graded.name / graded.notebook.name
+    path.parent.mkdir(parents=True)
+    notebook = nb.read(graded)
+    path.write_text(nbformat.writes(notebook), encoding="utf-8")
+    answers = {row["answer"] for row in exported(graded) if row["student"] == "ann"}
+    assert any("return 2 * np.asarray(x)" in each for each in answers)

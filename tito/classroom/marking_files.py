@@ -15,12 +15,11 @@ from pathlib import Path
 
 from tito import files, sanitize
 from tito.classroom import collected, platform_files
-from tito.course import USAGE, Module, TitoError, write
+from tito.course import Exit, Module, TitoError, write
 from tito.export import cache
 from tito.gradebook import by_hand, reader
 from tito.gradebook.by_hand import Marked
-from tito.gradebook.records import Journal
-from tito.notebooks import notebook as nb
+from tito.gradebook.records import Records
 from tito.notebooks import untrusted
 
 COLUMNS = (
@@ -84,11 +83,11 @@ def sheets(module: Module, tutors: tuple[str, ...], section: str, tests: bool) -
     if section:
         students = [who for who in students if people.get(who, {}).get("section") == section]
     if not students:
-        known = sorted({each.get("section") for each in people.values() if each.get("section")})
+        known = sorted({name for each in people.values() if (name := each.get("section"))})
         raise TitoError(
             f"no graded student is in section {sanitize.line(section, 60)}",
             f"the sections are: {', '.join(known) or 'none; tito roster import writes them'}",
-            USAGE,
+            Exit.USAGE,
         )
     parts = split(module, students, tutors) if tutors else {"": students}
     return [_sheet(module, tutor, part, cells, people, tests) for tutor, part in parts.items()]
@@ -101,7 +100,7 @@ def split(module: Module, students: list[str], tutors: tuple[str, ...]) -> dict[
             raise TitoError(
                 f"{sanitize.line(tutor, 60)!r} cannot be a part of a file's name",
                 "use letters, digits, dots and dashes",
-                USAGE,
+                Exit.USAGE,
             )
     module.course.keep_private()
     path = module.course.build / "collected" / "tutors.json"
@@ -125,7 +124,8 @@ def take(module: Module, paths: list[Path]) -> Taken:
     TitoError
         If a file cannot be read, names an unknown student or exercise, or has points out of range.
     """
-    cells, wrong = by_hand.read(module), []
+    cells = by_hand.read(module)
+    wrong: list[str] = []
     rows: dict[tuple[str, str], Row] = {}
     for path in paths:
         for row in _rows(module, path, cells, wrong):
@@ -139,7 +139,7 @@ def take(module: Module, paths: list[Path]) -> Taken:
         raise TitoError(
             f"nothing was written: {'; '.join(wrong[:NAMED])}{more}",
             "correct these rows, and import the file again",
-            USAGE,
+            Exit.USAGE,
         )
     return _enter(module, cells, list(rows.values()))
 
@@ -183,15 +183,16 @@ def _rows(module, path: Path, cells, wrong: list[str]):
     """The rows of a file that can be understood; what is wrong with the others goes to `wrong`."""
     header, *body = platform_files.read(path)
     place = {name: platform_files.place(header, [name]) for name in NEEDED}
-    if missing := [name for name, column in place.items() if column is None]:
+    columns = {name: column for name, column in place.items() if column is not None}
+    if missing := [name for name in place if name not in columns]:
         raise TitoError(
             f"{path} has no column {', '.join(missing)}",
             "keep the columns of the file that tito marks export wrote",
-            USAGE,
+            Exit.USAGE,
         )
     students = {student for student, _ in cells}
     for number, row in enumerate(body, 2):
-        cell = {name: row[column].strip() for name, column in place.items()}
+        cell = {name: row[column].strip() for name, column in columns.items()}
         if not any(cell.values()):
             continue
         where = f"{path.name} row {number}"
@@ -302,16 +303,16 @@ def _answers(module, student) -> dict[str, str]:
     except (OSError, TitoError):
         return {}
     return {
-        cell.metadata["nbgrader"]["grade_id"]: cell.source
+        str(cell.mark["grade_id"]): cell.source
         for cell in notebook.cells
-        if nb.role_of(cell) == "solution"
+        if cell.mark.get("solution") and cell.mark.get("grade_id")
     }
 
 
 def _works(module, cells) -> dict[str, str]:
     """What was graded of each student, as a short checksum."""
-    journal = Journal(module)
-    found = {student: journal.read(student) or {} for student in {who for who, _ in cells}}
+    store = Records(module)
+    found = {student: store.read(student) or {} for student in {who for who, _ in cells}}
     return {who: str(record.get("submission", ""))[:12] for who, record in found.items()}
 
 
