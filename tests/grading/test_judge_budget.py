@@ -130,8 +130,10 @@ def test_no_number_of_deadly_statements_ends_the_run(tiny, monkeypatch):
     found = list(supervisor.run(made(tiny, f"{ends}def double(x): return 2 * x", [NEXT])))
     assert "`double` is not defined: running its cell was stopped" in found[0].message
     work = made(tiny, "def double(x): return 2 * x", [NEXT], own=["import os\nos._exit(3)"] * 9)
-    cells = [replace(c, role="own") if c.role == "plain" else c for c in work.cells]
-    assert [each.status for each in supervisor.run(replace(work, cells=cells))] == [v.PASSED]
+    cells = [dataclasses.replace(c, role="own") if c.role == "plain" else c for c in work.cells]
+    assert [each.status for each in supervisor.run(dataclasses.replace(work, cells=cells))] == [
+        v.PASSED
+    ]
 
 
 def test_worker_processes_have_one_budget(tiny):

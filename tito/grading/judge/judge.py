@@ -27,7 +27,6 @@ from tito.grading.judge.workers import Worker, WorkerGone, refuse
 from tito.notebooks.cells import Cell
 
 NOT_RUN = "not run: "  # how the message of a test begins for which nothing is left
-
 MESSAGE = 20_000  # characters: an answer may be any text, and a message may quote it
 
 
@@ -240,7 +239,7 @@ class Judge:
                     self.ask({"op": "forget"})
             self.holds = False
 
-    def _run(self, cell):
+    def _run(self, cell: Cell) -> tuple[verdict.Status, str]:
         """Run a test. A message may ask the worker what an object is, so the worker may end here too."""
         try:
             # What an earlier test bound is gone: every test starts from the same names.
