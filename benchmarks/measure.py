@@ -35,12 +35,8 @@ def measure(row, size, budget):
         case = row.inputs(size)
         mine = row.ours(*case.args)
         notes = [row.check(mine, case)]
-    except (Missing, NotImplementedError) as error:
-        return found | {"status": "missing", "message": one_line(error)}
-    except AssertionError as error:
-        return found | _refused("ours", error)
     except Exception as error:
-        return found | _failed("ours", error)
+        return found | _without_time("ours", error)
     found["ours"] = "; ".join(filter(None, [mine.how, *notes]))
     if row.figure == "memory":
         return found | _memory(mine, found["goal"])
@@ -49,14 +45,8 @@ def measure(row, size, budget):
     try:
         other = row.theirs(*case.args)
         row.check(other, case)
-    except NotInstalled as error:
-        return found | {"status": "not installed", "message": one_line(error)}
-    except Missing as error:
-        return found | {"status": "missing", "message": one_line(error)}
-    except AssertionError as error:
-        return found | _refused("the rival", error)
     except Exception as error:
-        return found | _failed("the rival", error)
+        return found | _without_time("the rival", error)
     found["rival"] = other.how
     least = LEAST if budget >= 1 else 3
     if row.clock == "wall":
@@ -74,6 +64,15 @@ def measure(row, size, budget):
         if free < row.threads:  # threads that wait for others prove nothing for either side
             found |= {"reached": None, "message": f"undecided, {free:g} cores free"}
     return found
+
+
+def _without_time(side, error):
+    """The status and message of a size that could not be measured."""
+    if isinstance(error, NotInstalled):
+        return {"status": "not installed", "message": one_line(error)}
+    if isinstance(error, (Missing, NotImplementedError)):
+        return {"status": "missing", "message": one_line(error)}
+    return (_refused if isinstance(error, AssertionError) else _failed)(side, error)
 
 
 def _refused(whose, error):

@@ -144,9 +144,9 @@ def broken(site, pages):
             if parts.scheme or parts.netloc:
                 continue
             target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
-            if not target.is_file():
-                yield f"{path.relative_to(site)}: {link}"
-            elif parts.fragment and target in pages and parts.fragment not in pages[target].ids:
+            if not target.is_file() or (
+                parts.fragment and target in pages and parts.fragment not in pages[target].ids
+            ):
                 yield f"{path.relative_to(site)}: {link}"
 
 

@@ -18,6 +18,7 @@ class Commands(click.RichGroup):
     """A group that ends every command with the exit codes and the two lines that tito promises."""
 
     def main(self, *args, **kwargs):
+        """Run a command, with output in UTF-8."""
         if not args and "args" not in kwargs:
             _use_utf8()
         for stream in (sys.stdout, sys.stderr):
@@ -26,6 +27,7 @@ class Commands(click.RichGroup):
         return super().main(*args, **kwargs)
 
     def invoke(self, context):
+        """Run a command, and print an error as one line with its hint."""
         if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
             context.color = False
         try:
@@ -37,7 +39,7 @@ class Commands(click.RichGroup):
             click.echo(f"hint: {error.hint}", err=True)
             context.exit(error.code)
         except BrokenPipeError:
-            sys.stdout = open(os.devnull, "w")
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - open to the end
             context.exit(Exit.PASSED)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise

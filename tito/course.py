@@ -47,18 +47,22 @@ class Module:
 
     @property
     def topic(self) -> str:
+        """The name without its number."""
         return self.name.partition("_")[2]
 
     @property
     def number(self) -> int:
+        """The number that the name begins with."""
         return int(self.name.partition("_")[0])
 
     @property
     def folder(self) -> Path:
+        """The folder of its files."""
         return self.course.root if self.course.release else self.course.source / self.name
 
     @property
     def notebook(self) -> Path:
+        """The notebook that belongs to the source."""
         return self.folder / f"{self.topic}_dev.ipynb"
 
     @property
@@ -87,10 +91,12 @@ class Module:
 
     @property
     def package(self) -> Path:
+        """The file of the package that is made from the source."""
         return self.course.library / "core" / f"{self.topic}.py"
 
     @property
     def import_name(self) -> str:
+        """The name by which Python imports the package file."""
         return f"{self.course.library.name}.core.{self.topic}"
 
     @property
@@ -103,14 +109,17 @@ class Module:
 
     @property
     def readme(self) -> Path:
+        """What students read first."""
         return self.folder / "README.md"
 
     @property
     def variants(self) -> Path:
+        """Known wrong and right solutions."""
         return self.folder / "variants.yaml"
 
     @property
     def hints(self) -> Path:
+        """The hints of each exercise."""
         return self.folder / "hints.yaml"
 
     @property
@@ -125,14 +134,17 @@ class Module:
 
     @property
     def bench(self) -> Path:
+        """The steps that `tito bench` measures."""
         return self.folder / f"{self.topic}_bench.py"
 
     @property
     def record(self) -> Path:
+        """What is known of the source: results, and what was exported."""
         return self.course.build / "records" / f"{self.name}.json"
 
     @property
     def seen(self) -> Path:
+        """The verdicts and hints that a student has seen."""
         return self.record.with_suffix(".seen.json")
 
     @cached_property
@@ -161,6 +173,7 @@ class Course:
 
     @cached_property
     def settings(self):
+        """The content of settings.ini."""
         import configparser
 
         parser = configparser.ConfigParser(interpolation=None)
@@ -179,14 +192,17 @@ class Course:
 
     @property
     def source(self) -> Path:
+        """The folder of all modules."""
         return self.root / self.settings.defaults()["nbs_path"]
 
     @property
     def library(self) -> Path:
+        """The folder of the package."""
         return self.root / self.settings.defaults()["lib_path"]
 
     @property
     def build(self) -> Path:
+        """The folder of everything that can be made again."""
         return self.root / "build"
 
     def place(self, step: str) -> Path:
@@ -201,6 +217,7 @@ class Course:
 
     @property
     def course_id(self) -> str:
+        """The name of the course in nbgrader."""
         return self._nbgrader("course_id")
 
     def keep_private(self) -> None:

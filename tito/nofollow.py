@@ -26,6 +26,7 @@ class Found:
 
     @property
     def is_folder(self) -> bool:
+        """Whether it is a folder, and no link to one."""
         return self.about is not None and stat.S_ISDIR(self.about.st_mode)
 
 

@@ -66,7 +66,7 @@ def text_block(text: str) -> str:
 def _cleaner(pictures: Mapping[str, str]) -> "nh3.Cleaner":
     import nh3
 
-    def kept(tag: str, name: str, value: str) -> str | None:
+    def kept(_tag: str, name: str, value: str) -> str | None:
         if name == "src":
             value = pictures.get(unquote(value), value)
             return value if PICTURE.fullmatch(value) else None

@@ -23,6 +23,7 @@ WORDS: dict[str, str] = {v.NOT_STARTED: "not started", v.SKIPPED: "hidden"}
 
 
 def heading(number: int, title: str) -> str:
+    """The number and title of a module."""
     return click.style(f"{number:02} {title}", bold=True)
 
 
@@ -174,6 +175,7 @@ class StatusLine:
         self.shown = ""
 
     def say(self, text: str) -> None:
+        """Print a line above the status line."""
         with self.lock:
             shown = self.shown
             self.show("")
@@ -182,6 +184,7 @@ class StatusLine:
             self.show(shown)
 
     def show(self, text: str) -> None:
+        """Print or replace the status line."""
         if not self.moves or text == self.shown:
             return
         width = shutil.get_terminal_size((80, 24)).columns - 1
@@ -206,6 +209,7 @@ class Told:
         self.terminal = sys.stderr.isatty()
 
     def student(self, progress, name: str, outcome: dict) -> None:
+        """Report one graded student."""
         self.end()
         click.echo(outcome_line(name, outcome), err=self.to_stderr)
         if self.terminal and progress.left:

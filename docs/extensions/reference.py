@@ -76,10 +76,10 @@ def mark_code(app, what, name, value, options, lines):
         return
     for number in range(len(lines) - 1, 0, -1):
         line, before = lines[number], lines[number - 1]
-        if line.startswith("    ") and not before.strip() and number > 1:
-            if not lines[number - 2].startswith("    "):
-                lines.insert(number, "")
-                lines.insert(number, ".. code-block:: python")
+        begins = line.startswith("    ") and not before.strip() and number > 1
+        if begins and not lines[number - 2].startswith("    "):
+            lines.insert(number, "")
+            lines.insert(number, ".. code-block:: python")
 
 
 def _says(module, name):

@@ -35,4 +35,4 @@ def test_the_vectorizer_is_switched_on_again_after_an_error():
     before = numba.config.LOOP_VECTORIZE
     with pytest.raises(numba.TypingError):
         compiling.scalar(scaled, "text", 1)
-    assert numba.config.LOOP_VECTORIZE == before
+    assert before == numba.config.LOOP_VECTORIZE

@@ -63,7 +63,7 @@ def test_the_picture_is_on_paper_and_its_words_lie_within_it():
     canvas.draw()
     for text in figure.axes[0].texts + figure.axes[0].get_yticklabels():
         box = text.get_window_extent(canvas.get_renderer())
-        assert 0 <= box.x0 and box.x1 <= figure.bbox.x1, text.get_text()
+        assert box.x0 >= 0 and box.x1 <= figure.bbox.x1, text.get_text()
 
 
 def test_a_reason_is_shown_with_its_prediction():

@@ -191,16 +191,19 @@ class _Reader(HTMLParser):
             if name == "class" and tag in CLASSED:
                 if {*value.split()} & {"score", "modal", "nbgrader_cell", "navbar-fixed-top"}:
                     self.found.append(f"{tag} class={value}")
-            elif name not in PASSIVE[tag]:
-                self.found.append(f"{tag} {name}={value}")
-            elif name == "href" and urlsplit(value).scheme not in ("http", "https", "mailto"):
-                self.found.append(f"{tag} {name}={value}")
-            elif name == "src" and not value.startswith("data:image/png;base64,"):
-                self.found.append(f"{tag} {name}={value}")
-            elif name == "style" and value not in (
-                "text-align:left",
-                "text-align:right",
-                "text-align:center",
+            elif (
+                name not in PASSIVE[tag]
+                or (name == "href" and urlsplit(value).scheme not in ("http", "https", "mailto"))
+                or (name == "src" and not value.startswith("data:image/png;base64,"))
+                or (
+                    name == "style"
+                    and value
+                    not in (
+                        "text-align:left",
+                        "text-align:right",
+                        "text-align:center",
+                    )
+                )
             ):
                 self.found.append(f"{tag} {name}={value}")
         if tag == "input" and (attrs.get("type") != "checkbox" or "disabled" not in attrs):

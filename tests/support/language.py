@@ -107,9 +107,9 @@ def of_python(path: Path) -> Iterator[Text]:
     """The docstrings, comments and messages of a Python file."""
     source = path.read_text(encoding="utf-8")
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if " " in node.value.strip():
-                yield Text(path, node.lineno, node.value)
+        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if is_text and " " in node.value.strip():
+            yield Text(path, node.lineno, node.value)
     comments: list[tuple[int, str]] = []
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type != tokenize.COMMENT or re.match(r"#\s*(%%|\||noqa|fmt:|type:)", token.string):

@@ -130,15 +130,22 @@ def on_source(helper: Any, *args: Any, instead: dict[str, Any] | None = None, **
 class Judge(typing.Protocol):
     """What the grading judge does in place of the calls above."""
 
-    def inside(self, helper: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
+    def inside(self, helper: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a helper of the tests where the student's code runs."""
+
     def on_source(
         self, helper: Any, args: tuple[Any, ...], kwargs: dict[str, Any], instead: dict[str, Any]
-    ) -> Any: ...
-    def observe_each(self, function: Any, cases: Any) -> Any: ...
-    def timed(
-        self, kernel: Any, baseline: Any, args: tuple[Any, ...], kernel_first: bool
-    ) -> Any: ...
-    def undecided(self, why: str) -> None: ...
+    ) -> Any:
+        """Run a helper of the tests on the text of the student's cells."""
+
+    def observe_each(self, function: Any, cases: Any) -> Any:
+        """Call a function once for each of several cases."""
+
+    def timed(self, kernel: Any, baseline: Any, args: tuple[Any, ...], kernel_first: bool) -> Any:
+        """Time a kernel and a baseline."""
+
+    def undecided(self, why: str) -> None:
+        """Note that a test could not decide whether the work is fast enough."""
 
 
 judge: Judge | None = None  # set by the judge

@@ -3,6 +3,7 @@
 Numba is imported where it is needed, because a process that only reads a trace does not need it.
 """
 
+import contextlib
 import html
 import sys
 import weakref
@@ -67,6 +68,7 @@ class Cache:
 
     @property
     def sets(self):
+        """How many sets the cache has."""
         return self.size // (self.ways * self.line)
 
     def __str__(self):
@@ -118,26 +120,32 @@ class Trace:
 
     @property
     def accesses(self):
+        """All loads and stores."""
         return self.total_loads + self.total_stores
 
     @property
     def total_loads(self):
+        """Loads of all arrays."""
         return sum(self.loads.values())
 
     @property
     def total_stores(self):
+        """Stores to all arrays."""
         return sum(self.stores.values())
 
     @property
     def total_hits(self):
+        """Hits of all arrays in the first level."""
         return sum(self.hits.values())
 
     @property
     def total_misses(self):
+        """Misses of all arrays in the first level."""
         return sum(self.misses.values())
 
     @property
     def miss_ratio(self):
+        """Misses divided by accesses; 0 if there are none."""
         return self.total_misses / self.accesses if self.accesses else 0.0
 
     @property
@@ -442,6 +450,7 @@ class Recorder:
 
     @property
     def T(self):
+        """The transposed array, as a recorder."""
         return Recorder(self._log, self._array.T, self._codes.T)
 
     @property
@@ -566,10 +575,10 @@ class _Translation:
             if name in old.__globals__:
                 known[name] = self(old.__globals__[name])
         for cell, source in zip(cells, old.__closure__ or (), strict=True):
-            try:
+            with contextlib.suppress(
+                ValueError
+            ):  # the enclosing function has not bound the name yet
                 cell.cell_contents = self(source.cell_contents)
-            except ValueError:  # a name that the enclosing function has not bound yet
-                pass
         return new
 
 

@@ -233,6 +233,7 @@ class Worker:
         return False
 
     def alive(self):
+        """Whether the process runs."""
         return self._process.poll() is None
 
     def kill(self):
@@ -287,7 +288,7 @@ class Block:
             self.handle = f"tinytorch-{os.getpid()}-{id(self):x}"
         elif handle is None:
             folder = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-            self._file = tempfile.TemporaryFile(dir=folder)
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by `close`
             self.handle = self._file.fileno()
 
     def reserve(self, size):

@@ -34,6 +34,7 @@ class Roof:
     bandwidths: dict
 
     def bandwidth(self, level):
+        """Bytes per second that one level of memory delivers."""
         if level not in self.bandwidths:
             known = ", ".join(str(each) for each in self.bandwidths)
             raise ValueError(f"level must be one of {known}, got {level!r}")

@@ -49,6 +49,8 @@ class Vector(types.Type):
 
 @register_model(Vector)
 class VectorModel(models.PrimitiveModel):
+    """Numba's data model of a vector: an LLVM vector."""
+
     def __init__(self, manager, vector):
         super().__init__(manager, vector, vector.llvm)
 

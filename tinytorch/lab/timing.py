@@ -79,6 +79,7 @@ class Profile:
         )
 
     def keys(self):
+        """The names of the fields, so that a profile can be read like a dict."""
         return [entry.name for entry in fields(self)]
 
     def __getitem__(self, key):

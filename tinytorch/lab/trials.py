@@ -76,6 +76,7 @@ def accesses(kernel, *args):
 
 
 def recorded_each(kernel, cases):
+    """What a kernel reads and writes in each case."""
     return [recorded(kernel, *case) for case in cases]
 
 

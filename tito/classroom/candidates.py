@@ -49,6 +49,7 @@ class Reading:
     left_out: list[str] = field(default_factory=list)  # hidden, of tools or of other modules
 
     def say(self, each: StudentFile, why: str, is_likely: bool, unread: bool) -> None:
+        """Note what a person should look at."""
         name = _short(each)
         said = why if name in why else f"{name}: {why}"
         if is_likely:

@@ -18,6 +18,7 @@ class ReleaseAssignment(ExchangeReleaseAssignment):
     """Copies a release with its percent file."""
 
     def do_copy(self, src: str, dest: str, log: object = None) -> None:
+        """Copy the notebook, and the percent file that nbgrader would leave out."""
         kept = self.coursedir.ignore
         self.coursedir.ignore = [each for each in kept if each != SOURCES]
         try:
@@ -34,6 +35,7 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
     """
 
     def copy_files(self) -> None:
+        """Copy the release, with everything that belongs to it."""
         pattern = self.coursedir.format_path(
             self.coursedir.feedback_directory, "*", self.coursedir.assignment_id
         )

@@ -57,18 +57,22 @@ class Mark:
 
     @property
     def points(self) -> float:
+        """The points of all tests."""
         return math.fsum(test.points for test in self.tests)
 
     @property
     def max_score(self) -> float:
+        """The points that all tests can give."""
         return math.fsum(test.max_points for test in self.tests)
 
     @property
     def score(self) -> float:
+        """Points less the late penalty, at least 0."""
         return max(0.0, self.points - self.penalty)
 
     @property
     def waits(self) -> bool:
+        """Whether a person must still enter points."""
         return any(test.waits for test in self.tests)
 
 

@@ -58,6 +58,7 @@ class Exporter(NotebookExporter):
     """Reads a submission only if no link leads to it."""
 
     def from_filename(self, filename, resources=None, **kw):
+        """Convert a notebook with the course's own page."""
         if found := _link(Path(filename)):
             raise RuntimeError(f"{found} is a link, which is not followed")
         return super().from_filename(filename, resources=resources, **kw)
@@ -67,6 +68,7 @@ class Feedback(HTMLExporter):
     """Writes the page of `tito feedback` in place of nbgrader's, which shows hidden tests."""
 
     def from_filename(self, filename, resources=None, **kw):
+        """Convert a notebook with the course's own page."""
         module, student = _module(resources), resources["nbgrader"]["student"]
         if student in held.read(module):
             raise RuntimeError(f"the feedback of {student} is withheld; see tito feedback --give")
@@ -82,6 +84,7 @@ class Repair(preprocessors.NbGraderPreprocessor):
     """The released notebook with the student's answers, whatever was done to the cells, and no active HTML."""
 
     def preprocess(self, nb, resources):
+        """Do the work of this step of nbgrader's conversion."""
         module = _module(resources)
         grade.remove_others(module, resources["nbgrader"]["student"])
         data = submitted.read(module, resources["nbgrader"]["student"])
@@ -97,6 +100,7 @@ class Execute(preprocessors.Execute):
     unsafe = Bool(False, help="Run students' code without a sandbox.").tag(config=True)
 
     def preprocess(self, nb, resources):
+        """Do the work of this step of nbgrader's conversion."""
         module, student = _module(resources), resources["nbgrader"]["student"]
         work, store = grade.assignment(module), Records(module)
         with store.hold():

@@ -104,6 +104,7 @@ class Words:
 
     @cached_property
     def around(self) -> frozenset[str]:
+        """Names of folders that contain a whole class."""
         course = self.module.course
         names = (*AROUND, *self.slugs, course.course_id, course.library.name)
         return frozenset(name.casefold() for name in names)

@@ -101,7 +101,7 @@ def _canvas(parts: Sequence[str]) -> re.Match[str] | None:
     return CANVAS.fullmatch(parts[0])
 
 
-def moodle(placed: list[Placed]) -> Reader | None:
+def moodle(_placed: list[Placed]) -> Reader | None:
     """A folder for each participant and plugin, or one folder for all."""
 
     def read(parts: Sequence[str]) -> Owner | None:
@@ -170,7 +170,7 @@ def _names_differ(found: list[re.Match[str]], number: str) -> bool:
     return any(len(each) > 1 for each in names.values())
 
 
-def exchange(placed: list[Placed]) -> Reader | None:
+def exchange(_placed: list[Placed]) -> Reader | None:
     """The folder of nbgrader's exchange to which students submit."""
 
     def read(parts: Sequence[str]) -> Owner | None:

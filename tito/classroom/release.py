@@ -93,7 +93,7 @@ def make(module: Module, output: Path | None = None) -> Release:
         latest = past.latest_number(module, target)
         same = latest and past.content_of(module, target, latest) == content
         number = latest if same else latest + 1
-        files = given | _own(module, notebook, released, number)
+        files = given | _own(module, released, number)
         files[RELEASE] = _manifest(module, number, content, files)
         scratch = folders.scratch(target)
         try:
@@ -207,7 +207,7 @@ def _packed(module, cells):
     return {module.packed_given.name: given_versions.pack(found)} if found.versions else {}
 
 
-def _own(module, notebook, released, number):
+def _own(module, released, number):
     """The files that are made of the module's own source."""
     stem = module.notebook.stem
     return {

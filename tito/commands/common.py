@@ -9,7 +9,7 @@ from tito import course as courses
 from tito.course import TitoError
 
 
-def complete_module(context, parameter, incomplete):
+def complete_module(_context, _parameter, incomplete):
     """The modules whose names begin so, for the shell."""
     with contextlib.suppress(Exception):
         return [m.topic for m in courses.find().modules if m.topic.startswith(incomplete)]

@@ -212,7 +212,7 @@ def status(course, modules, as_json):
 @click.command()
 @takes_module
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def bench(course, module, as_json):
+def bench(_course, module, as_json):
     """Time the kernels of a module on this machine, beside what each has to beat."""
     from tito.student import bench as benching
     from tito.student import testing

@@ -27,7 +27,7 @@ from tito.course import Exit, TitoError
     help="For students: copy the answers from an earlier copy into this one.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def release(course, modules, output, answers, as_json):
+def release(_course, modules, output, answers, as_json):
     """Write the student version of a module: no answers, no hidden tests, ready to install."""
     from tito.classroom import answers as earlier
     from tito.classroom import release, release_archive

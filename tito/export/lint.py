@@ -49,9 +49,8 @@ def find(module: Module, notebook, text: str) -> list[Problem]:
     authored = lesson.BEGIN_SOLUTION in text
     problems = list(_file(module, notebook, cells, text))
     seen: dict[str, int] = {}
-    exercises = [cell.id for cell in cells if cell.role == "solution"]
     for node, cell in zip(notebook.cells, cells, strict=True):
-        problems += _metadata(node, cell, seen, exercises)
+        problems += _metadata(node, cell, seen)
         problems += _markers(cell, authored)
         if cell.role != "text":
             problems += _code(cell)
@@ -100,7 +99,7 @@ def _file(module, notebook, cells, text):
             break
 
 
-def _metadata(node, cell, seen, exercises):
+def _metadata(node, cell, seen):
     if "incorrectly_encoded_metadata" in node.metadata:
         yield Problem(
             max(cell.line - 1, 0),
@@ -123,11 +122,19 @@ def _metadata(node, cell, seen, exercises):
     elif name in seen:
         yield Problem(
             line,
-            f"grade_id {name} is already used in line {seen[name]} already",
+            f"grade_id {name} is already used in line {seen[name]}",
             "give each cell its own",
         )
     else:
         seen[name] = line
+    yield from _flags(mark, name, line)
+    if mark.get("grade") is True:
+        yield from _graded(node, cell, mark, line)
+    elif mark.get("solution") is True and node.cell_type == "code" and not is_exported(cell.source):
+        yield Problem(cell.line, f"{name} is not exported", "make #| export the cell's first line")
+
+
+def _flags(mark, name, line):
     for flag in FLAGS:
         if not isinstance(mark.get(flag), bool):
             yield Problem(
@@ -139,26 +146,23 @@ def _metadata(node, cell, seen, exercises):
             f"{name}: schema_version is {mark.get('schema_version')!r}",
             'write "schema_version": 3',
         )
-    if mark.get("grade") is True:
-        points = mark.get("points")
-        if (
-            isinstance(points, bool)
-            or not isinstance(points, (int, float))
-            or not 0 <= points < 1e6
-        ):
-            yield Problem(line, f"{name}: points is {points!r}", "write a number, 0 or more")
-        if mark.get("solution") is True:
-            yield Problem(line, f"{name} is both graded and a solution", "split it into two cells")
-        if node.cell_type == "code" and cell.role == "test":
-            if not cell.exercise:
-                yield Problem(
-                    line,
-                    f"{name} belongs to no exercise",
-                    "begin its grade_id with the exercise's and _",
-                )
-            yield from _title(cell)
-    elif mark.get("solution") is True and node.cell_type == "code" and not is_exported(cell.source):
-        yield Problem(cell.line, f"{name} is not exported", "make #| export the cell's first line")
+
+
+def _graded(node, cell, mark, line):
+    name, points = mark.get("grade_id"), mark.get("points")
+    is_number = isinstance(points, (int, float)) and not isinstance(points, bool)
+    if not is_number or not 0 <= points < 1e6:
+        yield Problem(line, f"{name}: points is {points!r}", "write a number, 0 or more")
+    if mark.get("solution") is True:
+        yield Problem(line, f"{name} is both graded and a solution", "split it into two cells")
+    if node.cell_type == "code" and cell.role == "test":
+        if not cell.exercise:
+            yield Problem(
+                line,
+                f"{name} belongs to no exercise",
+                "begin its grade_id with the exercise's and _",
+            )
+        yield from _title(cell)
 
 
 def _title(cell):

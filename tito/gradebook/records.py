@@ -101,7 +101,7 @@ class Records:
         path = self.folder.with_suffix(".lock")
         try:
             make_folder(path.parent, private=True)
-            file = open(path, "a+", encoding="utf-8")
+            file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - closed below
             restrict(path)
         except OSError as error:
             raise TitoError(

@@ -119,7 +119,7 @@ def _outcomes(future: Any, names: list[str]) -> Any:
 
 
 def _hand(assignment: Assignment, unsafe: bool) -> Hand:
-    """This thread's process that grades: kept for the next part, ended when none comes."""
+    """The process of this thread that grades: kept for the next part, ended when none comes."""
     key = (assignment.version, unsafe)
     if getattr(_kept, "timer", None) is not None:
         _kept.timer.cancel()

@@ -132,12 +132,15 @@ class _Repair:
                 if self.released.plain[cell.source] not in texts:
                     kind = "test" if role == "test" else "locked"
                     self._say(f"{kind} cells were missing; put back", name)
-            elif role == "given" and cell.source.strip():
-                if self.released.plain[cell.source] not in texts:
-                    self._say(
-                        "given code was changed or missing; the released code counts",
-                        ", ".join(DEFINED.findall(cell.source)[:3]),
-                    )
+            elif (
+                role == "given"
+                and cell.source.strip()
+                and self.released.plain[cell.source] not in texts
+            ):
+                self._say(
+                    "given code was changed or missing; the released code counts",
+                    ", ".join(DEFINED.findall(cell.source)[:3]),
+                )
 
     def _compare_flags(self, name, found):
         if found.mark and not any(

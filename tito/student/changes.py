@@ -139,8 +139,10 @@ def _key(cell):
 
 @dataclass(frozen=True)
 class _Facts:
-    """What a cell's code tells of it: the names it binds and those it may look up, also by attribute or in a text,
-    and whether loading it does more than bind names."""
+    """The names that a cell's code binds and may look up, and whether loading it does more than bind names.
+
+    A name may be looked up as an attribute or in a text, too.
+    """
 
     bound: frozenset
     used: frozenset
@@ -161,9 +163,8 @@ def _used(node):
             yield each.id
         elif isinstance(each, ast.Attribute):
             yield each.attr
-        elif isinstance(each, ast.Constant) and isinstance(each.value, str):
-            if each.value.isidentifier():
-                yield each.value
+        elif isinstance(each, ast.Constant) and str(each.value).isidentifier():
+            yield str(each.value)
 
 
 def _acts(node) -> bool:

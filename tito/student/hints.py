@@ -31,6 +31,7 @@ class Hint:
 
     @property
     def general(self) -> bool:
+        """Whether the hint is about the whole exercise, not about one test."""
         return not self.test and not self.says
 
     def answers(self, failure: dict | None) -> bool:

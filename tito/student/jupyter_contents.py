@@ -18,6 +18,7 @@ class Files(AsyncLargeFileManager):
         self._known = {}  # digests by path
 
     async def get(self, path, content=True, type=None, format=None, require_hash=False):
+        """Read a file as JupyterLab asks."""
         found = self._digest(path) if content else None  # before it is read: a change between shows
         model = await super().get(path, content, type, format, require_hash)
         if found:
@@ -25,6 +26,7 @@ class Files(AsyncLargeFileManager):
         return model
 
     async def save(self, model, path=""):
+        """Write a file unless its notebook on disk has changed since it was opened."""
         if "chunk" in model:  # an upload in parts
             return await super().save(model, path)
         if self._digest(path) not in (None, self._known.get(path.strip("/"))):
@@ -43,6 +45,7 @@ class Contents(build_async_jupytext_contents_manager_class(Files)):  # type: ign
     """Notebooks, paired with percent files where jupytext.toml says so."""
 
     async def get(self, path, content=True, type=None, format=None, require_hash=False):
+        """Read a file as JupyterLab asks."""
         model = await super().get(path, content, type, format, require_hash)
         if content and model["type"] == "notebook":
             # Or JupyterLab adds it when the kernel has started, and calls the notebook edited.

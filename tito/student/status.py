@@ -24,9 +24,7 @@ def next_step(rows: list[dict]) -> dict | None:
         return None
     topic = row["module"].partition("_")[2]
     exercise = next((e for e in row["exercises"] if e["state"] != State.PASSING), None)
-    if row["state"] == State.MISSING:
-        command = f"tito test {topic}"
-    elif exercise is None or exercise["state"] == State.NOT_TESTED:
+    if row["state"] == State.MISSING or exercise is None or exercise["state"] == State.NOT_TESTED:
         command = f"tito test {topic}"
     else:
         command = f"tito watch {topic}"

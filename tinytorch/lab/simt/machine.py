@@ -33,6 +33,8 @@ class Frame:
 
 
 class Loop:
+    """The threads that have left a loop, and that go on with its next turn."""
+
     def __init__(self, nobody):
         self.broken = self.continued = nobody
 
@@ -158,9 +160,7 @@ class Machine(Expressions):
         known = partial.get(name)
         if lanes.count == frame.live.count:
             partial.pop(name, None)
-        elif name not in names:
-            partial[name] = lanes
-        elif known is not None and known.within(lanes):
+        elif name not in names or (known is not None and known.within(lanes)):
             partial[name] = lanes
         else:
             value = self.merge(names[name], value, lanes, line)

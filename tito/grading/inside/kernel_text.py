@@ -77,6 +77,7 @@ class Statement:
 
     @functools.cached_property
     def code(self) -> CodeType:
+        """The compiled statement, without annotations."""
         return compile(ast.Module([_without_annotations(self.tree)], []), self.path, "exec")
 
     @functools.cached_property
@@ -260,7 +261,7 @@ class Space:
         self.borrowed.append(name)
 
 
-def _raise(error: BaseException, *args: Any, **kwargs: Any) -> None:
+def _raise(error: BaseException, *_args: Any, **_kwargs: Any) -> None:
     raise error
 
 

@@ -117,7 +117,11 @@ OWN = {"type": type_of, "getattr": attribute, "hasattr": has_attribute}
 
 
 def _import(
-    name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0
+    name: str,
+    globals: Any = None,  # noqa: ARG001
+    locals: Any = None,  # noqa: ARG001
+    fromlist: Any = (),
+    level: int = 0,
 ) -> ModuleType:
     module = facade(name) if fromlist else facade(name.partition(".")[0])
     if module is None or level:
@@ -183,7 +187,7 @@ def _words() -> list[Any]:
     return [value for module in modules if module for value in vars(module).values()]
 
 
-def _as_it_is(function: Any = None, *args: Any, **options: Any) -> Any:
+def _as_it_is(function: Any = None, *_args: Any, **_options: Any) -> Any:
     """A decorator that compiles elsewhere; here the function stays Python."""
     return function if callable(function) else _as_it_is
 

@@ -53,9 +53,9 @@ def apply(limits: dict[str, Any]) -> None:
         resource.setrlimit(resource.RLIMIT_MSGQUEUE, (0, 0))
         # Counted for the user outside, whom other sandboxes may have in common with this one.
         resource.setrlimit(resource.RLIMIT_SIGPENDING, (SIGNALS, SIGNALS))
-    with contextlib.suppress(OSError):  # if the machine runs out of memory, this goes first
-        with open("/proc/self/oom_score_adj", "w") as file:
-            file.write("1000")
+    # If the machine runs out of memory, this process is ended first.
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
 
 
 def become(uid: int) -> None:

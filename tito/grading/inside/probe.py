@@ -63,14 +63,14 @@ def _has(path: str, text: bytes) -> bool:
         return False
 
 
-def _is_root(given: Any) -> bool:
+def _is_root(_given: Any) -> bool:
     """A user whose limits bind, and no capability that could lift them."""
     with open("/proc/self/status") as file:
         status = dict(line.split(":", 1) for line in file)
     return os.getuid() == 0 or int(status["CapEff"], 16) != 0 or int(status["CapPrm"], 16) != 0
 
 
-def _calls(given: Any) -> bool:
+def _calls(_given: Any) -> bool:
     """A system call that the filter must refuse: a file in memory that no limit sees."""
     libc = ctypes.CDLL(None, use_errno=True)
     return int(libc.memfd_create(b"probe", 0)) >= 0

@@ -126,13 +126,16 @@ class Encoder:
         self.buffers: list[Any] = []
 
     def message(self, value: Any) -> Any:
+        """A whole message: its tree and its buffers."""
         return self.tree(value), self.buffers
 
     def buffer(self, data: Any) -> int:
+        """Add a buffer and return its number."""
         self.buffers.append(data)
         return len(self.buffers) - 1
 
-    def tree(self, value: Any, depth: int = 0) -> Any:
+    def tree(self, value: Any, depth: int = 0) -> Any:  # noqa: C901 - one line for each type
+        """The part of the tree that stands for a value."""
         kind = type(value)
         if kind in AS_IT_IS:
             return value
@@ -164,9 +167,9 @@ class Encoder:
             return {"!": kind.__name__, "parts": [self.tree(p, depth + 1) for p in parts]}
         if value is Ellipsis or value is NotImplemented:
             return {"!": "constant", "name": str(value)}
-        if isinstance(value, np.generic) and type(value).__module__ == "numpy":
-            if value.dtype.kind in KINDS:
-                return {"!": "scalar", "array": self.array(np.asarray(value))}
+        is_scalar = isinstance(value, np.generic) and type(value).__module__ == "numpy"
+        if is_scalar and value.dtype.kind in KINDS:
+            return {"!": "scalar", "array": self.array(np.asarray(value))}
         if isinstance(value, np.dtype) and value.kind in KINDS:
             return {"!": "dtype", "name": value.str}
         if isinstance(value, type):
@@ -183,10 +186,12 @@ class Encoder:
         return self.other(self, value)
 
     def record(self, kind: Any, fields: dict[str, Any], depth: int) -> Any:
+        """A result of the instruments, field by field."""
         fields = {name: self.tree(value, depth + 1) for name, value in fields.items()}
         return {"!": "record", "type": kind, "fields": fields}
 
     def array(self, value: Any) -> Any:
+        """An array: its shape and dtype in the tree, its bytes in a buffer."""
         if value.dtype.kind not in KINDS:
             raise WireError(
                 f"an array of dtype {value.dtype} cannot be compared: use numbers, booleans or text"
@@ -226,6 +231,7 @@ class Decoder:
         self.taken: set[int] = set()
 
     def value(self, node: Any, depth: int = 0) -> Any:
+        """The value that a part of the tree stands for."""
         if self.trusted:
             return self._value(node, depth)
         try:
@@ -238,7 +244,7 @@ class Decoder:
         except Exception as error:  # hostile input may break any of the constructors below
             raise WireError(f"a value that is not ours: {type(error).__name__}: {error}") from None
 
-    def _value(self, node: Any, depth: int) -> Any:
+    def _value(self, node: Any, depth: int) -> Any:  # noqa: C901 - one line for each tag
         kind = type(node)
         if kind is int or kind in AS_IT_IS:
             return node
@@ -297,6 +303,7 @@ class Decoder:
         return self.other(self, node)
 
     def array(self, node: Any) -> Any:
+        """An array: its shape and dtype in the tree, its bytes in a buffer."""
         dtype = _dtype(node["dtype"])
         shape = tuple(node["shape"])
         if any(type(n) is not int or n < 0 for n in shape) or len(shape) > 32:
@@ -329,6 +336,7 @@ class Decoder:
         return raw if raw.ctypes.data % 16 == 0 else raw.copy()
 
     def record(self, place: Any, fields: dict[str, Any]) -> Any:
+        """A result of the instruments, field by field."""
         module, _, name = place.partition(":")
         if not module.startswith("tinytorch.lab."):
             raise WireError(f"no record {place}")

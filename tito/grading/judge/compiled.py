@@ -12,6 +12,7 @@ from tito.grading.judge.names import Names
 
 @functools.cache
 def code(source: str, name: str) -> CodeType:
+    """The code of a cell; `name` is the file name in tracebacks."""
     return compile(source, name, "exec")
 
 
@@ -47,6 +48,7 @@ def _bound(node: ast.stmt) -> list[str]:
 
 
 def run(source: str, name: str, names: Names) -> None:
+    """Run a cell in a copy of some names."""
     linecache.cache[name] = (len(source), None, source.splitlines(True), name)
     compiled = code(source, name)
     with contextlib.redirect_stdout(sys.stderr):

@@ -83,7 +83,7 @@ def main(monitor: Any = None, launch: Any = process.Own) -> None:
     else:
         line = socket.socket(fileno=monitor)
 
-        def launch(folder: str, name: str) -> Any:
+        def launch(_folder: str, name: str) -> Any:
             return process.Supervised(line, name)
 
     make = functools.partial(Judge, job, launch, meter, Fatal())

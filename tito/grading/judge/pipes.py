@@ -69,6 +69,7 @@ class Polled(io.RawIOBase):
             self.hear()
 
     def readable(self) -> bool:
+        """Whether it can be read, as io asks."""
         return True
 
     def readinto(self, memory: Any) -> Any:
@@ -116,9 +117,11 @@ class Threaded:
             threading.Thread(target=target, daemon=True).start()
 
     def send(self, message: Any) -> None:
+        """Have a thread write a packed message."""
         self.requests.put(message)
 
     def receive(self) -> Any:
+        """The next message; None when the worker has closed its pipe."""
         while True:
             try:
                 found = self.answers.get(timeout=self.step)
@@ -133,6 +136,7 @@ class Threaded:
         """The thread that listens has done it."""
 
     def end(self) -> None:
+        """Have the thread that writes end."""
         self.requests.put(None)
 
     def _write(self) -> None:

@@ -32,6 +32,7 @@ class Remote:
     __slots__ = ()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it in the worker; a changed argument fails the test."""
         result, changed, _ = self._worker.observe(self, args, kwargs, shared=False)
         if changed:
             raise Mismatch(

@@ -201,6 +201,7 @@ def _depth(item: tuple[str, list[str]]) -> int:
 
 
 def environment() -> dict[str, str]:
+    """The environment variables of every sandbox."""
     threads = str(min(THREADS, os.cpu_count() or 1))
     return {
         "PATH": "/usr/bin:/bin",

@@ -56,6 +56,7 @@ class Monitor(threading.Thread):
         self.join()
 
     def run(self) -> None:
+        """Start the judge, and serve it and watch all sandboxes until the judge has ended."""
         try:
             place = shown_files.for_judge(self.job.course)
             pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}

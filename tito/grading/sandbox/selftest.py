@@ -75,7 +75,7 @@ def examine() -> tuple[Sandbox | None, str, str]:
 
 
 def programs() -> Iterator[Any]:
-    """bubblewrap of the system, then of the wheel."""
+    """Bubblewrap of the system, then of the wheel."""
     found = shutil.which("bwrap")
     if found:
         yield found
