@@ -15,4 +15,4 @@ def escape_pages() -> None:
     if module is not None:
         from jinja2 import Environment
 
-        module.Environment = functools.partial(Environment, autoescape=True)
+        vars(module)["Environment"] = functools.partial(Environment, autoescape=True)
