@@ -66,7 +66,7 @@ def test_every_dependency_is_pinned_exactly(root, project):
         pins.setdefault(requirement.name.lower().replace("_", "-"), []).append(requirement)
     extras = project["project"]["optional-dependencies"]
     wanted = project["project"]["dependencies"]
-    wanted += extras["test"] + extras["docs"] + extras["browser"]
+    wanted += extras["test"] + extras["docs"] + extras["browser"] + extras["hub"]
     for requirement in map(Requirement, wanted):
         name = requirement.name.lower().replace("_", "-")
         versions = [next(iter(pin.specifier)).version for pin in pins[name]]

@@ -5,6 +5,7 @@ applies the same list when it copies a release to the exchange (nbgrader/exchang
 A release contains such a file too: the lesson without its answers.
 """
 
+import contextlib
 import glob
 from pathlib import Path
 
@@ -28,10 +29,10 @@ class ReleaseAssignment(ExchangeReleaseAssignment):
 
 
 class ReleaseFeedback(ExchangeReleaseFeedback):
-    """Leaves out students whose work did not come through the exchange.
+    """Leaves out students whose work did not come through the exchange, and lets the others read their pages.
 
     nbgrader (exchange/default/release_feedback.py) stops at the first of them: it names a page by the secret that
-    `nbgrader submit` wrote.
+    `nbgrader submit` wrote. It copies a page with its permissions, and our pages are closed to everybody else.
     """
 
     def copy_files(self) -> None:
@@ -49,3 +50,6 @@ class ReleaseFeedback(ExchangeReleaseFeedback):
             super().copy_files()
         finally:
             self.coursedir.student_id_exclude = kept
+        for page in Path(self.dest_path).glob("*.html"):
+            with contextlib.suppress(PermissionError):  # another instructor's
+                page.chmod(0o644)

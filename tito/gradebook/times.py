@@ -15,7 +15,7 @@ LONGEST = 100  # characters of a time
 CLOCK = re.compile(r"\b(\d{1,2})(\d\d)(?= ?[AP]M\b)", re.IGNORECASE)  # Brightspace's 1022 AM
 DATED = re.compile(r"(\d{4}-\d\d-\d\d)-(\d\d)-(\d\d)-(\d\d)")  # Blackboard's 2026-01-30-15-00-00
 WHOLE = re.compile(r"\b\d{4}\b.*\d:\d\d")  # a year and a time of day
-ZONED = re.compile(r"(.*\d:\d\d)(?:\.\d+)? *(?P<zone>[A-Za-z][\w/+-]{0,40}|[+-]\d\d(?::?\d\d)?)")
+ZONED = re.compile(r"(.*\d:\d\d(?:\.\d+)?) *(?P<zone>[A-Za-z][\w/+-]{0,40}|[+-]\d\d(?::?\d\d)?)")
 # Abbreviations that RFC 5322 (4.3) fixes, though other countries use them too; -5 hours as EST.
 KNOWN = {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7}
 UTC = ("UTC", "UCT", "GMT", "Z")
@@ -26,7 +26,9 @@ class Unreadable(ValueError):
 
 
 def utc(text: str, zone: str = "") -> datetime.datetime:
-    """A time in UTC, without a zone and without fractions of a second.
+    """A time in UTC, without a zone.
+
+    Fractions of a second stay: formgrader compares the time of a graded submission with its time stamp.
 
     Parameters
     ----------
@@ -67,7 +69,7 @@ def split(text: str) -> tuple[datetime.datetime, str]:
         local = parser.parse(found[1] if found else plain, ignoretz=True)
     except (ValueError, OverflowError):
         raise Unreadable(f"{_shown(text)} is not a time") from None
-    return local.replace(microsecond=0), named
+    return local, named
 
 
 def _offset(named: str, local: datetime.datetime, zone: str) -> datetime.timedelta:
