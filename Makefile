@@ -7,7 +7,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export UV_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help start demo test gate test-all bench bench-check bench-grading bench-watch docs fuzz lint clean
+.PHONY: help start demo test gate test-all bench bench-check bench-grading bench-term bench-watch docs fuzz lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -32,7 +32,7 @@ test: $(READY)  ## run the test suite
 gate: .venv/docs .venv/browser  ## run the slow tests of the main promises
 	$(BIN)/pytest -n auto -m gate
 
-test-all: test .venv/docs .venv/browser  ## run the test suite and all slow tests, in a browser too if chromium is there
+test-all: test .venv/docs .venv/browser .venv/hub  ## run the test suite and all slow tests, in a browser too if chromium is there
 	$(BIN)/pytest -n auto -m slow
 	$(BIN)/python -m benchmarks --check
 
@@ -48,6 +48,9 @@ bench-check: $(READY)  ## measure quickly and compare with docs/measured/kernels
 
 bench-grading: $(READY)  ## measure grading beside nbgrader (ARGS='--students 60 --class 1000')
 	$(BIN)/python -m benchmarks.grading $(ARGS)
+
+bench-term: $(READY)  ## measure a term of one class, killed on the way (ARGS='--students 40')
+	$(BIN)/python -m benchmarks.term $(ARGS)
 
 bench-watch: $(READY)  ## measure how soon tito watch answers a save (ARGS='kernels gpu_relu')
 	@$(BIN)/python -m benchmarks.watch $(or $(ARGS),kernels)
@@ -84,6 +87,11 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install -q --config-settings editable_mode=compat -e '.[browser]' \
 	    || echo "playwright could not be installed: the tests in a browser are skipped"
 	@touch .venv/browser
+
+.venv/hub: $(READY)
+	@$(BIN)/python -m pip install -q --config-settings editable_mode=compat -e '.[hub]' \
+	    || echo "JupyterHub could not be installed: its test is skipped"
+	@touch .venv/hub
 
 .venv/docs: $(READY)
 	@$(BIN)/python -m pip install -q --config-settings editable_mode=compat -e '.[docs]'
