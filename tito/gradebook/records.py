@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tito.course import Module, TitoError, make_folder, restrict, write
+from filelock import FileLock, Timeout
+
+from tito.course import Module, TitoError, make_folder, write
 
 KEY = ("submission", "assignment", "grader", "walls")
 
@@ -96,30 +98,36 @@ class Records:
         TitoError
             If another process grades the module; the message names that process.
         """
-        import fcntl
-
         path = self.folder.with_suffix(".lock")
         try:
             make_folder(path.parent, private=True)
-            file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - closed below
-            restrict(path)
+            held = FileLock(path, mode=0o600)
+            held.acquire(blocking=False)
+        except Timeout:
+            raise TitoError(
+                f"{self.module.name} is being graded already by {self._grading_now()}",
+                "wait until it has finished; what it graded need not be graded again",
+            ) from None
         except OSError as error:
             raise TitoError(
-                f"cannot write {path}: {error.strerror}", "fix the permissions"
+                f"cannot write {path}: {error.strerror or error}", "fix the permissions"
             ) from None
-        with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                file.seek(0)
-                raise TitoError(
-                    f"{self.module.name} is being graded already by {file.read().strip()}",
-                    "wait until it has finished; what it graded need not be graded again",
-                ) from None
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()} since {now()[:19]}\n")
-            file.flush()
+        try:
+            who = f"process {os.getpid()} on {socket.gethostname()} since {now()[:19]}\n"
+            write(self._holder, who, private=True)
             yield
+        finally:
+            held.release()
+
+    def _grading_now(self) -> str:
+        with contextlib.suppress(OSError):
+            return self._holder.read_text(encoding="utf-8").strip()
+        return "another process"
+
+    @property
+    def _holder(self) -> Path:
+        """Says who has the lock: a process that tries the lock empties the lock file."""
+        return self.folder.with_suffix(".holder")
 
     @property
     def _unfinished(self) -> Path:
