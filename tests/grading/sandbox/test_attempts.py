@@ -106,6 +106,8 @@ ATTEMPTS = {
     "ask for the machine's load": "os.getloadavg() or call(99, 179, ctypes.create_string_buffer(256)) == 0",
     "read the machine's counters": "reads(*('/proc/' + name for name in 'stat meminfo locks uptime vmstat interrupts softirqs diskstats pressure/cpu key-users sys/fs/file-nr sys/fs/inode-nr sys/fs/aio-nr sys/kernel/pty/nr'.split()))",
     "read the memory of the machine's nodes": "reads('/sys/devices/system/node/node0/meminfo')",
+    "read how often the processors rest": "reads('/sys/devices/system/cpu/cpu0/cpuidle/state0/usage')",
+    "read what the processors are set to": "reads('/sys/devices/system/cpu/smt/control', '/sys/devices/system/cpu/cpufreq/policy0/scaling_cur_freq')",
     "set the time of a device": "any([touches('/dev/' + name) for name in ('null', 'zero', 'full', 'random', 'urandom', 'tty', 'console')])",
     "open a terminal": "os.openpty()",
     "see the terminals of others": "os.listdir('/dev/pts')",

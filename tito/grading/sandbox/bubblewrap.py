@@ -176,13 +176,20 @@ def _system() -> dict[str, list[str]]:
             places[str(path)] = ["--symlink", os.readlink(path), str(path)]
         elif path.is_dir():
             places[str(path)] = ["--ro-bind", str(path), str(path)]
-    for each in ("/etc/ld.so.cache", "/sys/devices/system/cpu"):
+    for each in ("/etc/ld.so.cache", *_processors()):
         places[each] = ["--ro-bind-try", each, each]
     for prefix in _prefixes():
         if not _under(prefix, places):
             for each in (str(prefix / part) for part in PARTS):
                 places[each] = ["--ro-bind-try", each, each]
     return places
+
+
+def _processors() -> list[str]:
+    """The files that describe the processors. The files beside them count what the whole machine does."""
+    root = Path("/sys/devices/system/cpu")
+    parts = sorted(root.glob("cpu[0-9]*/cache"))
+    return [str(each) for each in (root / "online", root / "possible", root / "present", *parts)]
 
 
 def _prefixes() -> list[Path]:
