@@ -7,7 +7,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export UV_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help start demo test gate test-all bench bench-check bench-grading bench-term bench-watch docs fuzz lint clean
+.PHONY: help start demo test other gate test-all bench bench-check bench-grading bench-term bench-watch docs fuzz lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -28,6 +28,11 @@ test: $(READY)  ## run the test suite
 	$(BIN)/mypy
 	$(BIN)/tito export --all --check
 	$(BIN)/pytest -n auto -m "not slow"
+
+other: $(READY)  ## install for another Python and run a small selection of tests (PYTHON=python3.13)
+	$(BIN)/uv venv -q --clear --python $(PYTHON) build/other
+	$(BIN)/uv pip install -q --python build/other/bin/python -c constraints.txt --config-setting editable_mode=compat -e '.[test]'
+	build/other/bin/python -m pytest -q -n 0 -m "not slow" -p no:cacheprovider tests/test_course.py tests/notebooks tests/grading/test_verdicts.py tests/core/test_layers.py tests/lab/test_roofline.py
 
 gate: .venv/docs .venv/browser  ## run the slow tests of the main promises
 	$(BIN)/pytest -n auto -m gate
@@ -69,7 +74,7 @@ lint: $(READY)  ## format the code and fix what a tool can fix
 	$(BIN)/ruff check --fix
 
 clean:  ## remove what can be made again; .venv, hand-ins and marks stay
-	rm -rf build/bench build/demo build/docs build/docs-trees build/jupyter_execute build/lessons build/records docs/lessons docs/reference .pytest_cache .ruff_cache .hypothesis
+	rm -rf build/bench build/demo build/mypy build/other build/docs build/docs-trees build/jupyter_execute build/lessons build/records docs/lessons docs/reference .pytest_cache .ruff_cache .hypothesis
 	find tinytorch tito tests modules benchmarks -name __pycache__ -type d -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt

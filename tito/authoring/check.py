@@ -16,6 +16,7 @@ from tito.export import lint, package
 from tito.grading import job, supervisor
 from tito.notebooks import given, student_version
 from tito.notebooks import notebook as nb
+from tito.notebooks.cells import Cell
 from tito.notebooks.text import read_text
 from tito.student import hints, testing
 
@@ -167,28 +168,8 @@ def _variants(module, cells, known, users):
             count = sum(each.exercise == name and each.kind == kind for each in known)
             if count < least:
                 yield f"{name} has {count} {kind} solutions on file, {least} are asked", False
-
-    def judge(variant):
-        only = [variant.exercise, *users[variant.exercise]]
-        only = only if variant.kind == variants.WRONG else None
-        return variant, list(_judge(module, cells, {variant.exercise: variant.source}, only))
-
-    bad = 0
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for variant, verdicts in pool.map(judge, known):
-            lost = [each for each in verdicts if each.status not in (v.PASSED, v.UNDECIDED)]
-            label = f"{variant.exercise}, {variant.kind}: {variant.name}"
-            own = [each for each in lost if each.exercise == variant.exercise]
-            if variant.kind == variants.WRONG and not any(each.max_points for each in own):
-                bad += 1
-                yield f"{label}: loses no point", False
-            elsewhere = [e for e in lost if e not in own and dependents.costs(e)]
-            if variant.kind == variants.WRONG and elsewhere:
-                bad += 1
-                yield dependents.lost(label, elsewhere[0]), False
-            if variant.kind == variants.RIGHT and lost:
-                bad += 1
-                yield f"{label}: loses {lost[0].id}: {lost[0].message}", False
+    bad = list(misjudged(module, cells, known, users))
+    yield from ((line, False) for line in bad)
     if not bad:
         wrong = sum(each.kind == variants.WRONG for each in known)
         yield (
@@ -196,6 +177,34 @@ def _variants(module, cells, known, users):
             f"{len(known) - wrong} right ones lose none",
             True,
         )
+
+
+def misjudged(
+    module: Module, cells: list[Cell], known: list[variants.Variant], users: dict[str, list[str]]
+) -> Iterator[str]:
+    """What the tests get wrong about known solutions.
+
+    A wrong solution must lose points of its own exercise only, and a right one must lose none. `users` has the
+    exercises that use another, by name.
+    """
+
+    def judge(variant):
+        only = [variant.exercise, *users[variant.exercise]]
+        only = only if variant.kind == variants.WRONG else None
+        return variant, list(_judge(module, cells, {variant.exercise: variant.source}, only))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for variant, verdicts in pool.map(judge, known):
+            lost = [each for each in verdicts if each.status not in (v.PASSED, v.UNDECIDED)]
+            label = f"{variant.exercise}, {variant.kind}: {variant.name}"
+            own = [each for each in lost if each.exercise == variant.exercise]
+            if variant.kind == variants.WRONG and not any(each.max_points for each in own):
+                yield f"{label}: loses no point"
+            elsewhere = [e for e in lost if e not in own and dependents.costs(e)]
+            if variant.kind == variants.WRONG and elsewhere:
+                yield dependents.lost(label, elsewhere[0])
+            if variant.kind == variants.RIGHT and lost:
+                yield f"{label}: loses {lost[0].id}: {lost[0].message}"
 
 
 def _points(module, cells):
