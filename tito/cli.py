@@ -122,6 +122,7 @@ GROUPS = {
         teach.scores,
         term.marks,
         term.similar,
+        term.leaderboard,
         teach.formgrader,
     ],
 }

@@ -138,6 +138,10 @@ class Module:
         return self.folder / f"{self.topic}_bench.py"
 
     @property
+    def challenge(self) -> Path:
+        return self.folder / f"{self.topic}_challenge.py"
+
+    @property
     def record(self) -> Path:
         """What is known of the source: results, and what was exported."""
         return self.course.build / "records" / f"{self.name}.json"

@@ -133,6 +133,37 @@ def similar(context, module, least, output):
         )
 
 
+@click.command()
+@click.argument("module", shell_complete=complete_module)
+@click.option("--output", metavar="FILE", help="Write the page to this file.")
+@click.pass_context
+def leaderboard(context, module, output):
+    """Measure the open tasks of students who take part, and write a page of the results.
+
+    Students take part under a pseudonym: tito bench MODULE --submit NAME. Every entry is measured again here, in the
+    sandbox, in pairs with NumPy. Entries whose intervals overlap share a rank.
+    """
+    from tinytorch.lab import hardware
+    from tito import sanitize
+    from tito.classroom import leaderboard as board
+
+    course = context.obj()
+    course.refuse_copy()
+    module = course.module(module)
+    entries = board.run(module, say=lambda line: click.echo(line, err=True))
+    for task in board.tasks(module):
+        click.echo(sanitize.line(task.title))
+        for rank, each in board.ranked([entry for entry in entries if entry.task == task.id]):
+            interval = f"{each.low:.2f} to {each.high:.2f}"
+            click.echo(f"{rank:4}  {each.name:24}{each.ratio:6.2f}  {interval}")
+    machine = ", ".join(hardware.describe().splitlines()[:1])
+    path = courses.Path(
+        output or module.course.build / "grades" / f"{module.name}-leaderboard.html"
+    )
+    courses.write(path, board.page(module, entries, machine))
+    click.echo(os.path.relpath(path))
+
+
 @click.group()
 def marks():
     """Grade by hand away from the course: files for tutors, out and in."""

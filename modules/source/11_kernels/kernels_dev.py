@@ -5873,12 +5873,14 @@ An int32 sum holds every product of two int8 elements without rounding as long a
 
 # %% [markdown]
 r"""
-**Open tasks.** Make one of them as fast as you can and keep a work log: what you tried, what you predicted and why, what you measured, and what you concluded. The
-score is the ratio of `benchmark_operation` against NumPy. Ideas that did not help belong into the log too.
+**Open tasks.** Make one of them as fast as you can and keep a work log: what you tried, what you predicted and why, what you measured, and what you concluded. Ideas
+that did not help belong into the log too. Write functions with these names in a cell of your own; the score is the ratio to NumPy:
 
-- the product of two 64 by 64 matrices
-- the convolution of section 17, for other numbers of channels
-- the attention of section 16, on two threads
+- the product of two 64 by 64 matrices: `cache_friendly_matmul`
+- the convolution of section 17: `my_convolution(x, weights)`
+- the attention of section 16: `my_attention(Q, K, V)`
+
+If your class has a leaderboard, `tito bench kernels --submit NAME` enters you under a pseudonym. Your instructor's machine measures all entries again.
 
 **Further reading.** Fog, "Optimizing software in C++"; Drepper, "What Every Programmer Should Know About Memory", 2007; Williams, Waterman and Patterson, "Roofline",
 2009; Dao et al., "FlashAttention", 2022.
