@@ -139,6 +139,7 @@ class Module:
 
     @property
     def challenge(self) -> Path:
+        """The open tasks that `tito leaderboard` measures."""
         return self.folder / f"{self.topic}_challenge.py"
 
     @property

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from tito import sanitize
 from tito.classroom import class_page, feedback, grade
-from tito.course import USAGE, Module, TitoError
+from tito.course import Exit, Module, TitoError
 from tito.gradebook import submitted
 from tito.grading import grade_one, job, supervisor
 from tito.notebooks import cell_code, untrusted
@@ -69,7 +69,7 @@ def cells(module: Module) -> list[Cell]:
         If the module has none.
     """
     if not module.challenge.exists():
-        raise TitoError(f"{module.name} has no open tasks", f"write {module.challenge.name}", USAGE)
+        raise TitoError(f"{module.name} has no open tasks", f"write {module.challenge.name}", Exit.USAGE)
     text = read_text(module.challenge)
     found = nb.cells(nb.parse(text, module.challenge), text)
     return [replace(each, exercise=each.id) for each in found if each.role in ("test", "solution")]

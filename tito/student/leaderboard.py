@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 
 from tito import files
-from tito.course import USAGE, Module, TitoError
+from tito.course import Exit, Module, TitoError
 from tito.student import submit
 
 CELL = "leaderboard"
@@ -25,7 +25,7 @@ def enter(module: Module, name: str) -> Path:
         raise TitoError(
             f"the name {name!r} is not allowed",
             "use up to 24 letters, digits, spaces, dots and dashes, and not your own name",
-            USAGE,
+            Exit.USAGE,
         )
     folder = module.course.root / submit.FOLDER
     found = sorted(folder.rglob(module.notebook.name), key=lambda path: path.stat().st_mtime)

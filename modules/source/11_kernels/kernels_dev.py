@@ -5881,7 +5881,10 @@ that did not help belong into the log too. Write functions with these names in a
 - the attention of section 16: `my_attention(Q, K, V)`
 
 If your class has a leaderboard, `tito bench kernels --submit NAME` enters you under a pseudonym. Your instructor's machine measures all entries again.
+"""
 
+# %% [markdown]
+r"""
 **Further reading.** Fog, "Optimizing software in C++"; Drepper, "What Every Programmer Should Know About Memory", 2007; Williams, Waterman and Patterson, "Roofline",
 2009; Dao et al., "FlashAttention", 2022.
 """
