@@ -69,7 +69,9 @@ def cells(module: Module) -> list[Cell]:
         If the module has none.
     """
     if not module.challenge.exists():
-        raise TitoError(f"{module.name} has no open tasks", f"write {module.challenge.name}", Exit.USAGE)
+        raise TitoError(
+            f"{module.name} has no open tasks", f"write {module.challenge.name}", Exit.USAGE
+        )
     text = read_text(module.challenge)
     found = nb.cells(nb.parse(text, module.challenge), text)
     return [replace(each, exercise=each.id) for each in found if each.role in ("test", "solution")]
