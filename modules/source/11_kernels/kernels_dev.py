@@ -91,7 +91,7 @@ def time_kernel(func, *args, **kwargs) -> tuple:
     ----------
     func : callable
     *args, **kwargs
-        What it is called with.
+        Its arguments.
 
     Returns
     -------
@@ -202,11 +202,11 @@ print(
 # %% jupyter={"source_hidden": true}
 #| export
 def positive(name, value) -> int:
-    """Return a whole number of at least 1, or refuse."""
+    """Return an integer of at least 1; refuse any other value."""
     if type(value) is int and value > 0:
         return value
     if isinstance(value, (bool, np.bool_)) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be a whole number, got {value!r}")
+        raise TypeError(f"{name} must be an integer, got {value!r}")
     value = operator.index(value)
     if value < 1:
         raise ValueError(f"{name} must be at least 1, got {value}")
@@ -246,7 +246,7 @@ def profile_operation(
     ----------
     operation : callable
     *args, **kwargs
-        What it is called with.
+        Its arguments.
     repeats : int
         Number of samples.
     flops, bytes : float, optional
@@ -260,7 +260,7 @@ def profile_operation(
     Raises
     ------
     TypeError, ValueError
-        If `repeats` is no whole number of at least 1.
+        If `repeats` is not an integer of at least 1.
     """
     repeats = positive("repeats", repeats)
     call = functools.partial(operation, *args, **kwargs)
@@ -427,7 +427,7 @@ def benchmark_operation(
     ----------
     operation : callable
     *args, **kwargs
-        What it, and the baseline, are called with.
+        Arguments of it and of the baseline.
     baseline : callable, optional
     repeats : int
         Number of samples, and of pairs.
@@ -445,7 +445,7 @@ def benchmark_operation(
     Raises
     ------
     TypeError, ValueError
-        If the outputs differ, `confidence` is not between 0 and 1, or `repeats` is no whole number of at least 1.
+        If the outputs differ, `confidence` is not between 0 and 1, or `repeats` is not an integer of at least 1.
 
     References
     ----------
@@ -683,7 +683,7 @@ def working(dtype) -> np.dtype:
 
 
 def ready(array, dtype) -> np.ndarray:
-    """Return the numbers in memory order and in `dtype`, copied only where they are not so already."""
+    """Return the array in C order and in `dtype`; copy it only if necessary."""
     if array.dtype == dtype and array.flags.carray and array.size:
         return array
     if not array.size:  # a view of nothing may have strides that Numba cannot reshape
@@ -758,7 +758,7 @@ def matmul_baseline(A, B) -> Tensor:
     Raises
     ------
     TypeError
-        If an argument holds anything but integers and floats.
+        If an argument has elements other than integers and floats.
     ValueError
         If the shapes do not fit.
     """
@@ -930,7 +930,7 @@ def memory_trace(kernel, *args, cache=None) -> memory.Trace:
     kernel : callable
         A compiled function, or a plain one, that works on arrays with loops.
     *args
-        What it is called with. Arrays are recorded; they hold afterwards what they held before.
+        Its arguments. Arrays are recorded, and keep their contents.
     cache : Hierarchy or Cache, optional
         `memory.DEFAULT` when not given.
 
@@ -1256,7 +1256,7 @@ them, which `stream` writes if `past` is true. Use vectors only.
 #| export
 LINE = 64  # bytes of a cache line, as many as the largest vector has
 PAST_CACHES = 2**22  # bytes of a result from which its stores go past the caches
-SERIAL = 2**15  # numbers that are never worth a thread
+SERIAL = 2**15  # elements; fewer are never worth a thread
 
 
 # %% nbgrader={"grade": false, "grade_id": "vectorized_relu", "locked": false, "schema_version": 3, "solution": true}
@@ -1332,7 +1332,7 @@ def relu_with(x, out, num_workers) -> Tensor:
 
 
 def relu_of_others(x, out, num_workers) -> Tensor:
-    """The same for numbers that are not in memory order, or of a dtype that has no vectors here."""
+    """Do the same for arrays that are not in C order, or of a dtype without vectors here."""
     x = unwrap(x)
     dtype = common(x)
     result = None if out is None else output(out, x.shape, dtype)
@@ -1360,12 +1360,12 @@ def vectorized_relu(x, out=None) -> Tensor:
     Returns
     -------
     Tensor
-        In the shape and dtype of `x`; `out` itself where it is given. NaN stays NaN, and -0.0 becomes 0.0.
+        In the shape and dtype of `x`; `out` itself if it is given. NaN stays NaN, and -0.0 becomes 0.0.
 
     Raises
     ------
     TypeError
-        If `x` holds anything but integers and floats, or `out` is no array.
+        If `x` has elements other than integers and floats, or `out` is not an array.
     ValueError
         If `out` does not fit.
     """
@@ -1618,7 +1618,7 @@ def vectorized_operations(x, y) -> dict:
     Raises
     ------
     TypeError
-        If an argument holds anything but integers and floats.
+        If an argument has elements other than integers and floats.
     ValueError
         If the shapes differ.
     """
@@ -2318,7 +2318,7 @@ kept = threading.local()
 
 @functools.lru_cache
 def block_sizes(m, k, n, dtype, block_size=None) -> tuple:
-    """Return rows of A, steps of k, and columns of B in a block, and the numbers of memory they need."""
+    """Return rows of A, steps of k, and columns of B in a block, and the size of the workspace in elements."""
     tile = tile_columns(dtype)
     if block_size is None:
         first, second = hardware.cache_size(1), min(hardware.cache_size(2), 2**21)
@@ -2334,7 +2334,7 @@ def block_sizes(m, k, n, dtype, block_size=None) -> tuple:
 
 
 def workspace(size, dtype) -> np.ndarray:
-    """Return at least `size` numbers of aligned memory, the same again for a thread's next product."""
+    """Return aligned memory for at least `size` elements; a thread gets the same memory for its next product."""
     room = getattr(kept, dtype.char, None)
     if room is None or room.size < size:
         room = aligned(size, dtype)
@@ -2441,7 +2441,7 @@ def cache_friendly_matmul(A, B, block_size=None, num_workers=1) -> Tensor:
     Raises
     ------
     TypeError
-        If an argument holds anything but integers and floats, or `block_size` or `num_workers` is no whole number.
+        If an argument has elements other than integers and floats, or `block_size` or `num_workers` is not an integer.
     ValueError
         If the shapes do not fit, or `block_size` or `num_workers` is less than 1.
 
@@ -2644,7 +2644,7 @@ def worker_count(num_workers) -> int:
 
 @functools.cache
 def break_even(num_workers) -> int:
-    """Measure from how many float32 numbers threads are faster; from none, if they never are."""
+    """Measure the size in float32 elements from which threads are faster; sys.maxsize if they never are."""
     call, size = time.perf_counter, SERIAL
     while usable_cores() > 1 and size <= 2**21:
         x, y = np.ones(size, np.float32), np.empty(size, np.float32)
@@ -2716,7 +2716,7 @@ def parallel_relu(x, num_workers=None, out=None) -> Tensor:
     Raises
     ------
     TypeError
-        If `x` holds anything but integers and floats, `num_workers` is no whole number, or `out` is no array.
+        If `x` has elements other than integers and floats, `num_workers` is not an integer, or `out` is not an array.
     ValueError
         If `num_workers` is less than 1, or `out` does not fit.
     """
@@ -2952,7 +2952,7 @@ def parallel_batch_processing(batch_data, operation, num_workers=None) -> list:
     RuntimeError
         If a worker died; it names the item's index.
     TypeError, ValueError
-        If `num_workers` is no whole number of at least 1.
+        If `num_workers` is not an integer of at least 1.
     """
     count = worker_count(num_workers)
     items = list(batch_data)
@@ -3248,25 +3248,25 @@ def full_scale(x) -> float:
 
 
 def quantize(x, scale=None) -> tuple:
-    """Round numbers to int8 with one scale.
+    """Round an array to int8 with one scale.
 
     Parameters
     ----------
     x : array_like
     scale : float, optional
-        The value of one step. By default the largest absolute value over 127; 1 when all numbers are 0.
+        The value of one step. By default the largest absolute value over 127; 1 if all elements are 0.
 
     Returns
     -------
     tuple of (Tensor, float)
-        int8 numbers from -127 to 127 in the shape of `x`, halves rounded to even, and the scale.
+        int8 elements from -127 to 127 in the shape of `x`, halves rounded to even, and the scale.
 
     Raises
     ------
     TypeError
-        If `x` holds anything but integers and floats, or `scale` is no number.
+        If `x` has elements other than integers and floats, or `scale` is not a number.
     ValueError
-        If `x` holds NaN or inf, or `scale` is not positive and finite.
+        If `x` has NaN or inf, or `scale` is not positive and finite.
     """
     x = unwrap(x)
     numbers = ready(x, np.dtype(np.float32 if x.dtype in (np.float16, np.float32) else np.float64))
@@ -3618,7 +3618,7 @@ def add_blocks(A, blocks, n) -> np.ndarray:
 
 
 def to_int8(x, scale) -> tuple:
-    """Return int8 numbers and their scale: int8 as it is, others quantized; a scale may hold one number a column."""
+    """Return an int8 array and its scale: int8 as it is, other dtypes quantized; a scale may have one value for each column."""
     x = unwrap(x)
     scales = (
         None if scale is None else np.asarray(scale.data if isinstance(scale, Tensor) else scale)
@@ -3714,7 +3714,7 @@ def pack_weights(B, scale_B=None) -> PackedWeights:
     Parameters
     ----------
     B : array_like, shape (k, n)
-        int8 is taken as it is; other numbers are quantized first.
+        int8 is used as it is; other dtypes are quantized first.
     scale_B : float or array_like, shape (n,), optional
         As in `quantized_matmul`.
 
@@ -3741,23 +3741,23 @@ def quantized_matmul(A, B, scale_A=None, scale_B=None) -> Tensor:
     Parameters
     ----------
     A : array_like, shape (m, k)
-        int8 is taken as it is; other numbers are quantized first.
+        int8 is used as it is; other dtypes are quantized first.
     B : array_like, shape (k, n), or PackedWeights
         Likewise, or what `pack_weights` made of it, with the scales that it has.
     scale_A : float, optional
         The value of a step of A. By default 1 for int8, else as in `quantize`.
     scale_B : float or array_like, shape (n,), optional
-        Likewise; may hold one scale for each column of B.
+        Likewise; may have one scale for each column of B.
 
     Returns
     -------
     Tensor, shape (m, n)
-        float32: the exact product of the int8 numbers, times the scales in float32.
+        float32: the exact product of the int8 elements, times the scales in float32.
 
     Raises
     ------
     TypeError
-        If an argument holds anything but integers and floats.
+        If an argument has elements other than integers and floats.
     ValueError
         If the shapes do not fit, a scale is not positive and finite, a number is not finite, or packed
         weights are given another scale.
@@ -3886,15 +3886,15 @@ def quantized_relu(x, scale=None) -> Tensor:
     Returns
     -------
     Tensor
-        int8 for int8. Otherwise quantized numbers scaled back, in the dtype of a float `x`, or in the
+        int8 for int8. Otherwise quantized elements scaled back, in the dtype of a float `x`, or in the
         common dtype of an integer `x` and float32.
 
     Raises
     ------
     TypeError
-        If `x` holds anything but integers and floats.
+        If `x` has elements other than integers and floats.
     ValueError
-        If `x` holds NaN or inf, or `scale` is not positive and finite.
+        If `x` has NaN or inf, or `scale` is not positive and finite.
     """
     x = unwrap(x)
     if scale is not None:
@@ -4038,7 +4038,7 @@ def sparse_strip(values, columns, starts, panel, sums):
 # %% jupyter={"source_hidden": true}
 #| export
 def strip_columns(dtype) -> int:
-    """Return how many numbers of a dtype fill the four vectors of a strip's row."""
+    """Return how many elements of a dtype fill the four vectors of a strip's row."""
     return 4 * simd.width() // np.dtype(dtype).itemsize
 
 
@@ -4072,7 +4072,7 @@ def sparse_matmul(A, B) -> Tensor:
     Raises
     ------
     TypeError
-        If an argument holds anything but integers and floats.
+        If an argument has elements other than integers and floats.
     ValueError
         If the shapes do not fit.
     """
@@ -4187,9 +4187,9 @@ it again. *Kernel fusion* does several operations in one pass: `fused_bias_relu`
 #| export
 @compiling.kernel
 def bias_relu_loop(x, bias, row, y):
-    """Write max(0, x + bias) to y; x and y, of one shape, may be the same, and hold a vector at least.
+    """Write max(0, x + bias) to y; x and y, of one shape, may be the same, and have at least one vector.
 
-    `row` is room for the bias and as many numbers more as a line has.
+    `row` has room for the bias and for the elements of one cache line.
     """
     n, last, columns = lanes(x), x.size - lanes(x), bias.size
     whole = columns // n * n
@@ -4222,7 +4222,7 @@ def bias_relu_loop(x, bias, row, y):
 def dequantize_loop(q, scale, bias, rows, y):
     """Write max(0, scale * q + bias) to y of float32, where q are int32, a vector of them at least.
 
-    `scale` holds one number or one a column, `rows` is room for both rows and as many numbers more as two lines have.
+    `scale` has one value or one for each column. `rows` has room for both rows and for the elements of two cache lines.
     """
     n, last, columns = lanes(y), y.size - lanes(y), bias.size
     other = columns + n
@@ -4257,7 +4257,7 @@ def columns_of(x, bias) -> np.ndarray:
     """Return the bias of x, shape (..., n), as an array of shape (n,), or refuse."""
     bias = unwrap(bias)
     if not x.shape or bias.shape != x.shape[-1:]:
-        raise ValueError(f"cannot add a bias of shape {bias.shape} to numbers of shape {x.shape}")
+        raise ValueError(f"cannot add a bias of shape {bias.shape} to an array of shape {x.shape}")
     return bias
 
 
@@ -4290,12 +4290,12 @@ def fused_bias_relu(x, bias, out=None) -> Tensor:
     Returns
     -------
     Tensor
-        In the common dtype of both; `out` itself where it is given.
+        In the common dtype of both; `out` itself if it is given.
 
     Raises
     ------
     TypeError
-        If an argument holds anything but integers and floats, or `out` is no array.
+        If an argument has elements other than integers and floats, or `out` is not an array.
     ValueError
         If the shapes do not fit, or `out` does not.
     """
@@ -4319,7 +4319,7 @@ def fused_dequantize_bias_relu(q, scale, bias, out=None) -> Tensor:
     Parameters
     ----------
     q : array_like, shape (..., n)
-        Integers that int32 holds.
+        Integers in the range of int32.
     scale : float or array_like, shape (n,)
         The value of a step, of all columns or of each.
     bias : array_like, shape (n,)
@@ -4329,12 +4329,12 @@ def fused_dequantize_bias_relu(q, scale, bias, out=None) -> Tensor:
     Returns
     -------
     Tensor
-        float32, up to rounding; `out` itself where it is given.
+        float32, up to rounding; `out` itself if it is given.
 
     Raises
     ------
     TypeError
-        If `q` holds anything but such integers, or another argument anything but numbers.
+        If `q` has other elements than such integers, or another argument other elements than integers and floats.
     ValueError
         If the shapes do not fit, a scale is not positive and finite, or `out` does not fit.
     """
@@ -4385,7 +4385,7 @@ def fused_dense_relu(x, weights, bias) -> Tensor:
     Raises
     ------
     TypeError
-        If an argument holds anything but integers and floats.
+        If an argument has elements other than integers and floats.
     ValueError
         If the shapes do not fit.
     """
@@ -4737,7 +4737,7 @@ class FusedDense(KernelDense):
 
 
 def quick_int8(x) -> tuple:
-    """Return int8 numbers and their scale as `to_int8` does; float32 is divided as float32, which is faster.
+    """Return an int8 array and its scale as `to_int8` does; float32 is divided in float32, which is faster.
 
     A quotient next to a half may round to the other neighbor then.
     """
