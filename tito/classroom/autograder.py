@@ -43,7 +43,7 @@ UNPROTECTED = (
 )
 FILES = ("settings.ini", "pyproject.toml", "constraints.txt", "LICENSE", "README.md")
 FOLDERS = ("tinytorch", "tito")
-SUFFIXES = (".py", ".html", ".css", ".yaml", ".toml", ".md")
+SUFFIXES = (".py", ".html", ".css", ".yaml", ".toml", ".md", ".npz")
 
 
 def pack(module: Module) -> bytes:

@@ -19,7 +19,7 @@ import tinytorch
 import tito
 from tito import files as folders
 from tito.authoring import variants
-from tito.course import RELEASE, Course, Exit, Module, TitoError, digest, read_yaml, write
+from tito.course import RELEASE, Course, Exit, Module, TitoError, digest, read_yaml, write_bytes
 from tito.export import lint, package
 from tito.gradebook import setup
 from tito.notebooks import given as given_versions
@@ -36,6 +36,7 @@ PROJECT_TABLES = (
     "project.scripts",
     "tool.setuptools.dynamic",
     "tool.setuptools.packages.find",
+    "tool.setuptools.package-data",
     "tool.nbdev",
 )
 START = """
@@ -97,11 +98,11 @@ def make(module: Module, output: Path | None = None) -> Release:
         files[RELEASE] = _manifest(module, number, content, files)
         scratch = folders.scratch(target)
         try:
-            _write_tree(scratch, files)
+            write_tree(scratch, files)
             stub = Course(scratch).module(module.topic)
             made = {stub.package.relative_to(scratch).as_posix(): package.render(stub)}
             made[RELEASE] = _manifest(module, number, content, files | made)
-            _write_tree(scratch, made)
+            write_tree(scratch, made)
             files |= made
             _refuse_leaks(module, notebook, released, known, files)
             setup.keep(module, recorded[0])
@@ -139,15 +140,22 @@ def _given(module, released):
     return texts
 
 
-def tools(course: Course, lessons: str) -> dict[str, str]:
-    """The files of the tools and instruments by path, and the settings; `lessons` is the folder of the modules."""
+def tools(course: Course, lessons: str) -> dict[str, str | bytes]:
+    """The files of the tools and instruments by path, and the settings; `lessons` is the folder of the modules.
+
+    Data files are bytes, all others text.
+    """
     library, tool = Path(tinytorch.__file__).parent, Path(tito.__file__).parent
     files = {f"tito/{p.relative_to(tool).as_posix()}": p for p in tool.rglob("*.py")}
-    instruments = (library / "lab").rglob("*.py")
+    instruments = [*(library / "lab").rglob("*.py"), *(library / "lab" / "data").glob("*.*")]
     files |= {f"tinytorch/{p.relative_to(library).as_posix()}": p for p in instruments}
     files |= {f"tinytorch/{n}": library / n for n in ("__init__.py", "core/__init__.py")}
     files |= {n: course.root / n for n in ("LICENSE", "constraints.txt")}
-    texts = {name: read_text(path) for name, path in files.items() if path.exists()}
+    texts = {
+        name: path.read_bytes() if path.suffix == ".npz" else read_text(path)
+        for name, path in files.items()
+        if path.exists()
+    }
     project = read_text(course.root / "pyproject.toml")
     texts["pyproject.toml"] = _project(project, lessons, "LICENSE" in texts)
     texts["settings.ini"] = SETTINGS.format(course.library.name, lessons)
@@ -290,21 +298,27 @@ def _readme(module, number):
 
 def _content(texts, released):
     cells = [[c.cell_type, c.source, c.metadata.get("nbgrader")] for c in released.cells]
-    joined = json.dumps([sorted(texts.items()), cells])
+    read = {n: digest(t) if isinstance(t, bytes) else t for n, t in texts.items()}
+    joined = json.dumps([sorted(read.items()), cells])
     return hashlib.sha256(joined.encode()).hexdigest()
 
 
 def _manifest(module, number, content, files):
     """What a copy knows of itself; the notebook as released stays readable when both files were edited."""
-    digests = {n: digest(text.encode()) for n, text in sorted(files.items()) if n != RELEASE}
+    digests = {n: digest(_bytes(text)) for n, text in sorted(files.items()) if n != RELEASE}
     about = {"schema": 1, "module": module.name, "number": number, "content": content}
     about |= {"files": digests, "notebook": files[f"{module.notebook.stem}.ipynb"]}
     return json.dumps(about, indent=1) + "\n"
 
 
-def _write_tree(folder, files):
+def write_tree(folder: Path, files: dict[str, str | bytes]) -> None:
+    """Write files by their paths below a folder."""
     for name, text in files.items():
-        write(folder / name, text)
+        write_bytes(folder / name, _bytes(text))
+
+
+def _bytes(content):
+    return content if isinstance(content, bytes) else content.encode("utf-8")
 
 
 def _refuse_leaks(module, notebook, released, known, files):
@@ -320,6 +334,8 @@ def _refuse_leaks(module, notebook, released, known, files):
     if packed in own:
         own[packed] = "\n".join(given_versions.unpack(own[packed], packed).versions.values())
     for name, text in files.items():
+        if isinstance(text, bytes):
+            continue  # data, the same for every module
         if name in own:
             prose = name != packed and not name.endswith((".py", ".ipynb"))
             found = student_version.shown(own[name], secret, prose)

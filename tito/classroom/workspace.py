@@ -88,7 +88,7 @@ def make(course: Course, target: Path, begin: Module | None = None) -> Workspace
     begin = begin or modules[0]
     scratch = folders.scratch(target)
     try:
-        _write(scratch, _files(course, modules, begin))
+        release.write_tree(scratch, _files(course, modules, begin))
         made = Course(scratch)
         for module in modules:
             own = made.module(module.name)
@@ -117,11 +117,6 @@ def _files(course, modules, begin):
     files["README.md"] = README.format(topic=begin.topic, begin=later)
     files[WORKSPACE] = json.dumps({"schema": 1, "from": begin.name}) + "\n"
     return files
-
-
-def _write(folder, files):
-    for name, text in files.items():
-        write(folder / name, text)
 
 
 def _environment(folder: Path) -> bool:

@@ -59,6 +59,7 @@ def grader() -> str:
         [
             *(shown_files.TOOL / "grading").rglob("*.py"),
             *(shown_files.LIBRARY / "lab").rglob("*.py"),
+            *(shown_files.LIBRARY / "lab" / "data").glob("*.npz"),
         ]
     )
     files += sorted(shown_files.TOOL.glob("notebooks/*.py"))

@@ -64,7 +64,8 @@ def for_worker(earlier: tuple[str, ...] = (), course: str = "") -> Stage:
         LIBRARY / "__init__.py",
         *(LIBRARY / "core" / name for name in ("__init__.py", *names)),
     ]
-    for file in filter(Path.exists, (*packages, *sorted(LIBRARY.glob("lab/**/*.py")))):
+    instruments = sorted([*LIBRARY.glob("lab/**/*.py"), *LIBRARY.glob("lab/data/*.npz")])
+    for file in filter(Path.exists, (*packages, *instruments)):
         files[f"tinytorch/{file.relative_to(LIBRARY)}"] = file
     files |= {f"warm/{name}": file for name, file in _compiled().items()}
     inside = sorted(TOOL.glob("grading/inside/*.py"))
