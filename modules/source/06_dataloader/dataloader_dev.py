@@ -75,7 +75,7 @@ def labels_of(batches):
 
 
 class Squares:
-    """A dataset of one's own making: item i is the vector [i, i * i] and the label i."""
+    """A dataset without arrays: item i is the vector [i, i * i] and the label i."""
 
     def __init__(self, count):
         self.count = count
