@@ -771,8 +771,7 @@ predictions.show(prediction, "times as fast", batch=slow / fast)
 
 # %% [markdown]
 r"""
-**Why?** The copied bytes are the same. Each item costs two Tensors and several Python calls, some microseconds, and 32 items pay that 32
-times. A loader of a large system collates in several processes for the same reason.
+**Why?** The copied bytes are the same. Each item needs two Tensors and several Python calls, and a batch pays for all of its items. A loader of a large system collates in several processes for the same reason.
 """
 
 # %% [markdown]
@@ -1173,8 +1172,8 @@ Its gradient is the gradient of one example, so it is noisy, and it counts as mu
 example counts once, if you weight the mean by batch sizes.
 </details>
 
-<details><summary>Reading takes 2 ms a batch, computing 8 ms. What does a prefetcher gain at most?</summary>
-The epoch falls from 10 to 8 ms a batch, a factor of 1.25. A deeper queue does not help: the model is the bottleneck.
+<details><summary>Reading takes a fifth of an epoch, computing the rest. What does a prefetcher gain at most?</summary>
+The reading disappears behind the computing: a factor of $1 / (1 - 1/5) = 1.25$. A deeper queue does not help: the model is the bottleneck.
 </details>
 
 The next modules train on these batches. In PyTorch the same parts are called `Dataset`, `DataLoader`, `default_collate` and
