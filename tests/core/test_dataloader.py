@@ -137,7 +137,7 @@ def test_no_dataset_is_refused():
         DataLoader(None)
 
 
-def test_a_loader_without_a_seed_draws_one_that_repeats_its_order():
+def test_a_loader_without_a_seed_draws_a_seed_and_repeats_its_order():
     first = DataLoader(SimpleDataset(50), seed=None)
     batches = list(first)
     again = DataLoader(first.dataset, seed=first.seed)
