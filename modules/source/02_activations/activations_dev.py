@@ -287,6 +287,8 @@ checks.close(Tanh()(small), np.tanh(small.astype(np.float64)).astype(np.float32)
 far = np.array([100, -100, 1e30, -1e30, np.inf, -np.inf, np.nan], np.float32)
 checks.equal(Tanh()(far), np.array([1, -1, 1, -1, 1, -1, np.nan], np.float32))
 checks.equal(Tanh()(np.array([0.0, -0.0])), np.array([0.0, -0.0]), signed_zero=True)
+wide = np.array([3.5, -5, 9, -15])
+checks.close(Tanh()(wide), np.tanh(wide), 1e-12)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "Tanh_dtypes", "locked": true, "points": 1, "schema_version": 3, "solution": false}

@@ -99,10 +99,11 @@ def check_products(function, most_in_a_step, advice):
 
 
 def check_special(function):
-    """Check that zeros times inf and NaN are NaN, and that sums of int64 are exact."""
+    """Check that zeros times inf and NaN are NaN, from either side, and that sums of int64 are exact."""
     A, B = np.array([[0.0, 1], [2, 0]]), np.array([[np.inf, 1], [3, np.nan]])
     with np.errstate(invalid="ignore"):
         checks.equal(checks.call(function, A, B), A @ B, "zeros times inf and NaN")
+        checks.equal(checks.call(function, B, A), B @ A, "inf and NaN times zeros")
     A, B = np.array([[2**53, 1], [3, -(2**60)]]), np.array([[1, 7], [1, 1]])
     checks.equal(checks.call(function, A, B), A @ B, "int64, where a float64 rounds")
 
@@ -380,8 +381,16 @@ for sizes in [(300, 300), (50, 1000), (1000, 50)]:
     assert abs(weights.mean()) < 0.02 * expected, f"{sizes}: mean {weights.mean():.5f}, expected 0"
 
 # %% nbgrader={"grade": true, "grade_id": "xavier_weights_seeds", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""float32 numbers of the normal distribution, the same for the same seed and others for another."""
+"""float32 numbers of the normal distribution, the same for the same seed; another seed and the next draw give others."""
+
+
 ### BEGIN HIDDEN TESTS
+def drawn_twice():
+    """Two layers' weights from one generator."""
+    rng = np.random.default_rng(0)
+    return [np.array(xavier_weights(3, 3, rng)) for _ in "ab"]
+
+
 weights = np.asarray(xavier_weights(200, 400, seed=3))
 assert weights.dtype == np.float32, f"expected float32, got {weights.dtype}"
 checks.equal(xavier_weights(200, 400, seed=3), weights, "the same seed again")
@@ -389,6 +398,8 @@ assert not np.array_equal(xavier_weights(200, 400, seed=4), weights), (
     "another seed gave the same weights"
 )
 assert not np.array_equal(xavier_weights(9, 9), xavier_weights(9, 9)), "no seed, and twice the same"
+first, second = checks.inside(drawn_twice)
+assert not np.array_equal(first, second), "a generator gave the same weights twice"
 inside = np.mean(np.abs(weights) < np.sqrt(2 / 600))
 assert 0.67 < inside < 0.695, f"{inside:.1%} lie within one standard deviation, not 68.3 %"
 ### END HIDDEN TESTS
@@ -617,6 +628,9 @@ for one, two in [(True, True), (True, False), (False, True), (False, False)]:
     merged = merge_dense(first, second)
     assert (merged.bias is not None) == (one or two), f"biases {one} and {two}: got {merged.bias}"
     checks.close(merged(x), before, 1e-4, 1e-5, f"biases {one} and {two}")
+    checks.close(merged(x[0]), before[0], 1e-4, 1e-5, f"biases {one} and {two}, one input")
+    kept = first.bias is not None, second.bias is not None
+    assert kept == (one, two), f"biases {one} and {two}: after merging the pair has {kept}"
     checks.equal(second(first(x)), before, "the pair after merging")
 checks.refuses(ValueError, merge_dense, Dense(3, 2), Dense(3, 2), match="Dense(3, 2)")
 ### END HIDDEN TESTS

@@ -147,7 +147,15 @@ assert len(network.layers) == 2, (
 inner.add(lambda x: x * 0)
 checks.equal(inner(Tensor([2.0])), Tensor([0.0]), "a layer added after the first call")
 checks.equal(Sequential()(Tensor([1.0])), Tensor([1.0]), "a network without layers")
-twice = Sequential([lambda x: x * 3] * 2)(Tensor([1.0]))
+
+
+def used_twice():
+    """What a network makes of 1 in which one layer of x * 3 is used twice."""
+    triple = Sequential([lambda x: x * 3])
+    return Sequential([triple, triple])(Tensor([1.0]))
+
+
+twice = checks.inside(used_twice)
 checks.equal(twice, Tensor([9.0]), "a layer used twice")
 assert isinstance(twice, Tensor), f"the layers return Tensors, forward {type(twice).__name__}"
 checks.equal(

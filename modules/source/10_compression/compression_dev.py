@@ -208,6 +208,7 @@ assert "layer_1_bias" not in counts, f"a layer without bias has an entry: {sorte
 agree(count(networks.MLP(5, 6, 2)), layer_0_weights=30, layer_2_bias=2, total_parameters=50)
 agree(count(Sequential([lambda x: x, Dense(2, 3)])), layer_1_weights=6, total_parameters=9)
 agree(count(Sequential()), total_weights=0, total_bias=0, total_parameters=0)
+agree(count(dense_with([[0, 1], [0, 2]])), layer_0_weights=4, total_parameters=4)
 twice = Dense(3, 3)
 agree(count(Sequential([twice, twice])), layer_1_weights=9, layer_1_bias=3, total_parameters=24)
 agree(CompressionMetrics().calculate_model_size(networks.MLP(5, 6, 2), "float16"), total_bytes=100)
