@@ -140,6 +140,27 @@ COMPUTES = {
         Dense(2, 1),
         True,
     ),
+    "a text with format": (
+        "def f(x): return 'item {} of {n:>2}'.format(x, n=5)",
+        3,
+        "item 3 of  5",
+    ),
+    "a generator function": (
+        "def g(n):\n for i in range(n): yield i\n yield from [7]\ndef f(x): return list(g(x))",
+        2,
+        [0, 1, 7],
+    ),
+    "a list in reverse": ("def f(x):\n y = [1, x]\n y.reverse()\n return y", 2, [2, 1]),
+    "a pool that maps": (
+        """
+        def f(x):
+            from concurrent.futures import ThreadPoolExecutor
+            with ThreadPoolExecutor(max_workers=2) as pool:
+                return list(pool.map(pow, [x, x], [1, 2]))
+        """,
+        3,
+        [3, 9],
+    ),
     "a guarded attribute": (
         'def f(x): return getattr(x, "data", None), hasattr(x, "shape")',
         3,
@@ -205,7 +226,10 @@ REFUSED = {
     "super": "def f(): return super",
     "memoryview": "def f(x): return memoryview(x)",
     "a global statement": "def f():\n global g\n g = 1",
-    "a generator function": "def f():\n yield 1",
+    "format of a text that is made": "def f(x): return ('{0.' + '_log}').format(x)",
+    "format of an item": "def f(x): return '{0[_log]}'.format(x)",
+    "the width of a format": "def f(x): return '{0:{0._log}}'.format(x)",
+    "format without its call": "def f(x): return x.format",
     "a coroutine": "async def f(): pass\ndef g(): pass",
     "a class pattern": "def f(x):\n match x:\n  case int(real=y): return y",
     "format by attribute": "def f(x): return '{0._log}'.format(x)",

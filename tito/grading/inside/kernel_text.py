@@ -10,6 +10,7 @@ import contextlib
 import functools
 import inspect
 import linecache
+import string
 from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
@@ -63,6 +64,7 @@ NODES = (
     ),
     *(ast.IfExp, ast.NamedExpr, ast.Tuple, ast.List, ast.Dict, ast.Set, ast.ListComp, ast.SetComp),
     *(ast.DictComp, ast.GeneratorExp, ast.comprehension, ast.JoinedStr, ast.FormattedValue),
+    *(ast.Yield, ast.YieldFrom),
     *(ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop),
 )
 LOOK = "the function's own lines: they run apart from your other cells, so that nothing changes the counts"
@@ -199,7 +201,7 @@ class Space:
             if isinstance(node, ast.Attribute):
                 module = _module(node.value, modules)
                 allowed = ATTRIBUTES if module is None else vars(module)
-                if node.attr not in allowed:
+                if node.attr not in allowed and not _is_plain_format(node):
                     _refuse(statement.path, line, f"the attribute {node.attr}")
                 if not isinstance(node.ctx, ast.Load) and node.attr not in SETTABLE:
                     _refuse(statement.path, line, f"an assignment to the attribute {node.attr}")
@@ -259,6 +261,20 @@ class Space:
         except Exception as error:
             self.given[name] = functools.partial(_raise, error)
         self.borrowed.append(name)
+
+
+def _is_plain_format(node: ast.Attribute) -> bool:
+    """Whether an attribute is `format` of a literal text whose fields read no attribute and no item."""
+    text = node.value.value if isinstance(node.value, ast.Constant) else None
+    if node.attr != "format" or not isinstance(text, str):
+        return False
+    try:
+        fields = list(string.Formatter().parse(text))
+    except ValueError:
+        return False
+    return not any(
+        set(field or "") & set(".[") or "{" in (spec or "") for _, field, spec, _ in fields
+    )
 
 
 def _raise(error: BaseException, *_args: Any, **_kwargs: Any) -> None:

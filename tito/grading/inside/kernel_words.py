@@ -17,10 +17,8 @@ ARRAY = """
     swapaxes sort argsort nonzero searchsorted sum prod min max mean std var any all argmin argmax cumsum cumprod dot
     base owndata writeable diagonal trace newbyteorder at reduce accumulate outer tobytes eps tiny smallest_subnormal smallest_normal bits
 """
-CONTAINERS = (
-    "append extend insert pop remove index count items keys values get add update discard join"
-)
-CONCURRENCY = "send gather result submit start run wait add_note args shutdown acquire release"
+CONTAINERS = "append extend insert pop remove index count items keys values get add update discard join reverse clear setdefault"
+CONCURRENCY = "send gather result submit map done exception start run wait add_note args shutdown acquire release"
 COURSE = "forward layers weights bias relu wrap numpy network x y z grid shared local array threadIdx blockIdx blockDim gridDim"
 ATTRIBUTES = frozenset(f"__name__ {ARRAY} {CONTAINERS} {CONCURRENCY} {COURSE}".split())
 SETTABLE = frozenset(["relu"])  # of a layer
