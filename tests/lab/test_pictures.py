@@ -1,10 +1,12 @@
-"""Pictures of the lesson: each shows what it was given, on paper of its own."""
+"""Pictures of the lesson: each shows what it was given, in the colors of the page."""
+
+import xml.etree.ElementTree as xml
 
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from tinytorch.lab import memory, pictures
+from tinytorch.lab import drawing, memory, pictures
 
 
 def traced(order):
@@ -21,7 +23,7 @@ def traced(order):
 def test_orders_have_a_column_each_and_a_row_for_each_array():
     traces = {order: traced(order) for order in ("rows", "columns")}
     figure = pictures.orders(traces, first=100)
-    assert len(figure.axes) == 4 and figure.get_facecolor() == (1, 1, 1, 1)
+    assert len(figure.axes) == 4
     titles = [axis.get_title() for axis in figure.axes]
     assert titles[:2] == ["16 of 256 miss", "256 of 256 miss"]
     touched = {line for axis in figure.axes[:1] for plot in axis.lines for line in plot.get_ydata()}
@@ -61,3 +63,15 @@ def test_steps_have_a_bar_each_and_say_how_many_times_the_first_they_are():
     canvas.draw()
     for text in axis.texts:
         assert text.get_window_extent(canvas.get_renderer()).x1 <= figure.bbox.x1
+
+
+def test_a_notebook_gets_the_colors_of_its_theme_and_other_programs_white_paper():
+    figure = pictures.tile(6, 64, 32)
+    shown = figure._repr_mimebundle_()
+    svg = xml.fromstring(shown["text/html"])
+    text = shown["text/html"]
+    assert "currentColor" in text and "var(--jp-layout-color0" in text
+    assert drawing.INK.lower() not in text and drawing.PAPER.lower() not in text
+    assert svg.get("aria-label") == figure.about and svg.get("role") == "img"
+    assert shown["image/png"].startswith(b"\x89PNG")
+    assert pictures.tile(6, 64, 32).html() == pictures.tile(6, 64, 32).html()

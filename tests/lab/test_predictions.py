@@ -102,5 +102,10 @@ def test_show_prints_the_table_and_returns_the_picture(capsys):
     assert "as predicted" in capsys.readouterr().out and len(figure.axes) == 1
 
 
+def test_no_picture_is_drawn_where_nothing_was_predicted(capsys):
+    assert predictions.show({"a": None}, "ms", a=2) is None
+    assert "a" in capsys.readouterr().out
+
+
 def texts(figure):
     return [text.get_text() for text in figure.axes[0].texts]

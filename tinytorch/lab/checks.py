@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinytorch.lab import notebook_errors
+
 PART = 2**14  # numbers of a large array that are compared at once
 
 
@@ -272,11 +274,13 @@ def refuses(error: Any, function: Any, *args: Any, match: Any = (), **kwargs: An
 
 
 def names(function: Any, count: int) -> list[str]:
-    """What messages call the first arguments of a function."""
+    """What messages call the first arguments of a function; those that `*args` takes are numbered."""
     try:
-        found = list(inspect.signature(function).parameters)[:count]
+        known = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        found = []
+        known = ()
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    found = [each.name for each in known if each.kind in kinds][:count]
     return found + [f"argument {i + 1}" for i in range(len(found), count)]
 
 
@@ -357,10 +361,7 @@ def _diagnose(wrong: Any, actual: Any, expected: Any) -> str:
                     and lines[-1] == wrong.shape[axis] - 1
                     and len(lines) == lines[-1] - lines[0] + 1
                 ):
-                    unit = name if wrong.ndim > 1 else "value"
-                    return (
-                        f"the end: the last {_count(len(lines), unit)}, where a block is not full"
-                    )
+                    return _end(len(lines), name if wrong.ndim > 1 else "value")
     if actual.ndim == 2 and actual.shape[0] == actual.shape[1] and np.allclose(actual.T, expected):
         return "rows and columns: this is the transpose"
     if np.all(actual[wrong] == 0):
@@ -377,5 +378,10 @@ def _diagnose(wrong: Any, actual: Any, expected: Any) -> str:
     return "the first wrong value: work it out by hand"
 
 
-def _count(number: int, unit: str) -> str:
-    return unit if number == 1 else f"{number} {unit}s"
+def _end(number: int, unit: str) -> str:
+    if number == 1:
+        return f"only the last {unit} is wrong: check the upper bound of the loop over it"
+    return f"only the last {number} {unit}s are wrong: check the upper bound of the loop over them"
+
+
+notebook_errors.shorten()  # every lesson imports the checks, so every notebook shows short errors

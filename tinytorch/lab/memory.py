@@ -26,6 +26,8 @@ import numpy as np
 from numpy import ndarray
 from numpy.lib.array_utils import byte_bounds
 
+from tinytorch.lab import drawing
+
 PAGE = 4096
 ADDRESS_BITS = 40  # an entry of the log is: number of the array, address, and 1 bit for a store
 SHOWN = 20_000  # accesses kept for the picture
@@ -177,14 +179,22 @@ class Trace:
         """
         from matplotlib import pyplot
 
+        from tinytorch.lab.themed import Picture
+
         names = list(self.loads)
         size = (8, 1 + 1.6 * len(names))
-        figure, axes = pyplot.subplots(len(names), sharex=True, squeeze=False, figsize=size)
+        with pyplot.style.context(["default", drawing.STYLE]):
+            figure, axes = pyplot.subplots(
+                len(names), sharex=True, squeeze=False, figsize=size, FigureClass=Picture
+            )
+        figure.about = (
+            f"Cache lines of {', '.join(names)}, access by access, with {self._summary()}"
+        )
         for number, (name, axis) in enumerate(zip(names, axes[:, 0], strict=True)):
             mine = self.log[self.log[:, 1] == number]
             for missed, color, marker, label in [
                 (0, "#56B4E9", ".", "hit"),
-                (1, "#000000", "|", "miss"),
+                (1, drawing.INK, "|", "miss"),
             ]:
                 when, _, line, _ = mine[mine[:, 3] == missed].T
                 axis.plot(
@@ -197,7 +207,7 @@ class Trace:
             )
             axis.yaxis.get_major_locator().set_params(integer=True)
         axes[0, 0].legend(
-            loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize=9
+            loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, markerscale=2.5
         )
         axes[-1, 0].set_xlabel(f"access ({self.machine})")
         figure.tight_layout()

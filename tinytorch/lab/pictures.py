@@ -1,16 +1,13 @@
 """Pictures of the lesson: cache lines over time, a tile and what feeds it, and speed against size.
 
-The paper is white whatever surrounds a figure; colors are the colors of `roofline`, and shape or a name says what
-color says.
+The pictures take the colors of the page, and shape or a name says what color says.
 """
 
 import itertools
 
-from tinytorch.lab.roofline import COLORS, FAINT, INK, MARKERS, PAPER
+from tinytorch.lab.drawing import BLACK, COLORS, FAINT, INK, MARKERS, PAPER, STYLE
 
-HIT, MISS = "#56B4E9", "#000000"
-STYLE = {"font.size": 9, "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK}
-STYLE |= {"xtick.color": INK, "ytick.color": INK, "figure.facecolor": PAPER}
+HIT, MISS = "#56B4E9", INK
 
 
 def orders(traces, first=600):
@@ -29,6 +26,8 @@ def orders(traces, first=600):
     """
     from matplotlib import pyplot
 
+    from tinytorch.lab.themed import Picture
+
     arrays = list(next(iter(traces.values())).loads)
     with pyplot.style.context(["default", STYLE]):
         figure, axes = pyplot.subplots(
@@ -39,7 +38,9 @@ def orders(traces, first=600):
             sharey="row",
             squeeze=False,
             layout="constrained",
+            FigureClass=Picture,
         )
+        figure.about = f"Cache lines that {' and '.join(traces)} touch, access by access"
         for column, (name, trace) in enumerate(traces.items()):
             for row, array in enumerate(arrays):
                 axis = axes[row, column]
@@ -63,7 +64,8 @@ def orders(traces, first=600):
             )
             axes[-1, column].set_xlabel("access")
         handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+        look = {"ncols": 2, "frameon": False, "markerscale": 2.5, "fontsize": 10}
+        figure.legend(handles, labels, loc="outside lower center", **look)
         pyplot.close(figure)  # else a notebook shows it twice
     return figure
 
@@ -87,8 +89,11 @@ def tile(rows, columns, width, steps=8):
     from matplotlib import pyplot
     from matplotlib.patches import Rectangle
 
+    from tinytorch.lab.themed import Picture
+
     with pyplot.style.context(["default", STYLE]):
-        figure, axes = pyplot.subplots(figsize=(8, 3.4), layout="constrained")
+        figure, axes = pyplot.subplots(figsize=(8, 3.4), layout="constrained", FigureClass=Picture)
+        figure.about = "A column of A and a row of a panel of B feed the sums of a register tile"
         unit = 16 / columns  # of a column's width in the picture
         step, wide, left, top = steps // 2, columns * unit, -steps - 2, -steps / 2 - 2
 
@@ -104,7 +109,14 @@ def tile(rows, columns, width, steps=8):
         for r in range(rows):
             for v in range(columns // width):
                 box(v * width * unit, r, width * unit, 1, "#CDE7DE")
-                axes.text((v + 0.5) * width * unit, r + 0.5, f"c{r}{v}", ha="center", va="center")
+                axes.text(
+                    (v + 0.5) * width * unit,
+                    r + 0.5,
+                    f"c{r}{v}",
+                    ha="center",
+                    va="center",
+                    color=BLACK,
+                )
         words = f"C: {rows} by {columns}, {rows * columns // width} sums in registers"
         axes.text(wide / 2, rows + 0.3, words, ha="center", va="top")
         words = f"A: {rows} rows, of each a number a step"
@@ -138,8 +150,11 @@ def speeds(sizes, rates, peak=None):
     """
     from matplotlib import pyplot
 
+    from tinytorch.lab.themed import Picture
+
     with pyplot.style.context(["default", STYLE]):
-        figure, axes = pyplot.subplots(figsize=(8, 4), layout="constrained")
+        figure, axes = pyplot.subplots(figsize=(8, 4), layout="constrained", FigureClass=Picture)
+        figure.about = f"Speed against size of {', '.join(rates)}"
         ends = []
         for (name, line), color, marker in zip(
             rates.items(), itertools.cycle(COLORS), itertools.cycle(MARKERS), strict=False
@@ -159,7 +174,8 @@ def speeds(sizes, rates, peak=None):
         axes.set_ylabel("GFLOP/s")
         low, high = axes.get_ylim()
         axes.set_ylim(low, high * 1.3)
-        axes.grid(color="#DDDDDD", lw=0.6)
+        axes.grid()
+        axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         _names_beside(axes, ends)
         pyplot.close(figure)

@@ -9,7 +9,7 @@ print(predictions.scorecard(prediction, "Part 1", "relu", "dot"))
 import math
 from dataclasses import dataclass, field
 
-from tinytorch.lab.roofline import COLORS, FAINT, INK, PAPER
+from tinytorch.lab.drawing import COLORS, FAINT, INK, PAPER, STYLE
 
 MEASURED, PREDICTED = COLORS[:2]  # shape tells what color does
 
@@ -70,12 +70,15 @@ class Comparison:
         from matplotlib import pyplot
         from matplotlib.ticker import LogLocator
 
+        from tinytorch.lab.themed import Picture
+
         names = list(self.measured)
         values = [*self.measured.values(), *(v for v in self.predicted.values() if v)]
         values = [value for value in values if 0 < value < math.inf]
-        with pyplot.style.context(["default", {"font.size": 9, "text.color": INK}]):
-            size = (8, 0.75 + 0.38 * len(names))
-            figure, axes = pyplot.subplots(figsize=size, facecolor=PAPER, layout="constrained")
+        with pyplot.style.context(["default", STYLE]):
+            size = (8, (0.75 if values else 0.3) + 0.38 * len(names))
+            figure, axes = pyplot.subplots(figsize=size, layout="constrained", FigureClass=Picture)
+            figure.about = f"Predictions beside measurements, {self.unit}"
             axes.set_xscale("log")
             low, high = min(values, default=1.0) / 2, max(values, default=1.0) * 2
             axes.set_xlim(low, high)
@@ -86,10 +89,11 @@ class Comparison:
             axes.set_xlabel(self.unit, color=INK)
             axes.xaxis.set_major_formatter(lambda value, _: number(value))
             axes.minorticks_off()
-            if not values:
+            if not values:  # nothing has a place on the axis
                 axes.set_xticks([])
+                axes.set_xlabel("")
             axes.tick_params(colors=INK, length=0)
-            axes.grid(axis="x", color="#DDDDDD", lw=0.6)
+            axes.grid(axis="x")
             axes.set_axisbelow(True)
             axes.spines[:].set_visible(False)
             for row, name in enumerate(names):
@@ -104,6 +108,10 @@ class Comparison:
             axes.plot([guess, value], [row, row], color=FAINT, lw=1.2, zorder=1)
         if shown:
             axes.plot(value, row, "o", color=MEASURED, ms=8, zorder=3)
+        else:
+            place = (0, row)
+            look = {"xycoords": ("axes fraction", "data"), "va": "center", "color": INK}
+            axes.annotate(number(value), place, (4, 0), textcoords="offset points", **look)
         if guess is not None:
             look = {"markerfacecolor": PAPER, "markeredgecolor": PREDICTED, "markeredgewidth": 2}
             axes.plot(guess, row, "D", ms=8, zorder=2, **look)
@@ -148,10 +156,13 @@ def compare(prediction, unit, **measured) -> Comparison:
 
 
 def show(prediction, unit, **measured):
-    """Print the comparison and return its picture, which a notebook shows; see `compare`."""
+    """Print the comparison and return its picture, which a notebook shows; see `compare`.
+
+    Where nothing was predicted there is nothing to compare, and no picture.
+    """
     found = compare(prediction, unit, **measured)
     print(found)
-    return found.plot()
+    return found.plot() if any(found.predicted.values()) else None
 
 
 def scorecard(prediction, part, *names) -> str:

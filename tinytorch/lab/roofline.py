@@ -14,16 +14,13 @@ import numpy as np
 
 # compiling sets the vector width of the kernels, and the roof must be one of that width.
 from tinytorch.lab import compiling, hardware  # noqa: F401
+from tinytorch.lab.drawing import COLORS, FAINT, INK, MARKERS, PAPER, STYLE
 
 LEVELS = (1, 2, 3, "memory")
 ALIKE = 1.15  # bandwidths closer than this are drawn as one line
 SIDES = (24, -24, 80, -80, 140, -140)  # where labels may begin, in pixels from their points
 CLOSE = 2.5  # there is no room for words between lines closer than this
-INK, PAPER, FAINT = "#1A1A1A", "#FFFFFF", "#6B6B6B"
-# Okabe and Ito, "Color Universal Design", 2008, without the yellow, which is lost on white paper.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 LEADER = {"arrowstyle": "-", "color": FAINT, "lw": 0.7, "shrinkA": 0, "shrinkB": 5}
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p", "<", ">")
 
 
 @dataclass(frozen=True)
@@ -185,7 +182,8 @@ def table(points, on=None):
 def plot(points, path=None, on=None):
     """Draw the roof, what it predicts for each point (hollow) and what was measured (filled).
 
-    The paper is white whatever surrounds the figure; color, shape and name each tell the points apart.
+    A notebook shows it in the colors of its theme, a file has white paper. Color, shape and name each tell the
+    points apart.
 
     Parameters
     ----------
@@ -202,10 +200,14 @@ def plot(points, path=None, on=None):
     from matplotlib import pyplot
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+    from tinytorch.lab.themed import Picture
+
     points, on = list(points), on or roof()
-    style = {"svg.hashsalt": "roofline", "font.size": 9}
-    with pyplot.style.context(["default", style]):
-        figure, axes = pyplot.subplots(figsize=(8, 5.2), facecolor=PAPER, layout="constrained")
+    with pyplot.style.context(["default", STYLE, {"svg.hashsalt": "roofline"}]):
+        figure, axes = pyplot.subplots(figsize=(8, 5.2), layout="constrained", FigureClass=Picture)
+        figure.about = (
+            f"Roofline of this core with {', '.join(p.name for p in points) or 'no kernel'}"
+        )
         _axes(axes, points, on)
         _roof_lines(axes, on)
         for number, point in enumerate(points):
@@ -254,12 +256,11 @@ def _axes(axes, points, on):
     axes.set_ylim(floor / 2e9, 3 * max([on.peak, *rates]) / 1e9)
     axes.set_xlabel("operations a byte")
     axes.set_ylabel("GFLOP/s (int8: 10\N{SUPERSCRIPT NINE} operations a second)")
-    axes.set_facecolor(PAPER)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda value, _: f"{value:g}")
         axis.label.set_color(INK)
     axes.tick_params(which="both", colors=INK)
-    axes.grid(which="major", color="#DDDDDD", linewidth=0.6)
+    axes.grid(which="major")
     axes.set_axisbelow(True)
     look = {"marker": "o", "ls": "none", "color": INK, "markerfacecolor": PAPER}
     axes.plot([], **look, label="hollow: what the roof allows")

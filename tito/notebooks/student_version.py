@@ -10,7 +10,8 @@ import re
 from nbformat import NotebookNode
 
 from tito.course import TitoError, one_line
-from tito.notebooks import cells
+from tito.notebooks import cells, headers
+from tito.notebooks import notebook as nb
 
 # Shorter lines (a return, an else) are in any program and prove nothing; neither do fewer lines.
 TELLING, WHOLE = 16, 4
@@ -50,23 +51,29 @@ def student_version(notebook, record=None):
     released = copy.deepcopy(notebook)
     _strip_metadata(released)
     _preprocess(released, LockCells, ClearSolutions, ClearOutput)
+    headers.add(released)
     _preprocess(released, CheckCellMetadata, ComputeChecksums)
     if record:
         record(copy.deepcopy(released))
     _preprocess(released, ClearHiddenTests, ClearMarkScheme)
     for cell in released.cells:
         cell.source = cell.source.rstrip()  # a percent file does not keep the last line end
+        if nb.role_of(cell) == "test":
+            cell.source = headers.silence(cell.source)
     _preprocess(released, ComputeChecksums, CheckCellMetadata)
     return released
 
 
 def _strip_metadata(notebook):
-    """Leave the kernel's name and nbgrader's marks; pairing would bring the solutions back."""
+    """Leave the kernel's name, nbgrader's marks and what is collapsed; pairing would bring the solutions back."""
     notebook.metadata = NotebookNode(
         {key: notebook.metadata[key] for key in ("kernelspec",) if key in notebook.metadata}
     )
     for cell in notebook.cells:
+        hidden = cell.metadata.get("jupyter", {}).get("source_hidden") is True
         cell.metadata = NotebookNode({k: v for k, v in cell.metadata.items() if k == "nbgrader"})
+        if hidden:
+            cell.metadata["jupyter"] = {"source_hidden": True}
 
 
 def _preprocess(notebook, *steps):

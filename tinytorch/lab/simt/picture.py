@@ -2,21 +2,21 @@
 
 import numpy as np
 
+from tinytorch.lab.drawing import COLORS, FAINT, PAPER, STYLE, WHITE
 from tinytorch.lab.simt.traffic import BANKS, SECTOR, WORD
 
-DARK, LIGHT, EDGE = "#0072B2", "#F2F2F2", "#666666"
+TAKEN = COLORS[0]
 MOST_ROWS = 32
+CELL = 0.2  # inches
 
 
-def plot(traffic, text, block):
+def plot(accesses):
     """Draw memory as rows of what moves together, and in each cell the thread that takes the element.
 
     Parameters
     ----------
-    traffic : Traffic
-    text : str
-        The line of the source.
-    block : tuple of 3 int
+    accesses : list of (str, Traffic, str)
+        Each drawn beside the one before: the name of the kernel, its access, and the line of the source.
 
     Returns
     -------
@@ -24,43 +24,69 @@ def plot(traffic, text, block):
     """
     from matplotlib import pyplot
 
-    cost, elements = traffic.sample
-    shared = traffic.space == "shared"
-    wide = (BANKS * WORD if shared else SECTOR) // traffic.itemsize
-    rows = np.unique(elements[elements >= 0] // wide)
-    shown = rows[:MOST_ROWS]
-    cell = 0.26
-    size = (max(5.0, 1.6 + cell * wide), 1.4 + cell * len(shown))
-    figure, axis = pyplot.subplots(figsize=size, facecolor="white")
+    from tinytorch.lab.themed import Picture
+
+    parts = [_rows(traffic) for _, traffic, _ in accesses]
+    widths = [max(4.2, 1.6 + CELL * wide) for wide, _ in parts]
+    tall = max(min(len(rows), MOST_ROWS) for _, rows in parts)
+    with pyplot.style.context(["default", STYLE, {"font.size": 8}]):
+        figure, axes = pyplot.subplots(
+            1,
+            len(accesses),
+            figsize=(sum(widths), 1.6 + CELL * tall),
+            width_ratios=widths,
+            squeeze=False,
+            layout="constrained",
+            FigureClass=Picture,
+        )
+        for axis, access, (wide, rows) in zip(axes[0], accesses, parts, strict=True):
+            _draw(axis, *access, wide, rows)
+        figure.about = "; ".join(f"{name}: {_what(traffic)}" for name, traffic, _ in accesses)
+        pyplot.close(figure)  # else a notebook shows it twice
+    return figure
+
+
+def _rows(traffic):
+    """How many elements move together, and which groups of them one access takes elements of."""
+    wide = (BANKS * WORD if traffic.space == "shared" else SECTOR) // traffic.itemsize
+    elements = traffic.sample[1]
+    return wide, np.unique(elements[elements >= 0] // wide)
+
+
+def _what(traffic):
+    """What one access of a warp costs."""
+    cost = traffic.sample[0]
+    many = "s" * (cost != 1)
+    moved = (
+        f"{cost} word{many} of one bank" if traffic.space == "shared" else f"{cost} sector{many}"
+    )
+    return f"one {traffic.access} of a warp takes {moved}"
+
+
+def _draw(axis, name, traffic, text, wide, rows):
+    from matplotlib.patches import Rectangle
+
+    elements, shown = traffic.sample[1], rows[:MOST_ROWS]
     for place, row in enumerate(shown):
         for column in range(wide):
             takers = np.flatnonzero(elements == row * wide + column)
-            color = DARK if takers.size else LIGHT
+            color = TAKEN if takers.size else PAPER
             axis.add_patch(
-                pyplot.Rectangle((column, place), 1, 1, facecolor=color, edgecolor=EDGE, lw=0.5)
+                Rectangle((column, place), 1, 1, facecolor=color, edgecolor=FAINT, lw=0.5)
             )
             if takers.size:
                 label = str(takers[0]) if takers.size == 1 else f"{takers[0]}+"
-                axis.text(
-                    column + 0.5,
-                    place + 0.5,
-                    label,
-                    color="white",
-                    ha="center",
-                    va="center",
-                    fontsize=6,
-                )
-    axis.set(xlim=(0, wide), ylim=(len(shown), 0), facecolor="white")
-    axis.set_yticks(np.arange(len(shown)) + 0.5, [f"{row * wide:,}" for row in shown], fontsize=7)
-    axis.tick_params(length=0, colors="black", labelsize=7)
+                middle = {"ha": "center", "va": "center"}
+                axis.text(column + 0.5, place + 0.5, label, color=WHITE, fontsize=6, **middle)
+    axis.set(xlim=(0, wide), ylim=(len(shown), 0), aspect="equal", anchor="NW")
+    axis.set_yticks(np.arange(len(shown)) + 0.5, [f"{row * wide:,}" for row in shown])
+    axis.tick_params(length=0, labelsize=7)
     axis.set_xticks([])
-    left_out = f", {len(rows) - len(shown)} rows more" if len(rows) > len(shown) else ""
-    unit = "bank 0 to 31" if shared else f"one row: a sector of {SECTOR} bytes"
-    axis.set_xlabel(f"{unit}{left_out}", color="black", fontsize=8)
-    axis.set_ylabel(f"element of {traffic.array}", color="black", fontsize=8)
-    what = f"{cost} words of one bank" if shared else f"{cost} sectors"
-    title = f"line {traffic.line}: {text[:60]}\nnumbers are threads of a warp; its {traffic.access} takes {what}"
-    axis.set_title(title, color="black", fontsize=8, loc="left")
-    figure.tight_layout()
-    pyplot.close(figure)  # else a notebook shows it twice
-    return figure
+    left_out = f", {len(rows) - len(shown)} more rows" if len(rows) > len(shown) else ""
+    unit = "banks 0 to 31" if traffic.space == "shared" else f"each row: a sector of {SECTOR} bytes"
+    axis.set_xlabel(f"{unit}{left_out}")
+    axis.set_ylabel(f"element of {traffic.array}")
+    title = (
+        f"{name}, line {traffic.line}: {text[:45]}\n{_what(traffic)}\nnumbers: threads of the warp"
+    )
+    axis.set_title(title, fontsize=8, loc="left")

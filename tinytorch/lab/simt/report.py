@@ -102,7 +102,7 @@ class Report:
             "faults": len(self.faults),
         }
 
-    def plot(self, line=None, array=None):
+    def plot(self, line=None, array=None, beside=None):
         """Draw which thread of a warp takes which element, for the costliest access of one warp.
 
         Parameters
@@ -110,6 +110,8 @@ class Report:
         line : int, optional
             Of the source. When not given: the access that moves the most sectors beyond its ideal.
         array : str, optional
+        beside : Report, optional
+            Of another kernel, to draw on the right of this one.
 
         Returns
         -------
@@ -120,6 +122,13 @@ class Report:
         ValueError
             If no access to global or shared memory fits.
         """
+        accesses = [(self.kernel, *self._costliest(line, array))]
+        if beside is not None:
+            accesses.append((beside.kernel, *beside._costliest(None, array)))
+        return picture.plot(accesses)
+
+    def _costliest(self, line, array):
+        """The costliest access of one warp, and the text of its line."""
         fitting = [
             entry
             for entry in self.traffic
@@ -129,7 +138,7 @@ class Report:
             seen = sorted({(entry.line, entry.array) for entry in self.traffic if entry.sample})
             raise ValueError(f"no access to {array} on line {line}; there are {seen}")
         worst = max(fitting, key=lambda e: (e.sectors - e.ideal, e.replays, e.access == "load"))
-        return picture.plot(worst, self._text(worst.line), self.block)
+        return worst, self._text(worst.line)
 
     def table(self):
         """Return the report as text of at most 80 columns.

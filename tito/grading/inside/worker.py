@@ -24,7 +24,7 @@ import cloudpickle
 import numpy as np
 
 from tinytorch import lab
-from tinytorch.lab import checks
+from tinytorch.lab import checks, compile_errors
 from tito.grading.inside import notebook_names, wire
 from tito.grading.inside.arguments import arrays, overwrite
 from tito.grading.inside.kernel_text import Space, Texts
@@ -346,6 +346,9 @@ def describe(error: BaseException) -> dict[str, Any]:
     places = [(frame.f_code.co_filename, line) for frame, line in frames]
     if isinstance(error, SyntaxError):
         places.append((error.filename or "", error.lineno or 1))
+    explained = compile_errors.explain(error)
+    if explained:
+        places.append((explained.filename, explained.line))
     report = {}
     for filename, line in places:
         found = session.place(filename, line)
@@ -353,13 +356,13 @@ def describe(error: BaseException) -> dict[str, Any]:
             report = {"cell": found[0], "line": found[1]}
     try:
         judged = isinstance(error, checks.Mismatch)  # what to look at comes apart
-        text = str(error.args[0] if judged else error)[:4000]
+        text = str(error.args[0] if judged else explained.text if explained else error)[:4000]
     except Exception:
         text = ""
     classes = [c.__name__ for c in type(error).__mro__ if c.__module__ == "builtins"]
     notes = [str(note)[:400] for note in getattr(error, "__notes__", ())][:8]
     look = getattr(error, "look", "") if isinstance(error, checks.Mismatch) else ""
-    sentence = isinstance(error, (wire.WireError, Undefined))  # that says all there is to say
+    sentence = explained or isinstance(error, (wire.WireError, Undefined))  # it says all there is
     kind = "TimeoutError" if isinstance(error, TooLong) else type(error).__name__
     return {
         "late": isinstance(error, TooLong) and error.late,
