@@ -15,6 +15,8 @@ from tito.course import TitoError, umask, write
 # Files that programs leave behind; no person wrote them.
 LEFT_BEHIND = ("build", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".venv")
 
+KEPT = "kept"  # the folder for copies of files that were changed by two programs
+
 
 @contextlib.contextmanager
 def lock(path: Path) -> Iterator[None]:
@@ -101,9 +103,12 @@ def free(path: Path) -> Path:
 
 
 def copy_aside(path: Path) -> Path:
-    """Copy a file beside itself, under a name that neither Jupyter nor nbgrader takes for a notebook."""
-    kept = free(path.with_name(f"{path.name}.kept-{time.strftime('%Y%m%d-%H%M%S')}"))
+    """Copy a file to the folder `kept` beside it, under a name that is no notebook for Jupyter and nbgrader."""
+    name = f"{path.name}.kept-{time.strftime('%Y%m%d-%H%M%S')}"
+    kept = path.parent / KEPT / name
     try:
+        kept.parent.mkdir(exist_ok=True)
+        kept = free(kept)
         shutil.copy2(path, kept)
     except OSError as error:
         raise TitoError(

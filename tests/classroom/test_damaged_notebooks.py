@@ -102,9 +102,9 @@ def ids_are_numbers(notebook):
 
 
 REPAIRED = {
-    dropped: "were missing; put back: double_of_an_array",
-    edited: "were changed; the released ones count: double_of_an_array",
-    doubled: "stood more than once; the others are left out",
+    dropped: "tests that were deleted; the release's tests count: double_of_an_array",
+    edited: "tests that differ from the release; the release's tests count: double_of_an_array",
+    doubled: "in the notebook twice or more; one copy of each is used",
     two_answers: "defined above the tests and again below; the better counts: double",
     answer_and_stub: "stood more than once; all that was written counts, in its order: double",
     reordered: "cells stood in another order",

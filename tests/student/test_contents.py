@@ -61,7 +61,7 @@ def lab(tiny):
 
 def kept(path):
     """What was kept of a file, the oldest first."""
-    return [each.read_text("utf-8") for each in sorted(path.parent.glob(f"{path.name}.kept-*"))]
+    return [each.read_text("utf-8") for each in sorted(path.parent.glob(f"kept/{path.name}.kept-*"))]
 
 
 def edit(path, old, new):
@@ -79,7 +79,7 @@ def test_opening_running_and_saving_changes_no_byte_of_a_source_and_no_export(tm
         shutil.copytree(
             ROOT / each,
             tmp_path / each,
-            ignore=shutil.ignore_patterns("__pycache__", "*.ipynb", "*.kept-*"),
+            ignore=shutil.ignore_patterns("__pycache__", "*.ipynb", "kept"),
         )
     module = Course(tmp_path).module(name)
     before = module.source.read_bytes()
@@ -92,7 +92,7 @@ def test_opening_running_and_saving_changes_no_byte_of_a_source_and_no_export(tm
     lab.save()
     assert module.source.read_bytes() == before
     assert not package.stale(module)
-    assert not list(module.folder.glob("*.kept-*"))
+    assert not list(module.folder.glob("kept/*"))
 
 
 def test_an_edit_changes_the_line_that_was_typed(lab, tiny):

@@ -43,7 +43,7 @@ def test_an_edited_source_updates_the_notebook_keeps_outputs_and_a_copy(tiny):
     jupyter.prepare(tiny)
     fresh = nbformat.read(tiny.notebook, as_version=4)
     assert "two x" in fresh.cells[3].source and fresh.cells[2].outputs[0].text == "kept"
-    assert len(list(tiny.folder.glob("tiny_dev.ipynb.kept-*"))) == 1
+    assert len(list(tiny.folder.glob("kept/tiny_dev.ipynb.kept-*"))) == 1
 
 
 def test_a_notebook_that_is_newer_and_differs_is_never_overwritten(tiny):

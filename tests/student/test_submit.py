@@ -86,7 +86,7 @@ def test_the_released_tests_judge_whatever_became_of_those_in_the_notebook(copy)
             cell.source = "pass"
     nbformat.write(notebook, path)
     run = tito("submit", "tiny", cwd=copy)
-    assert run.returncode == 1 and "test cells were changed" in run.stdout
+    assert run.returncode == 1 and "tests that differ from the release" in run.stdout
     assert "np.testing.assert_array_equal" in sources(copy / "hand-in" / "tiny_dev.ipynb")
 
 

@@ -19,6 +19,7 @@ from tito.notebooks.released_cells import DEFINED, TESTS, Released, definitions,
 from tito.notebooks.text import is_stub
 from tito.notebooks.untrusted import Sheet
 
+KINDS = {"test": "tests", "locked": "helpers of tests"}
 FLAGS = ("grade", "solution", "locked", "points")
 
 
@@ -108,18 +109,18 @@ class _Repair:
                 self.places[place] = same[0]
             return
         own = self.by_id.get(name, [])
-        kind = "test" if role == "test" else "locked"
+        kind = KINDS[role]
         if len(own) > 1:
-            self._say(f"{kind} cells stood more than once; the others are left out", name)
+            self._say(f"{kind} in the notebook twice or more; one copy of each is used", name)
         marked = [n for n in own if n in same] or own
         if marked:
             self.places[place] = marked[0]
             if self.plain[marked[0]] not in texts:
-                self._say(f"{kind} cells were changed; the released ones count", name)
+                self._say(f"{kind} that differ from the release; the release's {kind} count", name)
             self._compare_flags(name, self.cells[marked[0]])
         elif same:
             self.places[place] = same[0]
-            self._say_of_marked(f"{kind} cells had lost their marks; found by their text", name)
+            self._say_of_marked(f"{kind} that had lost their marks; found by their text", name)
 
     def _say_what_is_gone(self):
         """Report released cells that are missing, compared with the release that the submission came from."""
@@ -130,8 +131,8 @@ class _Repair:
             role, name = nb.role_of(cell), name_of(cell)
             if role in TESTS and name in latest and name not in there | set(self.by_id):
                 if self.released.plain[cell.source] not in texts:
-                    kind = "test" if role == "test" else "locked"
-                    self._say(f"{kind} cells were missing; put back", name)
+                    kind = KINDS[role]
+                    self._say(f"{kind} that were deleted; the release's {kind} count", name)
             elif (
                 role == "given"
                 and cell.source.strip()
