@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from packaging.requirements import Requirement
 
@@ -25,6 +25,7 @@ class Level(enum.StrEnum):
 
 OK, NOTE, BROKEN = Level
 INSTALL = "pip install -e . -c constraints.txt"
+INSTALL_COPY = "pip install . -c constraints.txt"  # as the README of a release says
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,12 @@ def examine(
     `find_sandbox` returns a sandbox or None, what is wrong, and the fix. `read_gradebook` returns what the
     gradebook is, and raises TitoError if it cannot be read.
     """
+    for each in _findings(course, find_sandbox, read_gradebook):
+        copied = course.is_copy and each.fix == INSTALL
+        yield replace(each, fix=INSTALL_COPY) if copied else each
+
+
+def _findings(course, find_sandbox, read_gradebook):
     yield from _python()
     yield from _versions(course)
     yield from _forbidden()

@@ -9,17 +9,29 @@ MISTAKES = {
         ],
         "profile_operation": [
             ("timing.calls_per_sample(call)", "timing.calls_per_samples(call)", "?"),
-            ("return timing.Profile.from_samples(wall, cpu, peak", "return timing.Profile.from_samples(cpu, wall, peak", "?"),
+            (
+                "return timing.Profile.from_samples(wall, cpu, peak",
+                "return timing.Profile.from_samples(cpu, wall, peak",
+                "?",
+            ),
             ("    return timing", "    timing", "?"),
         ],
         "benchmark_operation": [
-            ("ratio, low, high = timing.ratio_interval(theirs, ours", "ratio, low, high = timing.ratio_interval(ours, theirs", "?"),
+            (
+                "ratio, low, high = timing.ratio_interval(theirs, ours",
+                "ratio, low, high = timing.ratio_interval(ours, theirs",
+                "?",
+            ),
             ("wall, _ = timing.samples", "wall = timing.samples", "?"),
         ],
         "matmul_baseline": [
             ("range(n)", "range(n - 1)", "column"),
             ("B[p, j]", "B[j, p]", "?"),
-            ("            for p in range(k):\n                C[i, j] += A[i, p] * B[p, j]", "            C[i, j] = A[i] @ B[:, j]", "@"),
+            (
+                "            for p in range(k):\n                C[i, j] += A[i, p] * B[p, j]",
+                "            C[i, j] = A[i] @ B[:, j]",
+                "@",
+            ),
             ("range(k)", "range(k + 1)", "?"),
         ],
         "memory_trace": [
@@ -37,7 +49,11 @@ MISTAKES = {
             ("range(x.size)", "range(x.size - 1)", "?"),
         ],
         "pack_panels": [
-            ("count = min(width, columns - first)", "count = np.clip(columns - first, 0, width)", "np.clip"),
+            (
+                "count = min(width, columns - first)",
+                "count = np.clip(columns - first, 0, width)",
+                "np.clip",
+            ),
             ("            for x in range(count, width):\n                panel[x] = 0\n", "", "?"),
             ("first * depth + p * width", "first * depth + p * widht", "widht"),
             ("range(depth)", "range(depth + 1)", "?"),
@@ -78,7 +94,11 @@ MISTAKES = {
         ],
         "fused_dense_relu": [
             ("block[:] = bias", "block = bias", "?"),
-            ("        relu_loop(block.reshape(-1), block.reshape(-1))", "        relu_loop(block, block)", "?"),
+            (
+                "        relu_loop(block.reshape(-1), block.reshape(-1))",
+                "        relu_loop(block, block)",
+                "?",
+            ),
         ],
         "accelerate": [
             ("i += followed", "", "?"),
@@ -93,13 +113,23 @@ MISTAKES = {
             (" and col < C.shape[1]", "", "?"),
         ],
         "gpu_matmul": [
-            ("            for k in range(tile):\n                total += left[y, k] * right[k, x]\n            cuda.syncthreads()\n", "            for k in range(tile):\n                total += left[y, k] * right[k, x]\n", "?"),
+            (
+                "            for k in range(tile):\n                total += left[y, k] * right[k, x]\n            cuda.syncthreads()\n",
+                "            for k in range(tile):\n                total += left[y, k] * right[k, x]\n",
+                "?",
+            ),
             ("left[y, k] * right[k, x]", "left[k, y] * right[k, x]", "?"),
         ],
     },
     "tensor": {
-        "to_array": [("np.array(data)", "np.array(data, np.float32)", "?"), ("np.array(data)", "np.asarray(data)", "?")],
-        "broadcast_shape": [("    return tuple(shape)", "    tuple(shape)", "?"), ("1 not in (m, n)", "1 in (m, n)", "?")],
+        "to_array": [
+            ("np.array(data)", "np.array(data, np.float32)", "?"),
+            ("np.array(data)", "np.asarray(data)", "?"),
+        ],
+        "broadcast_shape": [
+            ("    return tuple(shape)", "    tuple(shape)", "?"),
+            ("1 not in (m, n)", "1 in (m, n)", "?"),
+        ],
         "infer_shape": [("    return full", "    return known", "?")],
         "mean": [("axis=axis, ", "axis=0, ", "?"), ("keepdims=keepdims, ", "", "?")],
         "operand": [("    return NotImplemented", "    raise NotImplementedError", "?")],
@@ -108,7 +138,10 @@ MISTAKES = {
         "ReLU": [("np.maximum(x, x.dtype.type(0))", "x; x[x < 0] = 0", "?")],
         "Sigmoid": [("np.where(x >= 0, 1 / (1 + e), e / (1 + e))", "1 / (1 + np.exp(x))", "?")],
         "Tanh": [("np.copysign(m / (m + 2), x)", "m / (m + 2)", "?")],
-        "Softmax": [("e.sum(axis=-1, keepdims=True)", "e.sum()", "?"), ("axis=-1, keepdims=True)", "axis=0, keepdims=True)", "?")],
+        "Softmax": [
+            ("e.sum(axis=-1, keepdims=True)", "e.sum()", "?"),
+            ("axis=-1, keepdims=True)", "axis=0, keepdims=True)", "?"),
+        ],
     },
     "layers": {
         "matmul_naive": [("B[p, j]", "B[j, p]", "?")],
@@ -117,13 +150,18 @@ MISTAKES = {
         "Dense": [("x @ self.weights", "self.weights @ x", "?")],
     },
     "networks": {
-        "Sequential": [("            x = layer(x)\n        return x", "            return layer(x)", "?")],
+        "Sequential": [
+            ("            x = layer(x)\n        return x", "            return layer(x)", "?")
+        ],
         "trace_shapes": [("[x.shape]", "[]", "?")],
     },
     "compression": {
         "calculate_sparsity": [("1 - ", "", "?")],
         "prune_weights_by_magnitude": [("np.abs(weights)", "weights", "?")],
-        "quantize_columns": [(".max(axis=0, ", ".max(axis=1, ", "?"), (".astype(np.int8)", "", "?")],
+        "quantize_columns": [
+            (".max(axis=0, ", ".max(axis=1, ", "?"),
+            (".astype(np.int8)", "", "?"),
+        ],
         "log_softmax": [("axis=-1", "axis=0", "?")],
     },
 }

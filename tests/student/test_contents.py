@@ -61,7 +61,9 @@ def lab(tiny):
 
 def kept(path):
     """What was kept of a file, the oldest first."""
-    return [each.read_text("utf-8") for each in sorted(path.parent.glob(f"kept/{path.name}.kept-*"))]
+    return [
+        each.read_text("utf-8") for each in sorted(path.parent.glob(f"kept/{path.name}.kept-*"))
+    ]
 
 
 def edit(path, old, new):

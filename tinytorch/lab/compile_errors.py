@@ -173,6 +173,8 @@ def _called(found, text):
         return f"an index must be an integer, this one is {kinds[1]}: use // or int()"
     if name == "setitem" and len(kinds) > 2:
         return f"{kinds[2]} cannot be stored in an element of {kinds[0]}"
+    if "a SIMD vector" in kinds and name not in SIGNS and "ufunc" in found[1]:
+        return f"np.{name} does not work on SIMD vectors: call one of the functions of simd, as {name}(x, y)"
     if name in SIGNS:
         sides = " and ".join(kinds)
         if name in SIMD and "SIMD vector" in sides:

@@ -53,6 +53,21 @@ def export(module: Module, subject: Work | None = None) -> str:
     return ""
 
 
+def try_export(module: Module) -> str:
+    """Bring the package file of an author's source up to date.
+
+    Returns
+    -------
+    str
+        What is wrong with the source, empty if it was exported: one broken cell stops no test of the others.
+    """
+    refuse_conflict(module)
+    try:
+        return export(module)
+    except TitoError as error:
+        return f"{module.package.name} was not updated: {error}"
+
+
 def keep_own(module: Module, subject: Work, verdicts: list[v.Verdict]) -> str:
     """Make the package file from a student's work; in a workspace only once every visible test passes.
 

@@ -30,6 +30,7 @@ from tito.grading.inside.arguments import arrays, overwrite
 from tito.grading.inside.kernel_text import Space, Texts
 from tito.grading.inside.statements import Runner, TooLong, defines, first_line
 
+PLACES = 20  # of an exception: the last of the student's lines that it passed through
 FUNCTIONS = (ast.FunctionDef, ast.ClassDef)
 NAMED = {types.FunctionType, types.BuiltinFunctionType, types.MethodType}
 DICTS = {Counter, OrderedDict, defaultdict}  # they travel as what they hold
@@ -349,11 +350,10 @@ def describe(error: BaseException) -> dict[str, Any]:
     explained = compile_errors.explain(error)
     if explained:
         places.append((explained.filename, explained.line))
-    report = {}
-    for filename, line in places:
-        found = session.place(filename, line)
-        if found:
-            report = {"cell": found[0], "line": found[1]}
+    found = [place for each in places if (place := session.place(*each))]
+    report = {"places": [list(place) for place in found[-PLACES:]]}
+    if found:
+        report |= {"cell": found[-1][0], "line": found[-1][1]}
     try:
         judged = isinstance(error, checks.Mismatch)  # what to look at comes apart
         text = str(error.args[0] if judged else explained.text if explained else error)[:4000]

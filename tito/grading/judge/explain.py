@@ -35,7 +35,7 @@ class Explainer:
         """What went wrong, and the line to look at: in the student's cell if it was reached."""
         remote = reports.of(error)
         if remote:
-            return self._why(remote) or self._sentence(remote)
+            return self._why(remote) or self._sentence(remote, cell["exercise"])
         text = str(error)[:TEXT]
         if not isinstance(error, (AssertionError, wire.WireError)):
             text = f"{type(error).__name__}: {text}"
@@ -46,11 +46,13 @@ class Explainer:
             text += f"\nlook at: {code}" if code else ""
         return text
 
-    def _sentence(self, report: Report) -> str:
+    def _sentence(self, report: Report, exercise: str = "") -> str:
+        """What was raised, and the line to look at: the last in the cell of an exercise, or else the last of all."""
         text = ": ".join(filter(None, (report.kind, report.text))) + self._instead(report)
         if report.look:
             text = f"{report.text}\nlook at: {report.look}"
-        name, number = report.cell, report.line
+        own = [place for place in report.places if place[0] == exercise]
+        name, number = own[-1] if own else (report.cell, report.line)
         sources = (self.loader.source(cell) for cell in self.loader.cells if cell.id == name)
         line = next(sources, "").split("\n")[number - 1 : number] if number > 0 else []
         if line and line[0].strip() and name not in self.loader.given:

@@ -6,6 +6,7 @@ from tito.grading.inside import wire
 
 STOPPED = "stopped"  # in place of an exception's class: the worker ended
 REPORTS = 100  # exceptions reported for one cell
+PLACES = 20  # of an exception, in the student's cells
 TEXT = 4000  # characters of what an exception says
 # What a student's exception may come back as. Exceptions that steer Python itself are not among them: they would
 # end a test's loop as if it had run to its end.
@@ -30,6 +31,7 @@ class Report:
     late: bool = False  # the statement took too long
     builtin: tuple[str, ...] = ()  # its class and the bases of it that are built in
     notes: tuple[str, ...] = ()
+    places: tuple[tuple[str, int], ...] = ()  # cells and lines that it passed through, the last ones
 
 
 def report(said: object) -> Report:
@@ -49,6 +51,12 @@ def report(said: object) -> Report:
         part = parts.get(name)
         return part if type(part) is int else 0
 
+    def places() -> tuple[tuple[str, int], ...]:
+        found = parts.get("places")
+        pairs = found[:PLACES] if type(found) is list else []
+        fitting = (pair for pair in pairs if type(pair) is list)
+        return tuple((p[0][:TEXT], p[1]) for p in fitting if list(map(type, p)) == [str, int])
+
     return Report(
         kind=text("class", 200, "Exception"),
         text=text("text", TEXT),
@@ -59,6 +67,7 @@ def report(said: object) -> Report:
         late=parts.get("late") is True,
         builtin=texts("builtin"),
         notes=texts("notes"),
+        places=places(),
     )
 
 

@@ -192,6 +192,6 @@ def _better(own: Verdict | None, given: Verdict, reasons: dict[str, str]) -> Ver
     elif own.message == given.message:
         message = f"{own.message}\n{note}, and with your own: the same"
     else:
-        message = f"{note}: {given.message}\nwith your own: {own.message}"
+        message = f"{given.message}\nwith your own: {own.message}\n{note}"
     seconds = given.seconds + (own.seconds if own else 0)
     return replace(given, message=message, seconds=round(seconds, 4))
