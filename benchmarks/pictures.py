@@ -17,7 +17,7 @@ import numpy as np
 import threadpoolctl
 
 from tinytorch.core import kernels
-from tinytorch.lab.drawing import COLORS, STYLE
+from tinytorch.lab import pictures
 from tito.classroom import release
 from tito.course import Course
 from tito.notebooks import notebook as nb
@@ -31,7 +31,7 @@ TURNS, FEW, LONG = (
     200,
     3,
     0.05,
-)  # calls of a kernel, and of one that takes more than so many seconds
+)  # calls of a kernel, and of a kernel that takes more than LONG seconds
 SIZE, PLAIN_SIZE = 512, 64  # sides of matrices; plain Python takes minutes for the large ones
 COLUMNS, LINE, CHARACTER = 84, 18, 8.4
 PROMPT = "$ "
@@ -40,7 +40,8 @@ PROMPT = "$ "
 def main():
     """Measure, run, and write four files."""
     PLACE.mkdir(exist_ok=True)
-    picture, lines = ladder(measured()), recorded()
+    unit = f"billions of operations a second, one core, matrices of {SIZE} by {SIZE}"
+    picture, lines = pictures.steps(measured(), unit, "NumPy, float32"), recorded()
     for theme, (ink, paper) in THEMES.items():
         for name, svg in (("ladder", drawn(picture, ink)), ("terminal", terminal(lines, ink))):
             path = PLACE / f"{name}-{theme}.svg"
@@ -71,41 +72,13 @@ def measured():
     with threadpoolctl.threadpool_limits(1):
         for call, expected in ways.values():
             np.testing.assert_allclose(np.asarray(call()), expected, rtol=1e-3, atol=1e-2)
-        for turn in range(TURNS):  # in turns, so that other work on this machine meets all alike
+        for turn in range(TURNS):  # in turns, so that other work on this machine slows all of them
             for name, (call, _) in ways.items():
                 if turn < FEW or best[name] < LONG:
                     start = time.thread_time()
                     call()
                     best[name] = min(best[name], time.thread_time() - start)
     return {name: 2 * len(ways[name][1]) ** 3 / best[name] / 1e9 for name in ways}
-
-
-def ladder(rates):
-    """Draw a bar for each kernel."""
-    from matplotlib import pyplot
-
-    from tinytorch.lab.themed import Picture
-
-    with pyplot.style.context(["default", STYLE, {"font.size": 11}]):
-        figure, axes = pyplot.subplots(figsize=(8, 2.9), layout="constrained", FigureClass=Picture)
-        names = list(rates)
-        colors = [COLORS[2] if "NumPy" not in name else COLORS[0] for name in names]
-        axes.barh(names, rates.values(), color=colors, height=0.62)
-        for row, value in enumerate(rates.values()):
-            said = f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
-            axes.annotate(said, (value, row), (5, 0), textcoords="offset points", va="center")
-        axes.set_xscale("log")
-        axes.set_xlim(min(rates.values()) / 2, max(rates.values()) * 3)
-        axes.invert_yaxis()
-        axes.set_xlabel(f"billions of operations a second, one core, matrices of {SIZE} by {SIZE}")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        axes.tick_params(axis="y", length=0)
-        axes.minorticks_off()
-        axes.spines[["top", "right", "left"]].set_visible(False)
-        pyplot.close(figure)
-    told = ", ".join(f"{name} {value:.3g}" for name, value in rates.items())
-    figure.about = f"Billions of operations a second: {told}"
-    return figure
 
 
 def drawn(picture, ink):

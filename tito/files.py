@@ -103,7 +103,7 @@ def free(path: Path) -> Path:
 
 
 def copy_aside(path: Path) -> Path:
-    """Copy a file to the folder `kept` beside it, under a name that is no notebook for Jupyter and nbgrader."""
+    """Copy a file to the folder `kept` beside it, under a name that Jupyter and nbgrader do not open."""
     name = f"{path.name}.kept-{time.strftime('%Y%m%d-%H%M%S')}"
     kept = path.parent / KEPT / name
     try:

@@ -274,7 +274,7 @@ def refuses(error: Any, function: Any, *args: Any, match: Any = (), **kwargs: An
 
 
 def names(function: Any, count: int) -> list[str]:
-    """What messages call the first arguments of a function; those that `*args` takes are numbered."""
+    """What messages call the first arguments of a function; arguments that `*args` takes are numbered."""
     try:
         known = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):

@@ -91,7 +91,7 @@ def _line(filename, number):
 
 
 def _is_unwritten(error):
-    """Whether the error comes from an answer that is not written yet: a stub, also one that was compiled."""
+    """Whether the error comes from an answer that is not written yet: a stub, also from compiled code."""
     return isinstance(error, NotImplementedError) and not str(error)
 
 

@@ -199,9 +199,12 @@ def steps(rates, unit, goal=None):
     """
     from matplotlib import pyplot
 
+    from tinytorch.lab.themed import Picture
+
     with pyplot.style.context(["default", STYLE]):
         size = (8, 0.7 + 0.34 * len(rates))
-        figure, axes = pyplot.subplots(figsize=size, layout="constrained")
+        figure, axes = pyplot.subplots(figsize=size, layout="constrained", FigureClass=Picture)
+        figure.about = f"{unit}: " + ", ".join(f"{name} {rate:.3g}" for name, rate in rates.items())
         first, most = next(iter(rates.values())), max(rates.values())
         low = min(rates.values()) / 3
         for row, (name, rate) in enumerate(rates.items()):

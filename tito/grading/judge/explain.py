@@ -35,7 +35,7 @@ class Explainer:
         """What went wrong, and the line to look at: in the student's cell if it was reached."""
         remote = reports.of(error)
         if remote:
-            return self._why(remote) or self._sentence(remote, cell["exercise"])
+            return self._why(remote) or self._sentence(remote, cell.exercise)
         text = str(error)[:TEXT]
         if not isinstance(error, (AssertionError, wire.WireError)):
             text = f"{type(error).__name__}: {text}"

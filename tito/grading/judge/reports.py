@@ -31,7 +31,9 @@ class Report:
     late: bool = False  # the statement took too long
     builtin: tuple[str, ...] = ()  # its class and the bases of it that are built in
     notes: tuple[str, ...] = ()
-    places: tuple[tuple[str, int], ...] = ()  # cells and lines that it passed through, the last ones
+    places: tuple[
+        tuple[str, int], ...
+    ] = ()  # cells and lines that it passed through, the last ones
 
 
 def report(said: object) -> Report:
