@@ -1,6 +1,7 @@
 """The first line of each cell of a release says what the cell is."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,8 @@ def test_each_cell_says_what_it_is(topic):
         if cell.role == "test":
             assert ("Hidden" in first_line(cell.source)) == cell.hidden == cell.source.endswith(";")
             assert cell.title != cell.id
+    again = [each.id for each in nb.parse(nb.percent(released), Path("x.py")).cells]
+    assert again == [each.id for each in nb.read(Course(ROOT).module(topic)).cells]
     numbers = [re.search(r"exercise (\d+)", c.source)[1] for c in cells if c.role == "solution"]
     assert numbers == [str(n) for n in range(1, len(numbers) + 1)]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tito.course import Module, TitoError, one_line
 from tito.notebooks.cells import Cell
-from tito.notebooks.text import is_exported, read_text
+from tito.notebooks.text import is_exported, read_text, without_header
 
 if TYPE_CHECKING:
     import nbformat
@@ -58,7 +58,10 @@ def _cell_id(cell) -> str:
     wanted = str(cell.metadata.get("nbgrader", {}).get("grade_id", ""))
     if re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", wanted):
         return wanted
-    return hashlib.sha1(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:12]
+    text = (
+        f"{cell.cell_type}\n{without_header(cell.source)}"  # the same in the course and its release
+    )
+    return hashlib.sha1(text.encode()).hexdigest()[:12]
 
 
 def free_id(wanted: str, seen: set[str]) -> str:

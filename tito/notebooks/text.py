@@ -8,6 +8,9 @@ from pathlib import Path
 from tito.course import Module, TitoError, one_line
 
 EXPORT = re.compile(r"#\s*\|\s*export\b\s*:?\s*$")
+HEADER = re.compile(
+    r"\A((?:#[ \t]*\|.*\n)*)# (?:Given|(?:Your turn|Test|Hidden test|Your prediction) · .+)\n"
+)
 STUB = re.compile(r"# YOUR CODE HERE[ \t]*\n\s*raise NotImplementedError\(\)")
 
 
@@ -35,6 +38,11 @@ def is_exported(cell: str) -> bool:
 def is_stub(cell: str) -> bool:
     """Whether a cell still contains the lines that a student replaces."""
     return bool(STUB.search(cell))
+
+
+def without_header(cell: str) -> str:
+    """A cell without the line with which a release says what the cell is; see `notebooks.headers`."""
+    return HEADER.sub(r"\1", cell, count=1)
 
 
 def parts(path: Path, text: str) -> list[str]:
