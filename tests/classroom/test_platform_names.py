@@ -249,14 +249,14 @@ def test_gradescope_says_who_and_when_and_groups_share(module, base):
     )
     taken, stray = collect.collect(module, path)
     assert [each.student for each in taken] == ["101", "103", "ben@example.edu"]
-    assert taken[0].time == "2026-03-02 07:59:30" and taken[0].name == "Ann Lee"
+    assert taken[0].time == "2026-03-02 07:59:30.123456" and taken[0].name == "Ann Lee"
     assert len(stray) == 2 and "submission_79" in stray[0]
     assert "submission_80" in stray[1] and "neither :sid nor :email" in stray[1]
     stamp = submitted(module, "101").with_name("timestamp.txt")
-    assert stamp.read_text() == "2026-03-02 07:59:30 UTC\n"
+    assert stamp.read_text() == "2026-03-02 07:59:30.123456 UTC\n"
     from nbgrader.utils import parse_utc
 
-    assert str(parse_utc(stamp.read_text().strip())) == "2026-03-02 07:59:30"
+    assert str(parse_utc(stamp.read_text().strip())) == "2026-03-02 07:59:30.123456"
 
 
 LAUGHS = "\n".join(

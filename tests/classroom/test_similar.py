@@ -96,4 +96,4 @@ def test_right_solutions_of_the_course_are_not_similar(root):
         }
         alarms += len(similar.compare(texts, given, similar.LEAST))
         compared += len(known)
-    assert (alarms, compared) == (0, 15)
+    assert alarms == 0 and compared >= 15

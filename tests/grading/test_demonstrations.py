@@ -3,6 +3,7 @@
 import pytest
 
 from tito.grading.demonstrations import globals_of, needed
+from tito.notebooks.cells import Cell
 
 DEMO = "corners = list(range(4))\nLIMIT = 3\nprint(corners)\nfor corner in corners:\n    print(corner)\nsizes = [len(corners)]"
 ANSWER = "#| export\ndef f(x):\n    {}\n    return corner"
@@ -11,7 +12,7 @@ ANSWER = "#| export\ndef f(x):\n    {}\n    return corner"
 def cells(answer, own="", demo=DEMO):
     found = [("given", "given", "import math\nunit = 1"), ("demo", "plain", demo)]
     found += [("own_cell_1", "own", own)] if own else []
-    return [{"id": n, "role": r, "source": s} for n, r, s in [*found, ("f", "solution", answer)]]
+    return [Cell(n, r, s) for n, r, s in [*found, ("f", "solution", answer)]]
 
 
 @pytest.mark.parametrize(

@@ -152,11 +152,12 @@ def test_every_test_may_end_a_judge(tiny):
 
 
 def test_what_earlier_judges_have_seen_of_a_submission_counts(tiny):
-    state = State(made(tiny, answer("1"), [NEXT, NEXT]))
+    work = made(tiny, answer("1"), [NEXT, NEXT])
+    state = State(work)
     used = {"cpu": 3.0, "loaded": 2.0, "waited": 4.0, "answers": 5, "printed": 6, "starts": 7}
     assert state.read(f'{{"at": "double_0", "used": {used}}}'.replace("'", '"').encode()) is None
     assert state.lose("was ended by SIGKILL") == []
-    meter = budget.Meter({"seconds": 0.5, "output": 1, "cells": [], "before": state.before()})
+    meter = budget.Meter(work, budget.Used(**state.before()["used"]))
     assert vars(meter.total()) == used | {"cpu": 3.5}
 
 

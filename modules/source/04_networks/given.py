@@ -4,10 +4,8 @@
 class Sequential:
     def forward(self, x):
         """Call the first layer, then the rest as a network of its own."""
-        if not self.layers:
-            return x
-        first, *rest = self.layers
-        return Sequential(rest).forward(first(x))
+        waiting = list(self.layers)
+        return Sequential(waiting[1:]).forward(waiting[0](x)) if waiting else x
 
 
 def create_mlp(
