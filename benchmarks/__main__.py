@@ -173,7 +173,7 @@ def _lacks(row, features):
     if row.needs and names[row.needs] not in features:
         return f"this processor has no {row.needs.upper()}"
     if row.cpu and "avx2" not in features:
-        return f"this processor cannot stand for {row.cpu}"
+        return f"this processor cannot imitate {row.cpu}"
     if row.threads > hardware.cores():
         return f"this process may use {hardware.cores()} core"
     return None

@@ -356,7 +356,7 @@ def one(folder, topic, pairs):
     )
     say(f"{topic}: {middle['above']:.2f} s above it, {min(above):.2f} to {max(above):.2f}")
     say(
-        f"{topic}: a worker holds {size(middle['private'])} of its own, {size(middle['resident'])} in all"
+        f"{topic}: a worker uses {size(middle['private'])} of its own, {size(middle['resident'])} in all"
     )
     if topic == "kernels":
         reached = "reached" if middle["above"] <= ABOVE else "missed"

@@ -151,7 +151,7 @@ def roster(path, students):
 
 
 def run(root, words, killed=None) -> Cost:
-    """Run a command in a control group; with `killed`, end it and all that it started as soon as that holds."""
+    """Run a command in a control group; with `killed`, end it and all that it started as soon as that is true."""
     with grading.group() as (join, used):
         began = time.perf_counter()
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The commands as people type them: exit codes, one error line, one hint, JSON that holds."""
+"""The commands as people type them: exit codes, one error line, one hint, valid JSON."""
 
 import json
 import os

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-# Imports that few commands need stand where they are used: `tito --version` must stay quick.
+# Imports that few commands need are inside functions: `tito --version` must stay quick.
 MODULE_NAME = r"\d\d_[a-z][a-z0-9_]*"
 RELEASE = "release.json"  # in a module's folder of a student's copy: module, number, files
 WORKSPACE = "workspace.json"  # in the root of a workspace: a student's copy of all modules
@@ -67,7 +67,7 @@ class Module:
 
     @property
     def source(self) -> Path:
-        """The percent source; a student may hold the notebook alone, or work in it and leave the source."""
+        """The percent source; a student may have the notebook alone, or work in it and leave the source."""
         source = self.folder / f"{self.topic}_dev.py"
         if self.course.use:
             return source.with_suffix(f".{self.course.use}")
@@ -226,7 +226,7 @@ class Course:
         return self._nbgrader("course_id")
 
     def keep_private(self) -> None:
-        """Make the folders that hold submissions, marks and feedback, closed to all but their owner."""
+        """Make the folders that contain submissions, marks and feedback, closed to all but their owner."""
         steps = [self.place(step) for step in ("submitted", "autograded", "feedback")]
         try:
             make_folder(self.build)
@@ -381,7 +381,9 @@ def read_yaml(path: Path) -> dict:
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise TitoError(f"cannot read {path}: {one_line(error)}", "fix the YAML") from None
     if content is not None and not isinstance(content, dict):
-        raise TitoError(f"{path} holds a {type(content).__name__}, not a mapping", "fix the YAML")
+        raise TitoError(
+            f"{path} contains a {type(content).__name__}, not a mapping", "fix the YAML"
+        )
     return content or {}
 
 

@@ -29,7 +29,7 @@ ATTRIBUTES = {
 # The only input is the box of a task list, and nobody can use it.
 FIXED = {"input": {"type": "checkbox", "disabled": "disabled"}}
 LINKS = ("http", "https", "mailto")
-# A picture must be part of the page, as pixels: fetching one tells its host that the page was opened, and SVG can hold scripts.
+# A picture must be part of the page, as pixels: fetching one tells its host that the page was opened, and SVG can contain scripts.
 PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}")
 
 

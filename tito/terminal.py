@@ -161,7 +161,7 @@ def given_lines(given, topic: str) -> list[str]:
         lines.append(wrap(f"{given.exercise.name}: {given.failure['status']}: {title}", "  "))
     elif given.exercise.state == "not tested":
         lines.append(
-            wrap(f"{given.exercise.name} is not tested as it stands: tito test {topic}", "  ")
+            wrap(f"{given.exercise.name} is not tested as it is now: tito test {topic}", "  ")
         )
     return lines + hint_lines(given, topic)
 

@@ -42,7 +42,7 @@ HONEST = [
     "It takes 60 microseconds ([measurements](https://example.org/threads)).",
     "Return its result and the time in microseconds.",
     "**Exercise 3** (about 9 lines). Write the loops. A tile has 6 rows and 12 sums.",
-    "A vector of 64 bytes holds 16 float32, and a load brings four neighbors.",
+    "A vector of 64 bytes contains 16 float32, and a load brings four neighbors.",
     "The expressions read $x$ five times.",
     "    speed = 12 times\n",
     "Set `timeout=5 ms` and `rate = 12 times` as you like.",

@@ -1,4 +1,4 @@
-"""`tito due`, `tito extend`, late flags and penalties, also those of a plug-in beside nbgrader_config.py."""
+"""`tito due`, `tito extend`, late flags and penalties, also with a plug-in beside nbgrader_config.py."""
 
 import contextlib
 import datetime

@@ -90,7 +90,7 @@ def tito(course, *words, **options):
 
 
 def in_gradebook(course):
-    """What the gradebook says: the score of each student, and that nobody stands there twice."""
+    """What the gradebook says: the score of each student, and that nobody is there twice."""
     with sqlite3.connect(course.course.gradebook.removeprefix("sqlite:///")) as base:
         rows = base.execute(
             "select s.student_id, count(*), sum(g.auto_score) from grade g "

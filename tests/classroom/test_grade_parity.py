@@ -47,7 +47,7 @@ c.Autograde.autograde_preprocessors = [
 DIFFERENCES = {
     "warned": ([0, 0], [2, 3], "a line on stderr costs points there"),
     "deleted": ([2, None], [2, 3], "a deleted test waits there for a person, for ever"),
-    "twice": ([None, None], [2, 3], "a cell that stands twice loses the whole work there"),
+    "twice": ([None, None], [2, 3], "a cell that occurs twice loses the whole work there"),
     "exits": (
         [None, None],
         [0, 0],
@@ -183,7 +183,7 @@ def test_the_differences_are_these(course, hand_in, tmp_path):
             notebook.cells.append(again)
         nbformat.write(notebook, path)
     stock = stock_copy(course.course, tmp_path / "stock")
-    for student in DIFFERENCES:  # one at a time: a cell that stands twice ends the run for all
+    for student in DIFFERENCES:  # one at a time: a cell that occurs twice ends the run for all
         autograde(stock, stock.module("tiny"), f"--student={student}")
     grade.run(course)
     for student, (theirs, ours, why) in DIFFERENCES.items():

@@ -76,7 +76,7 @@ def hand_in(module, student, body=None, answer=None, cells=(), beside=()):
 
 
 def hostile(module, student):
-    """A submission that has whatever the format can hold."""
+    """A submission that has whatever the format can contain."""
     outputs = [
         nbformat.v4.new_output("display_data", {kind: active_html.source("script")})
         for kind in (

@@ -108,7 +108,7 @@ PLATFORMS = {
         ["hw-1-s1/tiny_dev.ipynb", "hw-1-s1/.git/HEAD", "hw-1-s2/.git/HEAD", "hw-1-s2/tiny_dev.ipynb"],
         ["s1", "s2"],
     ),
-    "GitHub, people whose names begin alike": (["ann-lee/tiny_dev.ipynb", "ann-ray/tiny_dev.ipynb"], ["ann-lee", "ann-ray"]),
+    "GitHub, people whose names begin with the same letters": (["ann-lee/tiny_dev.ipynb", "ann-ray/tiny_dev.ipynb"], ["ann-lee", "ann-ray"]),
     "Google Classroom": (["Ann Lee - tiny_dev.ipynb", "Ben - tiny_dev (1).ipynb"], ["Ann_Lee", "Ben"]),
     "Google Drive": (["drive-download-20260301T120000Z-001/s1.ipynb", "drive-download-20260301T120000Z-001/s2.ipynb"], ["s1", "s2"]),
 }  # fmt: skip

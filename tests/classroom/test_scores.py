@@ -1,4 +1,4 @@
-"""Marks as tables: what they hold, that no cell is a formula, and that platforms' files come back whole."""
+"""Marks as tables: what they contain, that no cell is a formula, and that platforms' files come back whole."""
 
 import csv
 import io
@@ -57,7 +57,7 @@ def tito(*words, course):
 
 @pytest.fixture
 def graded(tiny):
-    """ada has all points, bob (23) those of the first test, 17 none."""
+    """ada has all points, bob (23) has the points of the first test, 17 none."""
     marking.record(tiny, "ada")
     marking.record(tiny, "23", marking.tests("passed", "failed"))
     marking.record(tiny, "17", marking.tests("failed", "not_started"))

@@ -65,7 +65,7 @@ def test_a_student_works_through_the_modules_on_answers_of_their_own(course, tmp
     assert "2 * np.asarray(x)" not in texts and "double(double(x))" not in texts
     assert "np.empty(0)" not in texts
     refused(tito("start", str(work), course=course), 2, "is a workspace already", "tito status")
-    refused(tito("start", str(course), course=course), 2, "holds something else")
+    refused(tito("start", str(course), course=course), 2, "contains something else")
 
     own = [work / ".venv" / "bin" / "tito"]
 

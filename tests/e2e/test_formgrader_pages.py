@@ -25,7 +25,7 @@ pytestmark = [
 HOST = "http://formgrader.test"
 LIBRARIES = "https://cdnjs.cloudflare.com/ajax/libs/"  # where nbconvert's template has MathJax from
 SETTLE = 300  # milliseconds in which a script starts or a picture is asked for
-# What the document of a page holds that a student wrote and that could act; scores and comments are formgrader's.
+# What the document of a page contains that a student wrote and that could act; scores and comments are formgrader's.
 FOUND = """() => {
     const found = [];
     for (const root of document.querySelectorAll(".text_cell_render, .input_area, .output_area")) {

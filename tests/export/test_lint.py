@@ -114,12 +114,12 @@ FAULTS = {
     "a solution outside its cell": (
         "#| export\nimport numpy as np",
         "#| export\nimport numpy as np\n### BEGIN SOLUTION\n### END SOLUTION",
-        "stands outside a solution cell",
+        "is outside a solution cell",
     ),
     "hidden tests outside a test": (
         "#| export\nimport numpy as np",
         "#| export\nimport numpy as np\n### BEGIN HIDDEN TESTS\n### END HIDDEN TESTS",
-        "stands outside a test cell",
+        "is outside a test cell",
     ),
     "a test without a title": ('"""Every value is doubled."""\n', "", "has no title"),
     "a test of no exercise": (GRADED, '"grade_id": "triple_of_an_array"', "belongs to no exercise"),
@@ -166,7 +166,7 @@ def test_the_first_problem_is_raised_with_the_count_of_the_others(tiny):
     text = text.replace('r"""\n# Tiny\n> One function.\n"""', '# # Tiny\n# > One """function.')
     tiny.source.write_text(text, encoding="utf-8")
     with pytest.raises(
-        TitoError, match=r"tiny_dev.py:\d+: the summary holds .* \(1 more: tito check tiny\)"
+        TitoError, match=r"tiny_dev.py:\d+: the summary contains .* \(1 more: tito check tiny\)"
     ) as raised:
         package.render(tiny)
     assert raised.value.code == Exit.BROKEN

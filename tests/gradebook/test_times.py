@@ -24,7 +24,7 @@ READ = {
     "2026-03-02T08:00:00Z": "2026-03-02 08:00:00",
 }
 UNREADABLE = {
-    "2026-07-01 12:00:00 IST": "stands for several time zones",
+    "2026-07-01 12:00:00 IST": "is the name of several time zones",
     "2026-07-01 12:00:00 XYZ": "is not a known time zone",
     "2026-07-01 12:00:00 /etc/passwd": "is not a time",
     "2026-07-01 12:00:00 ../../x": "is not a time",

@@ -179,7 +179,7 @@ def test_a_gpu_simulator_that_the_student_patches_is_not_asked(tiny):
 
 
 def test_right_counts_of_a_kernel_with_wrong_results_earn_nothing(tiny):
-    """The text that is counted must also compute: a better function elsewhere does not stand for it."""
+    """The text that is counted must also compute: a better function elsewhere does not replace it."""
     answer = (
         LOOP.replace("2 * x[i]", "3 * x[i]") + "\ndouble = lambda x, y: np.multiply(2, x, out=y)"
     )

@@ -95,7 +95,7 @@ CRASHES = {
     ),
     "a tag of two million letters": ("Forged({'!': 'x' * 2_000_000})", "double(1)", "no tag xxx"),
     "a tag that is a list": ("Forged({'!': ['x'] * 400_000})", "double(1)", "no tag ["),
-    "a tag that no file can hold": ("Forged({'!': '\\ud800' * 300_000})", "double(1)", "no tag"),
+    "a tag that no file can contain": ("Forged({'!': '\\ud800' * 300_000})", "double(1)", "no tag"),
     "text of eight million letters": ("'x' * 8_000_000", "assert False, double(1)", "xxx"),
 }
 FORGES = """

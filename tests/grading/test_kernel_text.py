@@ -1,4 +1,4 @@
-"""Functions made from text: what computes works as it stands, what could reach the instruments is refused."""
+"""Functions made from text: what computes works as it is, what could reach the instruments is refused."""
 
 import textwrap
 

@@ -15,7 +15,7 @@ from tito.student import testing
 
 KERNELS = Course(ROOT).module("kernels")
 
-# What stands for the whole body of the function that is asked for, which is plain Python then.
+# What represents the whole body of the function that is asked for, which is plain Python then.
 CALLS = {
     "matmul_baseline": """
         C += A @ B

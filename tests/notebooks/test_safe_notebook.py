@@ -26,7 +26,7 @@ def graded(given, *cells):
 
 @pytest.fixture(scope="module")
 def frame(given):
-    """What a page of formgrader holds around the cell of a harmless student."""
+    """What a page of formgrader contains around the cell of a harmless student."""
     return formgrade.elements(formgrade.render(graded(given, formgrade.markdown("x"))))
 
 

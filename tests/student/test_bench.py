@@ -20,7 +20,7 @@ from tinytorch.lab.child import in_child
 from tito.course import Course, Exit, TitoError
 from tito.student import bench
 
-# The target table of the design, row by row, and the entries that stand for each.
+# The target table of the design, row by row, and the entries that represent each.
 PROMISED = {
     "cache_friendly_matmul float32, 1 thread": ["matmul"],
     "the same, 2 threads": ["matmul_threads"],

@@ -41,7 +41,7 @@ class Lab:
         asyncio.run(self.files.save(json.loads(json.dumps(model)), self.path))
 
     def type(self, old, new):
-        """Replace some text, which stands in one cell, and run the notebook's code cells."""
+        """Replace some text, which is in one cell, and run the notebook's code cells."""
         (cell,) = [cell for cell in self.notebook["cells"] if old in cell["source"]]
         cell["source"] = cell["source"].replace(old, new)
         for each in self.notebook["cells"]:

@@ -36,7 +36,7 @@ def module(tiny):
 
 
 def saw(module, status, message="", test="double_of_an_array"):
-    """Have a verdict on the cell as it stands."""
+    """Have a verdict on the cell as it is."""
     source = next(c.source for c in nb.cells(nb.read(module)) if c.id == "double")
     points = 2.0 if status == PASSED else 0.0
     verdict = Verdict(test, "Title.", "double", points, 2.0, False, status, 0.0, message)
@@ -127,7 +127,7 @@ def test_the_command(module):
     course = module.course.root
     module.source.write_text(read_text(module.source).replace("2 * np", "3 * np"))
     run = tito("hint", "tiny", course=course)
-    assert run.returncode == 0 and "double is not tested as it stands: tito test tiny" in run.stdout
+    assert run.returncode == 0 and "double is not tested as it is now: tito test tiny" in run.stdout
     assert tito("test", "tiny", course=course).returncode == 1
     run = tito("hint", "tiny", course=course)
     assert "double: failed: Every value is doubled." in run.stdout
@@ -180,7 +180,7 @@ def test_a_check_finds_what_is_wrong_with_hints(module):
     two = "double: [One., Two., {hint: Three., test: %s}]"
     assert "no test double_of_a_cow" in fault(two % "double_of_a_cow")
     assert "is hidden" in fault(two % "double_of_nothing")
-    assert "stands twice: Three." in fault(
+    assert "occurs twice: Three." in fault(
         "double: [One., Two., {hint: Three., says: x}, {hint: Three., says: y}]"
     )
     given = "double: [One., 'Write return 2 *\n\n      np.asarray(x) there.']"

@@ -30,7 +30,7 @@ def served(folder, scratch, *words):
     command = [sys.executable, "-m", "tito", *words, "--no-browser", "--port", f"{port}"]
     settings = Path(own["JUPYTER_CONFIG_DIR"], "lab", "user-settings", *AUTOSAVE)
     settings.parent.mkdir(parents=True)
-    settings.write_text('{"autosave": false}')  # or a save by hand may meet one that is on its way
+    settings.write_text('{"autosave": false}')  # or a save by hand may meet an automatic save
     with (scratch / "server.log").open("wb") as log:
         process = subprocess.Popen(
             command, cwd=folder, env=os.environ | own, stdout=log, stderr=log
@@ -77,7 +77,7 @@ class Notebook:
         self.page = page
         page.goto(f"{address}/?token={TOKEN}")
         page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
-        page.locator(".jp-Notebook .jp-Cell").nth(1).wait_for()  # an empty one stands there first
+        page.locator(".jp-Notebook .jp-Cell").nth(1).wait_for()  # an empty cell is there first
 
     def idle(self):
         """Wait until the kernel has run what it was given."""

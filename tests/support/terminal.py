@@ -124,7 +124,7 @@ def _size(line, columns):
 
 
 def _own_terminal():
-    """Make the terminal on standard input the one that sends this session its interrupts."""
+    """Make the terminal on standard input the terminal that sends this session its interrupts."""
     import fcntl
     import termios
 

@@ -148,7 +148,7 @@ def split(notebook):
 
 
 def copied_above(notebook):
-    """A copy with the same mark holds a trial, above the answer."""
+    """A copy with the same mark contains a trial, above the answer."""
     found = cell(notebook, "mean")
     trial = "def mean(array, axis=None, keepdims=False):\n    return 'a trial'"
     if "YOUR CODE HERE" not in found.source:
@@ -157,7 +157,7 @@ def copied_above(notebook):
 
 
 def copied_below(notebook):
-    """A copy with the same mark holds a trial, at the end of the notebook."""
+    """A copy with the same mark contains a trial, at the end of the notebook."""
     found = cell(notebook, "mean")
     trial = "def mean(array, axis=None, keepdims=False):\n    return 'a trial'"
     if "YOUR CODE HERE" not in found.source:

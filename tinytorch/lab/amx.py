@@ -86,7 +86,7 @@ def store(typing, tile, array, i, stride):
 def dot(typing, sums, x, y):
     """Add a product to the 16 x 16 int32 of tile `sums`.
 
-    Tile x holds 16 rows of 64 int8; row r of tile y holds, for 16 columns, the four int8 of steps 4r to 4r + 3.
+    Tile x contains 16 rows of 64 int8; row r of tile y contains, for 16 columns, the four int8 of steps 4r to 4r + 3.
     """
     numbers = [_number(tile) for tile in (sums, x, y)]
 

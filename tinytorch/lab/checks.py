@@ -301,7 +301,7 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def _everywhere(test: Any, actual: Any, expected: Any) -> Any:
-    """Whether a test holds for all values; of large arrays a part at a time, which stays in the cache."""
+    """Whether a test is true for all values; of large arrays a part at a time, which stays in the cache."""
     if actual.size <= PART or not (actual.flags.c_contiguous and expected.flags.c_contiguous):
         return test(actual, expected).all()
     actual, expected = actual.reshape(-1), expected.reshape(-1)

@@ -22,7 +22,7 @@ from llvmlite import ir
 from numba.core import cgutils
 from numba.core.codegen import get_host_cpu_features
 
-# The peak is that of kernels, so it is measured with the vectors that kernels are compiled for.
+# The peak is the peak of kernels, so it is measured with the vectors that kernels are compiled for.
 from tinytorch.lab import compiling  # noqa: F401
 
 DEFAULT_SIZES = {1: 32 * 1024, 2: 512 * 1024, 3: 8 * 1024 * 1024}
@@ -199,7 +199,7 @@ def bandwidth(level="memory", fresh=False):
     ----------
     level : int or str
         1, 2 or 3, or "memory". Both arrays together fill half of the cache; for memory they take
-        128 MiB, which a very large shared cache may still hold in part.
+        128 MiB, which a very large shared cache may still contain in part.
     fresh : bool
         Measure again even if this machine's figure is on disk.
 

@@ -684,7 +684,7 @@ def _write_back(slots, starts, sets, ways, line, level, written):
 def _simulate(codes, shift, sets, ways, starts, slots, counts, levels, missed):
     """Fill counts (loads, stores, hits, misses by array), levels (misses, lines written), and missed.
 
-    A slot holds a line's number and, in its last bit, whether the line was changed; the slots of a set are
+    A slot contains a line's number and, in its last bit, whether the line was changed; the slots of a set are
     in the order of their last use.
     """
     for n in range(len(codes)):

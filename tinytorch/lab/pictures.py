@@ -78,7 +78,7 @@ def tile(rows, columns, width, steps=8):
     rows, columns : int
         Of the tile.
     width : int
-        Columns that one wide vector holds.
+        Columns that one wide vector contains.
     steps : int
         Steps of k to draw.
 

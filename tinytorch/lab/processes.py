@@ -510,7 +510,7 @@ def _take_over_stdio():
     os.dup2(nowhere, 0)
     os.dup2(2, 1)
     os.close(nowhere)
-    if hasattr(os, "register_at_fork"):  # a child of the operation must not hold our pipes open
+    if hasattr(os, "register_at_fork"):  # a child of the operation must not keep our pipes open
 
         def let_go():
             for stream in (incoming, outgoing):

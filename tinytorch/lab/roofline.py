@@ -58,7 +58,7 @@ class Point:
     seconds : float, optional
         Measured time of a call. Without it the point is a prediction alone.
     level : 1, 2, 3 or "memory", optional
-        Where the data lie; by default the smallest cache that holds all of `bytes`.
+        Where the data lie; by default the smallest cache that contains all of `bytes`.
 
     Raises
     ------
@@ -96,7 +96,7 @@ class Point:
 
 
 def level_of(size):
-    """Return the smallest cache that holds `size` bytes, or "memory"."""
+    """Return the smallest cache that contains `size` bytes, or "memory"."""
     return next((n for n in LEVELS[:3] if size <= hardware.cache_size(n)), "memory")
 
 
@@ -403,7 +403,7 @@ def _cost(boxes, taken, lines, frame):
 
 
 def _said(point, on):
-    """Where a point's label stands, and what it says."""
+    """The place of a point's label, and what it says."""
     if point.seconds is None:
         rate = float(on.allows(point.intensity, point.level))
         return rate, f"{point.name}\n{_rate(rate)}, predicted"

@@ -78,7 +78,7 @@ def has_dot():
 
 @intrinsic
 def lanes(typing, array):
-    """Return how many numbers of this array's type a vector holds."""
+    """Return how many numbers of this array's type a vector contains."""
     vector = _vector(array)
     return types.intp(array), lambda context, builder, sig, args: ir.IntType(64)(vector.lanes)
 
@@ -170,7 +170,7 @@ def prefetch(typing, array, i):
 
 @intrinsic
 def wide_lanes(typing, array):
-    """Return how many numbers of this array's type a wide vector holds."""
+    """Return how many numbers of this array's type a wide vector contains."""
     vector = _wide(array)
     return types.intp(array), lambda context, builder, sig, args: ir.IntType(64)(vector.lanes)
 
@@ -285,7 +285,7 @@ def _wide(array):
 
 
 def _same(*values):
-    """The vector type of all values; an array stands for its vectors."""
+    """The vector type of all values; an array represents its vectors."""
     found = [_vector(value) if isinstance(value, types.Array) else value for value in values]
     if not isinstance(found[0], Vector) or any(value != found[0] for value in found):
         raise TypeError(f"vectors of one type are needed, got {', '.join(map(str, values))}")
@@ -399,7 +399,7 @@ def _dot4(builder, kind, sums, x, y):
 def _assembly():
     """What LLVM makes of a wide sum and of 16-bit products, for the machine that Numba compiles for.
 
-    The names of processors stand for features too, so that the code itself is the surest witness.
+    The names of processors represent features too, so that the code itself is the surest witness.
     """
     wide = ir.VectorType(ir.FloatType(), 16)
     pairs, words = ir.VectorType(ir.IntType(16), 8), ir.VectorType(I32, 4)

@@ -54,7 +54,7 @@ def at_least(
     Returns
     -------
     str
-        "faster", or "undecided" if the interval holds `times` or the calls are too short. That costs no points.
+        "faster", or "undecided" if the interval contains `times` or the calls are too short. That costs no points.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How lessons measure time: samples, intervals, and paired comparisons that hold on a busy machine."""
+"""How lessons measure time: samples, intervals, and paired comparisons that are valid on a busy machine."""
 
 import ctypes
 import gc
@@ -339,7 +339,7 @@ def ratio_interval(first, second, confidence=0.95, seed=0):
 
 
 def compare(first, second, repeats=30, confidence=0.95, seed=0, threads=True):
-    """Return the CPU time of `first` over that of `second`, and its interval: above 1, `second` is faster.
+    """Return the CPU time of `first` divided by the CPU time of `second`, and its interval: above 1, `second` is faster.
 
     Parameters
     ----------
@@ -420,7 +420,7 @@ def _others(interval):
     start, own, before = time.perf_counter(), time.process_time(), psutil.cpu_times()
     time.sleep(interval)
     after = psutil.cpu_times()
-    idle = ("idle", "iowait", "guest", "guest_nice")  # user time holds guest time already
+    idle = ("idle", "iowait", "guest", "guest_nice")  # user time includes guest time already
     busy = sum(
         getattr(after, name) - getattr(before, name)
         for name in after._fields

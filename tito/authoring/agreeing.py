@@ -193,7 +193,7 @@ ANSWERS = OBJECTS | VALUES
 
 
 def answer(name):
-    """The function that stands for every name of a module."""
+    """The function that represents every name of a module."""
     make = ANSWERS[name]
 
     def function(*args, **kwargs):

@@ -20,7 +20,7 @@ class Variant:
 
 
 def load(module: Module, cells) -> list[Variant]:
-    """Read a module's variants; each must apply to the solution as it stands."""
+    """Read a module's variants; each must apply to the solution as it is."""
     if not module.variants.exists():
         return []
     solutions = {cell.id: cell.source for cell in cells if cell.role == "solution"}
@@ -58,7 +58,7 @@ def _variant(module, exercise, kind, entry, solution) -> Variant:
             text = solution
             for old, new in entry["change"].items():
                 if text.count(old) != 1:
-                    raise ValueError(f"{old!r} stands {text.count(old)} times in the solution")
+                    raise ValueError(f"{old!r} occurs {text.count(old)} times in the solution")
                 text = text.replace(old, new)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         label = entry.get("name", entry) if isinstance(entry, dict) else entry

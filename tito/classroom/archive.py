@@ -102,7 +102,7 @@ def entries(path: Path) -> Iterator[list[Entry]]:
 def unpack(
     file: BinaryIO, size: int, keep: Callable[[bytes], Callable[[], bytes]], most: int = TOTAL_BYTES
 ) -> list[Entry]:
-    """The files of an archive that is open; what a tar holds is given to `keep`, which gives it back later."""
+    """The files of an archive that is open; what a tar contains is given to `keep`, which gives it back later."""
     start = file.read(8)
     file.seek(0)
     if start.startswith(b"PK"):
@@ -120,7 +120,7 @@ class _Members:
 
     def add(self, entry: Entry) -> None:
         if len(self.found) >= FILES:
-            raise Hostile(f"it holds more than {FILES} files")
+            raise Hostile(f"it contains more than {FILES} files")
         if entry.name in self.places:
             first = self.places[entry.name]
             self.found[first] = replace(self.found[first], fault="is there twice")
@@ -130,7 +130,7 @@ class _Members:
 
     def add_folder(self, name: str) -> None:
         if len(self.folders) >= FILES:
-            raise Hostile(f"it holds more than {FILES} folders")
+            raise Hostile(f"it contains more than {FILES} folders")
         self.folders.append(_name(name.rstrip("/"))[0])
 
     def all(self) -> list[Entry]:
@@ -145,7 +145,7 @@ def _empty(name: str) -> Entry:
 def _zip(archive: zipfile.ZipFile, most: int) -> list[Entry]:
     members, infos = _Members(), archive.infolist()
     if len(infos) > FILES:
-        raise Hostile(f"it holds more than {FILES} files")
+        raise Hostile(f"it contains more than {FILES} files")
     names, guessed = zip_names.names(infos)
     total = 0
     for info, written in zip(infos, names, strict=True):
@@ -226,7 +226,7 @@ def opened(file: BinaryIO, start: bytes) -> Any:
 
 
 def _keep(scratch: str, data: bytes) -> Callable[[], bytes]:
-    """Keep what a tar holds in a file with a name of our own."""
+    """Keep what a tar contains in a file with a name of our own."""
     handle, name = tempfile.mkstemp(dir=scratch)
     with open(handle, "wb") as file:
         file.write(data)

@@ -110,7 +110,7 @@ def _read_one(each: StudentFile, released: Released, module: Module, found: Read
 
 
 def _unpacked(files: Iterable[StudentFile], found: Reading) -> list[StudentFile]:
-    """What a student's own archives hold."""
+    """What a student's own archives contain."""
     made: list[StudentFile] = []
     packed = [each for each in files if nested.is_archive(each.entry.name)]
     for each in packed[ARCHIVES:]:
@@ -176,5 +176,5 @@ def _refuse_several(read: list[Read], words: people_names.Words) -> None:
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         raise TitoError(
             f"{len(names)} notebooks with different answers, perhaps of several students: {shown}",
-            "collect the folder that holds them, or leave one of them in it",
+            "collect the folder that contains them, or leave one of them in it",
         )

@@ -1,6 +1,6 @@
 """What was collected, kept: everything as it came, what counts where nbgrader looks for it, and who is who.
 
-build/collected/MODULE/STUDENT holds each file as it came and index.json, build/collected/students.json each
+build/collected/MODULE/STUDENT contains each file as it came and index.json, build/collected/students.json each
 student's name and the id that the platform gave, by the id here.
 """
 

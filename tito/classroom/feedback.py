@@ -74,7 +74,7 @@ def exercises(module: Module) -> dict[str, Asked]:
 def _is_prose(cell) -> bool:
     """Whether a cell is text for everybody.
 
-    A text with a grade_id may hold the model answer or the mark scheme of a written question; one
+    A text with a grade_id may contain the model answer or the mark scheme of a written question; one
     without is named by a digest of what it says.
     """
     name = hashlib.sha1(f"markdown\n{cell.source}".encode()).hexdigest()[:12]

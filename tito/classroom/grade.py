@@ -223,7 +223,7 @@ def remove_others(module: Module, student: str) -> None:
     for folder, folders, names in os.walk(target, topdown=False):
         for path in (Path(folder, name) for name in (*names, *folders)):
             if path.is_dir() and not path.is_symlink():
-                with contextlib.suppress(OSError):  # it still holds something
+                with contextlib.suppress(OSError):  # it still contains something
                     path.rmdir()
             elif path not in kept and not _is_given(path, module.folder / path.relative_to(target)):
                 path.unlink()

@@ -14,7 +14,7 @@ from tito.course import TitoError, one_line
 METADATA = "submission_metadata.yml"
 AROUND = re.compile(r"assignment_\d+_export")
 FOLDER = re.compile(r"submission_\d+")
-NODES, NESTING = 2_000_000, 60  # of the file; what an alias stands for counts each time
+NODES, NESTING = 2_000_000, 60  # of the file; what an alias represents counts each time
 
 
 def find(notebooks: list[Entry], files: list[Entry], stem: str) -> Entry | None:
@@ -91,7 +91,7 @@ def _refuse_large(events: Iterator) -> None:
     for event in events:
         if isinstance(event, yaml.events.AliasEvent):
             if event.anchor not in sizes:
-                raise ValueError("an alias stands inside of what it stands for")
+                raise ValueError("an alias is inside its own value")
             count += sizes[event.anchor]
         elif isinstance(event, yaml.events.ScalarEvent):
             count += 1

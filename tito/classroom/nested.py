@@ -50,7 +50,7 @@ def unpack(entry: Entry, data: bytes) -> list[Entry]:
 
 def _members(entry: Entry, data: bytes) -> list[Entry]:
     if data.count(CENTRAL) > archive.FILES:
-        raise archive.Hostile(f"it holds more than {archive.FILES} files")
+        raise archive.Hostile(f"it contains more than {archive.FILES} files")
     file, start = io.BytesIO(data), data[:8]
     packed = archive.opened(file, start)
     if packed is not file:

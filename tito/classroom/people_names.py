@@ -57,7 +57,7 @@ def is_hidden(parts: Sequence[str]) -> bool:
 
 
 def is_tool(parts: Sequence[str]) -> bool:
-    """Whether a file is in a folder of tools that a copy of a release holds."""
+    """Whether a file is in a folder of tools that a copy of a release contains."""
     return any(part in TOOLS for part in parts[:-1])
 
 

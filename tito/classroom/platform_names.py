@@ -12,7 +12,7 @@ from tito.classroom.archive import Entry
 from tito.course import TitoError, one_line
 from tito.gradebook import times
 
-# Ruby's [[:word:]], which Canvas leaves in names, holds combining marks; Python's \w does not.
+# Ruby's [[:word:]], which Canvas leaves in names, contains combining marks; Python's \w does not.
 WORD = r"[^\s!-/:-@\[-^`{-~]"
 # canvas-lms, lib/content_zipper.rb: get_filename and add_upload_submission. The name is in small letters.
 CANVAS = re.compile(
@@ -115,7 +115,7 @@ def moodle(_placed: list[Placed]) -> Reader | None:
 
 
 def blackboard(placed: list[Placed]) -> Reader | None:
-    """One folder for all; the name of the assignment stands before the user's."""
+    """One folder for all; the name of the assignment is before the user's."""
     named = {p.parts[0]: BLACKBOARD.fullmatch(p.parts[0]) for p in placed if len(p.parts) == 1}
     people: dict[str, tuple[str, str]] = {}
     for p in placed:

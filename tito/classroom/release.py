@@ -128,12 +128,12 @@ def _target(module, output):
     if target.exists() and not target.is_dir():
         raise TitoError(f"{target} is not a folder", "name a new folder", Exit.USAGE)
     if target.exists() and any(target.iterdir()) and not (target / RELEASE).exists():
-        raise TitoError(f"{target} holds something else", "name a new folder", Exit.USAGE)
+        raise TitoError(f"{target} contains something else", "name a new folder", Exit.USAGE)
     return target
 
 
 def _given(module, released):
-    """The files that hold no answer of this module, by path: tools, instruments, earlier modules."""
+    """The files that contain no answer of this module, by path: tools, instruments, earlier modules."""
     texts = tools(module.course, ".") | about(module, ("title", "summary", "hours", "seconds"))
     for earlier in _needed(module, released):
         texts[f"tinytorch/core/{earlier.topic}.py"] = reference(earlier)
@@ -361,7 +361,7 @@ def _strings(value):
 
 
 def _is_changed(target):
-    """Whether somebody wrote something in a release that stands."""
+    """Whether somebody wrote something in a release that exists."""
     if not target.exists():
         return False
     files = past.manifest(target / RELEASE).get("files", {})

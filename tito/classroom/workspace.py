@@ -83,7 +83,7 @@ def make(course: Course, target: Path, begin: Module | None = None) -> Workspace
     if (target / WORKSPACE).exists():
         raise TitoError(f"{target} is a workspace already", f"cd {target}; tito status", Exit.USAGE)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise TitoError(f"{target} holds something else", "name a new folder", Exit.USAGE)
+        raise TitoError(f"{target} contains something else", "name a new folder", Exit.USAGE)
     modules = course.modules
     begin = begin or modules[0]
     scratch = folders.scratch(target)

@@ -94,7 +94,9 @@ def _file(module, notebook, cells, text):
         if cell.role == "text" and cell.source.startswith("# "):
             if '"""' in cell.source:
                 yield Problem(
-                    cell.line, 'the summary holds """, which ends a docstring', "use other quotes"
+                    cell.line,
+                    'the summary contains """, which ends a docstring',
+                    "use other quotes",
                 )
             break
 
@@ -184,9 +186,7 @@ def _markers(cell, authored):
             (cell.line + i for i, line in enumerate(lines) if line in (begin, end)), cell.line
         )
         if order and cell.role != role:
-            yield Problem(
-                where, f"{order[0]} stands outside a {place}", "move it, or fix the metadata"
-            )
+            yield Problem(where, f"{order[0]} is outside a {place}", "move it, or fix the metadata")
         elif order != [begin, end] * (len(order) // 2):
             yield Problem(
                 where,

@@ -29,7 +29,7 @@ where m.name = :module order by a.student_id, c.name
 
 @dataclass(frozen=True)
 class Marked:
-    """A cell of a student's work: what a person may change, and the rows that hold it.
+    """A cell of a student's work: what a person may change, and the rows that contain it.
 
     `grade` is empty where there are no points to give, `remark` where nbgrader has no place for a comment.
     """

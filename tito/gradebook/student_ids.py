@@ -1,4 +1,4 @@
-"""Ids of students that nbgrader, file systems, spreadsheets and addresses of web pages can hold.
+"""Ids of students that nbgrader, file systems, spreadsheets and addresses of web pages can contain.
 
 Letters of every script, digits and . _ - @ stay as they are. Spaces become _. Any other character becomes
 ~HEX~, its code in hexadecimal, so that the id can be turned back: O'Neil is O~27~Neil.
@@ -10,7 +10,10 @@ import unicodedata
 
 from tito.course import TitoError
 
-CHARACTERS, BYTES = 64, 128  # of an id: nbgrader's column, and what file names made of it can hold
+CHARACTERS, BYTES = (
+    64,
+    128,
+)  # of an id: nbgrader's column, and what file names made of it can contain
 ESCAPED = re.compile(
     r"~((?:10|[1-9a-f])?[0-9a-f]{4}|[0-9abcef][0-9a-f]{3}|d[0-7][0-9a-f]{2}|[0-9a-f]{1,3})~"
 )
@@ -37,7 +40,7 @@ def student_id(name: str) -> str:
     Raises
     ------
     TitoError
-        If nothing of the name is left, or it holds control characters.
+        If nothing of the name is left, or it contains control characters.
     """
     text = unicodedata.normalize("NFC", str(name).translate(MARKS)).strip()
     if any(unicodedata.category(c) in ("Cc", "Cs") or c in BIDI for c in text):

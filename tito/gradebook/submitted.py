@@ -10,7 +10,7 @@ from tito.course import Module, TitoError
 from tito.gradebook import times
 from tito.notebooks import untrusted
 
-NAME = 128  # bytes of a student's name, which the gradebook and file names can hold
+NAME = 128  # bytes of a student's name, which the gradebook and file names can contain
 TIMESTAMP = "timestamp.txt"
 ACTIVE = frozenset('<>"&`\\')  # nbgrader puts names into its pages as they are
 

@@ -56,7 +56,7 @@ def utc(text: str, zone: str = "") -> datetime.datetime:
 
 
 def split(text: str) -> tuple[datetime.datetime, str]:
-    """A time as it stands, and the name of its zone, empty if it has none."""
+    """A time as it is, and the name of its zone, empty if it has none."""
     plain = " ".join(text.split())
     if not plain or len(plain) > LONGEST:
         raise Unreadable(f"{_shown(text)} is not a time")
@@ -87,7 +87,7 @@ def _offset(named: str, local: datetime.datetime, zone: str) -> datetime.timedel
         return _in_zone(ZoneInfo(named), local)
     offsets = {_in_zone(each, local) for each in _zones() if each.tzname(local) == named}
     if len(offsets) != 1:
-        why = "stands for several time zones" if offsets else "is not a known time zone"
+        why = "is the name of several time zones" if offsets else "is not a known time zone"
         raise Unreadable(f"{_shown(named)} {why}")
     return offsets.pop()
 

@@ -199,7 +199,7 @@ def _graded(made: Any, released: Any, job: Job, verdicts: list[Verdict]) -> Any:
 
 
 def _as_text(found: Verdict) -> Verdict:
-    """The verdict with a message that any file can hold."""
+    """The verdict with a message that any file can contain."""
     message = found.message.encode("utf-8", "replace").decode()
     return replace(found, message=message)
 

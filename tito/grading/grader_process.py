@@ -58,7 +58,7 @@ class Hand:
             process.kill()
 
     def end(self) -> None:
-        """End the process and the sandboxes it holds."""
+        """End the process and the sandboxes it started."""
         if self.process:
             self.process.kill()
             self.process.wait()

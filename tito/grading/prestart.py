@@ -32,7 +32,7 @@ class Prestarted:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=os.environ | process.ONE_THREAD,
-            start_new_session=os.name == "posix",  # an interrupt is for the one who holds it
+            start_new_session=os.name == "posix",  # an interrupt is for the process that started it
         )
         counts = any("on_source" in cell.source for cell in job.cells)
         workers = [process.STUDENT, process.CLEAN] if counts else [process.STUDENT]
@@ -102,7 +102,7 @@ def _nothing(x: Any) -> Any:
 
 def _import(statements: list[str]) -> None:
     for statement in statements:
-        with contextlib.suppress(Exception):  # the cell that holds it will say so
+        with contextlib.suppress(Exception):  # loading its cell will report it
             exec(statement, {})
 
 

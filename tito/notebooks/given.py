@@ -20,7 +20,7 @@ from tito.notebooks.text import read_text
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 HEAD = "What `tito test` needs to test an exercise whose earlier exercises do not work yet.\n\n"
-LARGEST = 2**22  # bytes that a packed file may hold
+LARGEST = 2**22  # bytes that a packed file may contain
 
 
 @dataclass(frozen=True)

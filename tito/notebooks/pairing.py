@@ -1,4 +1,4 @@
-"""A percent source and the notebook beside it: refuse to go on when both hold different work."""
+"""A percent source and the notebook beside it: refuse to go on when both contain different work."""
 
 import time
 from pathlib import Path

@@ -136,7 +136,7 @@ def without_markers(text: str) -> str:
 
 
 def copied(text: str, answers: list[str]) -> list[str]:
-    """The first line of each answer that stands whole in a text that is given to students."""
+    """The first line of each answer that is whole in a text that is given to students."""
     lines = "\n".join(_telling(text))
     found = []
     for answer in answers:

@@ -146,6 +146,6 @@ def _pictures(attachments):
 
 
 def _clean(text):
-    """The text as a file can hold it: lone surrogates replaced, line ends plain."""
+    """The text as a file can contain it: lone surrogates replaced, line ends plain."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")

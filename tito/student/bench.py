@@ -113,7 +113,7 @@ def _ladder(path):
 
 
 def code(document: dict) -> int:
-    """The exit code that a document stands for."""
+    """The exit code that a document represents."""
     if any(step["status"] not in (MEASURED, NOT_STARTED) for step in document["steps"]):
         return Exit.FAILED
     verdicts = {each["verdict"] for step in document["steps"] for each in step["comparisons"]}

@@ -156,7 +156,7 @@ def faults(module: Module, cells, secret) -> Iterator[str]:
             continue
         keys = [step.key for step in steps]
         for key in dict.fromkeys(key for key in keys if keys.count(key) > 1):
-            yield f"{module.hints.name}: {name}: stands twice: {steps[keys.index(key)].text[:50]}"
+            yield f"{module.hints.name}: {name}: occurs twice: {steps[keys.index(key)].text[:50]}"
         for step in steps:
             test = tests.get(step.test)
             start = f"{module.hints.name}: {name}: "

@@ -123,7 +123,7 @@ def test_answers_are_brought_into_a_students_copy_only_and_from_work(module, tmp
 
 
 def empty_environment(folder):
-    """A virtual environment that holds nothing of the course but finds this one's other packages."""
+    """A virtual environment that contains nothing of the course but finds this one's other packages."""
     venv.create(folder, with_pip=False, symlinks=os.name != "nt")
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     ask = "import sysconfig; print(sysconfig.get_path('purelib'))"

@@ -165,7 +165,7 @@ DEEDS = {
         {v.KILLED, v.ERROR, v.TIMEOUT},
         "",
     ),
-    # bubblewrap holds the pipes as well, so that there only the clock ends this.
+    # bubblewrap keeps the pipes open as well, so that there only the clock ends this.
     "close the pipes and go on": (
         "os.closerange(0, 200); time.sleep(600)",
         {v.TIMEOUT, v.KILLED},

@@ -73,7 +73,7 @@ for name, make in simt_clean.CASES.items():
 
 @pytest.mark.slow
 def test_the_same_kernels_run_through_numba():
-    """Numba's own simulator stands in for the GPU: the same dialect, the same switch."""
+    """Numba's own simulator takes the place of the GPU: the same dialect, the same switch."""
     environment = os.environ | {"NUMBA_ENABLE_CUDASIM": "1"}
     done = subprocess.run(
         [sys.executable, "-c", ON_NUMBA],

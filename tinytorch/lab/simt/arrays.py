@@ -21,7 +21,7 @@ class Buffer:
     size : int
         Elements of one copy.
     written : ndarray of bool, or None
-        Which elements hold a value; None when all do.
+        Which elements contain a value; None when all do.
     """
 
     def __init__(self, name, space, data, shape, size, written=None):

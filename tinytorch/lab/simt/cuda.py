@@ -1,6 +1,6 @@
 """The names that a kernel uses, as ``from numba import cuda`` has them: ``from tinytorch.lab.simt import cuda``.
 
-A kernel holds assignments, ``if``, ``for`` over ``range``, ``while``, ``break``, ``continue``, ``return``, conditional
+A kernel contains assignments, ``if``, ``for`` over ``range``, ``while``, ``break``, ``continue``, ``return``, conditional
 expressions, tuples, indices, and calls of device functions, of `math`, of ``abs min max int float bool round pow
 divmod len`` and of the NumPy functions that Numba has on the GPU. Warp shuffles, ``syncwarp``, fences, random
 numbers, constant arrays and shared memory of a size given at the launch are refused.

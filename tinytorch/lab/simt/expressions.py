@@ -1,4 +1,4 @@
-"""The value of an expression in a set of lanes; other lanes hold anything."""
+"""The value of an expression in a set of lanes; other lanes contain anything."""
 
 import ast
 

@@ -63,7 +63,7 @@ class Nobody(Exception):
 
 
 class Split(Exception):
-    """The blocks of a batch disagree in a way that vectors of lanes cannot hold: run them one by one."""
+    """The blocks of a batch disagree in a way that vectors of lanes cannot represent: run them one by one."""
 
 
 def address(index):

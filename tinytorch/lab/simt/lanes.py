@@ -90,7 +90,7 @@ class Threads:
 
     @cached_property
     def warp_slot(self):
-        """Where a lane stands when every warp has 32 places; None where that changes nothing."""
+        """The place of a lane when every warp has 32 places; None where that changes nothing."""
         if self.in_block % WARP == 0:
             return None
         places = -(-self.in_block // WARP) * WARP

@@ -144,7 +144,7 @@ class Launch:
 
     def _to_device(self, name, value):
         if value.dtype.kind not in "biuf" or value.dtype.itemsize > 8 or not value.dtype.isnative:
-            raise TypeError(f"{name} must hold numbers of up to 64 bits, got {value.dtype}")
+            raise TypeError(f"{name} must contain numbers of up to 64 bits, got {value.dtype}")
         if not value.flags.forc:
             raise ValueError(
                 f"{name} is not contiguous, its strides are {value.strides}\n"
@@ -219,7 +219,7 @@ class Launch:
         index = buffer.address(position)
         who = self.names.thread(one[1]) if same else self.names(one[1])
         first = f"{who} {one[0]} {buffer.name}{address(index)} on line {one[2]}"
-        where = "no barrier stands between" if same else "nothing orders blocks"
+        where = "no barrier is between them" if same else "nothing orders blocks"
         second = f"{self.names(two[1])} {two[0]} it on line {two[2]}"
         hint = None
         if not same:

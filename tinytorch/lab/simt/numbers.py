@@ -2,7 +2,7 @@
 
 An integer in the source is an int64 and a number with a point a float64, as they are for Numba; so
 ``x * 2.0`` of a float32 `x` is computed in float64. Integers of fewer bits widen to 64 in arithmetic. A
-value is a NumPy scalar, when all lanes hold the same, or a vector of one number a lane.
+value is a NumPy scalar, when all lanes have the same value, or a vector of one number a lane.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""Data races: two threads touch one element, one of them writes, and no barrier stands between.
+"""Data races: two threads touch one element, one of them writes, and no barrier is between them.
 
 Threads of a block are ordered by barriers, threads of different blocks by nothing, threads of a warp like
 any others of their block. Two threads that write the same value race too. Accesses are collected
@@ -37,7 +37,7 @@ class Memory:
         return self.slots[name]
 
     def clashes(self, name, where, thread):
-        """Where an element holds an access of another thread or block."""
+        """Where an element contains an access of another thread or block."""
         if name not in self.live:
             return None
         other = self.slots[name].thread[where]

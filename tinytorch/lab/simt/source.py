@@ -1,4 +1,4 @@
-"""A kernel's source: its syntax tree with the file's line numbers, checked for what no GPU kernel may hold."""
+"""A kernel's source: its syntax tree with the file's line numbers, checked for what no GPU kernel may contain."""
 
 import ast
 import builtins
@@ -191,7 +191,9 @@ def _check(tree: ast.AST, file: Any) -> None:
         if isinstance(node, KEPT) or kind in STATEMENTS + EXPRESSIONS + REST:
             continue
         line = getattr(node, "lineno", getattr(tree, "lineno", None))
-        hint = "kernels hold assignments, if, for over range, while, and calls of device functions"
+        hint = (
+            "kernels contain assignments, if, for over range, while, and calls of device functions"
+        )
         raise Unsupported(f"{NAMES.get(kind, kind)} in a kernel", line, hint)
 
 

@@ -28,7 +28,7 @@ def keys(found: list[Any]) -> None:
 
 
 def shape(sizes: tuple[int, ...], dtype: np.dtype, length: int) -> None:
-    """Refuse an array of more elements than its `length` bytes hold, or than may be visited."""
+    """Refuse an array of more elements than its `length` bytes contain, or than may be visited."""
     count = math.prod(max(size, 1) for size in sizes)
     if count > ELEMENTS or (dtype.itemsize == 0 and count > max(length, SPAN)):
         raise TooCostly(f"an array of shape {sizes} is too large: at most {ELEMENTS} elements")

@@ -140,7 +140,7 @@ class Space:
     given : dict
         What the lesson's given cells define.
     instead : dict
-        What stands for functions of the student, by name.
+        What represents functions of the student, by name.
     """
 
     def __init__(
@@ -158,7 +158,7 @@ class Space:
             del self.given[name]
 
     def get(self, name: str) -> Any:
-        """What a name stands for: made from the student's text, or given."""
+        """What a name represents: made from the student's text, or given."""
         if name not in self.names and name not in self.making:
             self.making.add(name)
             if name in self.texts:
@@ -210,7 +210,7 @@ class Space:
                 _refuse(statement.path, line, f"the name {name}")
 
     def _modules(self, statement: Any, used: Any) -> Any:
-        """The modules that names in a statement stand for, and for nothing else; refuses other imports."""
+        """The modules that names in a statement represent. Refuses other imports, and names that are bound twice."""
         found = {}
         for node in ast.walk(statement.tree):
             if isinstance(node, ast.Import):
@@ -302,7 +302,7 @@ def _stores(node: ast.AST) -> bool:
 
 
 def _module(node: ast.AST, modules: dict[str, ModuleType]) -> ModuleType | None:
-    """The module that an expression stands for, if it is a name or a path of names."""
+    """The module that an expression represents, if it is a name or a path of names."""
     if isinstance(node, ast.Name):
         return modules.get(node.id)
     if isinstance(node, ast.Attribute):

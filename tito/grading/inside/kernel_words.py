@@ -180,7 +180,7 @@ def _of_the_course(value: Any) -> bool:
 
 @functools.cache
 def _words() -> list[Any]:
-    """Everything that facades hold."""
+    """Everything that facades contain."""
     modules = [facade(name) for name in ("numpy", "numba", *LAB, *PYTHON)]
     return [value for module in modules if module for value in vars(module).values()]
 

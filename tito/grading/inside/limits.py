@@ -35,7 +35,7 @@ class Limits:
     files: int = 256  # open at once
     file: int = 64 * MB  # the largest file
     scratch: int = 64 * MB  # each of /tmp and /dev/shm
-    cpu: int = 3600  # seconds, watched like memory; the judge holds each call to far less
+    cpu: int = 3600  # seconds, watched like memory; the judge limits each call to far less
 
 
 def apply(limits: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ def main() -> None:
     """Read what to try on standard input; write the names of the protections that failed."""
     given = json.loads(sys.stdin.readline())
     missing = [name for name, attempt in ATTEMPTS.items() if attempt(given)]
-    if os.fork() == 0:  # must end with the sandbox; while it runs it holds standard error open
+    if os.fork() == 0:  # must end with the sandbox; while it runs it keeps standard error open
         os.setsid()
         os.close(1)
         time.sleep(20)

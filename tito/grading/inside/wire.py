@@ -2,7 +2,7 @@
 
 A message is a length, a tree and raw buffers; the tree of what comes from the worker is JSON. None of that is
 unpickled; whatever it names is looked up in closed lists, and arrays are rebuilt with their exact type. An
-answer brings no class and no function: what a worker has of those stays there, and the judge holds a proxy.
+answer brings no class and no function: what a worker has of those stays there, and the judge has a proxy.
 """
 
 import builtins
@@ -41,7 +41,7 @@ class WireError(Exception):
 
 
 class Record(types.SimpleNamespace):
-    """A result of the instruments as the judge holds it: the fields that the worker sent, and no methods."""
+    """A result of the instruments as the judge sees it: the fields that the worker sent, and no methods."""
 
     def __repr__(self) -> str:
         shown = [(n, v) for n, v in vars(self).items() if type(v) in (bool, int, float, str)]
@@ -135,7 +135,7 @@ class Encoder:
         return len(self.buffers) - 1
 
     def tree(self, value: Any, depth: int = 0) -> Any:  # noqa: C901 - one line for each type
-        """The part of the tree that stands for a value."""
+        """The part of the tree that represents a value."""
         kind = type(value)
         if kind in AS_IT_IS:
             return value
@@ -231,7 +231,7 @@ class Decoder:
         self.taken: set[int] = set()
 
     def value(self, node: Any, depth: int = 0) -> Any:
-        """The value that a part of the tree stands for."""
+        """The value that a part of the tree represents."""
         if self.trusted:
             return self._value(node, depth)
         try:
@@ -328,7 +328,7 @@ class Decoder:
         return self.buffers[number]
 
     def memory(self, number: int) -> Any:
-        """The bytes of an array, which nothing else holds; a large one stays where it was received."""
+        """The bytes of an array, which nothing else refers to; a large one stays where it was received."""
         data = self.take(number)
         if len(data) < LARGE or data.readonly:
             return np.frombuffer(bytearray(data), np.uint8)

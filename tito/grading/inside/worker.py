@@ -33,13 +33,13 @@ from tito.grading.inside.statements import Runner, TooLong, defines, first_line
 PLACES = 20  # of an exception: the last of the student's lines that it passed through
 FUNCTIONS = (ast.FunctionDef, ast.ClassDef)
 NAMED = {types.FunctionType, types.BuiltinFunctionType, types.MethodType}
-DICTS = {Counter, OrderedDict, defaultdict}  # they travel as what they hold
+DICTS = {Counter, OrderedDict, defaultdict}  # they travel as what they contain
 
 session: "Session"
 
 
 class Session:
-    """The student's namespace, the objects that tests hold, and the cells' files."""
+    """The student's namespace, the objects that tests keep, and the cells' files."""
 
     def __init__(self, cells: Path, hidden: list[str], package: str) -> None:
         self.cells = cells
@@ -113,7 +113,7 @@ class Session:
     def _home(self, name: str, source: str) -> tuple[Path, int]:
         """The file that contains a cell's code, and how many lines lower: Numba keeps machine code by both.
 
-        Where the package file holds this very cell, as when a module is tested in place, it is the home,
+        Where the package file contains this very cell, as when a module is tested in place, it is the home,
         so that code compiled for the one serves the other. After the first function that differs from
         the package's, later ones may call it, and each cell has a file of its own.
         """

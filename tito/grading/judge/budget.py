@@ -11,7 +11,7 @@ from tito.grading.job import Job
 from tito.notebooks.cells import Cell
 
 MB = 2**20
-WALL = 8  # wall seconds of a test for each second of CPU time: other work may hold the machine
+WALL = 8  # wall seconds of a test for each second of CPU time: other work may use the machine
 EXTRA = 10  # tests whose CPU time a submission may use, in addition to its own tests, for loading
 ANSWERS = 4 * wire.LIMIT  # bytes of answers to one test
 TEST, LOADING = "", "loading its cells "  # the metered resource, for messages

@@ -1,4 +1,4 @@
-"""A worker in which no code of the student runs as it stands: tests count and time there.
+"""A worker in which no code of the student runs as it is: tests count and time there.
 
 It has the lesson's given cells. Functions of the student are made from the text of their cells, see `kernel_text`.
 """
@@ -46,7 +46,7 @@ class Clean:
         args, kwargs
             What it is called with.
         instead : dict
-            Functions of the test that stand for functions of the student, by name.
+            Functions of the test that represent functions of the student, by name.
         above : list of str
             The ids of the student's cells above the test.
         """

@@ -86,7 +86,7 @@ def _observed(ask: Any, request: dict[str, Any], cases: Any, shared: bool) -> An
 
 
 def _differing(sent: Any, after: Any) -> Any:
-    """The places of arrays that are not what was sent; -1 stands for all of them."""
+    """The places of arrays that are not what was sent; -1 represents all of them."""
     if type(after) is not list or len(after) != len(sent):
         return [-1] if sent else []
     return [n for n, pair in enumerate(zip(sent, after, strict=True)) if not _same(*pair)]

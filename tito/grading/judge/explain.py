@@ -40,7 +40,7 @@ class Explainer:
         if not isinstance(error, (AssertionError, wire.WireError)):
             text = f"{type(error).__name__}: {text}"
         elif not text:
-            text = "a condition of the test does not hold"
+            text = "a condition of the test is false"
         if not isinstance(error, Mismatch):
             code = _failing_line(error, cell)
             text += f"\nlook at: {code}" if code else ""

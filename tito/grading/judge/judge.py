@@ -32,7 +32,7 @@ MESSAGE = 20_000  # characters: an answer may be any text, and a message may quo
 
 @dataclass(frozen=True)
 class Place:
-    """What is known at one place in the notebook: the cells above it, and what names stand for."""
+    """What is known at one place in the notebook: the cells above it, and what names represent."""
 
     loaded: list[Cell]
     names: Names

@@ -24,7 +24,7 @@ from tito.verdict import Verdict
 
 
 def know(cells: list[dict[str, Any]]) -> None:
-    """Read the instructor's cells ahead of a job that holds them, in a process that judges are copied from.
+    """Read the instructor's cells ahead of a job that contains them, in a process that judges are copied from.
 
     What its tests refer to is imported.
     """
@@ -95,6 +95,6 @@ def main(monitor: Any = None, launch: Any = process.Own) -> None:
 
 
 def limit_cpu(seconds: float) -> None:
-    """Have the kernel end this process after so many seconds of CPU time: no answer may hold it for longer."""
+    """Have the kernel end this process after so many seconds of CPU time: no answer may keep it busy for longer."""
     if hasattr(signal, "setitimer"):  # not on Windows
         signal.setitimer(signal.ITIMER_PROF, seconds)

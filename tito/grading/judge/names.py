@@ -18,7 +18,7 @@ class Names:
     Parameters
     ----------
     known : dict
-        What names stand for.
+        What names represent.
     imports : dict
         Import statements that have not run, by the name that they bind.
     """
@@ -64,14 +64,14 @@ class Names:
         return Names(dict(self.known), {name: list(each) for name, each in self.imports.items()})
 
     def become(self, other: "Names") -> None:
-        """Hold what another holds; functions that were defined here see it too."""
+        """Take the names of another; functions that were defined here see it too."""
         self.known.clear()
         self.known.update(other.known)
         self.imports = other.imports
 
 
 def _codes(value: Any) -> Iterator[CodeType]:
-    """The code of a function, or of the functions that a value holds."""
+    """The code of a function, or of the functions that a value contains."""
     if isinstance(value, FunctionType):
         yield value.__code__
     elif isinstance(value, functools.partial):

@@ -1,6 +1,6 @@
 """The judge's end of a worker's three pipes: requests, answers, and what the student's code prints.
 
-No worker may hold the judge up, whether it does not read, does not answer, or prints without end.
+No worker may delay the judge, whether it does not read, does not answer, or prints without end.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from typing import Any
 from tito.grading.inside import wire
 
 PART = 65536  # bytes that are read or written at once
-LEFT = 8  # parts that a pipe can hold
+LEFT = 8  # parts that a pipe can contain
 
 
 class Polled(io.RawIOBase):
@@ -64,7 +64,7 @@ class Polled(io.RawIOBase):
             self._hear()
 
     def end(self) -> None:
-        """Take in what an ended worker has printed, as far as a pipe can hold it: it counts as well."""
+        """Take in what an ended worker has printed, as far as a pipe can contain it: it counts as well."""
         for _ in range(LEFT):
             self.hear()
 

@@ -1,4 +1,4 @@
-"""What the judge holds in place of a student's functions, classes and objects.
+"""What the judge has in place of a student's functions, classes and objects.
 
 Each of them asks the worker; a test calls them as it calls the real ones in a notebook. Nothing that a student's
 object computes from a value of a test is evidence. Tests compare plain data, which the judge has decoded.
@@ -235,7 +235,7 @@ HERE = "__main__"  # where tests define things; what is imported from elsewhere 
 
 
 class _Changeable(Exception):
-    """A function holds something that may be another the next time."""
+    """A function refers to something that may change before the next call."""
 
 
 def _state(value: Any, above: Any) -> Any:
@@ -271,7 +271,7 @@ def _named(code: CodeType) -> Any:
 
 
 def decoder(worker: Any) -> Any:
-    """Rebuild what the worker holds as a proxy."""
+    """Rebuild an object that stayed in the worker as a proxy."""
 
     def decode(_: Any, node: Any) -> Any:
         if node["!"] != "handle":

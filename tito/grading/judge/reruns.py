@@ -59,7 +59,7 @@ class Reruns:
         self._again()
 
     def _first(self, ids: Any) -> None:
-        """Judge tests with the student's own work; hold a test that may gain from a given version.
+        """Judge tests with the student's own work; keep a test that may gain from a given version.
 
         Visible ones come first, so that no worker that has seen a hidden test answers for a visible one.
         """

@@ -1,4 +1,4 @@
-"""Memory that the kernel holds for a sandbox and that no process's account shows."""
+"""Memory that the kernel uses for a sandbox and that no process's account shows."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ class KernelMemory:
                 self.folders.append(os.open(f"/proc/{inside}/root/{name}", os.O_PATH))
 
     def size(self) -> int:
-        """The bytes that it holds at most now."""
+        """The most bytes that it can use now."""
         size = 0
         with contextlib.suppress(OSError, ValueError, IndexError):
             if self.sockets is not None:  # "sockets: used 3"

@@ -24,13 +24,13 @@ from tito.grading.sandbox.kernel_memory import KernelMemory
 
 LOOK = 0.1  # seconds between two looks at what is used
 SELDOM = 5  # of so many looks one is at the judge too: it is one process and runs no student's code
-F_SETPIPE_SZ, PIPE = 1031, 2**18  # bytes that a pipe holds
+F_SETPIPE_SZ, PIPE = 1031, 2**18  # bytes that a pipe contains
 TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
 class Monitor(threading.Thread):
-    """One run. All that it starts ends with this thread, and with the process that holds it."""
+    """One run. All that it starts ends with this thread, and with the process that started it."""
 
     def __init__(self, sandbox: Sandbox, job: Job) -> None:
         super().__init__(daemon=True)
@@ -243,7 +243,7 @@ class Single:
                 self.files.append(os.open(f"/proc/{name}", os.O_RDONLY))
 
     def memory(self) -> float:
-        """The bytes it holds; infinite when it is gone, or not the only one."""
+        """The bytes it uses; infinite when it is gone, or not the only one."""
         try:
             children, threads, memory = self.files
             names = os.listdir(threads)

@@ -1,4 +1,4 @@
-"""The files of the course that a sandbox shows: where they are seen, and copies that hold nothing else."""
+"""The files of the course that a sandbox shows: where they are seen, and copies that contain nothing else."""
 
 import atexit
 import compileall
