@@ -32,7 +32,7 @@ test: $(READY)  ## run the test suite
 other: $(READY)  ## install for another Python and run a small selection of tests (PYTHON=python3.13)
 	$(BIN)/uv venv -q --clear --python $(PYTHON) build/other
 	$(BIN)/uv pip install -q --python build/other/bin/python -c constraints.txt --config-setting editable_mode=compat -e '.[test]'
-	build/other/bin/python -m pytest -q -n 0 -m "not slow" -p no:cacheprovider tests/test_course.py tests/notebooks tests/grading/test_verdicts.py tests/core/test_layers.py tests/lab/test_roofline.py
+	build/other/bin/python -m pytest -q -n 0 -m "not slow" -p no:cacheprovider tests/notebooks tests/grading/test_verdicts.py tests/core/test_layers.py tests/lab/test_roofline.py
 
 gate: .venv/docs .venv/browser  ## run the slow tests of the main promises
 	$(BIN)/pytest -n auto -m gate

@@ -1,4 +1,4 @@
-"""HTML that runs nothing and loads nothing: what a page may show of a text that somebody else wrote."""
+"""Sanitizes HTML that somebody else wrote: what is left can neither run nor load anything."""
 
 import re
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
-"""How lessons and graders compare what a kernel returns with what is true.
+"""Comparisons of what a kernel returns with what it should return, for lessons and for the grader.
 
-The same calls work in a notebook, where a kernel is a function, and in the grading judge, where it is
-a stand-in for a function in another process.
+The same calls work in a notebook, where a kernel is a function, and in the judge, where it is a proxy of a function
+in another process.
 """
 
 import inspect

@@ -1,7 +1,7 @@
-"""The vectors of `simd` in plain Python, number by number: so that kernels which name vectors can be counted.
+"""The vector operations of `simd` in plain Python, so that the cache simulator can count what they load and store.
 
-A function here has the name and the meaning of one there. A vector is an ndarray; each of its lanes is a load
-or a store of its own, and a place outside the array is an error.
+Each function has the name and the meaning of a function of `simd`. A vector is an ndarray. Each lane is loaded or
+stored by itself, and a place outside the array is an error.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The answers of an earlier copy of a release, brought into a fresh one."""
+"""Copies a student's answers from an earlier copy of a release into a new one."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

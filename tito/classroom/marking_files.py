@@ -1,7 +1,7 @@
-"""Marking by hand away from the course: CSV files go out to tutors, and come back with points and comments.
+"""CSV files for tutors, who enter points and comments in a spreadsheet, and the way of these back into the gradebook.
 
-Each row is a cell of one student. Its version says what the row was when it went out, so that a row that the tutor
-left alone changes nothing, and a row that somebody else has changed since is reported, not overwritten.
+Each row is a cell of one student. Its version says what the row was when it was exported. So a row that the tutor did
+not edit changes nothing. A row that somebody else has changed since is reported and not overwritten.
 """
 
 import csv

@@ -11,7 +11,7 @@ import numpy as np
 
 ELEMENTS = 2**26  # of an array, with each empty axis counted as one
 SPAN = 2**20  # integers of a range
-ALIKE = 64  # keys of one container that share a hash: to add another takes as many comparisons
+SAME_HASH = 64  # keys of one container that share a hash: to add another takes as many comparisons
 NAME = 32  # characters of a dtype's name
 
 
@@ -21,10 +21,10 @@ class TooCostly(ValueError):
 
 def keys(found: list[Any]) -> None:
     """Refuse keys that a dict or set would have to compare one by one."""
-    if len(found) > ALIKE:
+    if len(found) > SAME_HASH:
         (_, count), *_ = Counter(map(hash, found)).most_common(1)
-        if count > ALIKE:
-            raise TooCostly(f"{count} keys have the same hash: at most {ALIKE} may")
+        if count > SAME_HASH:
+            raise TooCostly(f"{count} keys have the same hash: at most {SAME_HASH} may")
 
 
 def shape(sizes: tuple[int, ...], dtype: np.dtype, length: int) -> None:

@@ -1,6 +1,6 @@
-"""What a sandbox must not let through, tried from inside before any student's code is run.
+"""The attacks of the selftest: they run in a sandbox before any student's code does, and all must fail.
 
-A protection counts as working only if the attempt against it fails in this sandbox.
+A protection counts as working only if the attack on it fails in this sandbox.
 """
 
 import ctypes

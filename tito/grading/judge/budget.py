@@ -1,6 +1,6 @@
-"""How much time, output and answers a test and a whole submission may use, in sum.
+"""The limits on time, output and answers, for each test and for a whole submission.
 
-Neither grows with what the submission holds: more cells, calls or prints use up the same budget.
+The limits of a submission depend on the instructor's tests only. More cells, calls or prints do not raise them.
 """
 
 import time
