@@ -11,6 +11,7 @@ import re
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tito import sanitize
 from tito.classroom import class_page, feedback, grade
@@ -99,7 +100,7 @@ def run(module: Module, unsafe: bool = False, say: Callable = lambda line: None)
         If nobody takes part, or there is no working sandbox.
     """
     wanted, released = cells(module), Released(history(module))
-    people = {}
+    people: dict[str, Any] = {}
     for student in submitted.students(module):
         try:
             notebook = untrusted.read(submitted.read(module, student))
@@ -114,7 +115,7 @@ def run(module: Module, unsafe: bool = False, say: Callable = lambda line: None)
         )
     work = grade.assignment(module)
     work = replace(work, job=challenge(work.job, wanted))
-    found = []
+    found: list[Any] = []
     with grade_one.open_sandbox(work, unsafe) as sandbox:
         for number, (name, notebook) in enumerate(people.values(), 1):
             say(f"{number} of {len(people)}: {name}")
