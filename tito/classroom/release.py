@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -311,7 +312,7 @@ def _manifest(module, number, content, files):
     return json.dumps(about, indent=1) + "\n"
 
 
-def write_tree(folder: Path, files: dict[str, str | bytes]) -> None:
+def write_tree(folder: Path, files: Mapping[str, str | bytes]) -> None:
     """Write files by their paths below a folder."""
     for name, text in files.items():
         write_bytes(folder / name, _bytes(text))
