@@ -1,10 +1,12 @@
 """Class lists of five platforms and of one's own: ids, names, addresses, sections, and refusals."""
 
+import json
+
 import pytest
 from nbgrader.api import Gradebook
 
 from tests.support.commands import refused, tito
-from tito.classroom import collected, marks, roster
+from tito.classroom import collected, grade, marks, roster
 from tito.classroom.roster import Named
 from tito.course import TitoError
 from tito.gradebook import reader
@@ -104,3 +106,21 @@ def test_names_go_to_the_gradebook_the_scores_and_formgrader(course, tmp_path):
     assert tito("roster", "import", str(path), course=course.course.root).returncode == 0
     assert marks.read(course).marks[0].last_name == "Lee-Day"
     refused(tito("roster", "import", "nowhere.csv", course=course.course.root), 3, "cannot read")
+
+
+def test_students_without_a_class_list_have_the_names_on_their_files(course, hand_in):
+    names = {"101": "Ann Lee", "102": "ortben", "s3": "s3", "104": "<b>x"}
+    known = {who: {"original": who, "name": name} for who, name in names.items()}
+    path = course.course.build / "collected" / "students.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(known), encoding="utf-8")
+    for who in names:
+        hand_in(who, None)
+    grade.run(course, unsafe=True)
+    found = {who: (e.first_name, e.last_name) for who, e in reader.read(course).items()}
+    assert found == {"101": ("Ann", "Lee"), "102": ("", "ortben"), "s3": ("", ""), "104": ("", "")}
+    listed = course.course.root / "list.csv"
+    listed.write_text("ID,Name\n102,Ben Ort\n")
+    roster.enter(course.course, roster.read(course.course, listed))
+    grade.run(course, unsafe=True)
+    assert reader.read(course)["102"].last_name == "Ort"

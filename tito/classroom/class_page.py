@@ -1,6 +1,8 @@
 """One page about a class: how it did, which tests are hard, and who needs attention. It loads and runs nothing."""
 
+import ast
 import base64
+import contextlib
 import hashlib
 import math
 import statistics
@@ -16,11 +18,12 @@ from tito.classroom import collected, feedback, item_analysis
 from tito.classroom.marks import Class, Mark
 from tito.classroom.similar import Pair
 from tito.course import Module
-from tito.gradebook import submitted
+from tito.gradebook import reader, submitted
 
 FEWEST = 10  # students; statistics of fewer say nothing
 BINS = 10
 HARDEST = 10
+LINES = 1000  # of an answer
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,36 @@ def page(found: Class) -> str:
 
 def similar_page(module: Module, pairs: list[Pair]) -> str:
     """The page of similar answers, side by side."""
+    students = {answer.student for pair in pairs for answer in (pair.first, pair.second)}
+    known = {who: (e.first_name, e.last_name) for who, e in reader.read(module).items()}
+    names = {}
+    for who in students:
+        first, last = known.get(who, ("", ""))
+        names[who] = _entry(who, {"first_name": first, "last_name": last})
     return feedback.template("similar.html").render(
-        title=sanitize.line(module.about["title"]), number=module.number, pairs=pairs, **style()
+        title=sanitize.line(module.about["title"]),
+        number=module.number,
+        pairs=pairs,
+        names=names,
+        shortened=shortened,
+        **style(),
     )
+
+
+def shortened(text: str) -> list[tuple[int, str]]:
+    """The lines of an answer with their numbers, without all but the first line of each docstring."""
+    left_out = set()
+    with contextlib.suppress(SyntaxError, ValueError):
+        for node in ast.walk(ast.parse(text)):
+            is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+            if is_text and isinstance(node.value.value, str):
+                left_out |= set(range(node.lineno + 1, node.end_lineno + 1))
+    lines = enumerate((sanitize.text(each, 500, 1) for each in text.split("\n")[:LINES]), 1)
+    return [
+        (number, f"{line} \u2026" if number + 1 in left_out else line)
+        for number, line in lines
+        if number not in left_out
+    ]
 
 
 def style() -> dict[str, str]:

@@ -228,7 +228,4 @@ def template(name: str):
     )
     environment.filters["number"] = sanitize.number
     environment.filters["count"] = sanitize.count
-    environment.filters["lines"] = lambda text: [
-        sanitize.text(line, 500, 1) for line in text.split("\n")[:1000]
-    ]
     return environment.get_template(name)

@@ -3,7 +3,10 @@
 nbgrader writes their ids and names into its pages without escaping them.
 """
 
-from tito import files
+import contextlib
+import json
+
+from tito import files, sanitize
 from tito.course import Course, Exit, TitoError
 from tito.gradebook import reader, setup
 from tito.gradebook.student_ids import shown
@@ -12,6 +15,7 @@ from tito.gradebook.submitted import ACTIVE
 STUDENTS = "select id, first_name, last_name, email from student order by id"
 MARKUP = frozenset("<>")  # an apostrophe or an ampersand in a name starts no element
 NAMED = 5  # students in the message
+NAME = 120  # characters of a name that is shown
 
 
 def refuse_html(course: Course) -> None:
@@ -52,6 +56,22 @@ def enter(course: Course, people: dict[str, tuple[str, str, str]]) -> None:
                     connection.execute(update(Row).where(Row.id == name).values(**given))
     except (SQLAlchemyError, OSError, ValueError) as error:
         raise setup.cannot_write(course, error) from None
+
+
+def collected_names(course: Course) -> dict[str, tuple[str, str]]:
+    """First and last name of students as their platform put them on their files, by id; a class list says more.
+
+    Canvas writes a name as one word, which becomes the last name.
+    """
+    path = course.build / "collected" / "students.json"
+    found = {}
+    with contextlib.suppress(OSError, ValueError, AttributeError, TypeError):
+        for who, about in json.loads(path.read_text("utf-8")).items():
+            name = sanitize.line(about.get("name") or "", NAME)
+            if name and name not in (who, about.get("original")) and not MARKUP & set(name):
+                first, _, last = name.rpartition(" ")
+                found[str(who)] = (first, last)
+    return found
 
 
 def _is_active(name: str, *others: str | None) -> bool:

@@ -26,7 +26,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from tito import files
 from tito.course import Module
-from tito.gradebook import dates, due, setup
+from tito.gradebook import dates, due, roster, setup
 from tito.gradebook.records import Records
 from tito.notebooks import notebook as nb
 from tito.notebooks import student_version
@@ -115,8 +115,30 @@ class _Batch:
             self.connection.execute(statement, rows)
 
     def _students(self):
-        known = {row.id for row in self.ask(select(Student.id), Student.id, self.records)}
-        self.add(Student.__table__, [{"id": name} for name in self.records if name not in known])
+        """Add new students; those without a name get the one that their platform put on their files."""
+        columns = select(Student.id, Student.first_name, Student.last_name)
+        known = {row.id: row for row in self.ask(columns, Student.id, self.records)}
+        names = roster.collected_names(self.module.course)
+        unknown = [each for each in self.records if each not in known]
+        self.add(
+            Student.__table__,
+            [
+                {"id": each, "first_name": first, "last_name": last}
+                for each in unknown
+                for first, last in [names.get(each, (None, None))]
+            ],
+        )
+        nameless = [
+            n for n, row in known.items() if row.first_name is None and row.last_name is None
+        ]
+        self.change(
+            Student.__table__,
+            [
+                {"key": each, "first_name": names[each][0], "last_name": names[each][1]}
+                for each in nameless
+                if each in names
+            ],
+        )
 
     def _submissions(self):
         """Return the ids of all submissions, with new rows and new submission times written."""
