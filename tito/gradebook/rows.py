@@ -115,7 +115,7 @@ class _Batch:
             self.connection.execute(statement, rows)
 
     def _students(self):
-        """Add new students; those without a name get the one that their platform put on their files."""
+        """Add new students; name nameless students as their platform does on their files."""
         columns = select(Student.id, Student.first_name, Student.last_name)
         known = {row.id: row for row in self.ask(columns, Student.id, self.records)}
         names = roster.collected_names(self.module.course)
