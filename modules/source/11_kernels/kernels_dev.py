@@ -5641,7 +5641,8 @@ def exchanged_kernel(A, B, C):
 
 report = simt.run(exchanged_kernel, (2, 2), (32, 32), A[:64], B[:, :64].copy(), C[:64, :64].copy())
 print(report)
-report.plot(array="A")
+good = simt.run(element_kernel, (2, 2), (32, 32), A[:64], B[:, :64].copy(), C[:64, :64].copy())
+report.plot(array="A", beside=good)
 
 # %% [markdown]
 r"""
@@ -5685,8 +5686,7 @@ for name, kernel in ways.items():
     print(f"{name:20}{counts['store_sectors']:16,}{counts['replays']:10,}")
 each = reports["32"].counts()["replays"] / (64 * 64 / 32)
 print(predictions.compare(prediction, "replays a warp", replays=each))
-display(reports["32"].plot(array="tile"))
-display(reports["33"].plot(array="tile"))
+reports["32"].plot(array="tile", beside=reports["33"])
 
 # %% [markdown]
 r"""
