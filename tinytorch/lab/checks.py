@@ -276,9 +276,9 @@ def refuses(error: Any, function: Any, *args: Any, match: Any = (), **kwargs: An
 def names(function: Any, count: int) -> list[str]:
     """What messages call the first arguments of a function; arguments that `*args` takes are numbered."""
     try:
-        known = inspect.signature(function).parameters.values()
+        known = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
-        known = ()
+        known = []
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     found = [each.name for each in known if each.kind in kinds][:count]
     return found + [f"argument {i + 1}" for i in range(len(found), count)]

@@ -351,7 +351,7 @@ def describe(error: BaseException) -> dict[str, Any]:
     if explained:
         places.append((explained.filename, explained.line))
     found = [place for each in places if (place := session.place(*each))]
-    report = {"places": [list(place) for place in found[-PLACES:]]}
+    report: dict[str, Any] = {"places": [list(place) for place in found[-PLACES:]]}
     if found:
         report |= {"cell": found[-1][0], "line": found[-1][1]}
     try:
