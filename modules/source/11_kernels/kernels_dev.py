@@ -2784,7 +2784,7 @@ for workers in (3, 5):
 
 ### BEGIN HIDDEN TESTS
 def last_part_fails(a, b):
-    if a[-1] == 8:
+    if a[-1] == 8 and len(a) < 9:  # a second try with the whole arrays would succeed
         raise ArithmeticError("the last part fails")
 
 
