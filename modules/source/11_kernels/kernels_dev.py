@@ -1434,6 +1434,8 @@ for past, shift in [(False, 0), (True, 0), (False, 3), (True, 3)]:
         f" stored at {stored[:4]}, streamed at {streamed[:4]}"
     )
     assert past or not streamed, f"{name}: `stream` is for results that are past the caches"
+    across = [i for i in streamed if (i + shift) % n]
+    assert not across, f"{name}: only aligned vectors are streamed, not those at {across[:3]}"
     assert count == n * len(stored + streamed), (
         f"{name}: {count} elements were written, {n * len(stored + streamed)} by vectors"
     )
