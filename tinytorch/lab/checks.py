@@ -351,6 +351,8 @@ def _diagnose(wrong: Any, actual: Any, expected: Any) -> str:
         return "where a NaN comes from: memory that was never written, 0/0, or inf - inf"
     if floating and np.all(np.isnan(expected[wrong])):
         return "what happens to NaN: a comparison with NaN is false"
+    if floating and np.array_equal(actual[wrong], -expected[wrong]):
+        return "the sign: the wrong values are the negatives of the right ones"
     if not wrong.all():
         for axis, name in [(-1, "column"), (-2, "row")]:
             if wrong.ndim >= -axis and wrong.shape[axis] > 1:
