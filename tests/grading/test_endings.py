@@ -33,7 +33,7 @@ def test_a_wrong_value_fails_with_index_expected_and_got(tiny):
     )
     assert found["double_own"].status == v.FAILED
     assert "at [2] expected 4, got 5 (1 of 3 values differ)" in found["double_own"].message
-    assert "look at: the end: the last value" in found["double_own"].message
+    assert "look at: only the last value is wrong" in found["double_own"].message
     assert found["double_own"].points == 0
 
 
