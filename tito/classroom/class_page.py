@@ -76,9 +76,9 @@ def shortened(text: str) -> list[tuple[int, str]]:
     left_out = set()
     with contextlib.suppress(SyntaxError, ValueError):
         for node in ast.walk(ast.parse(text)):
-            is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-            if is_text and isinstance(node.value.value, str):
-                left_out |= set(range(node.lineno + 1, node.end_lineno + 1))
+            value = node.value if isinstance(node, ast.Expr) else None
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                left_out |= set(range(value.lineno + 1, (value.end_lineno or 0) + 1))
     lines = enumerate((sanitize.text(each, 500, 1) for each in text.split("\n")[:LINES]), 1)
     return [
         (number, f"{line} \u2026" if number + 1 in left_out else line)
