@@ -1,4 +1,4 @@
-"""Whatever a worker does with its pipes, the judge goes on; and a test's function arrives as it was made."""
+"""Whatever a worker does with its pipes, the judge goes on; what can be imported is sent by its place."""
 
 import functools
 import marshal
@@ -89,34 +89,6 @@ def test_a_wait_can_be_ended(line, code):
     with pytest.raises(Late):
         found.send([bytes(10**6)])
         found.receive()
-
-
-def arrived(function):
-    return worker.made(marshal.loads(proxies._described(function)), {})
-
-
-def test_a_function_arrives_with_all_that_it_uses():
-    low = 3
-
-    def inner(x, *, step=2.5):
-        """Add."""
-        return np.add(x, low) + step
-
-    def outer(x, more=(1, "a")):
-        return inner(x, step=0.5), more, wire.LIMIT
-
-    assert arrived(outer)(1) == (4.5, (1, "a"), wire.LIMIT)
-    found = arrived(inner)
-    assert found(0) == 5.5 and found.__doc__ == "Add." and found.__qualname__ == inner.__qualname__
-
-
-def test_a_function_of_a_test_is_described_unless_its_values_may_change():
-    held = []
-    functions = [lambda: held, lambda: 1]
-    for each in functions:
-        each.__module__ = "__main__"
-    message = wire.Encoder(proxies.encode).message
-    assert [message(each)[0]["!"] for each in functions] == ["pickle", "function"]
 
 
 def test_what_can_be_imported_is_sent_by_its_place():

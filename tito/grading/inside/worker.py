@@ -237,8 +237,6 @@ class Session:
             if self.texts.cells:
                 raise TypeError("an object of the student's process cannot be passed to another")
             return held(node["id"])
-        if node["!"] == "function":
-            return made(marshal.loads(decoder.buffers[node["buffer"]]), {})
         if node["!"] == "imported":
             return imported(*node["place"])
         if node["!"] == "pickle":
@@ -278,32 +276,6 @@ def lookup(name: str) -> Any:
 def imported(module: str, name: str) -> Any:
     """What a module has by that name."""
     return getattr(importlib.import_module(module), name)
-
-
-def made(description: Any, spaces: dict[int, dict[str, Any]]) -> Any:
-    """A function of a test, from what `proxies` says of it; functions of one space share their global names."""
-    kind, what, *rest = description
-    if kind == "plain":
-        return what
-    if kind == "name":
-        return lookup(what)
-    if kind == "module":
-        return importlib.import_module(what)
-    if kind == "imported":
-        return imported(what, *rest)
-    if kind in ("tuple", "frozenset"):
-        return {"tuple": tuple, "frozenset": frozenset}[kind](made(each, spaces) for each in what)
-    if kind == "pickle":
-        return cloudpickle.loads(what)
-    code, name, qualified, module, text = what
-    space, names, defaults, named, cells = rest
-    known = spaces.setdefault(space, {"__name__": module, "__builtins__": builtins})
-    known.update((key, made(each, spaces)) for key, each in names)
-    inner = None if cells is None else tuple(types.CellType(made(each, spaces)) for each in cells)
-    function = types.FunctionType(code, known, name, made(defaults, spaces), inner)
-    function.__kwdefaults__ = {key: made(each, spaces) for key, each in named} or None
-    function.__qualname__, function.__module__, function.__doc__ = qualified, module, text
-    return function
 
 
 def held(number: int) -> Any:

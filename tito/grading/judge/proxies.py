@@ -4,12 +4,8 @@ Each of them asks the worker; a test calls them as it calls the real ones in a n
 object computes from a value of a test is evidence. Tests compare plain data, which the judge has decoded.
 """
 
-import contextlib
-import marshal
 import sys
-import types
 from collections.abc import Iterator
-from types import CodeType
 from typing import Any
 
 import cloudpickle
@@ -162,13 +158,13 @@ def encode(encoder: wire.Encoder, value: Any) -> Any:
         return {"!": "name", "name": value.__name__}
     if kind is Proxy:
         return {"!": "handle", "id": value._id}
-    if kind is types.FunctionType and value.__module__ == HERE:
-        with contextlib.suppress(_Changeable, TypeError, ValueError):  # not hashed, or described
-            return {"!": "function", "buffer": encoder.buffer(_described(value))}
     place = _imported(value)
     if place:
         return {"!": "imported", "place": place}
     return {"!": "pickle", "buffer": encoder.buffer(cloudpickle.dumps(value))}
+
+
+HERE = "__main__"  # where tests define things; what is imported from elsewhere stays what it is
 
 
 def _imported(value: Any) -> Any:
@@ -178,96 +174,6 @@ def _imported(value: Any) -> Any:
         return None
     found = getattr(sys.modules.get(module), name, None)
     return [module, name] if found is value else None
-
-
-def _described(value: Any) -> bytes:
-    """What a function is made of, described once if a test sends it again and again unchanged.
-
-    That takes a tenth of the time of cloudpickle, which has to be ready for anything that may change.
-    """
-    state = _state(value, ())
-    found = _sent.get(state)
-    if found is None:
-        _sent[state] = found = marshal.dumps(_description(value, []))
-        if len(_sent) > 64:
-            del _sent[next(iter(_sent))]
-    return found
-
-
-def _description(value: Any, spaces: list[dict[str, Any]]) -> Any:
-    """A value that `_state` lets through, as `worker.made` takes it; `spaces` are the functions' global names."""
-    kind = type(value)
-    if value is None or kind in (bool, int, float, str, bytes):
-        return "plain", value
-    if kind is StandIn:
-        return "name", value.__name__
-    if isinstance(value, types.ModuleType) and sys.modules.get(value.__name__) is value:
-        return "module", value.__name__
-    if kind in (tuple, frozenset):
-        return kind.__name__, tuple(_description(each, spaces) for each in value)
-    place = _imported(value)
-    if place:
-        return "imported", *place
-    if kind is not types.FunctionType:
-        return "pickle", cloudpickle.dumps(value)
-    known = value.__globals__
-    space = next((n for n, each in enumerate(spaces) if each is known), len(spaces))
-    if space == len(spaces):
-        spaces.append(known)
-    names = sorted(name for name in _named(value.__code__) if name in known)
-    cells = value.__closure__
-    return (
-        "function",
-        (value.__code__, value.__name__, value.__qualname__, value.__module__, value.__doc__),
-        space,
-        tuple((name, _description(known[name], spaces)) for name in names),
-        _description(value.__defaults__, spaces),
-        tuple(
-            (key, _description(each, spaces)) for key, each in (value.__kwdefaults__ or {}).items()
-        ),
-        None if cells is None else tuple(_description(c.cell_contents, spaces) for c in cells),
-    )
-
-
-_sent: dict[str, Any] = {}
-FIXED = (types.ModuleType, types.BuiltinFunctionType, type, np.ufunc, np.dtype)
-HERE = "__main__"  # where tests define things; what is imported from elsewhere stays what it is
-
-
-class _Changeable(Exception):
-    """A function refers to something that may change before the next call."""
-
-
-def _state(value: Any, above: Any) -> Any:
-    """All that a function's pickle depends on, if nothing of it can change in place."""
-    kind = type(value)
-    if value is None or kind in (bool, int, str, bytes):
-        return kind, value
-    if (isinstance(value, FIXED) and getattr(value, "__module__", "") != HERE) or _imported(value):
-        return kind, value
-    if kind is float:
-        return kind, value.hex()
-    if kind is StandIn:
-        return kind, value.__name__
-    if kind in (tuple, frozenset):
-        return kind, tuple(_state(each, above) for each in value)
-    if kind is not types.FunctionType or vars(value) or value.__annotations__:
-        raise _Changeable
-    if value in above:  # it calls itself
-        raise _Changeable
-    known, above = value.__globals__, (*above, value)
-    cells = [cell.cell_contents for cell in value.__closure__ or ()]
-    parts = (
-        (value.__defaults__, *(value.__kwdefaults__ or {}).items(), *cells),
-        tuple((name, known[name]) for name in sorted(_named(value.__code__)) if name in known),
-    )
-    return kind, value.__code__, value.__qualname__, value.__module__, _state(parts, above)
-
-
-def _named(code: CodeType) -> Any:
-    """The global names that a function's code, or one inside it, refers to."""
-    inner = [each for each in code.co_consts if isinstance(each, types.CodeType)]
-    return {*code.co_names}.union(*map(_named, inner))
 
 
 def decoder(worker: Any) -> Any:

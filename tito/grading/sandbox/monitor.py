@@ -142,7 +142,6 @@ class Process:
         self.outer, self.is_first = outer, getattr(outer, "first", False)
         self.limit = sandbox.limits.memory if "memory" not in sandbox.without else None
         self.seconds = sandbox.limits.cpu if "limits" not in sandbox.without else math.inf
-        self.single: Single | None = None
         self.kernel: KernelMemory | None = None
         self.looks = 0
         self.why = ""
@@ -151,18 +150,9 @@ class Process:
         """End it if it uses too much memory or CPU time."""
         self.looks += 1
         hidden = self.kernel.size() if self.kernel else 0
-        if (
-            self.limit
-            and self.single
-            and self.looks % 10
-            and self.single.memory() + hidden <= self.limit
-        ):
-            return
         if self.why or self.outer.poll() is not None:
             return
         family = self._family()
-        if self.single is None and self.limit and len(family) == 2:
-            self.single = Single(*family)
         if self.kernel is None and self.limit and len(family) > 1:
             self.kernel = KernelMemory(family[1])
         # The pages of a process cost little to count; shared ones are divided only if that matters.
@@ -202,10 +192,9 @@ class Process:
         except subprocess.TimeoutExpired:
             self.outer.kill()
             self.outer.wait()
-        for each in (self.single, self.kernel):
-            if each:
-                each.close()
-        self.single = self.kernel = None
+        if self.kernel:
+            self.kernel.close()
+        self.kernel = None
 
     def ending(self) -> str:
         """How it has ended; a process that closed its pipes and continues is recognized."""
@@ -228,46 +217,6 @@ class Process:
             found += fresh
             fresh = [child for pid in fresh for child in _children(pid)]
         return found
-
-
-class Single:
-    """The one process that runs inside beside the first, by files that stay open: to find one takes longest."""
-
-    def __init__(self, first: int, second: int) -> None:
-        self.number = str(second).encode()
-        self.files: list[int] = []
-        self.names: list[str] = []  # of the process's threads
-        self.threads: list[int] = []  # their lists of children
-        with contextlib.suppress(OSError):
-            for name in (f"{first}/task/{first}/children", f"{second}/task", f"{second}/statm"):
-                self.files.append(os.open(f"/proc/{name}", os.O_RDONLY))
-
-    def memory(self) -> float:
-        """The bytes it uses; infinite when it is gone, or not the only one."""
-        try:
-            children, threads, memory = self.files
-            names = os.listdir(threads)
-            if names != self.names:
-                self._open(names, threads)
-            alone = os.pread(children, 64, 0).split() == [self.number]
-            if alone and not any(os.pread(each, 1, 0) for each in self.threads):
-                return int(os.pread(memory, 64, 0).split()[1]) * PAGE
-        except (OSError, ValueError):
-            pass
-        return math.inf
-
-    def close(self) -> None:
-        """Close the files."""
-        for number in (*self.files, *self.threads):
-            os.close(number)
-
-    def _open(self, names: list[str], folder: int) -> None:
-        while self.threads:
-            os.close(self.threads.pop())
-        self.names = []
-        for name in names:
-            self.threads.append(os.open(f"{name}/children", os.O_RDONLY, dir_fd=folder))
-        self.names = names
 
 
 def _children(pid: int) -> list[int]:
