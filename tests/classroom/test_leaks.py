@@ -61,5 +61,5 @@ def test_no_shipped_file_shows_a_line_of_this_course(topic):
     own = student_version.secrets(notebook)
     assert sum(map(student_version.is_telling, own)) > len(own) / 2  # most lines are no idioms
     for name, text in release._given(module, student_version.student_version(notebook)).items():
-        if "/core/" not in name:
+        if isinstance(text, str) and "/core/" not in name:
             assert student_version.shown_elsewhere(text, secret, whole) == [], name
