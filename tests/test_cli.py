@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import refused, snapshot, tito
+from tito import doctor
 from tito.notebooks.text import read_text
 
 
@@ -399,3 +400,10 @@ def test_a_command_for_one_module_has_no_option_all(command):
 def test_names_are_utf8_whatever_the_locale_says(tiny):
     run = tito("status", "Zoë", course=tiny.course.root, LC_ALL="C", PYTHONUTF8="0")
     refused(run, 2, "no module named 'Zoë'")
+
+
+def test_doctor_says_what_works_without_a_sandbox():
+    found = list(doctor._sandbox(None, "bwrap: no namespaces", "use another machine"))
+    assert [each.level for each in found] == ["note", "note"]
+    assert found[0].fix == "use another machine"
+    assert "all other commands work; tito grade" in found[1].text and "--unsafe" in found[1].fix

@@ -173,6 +173,11 @@ def _sandbox(sandbox, problem, hint):
         yield Finding(OK, f"a sandbox for grading works: {sandbox.bwrap}")
     else:
         yield Finding(NOTE, f"tito grade has no working sandbox: {problem}", hint)
+        yield Finding(
+            NOTE,
+            "without a sandbox all other commands work; tito grade and formgrader's button refuse",
+            "grade on another machine, or code that you trust with tito grade --unsafe",
+        )
 
 
 def _gradebook(course, read_gradebook):
