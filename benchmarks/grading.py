@@ -528,8 +528,17 @@ def group():
         yield join, used
     finally:
         for folder in folders:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+            _remove(folder)
+
+
+def _remove(folder):
+    """Remove a control group, as soon as processes of a killed command have ended."""
+    for _ in range(400):
+        try:
+            return folder.rmdir()
+        except OSError:
+            time.sleep(0.05)
+    sys.exit(f"error: processes in {folder} do not end")
 
 
 def used_here():
