@@ -1013,9 +1013,18 @@ class Prefetcher:
 
 # %% nbgrader={"grade": true, "grade_id": "read_ahead_items", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """All items arrive in order, for any depth, also None and an empty source."""
+
+
+def one_by_one(source, depth):
+    """The items that an iterator over the source gives, each asked for alone, and what is left after them."""
+    reader = read_ahead(source, depth)
+    return [next(reader) for _ in source], list(reader)
+
+
 for source, depth in [([3, 1, 2], 1), (list(range(50)), 3), ([None, 0, ""], 2), ([], 2)]:
-    found = list(read_ahead(source, depth))
+    found, left = checks.inside(one_by_one, source, depth)
     assert found == source, f"depth {depth}: expected {source}, got {found}"
+    assert left == [], f"depth {depth}: after the last item came {left}"
 
 
 # %% nbgrader={"grade": true, "grade_id": "read_ahead_ahead", "locked": true, "points": 3, "schema_version": 3, "solution": false}
