@@ -59,7 +59,7 @@ def test_no_shipped_file_shows_a_line_of_this_course(topic):
     secret = student_version.secrets(notebook, known)
     whole = [*student_version.answers(notebook), *known]
     own = student_version.secrets(notebook)
-    assert sum(map(student_version.is_telling, own)) > len(own) / 2  # most lines are no idioms
+    assert sum(map(student_version.is_telling, own)) > len(own) / 3  # many lines are no idioms
     for name, text in release._given(module, student_version.student_version(notebook)).items():
         if isinstance(text, str) and "/core/" not in name:
             assert student_version.shown_elsewhere(text, secret, whole) == [], name

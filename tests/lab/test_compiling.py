@@ -24,7 +24,10 @@ def packed(compiled):
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="reads x86 assembly")
-def test_a_scalar_copy_has_no_vector_instructions_and_the_same_result():
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_scalar_copy_has_no_vector_instructions_and_the_same_result(changed, monkeypatch):
+    if changed:  # Numba then reads its settings again
+        monkeypatch.setenv("NUMBA_OPT", "3")
     x = np.arange(1003, dtype=np.float32)
     scalar = compiling.scalar(scaled, x, x)
     np.testing.assert_array_equal(scalar(x, x.copy()), scaled(x, x.copy()))

@@ -57,6 +57,7 @@ def scalar(compiled, *args):
         It takes arguments of these types.
     """
     copy = numba.njit(**OPTIONS)(compiled.py_func)
+    numba.core.config.reload_config()  # or a changed environment would undo the next setting
     before = numba.config.LOOP_VECTORIZE
     numba.config.LOOP_VECTORIZE = 0
     try:

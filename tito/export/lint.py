@@ -30,6 +30,11 @@ class Problem:
     line: int
     message: str
     hint: str
+    syntax: bool = False  # only that the cell is not Python
+
+
+class NotPython(TitoError):
+    """Cells of a source are not Python, and nothing else is wrong with it."""
 
 
 def check(module: Module, notebook, text: str) -> None:
@@ -40,7 +45,8 @@ def check(module: Module, notebook, text: str) -> None:
     first, others = problems[0], len(problems) - 1
     where = f"{module.source.name}:{first.line}: " if first.line else f"{module.source.name}: "
     more = f" ({others} more: tito check {module.topic})" if others else ""
-    raise TitoError(f"{where}{first.message}{more}", first.hint)
+    kind = NotPython if all(each.syntax for each in problems) else TitoError
+    raise kind(f"{where}{first.message}{more}", first.hint)
 
 
 def find(module: Module, notebook, text: str) -> list[Problem]:
@@ -232,6 +238,7 @@ def _code(cell):
                 "a line that begins with # %% starts a new cell and may have cut this one"
                 if number >= len(lines)
                 else f"look at: {lines[number - 1].strip()}",
+                syntax=True,
             )
         return
     for node in ast.walk(tree):

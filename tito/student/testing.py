@@ -14,7 +14,7 @@ import nbformat
 
 from tito import verdict as v
 from tito.course import Module, TitoError
-from tito.export import cache
+from tito.export import cache, lint
 from tito.grading.judge import process
 from tito.notebooks import cell_code
 from tito.notebooks.pairing import refuse_conflict
@@ -59,12 +59,16 @@ def try_export(module: Module) -> str:
     Returns
     -------
     str
-        What is wrong with the source, empty if it was exported: one broken cell stops no test of the others.
+        Which cell is not Python, empty if all are: such a cell stops no test of the others.
+
+    Raises
+    ------
+    TitoError
+        If anything else is wrong with the source.
     """
-    refuse_conflict(module)
     try:
         return export(module)
-    except TitoError as error:
+    except lint.NotPython as error:
         return f"{module.package.name} was not updated: {error}"
 
 
