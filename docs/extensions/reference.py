@@ -16,6 +16,7 @@ from tito import course as courses
 from tito.course import write
 
 FOLDER = "reference"
+MEMBERS = "   :members:", "   :exclude-members: set"  # matplotlib writes `set` into each kind of figure
 
 
 def setup(app):
@@ -50,7 +51,7 @@ def page(name: str) -> str:
     lines += [f".. currentmodule:: {name}", ""]
     for each in public(module):
         kind = "class" if inspect.isclass(getattr(module, each)) else "function"
-        lines += [f".. auto{kind}:: {each}", *(["   :members:"] if kind == "class" else []), ""]
+        lines += [f".. auto{kind}:: {each}", *(MEMBERS if kind == "class" else []), ""]
     return "\n".join(lines)
 
 

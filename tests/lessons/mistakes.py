@@ -80,7 +80,7 @@ MISTAKES = {
         "gpu_matmul": (
             BARRIER,
             BARRIER.replace("            cuda.syncthreads()\n", ""),
-            "no barrier stands between",
+            "no barrier is between them",
         ),
     },
     "tensor": {

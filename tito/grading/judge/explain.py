@@ -8,6 +8,7 @@ from tito.grading.judge import reasons, reports
 from tito.grading.judge.loading import Loader
 from tito.grading.judge.reports import STOPPED, TEXT, Report
 from tito.notebooks.cells import Cell
+from tito.notebooks.text import without_header
 
 
 class Explainer:
@@ -87,8 +88,10 @@ class Explainer:
 
 
 def _failing_line(error: Exception, cell: Cell) -> str:
+    """The line of a test that failed, with its number in a release, where a header is above the test."""
+    header = without_header(cell.source) == cell.source
     frames = traceback.extract_tb(error.__traceback__)
     inside = [frame for frame in frames if frame.filename == f"<{cell.id}>"]
-    return (
-        f"the test's line {inside[0].lineno}: {inside[0].line}" if inside and inside[0].line else ""
-    )
+    if not inside or not inside[0].line:
+        return ""
+    return f"the test's line {(inside[0].lineno or 0) + header}: {inside[0].line}"
