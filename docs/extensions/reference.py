@@ -16,7 +16,10 @@ from tito import course as courses
 from tito.course import write
 
 FOLDER = "reference"
-MEMBERS = "   :members:", "   :exclude-members: set"  # matplotlib writes `set` into each kind of figure
+MEMBERS = (
+    "   :members:",
+    "   :exclude-members: set",
+)  # matplotlib writes `set` into each kind of figure
 
 
 def setup(app):
