@@ -94,16 +94,17 @@ def measured():
 
     began = time.process_time()
     import os
+    from pathlib import Path
 
     from tito.grading.inside import worker
 
     took, load, answer = 0.0, worker.Session.load, worker.Session.answer
 
-    def timed(function, *args):
+    def timed(function, *args, **options):
         nonlocal took
         before = time.process_time()
         try:
-            return function(*args)
+            return function(*args, **options)
         finally:
             took += time.process_time() - before
 
@@ -112,16 +113,24 @@ def measured():
             return answer(session, request)
         return timed(answer, session, request)
 
+    def running(parent):  # psutil needs /proc/stat, which the sandbox hides
+        seconds = 0.0
+        for path in Path("/proc").glob("[0-9]*/stat"):
+            _, above, *fields = path.read_text().rpartition(")")[2].split()
+            if int(above) == parent:
+                seconds += sum(map(int, fields[9:11])) / os.sysconf("SC_CLK_TCK")
+                seconds += running(int(path.parent.name))
+        return seconds
+
     def spent():
         used, ended = time.process_time(), os.times()
-        running = [child.cpu_times() for child in psutil.Process().children(recursive=True)]
         children = ended.children_user + ended.children_system
-        own = took + children + sum(each.user + each.system for each in running)
+        own = took + children + running(os.getpid())
         memory = psutil.Process().memory_full_info()
         measuring = start + time.process_time() - used
         return own, used - took - start, measuring, memory.uss, memory.rss
 
-    worker.Session.load = lambda *args: timed(load, *args)
+    worker.Session.load = lambda *args, **options: timed(load, *args, **options)
     worker.Session.answer = answered
     worker.spent = spent
     start = time.process_time() - began
@@ -394,8 +403,7 @@ def alternate(root, topic, pairs, output):
 
 def meter(name, role, source):
     """A cell of the benchmark's own, beside the module's."""
-    cell = asdict(Cell(name, role, source, exercise=name))
-    return cell | {"title": "", "hidden": False, "empty": False}
+    return Cell(name, role, source, exercise=name)
 
 
 def many(folder, topic, count):
