@@ -113,6 +113,19 @@ class Judge:
         self.names.become(place.names)
         self.loader.return_to(place.loaded)
 
+    def prepare(self, exercise: str, places: list["Place"]) -> None:
+        """Before a hidden test, start a worker if one is needed; it loads the cells of all later hidden tests too.
+
+        A worker that has seen a hidden test loads no cell, so each of these tests would start a worker of its own.
+        """
+        if self.failed not in ("", exercise):
+            self.loader.leave()
+        if self.loader.worker is None:
+            for place in places:
+                self.loader.cells = place.loaded.copy()
+                self.loader.ready()
+            self.go(places[0])
+
     def ask(self, request: dict[str, Any]) -> Any:
         """Ask the worker, starting one if there is none; stand-ins and proxies call this."""
         worker = self.loader.ready()

@@ -77,9 +77,10 @@ class Reruns:
                     hidden.append((cell, judge.place()))
                 else:
                     self._judge_own(judge, cell)
-            for cell, place in hidden:
+            for number, (cell, place) in enumerate(hidden):
                 self.begin(cell)
                 judge.go(place)
+                judge.prepare(cell.exercise, [later for _, later in hidden[number:]])
                 self._judge_own(judge, cell)
         finally:
             judge.end()
