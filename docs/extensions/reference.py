@@ -35,7 +35,8 @@ def make(app):
     package = course.library.name
     core = [module.import_name for module in course.modules]
     lab = importlib.import_module(f"{package}.lab")
-    found = [each.name for each in pkgutil.iter_modules(lab.__path__, f"{package}.lab.")]
+    names = [each.name for each in pkgutil.iter_modules(lab.__path__, f"{package}.lab.")]
+    found = [name for name in names if public(importlib.import_module(name))]
     folder = Path(app.srcdir) / FOLDER
     pages = {folder / f"{name}.rst": page(name) for name in (*core, *found)}
     pages[folder / "core.rst"] = _index("The package", "What the modules export.", core)

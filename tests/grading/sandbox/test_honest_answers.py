@@ -79,12 +79,13 @@ def test_wall_time_is_bounded(tmp_path, sandbox):
 def test_the_instruments_are_found_compiled(tmp_path, sandbox, kind):
     trace = """
     from tinytorch.lab import compiling, memory
+    from tinytorch.lab.cachesim import simulate
     log = memory.Log()
     array = log.watch("x", np.zeros(1))
-    for _ in range(memory.WORTH_COMPILING + 1):
+    for _ in range(simulate.WORTH_COMPILING + 1):
         array[0]
     log.simulate()
-    return 2 * x if memory._compiled().stats.cache_hits.total() == 1 else None
+    return 2 * x if simulate._compiled().stats.cache_hits.total() == 1 else None
     """
     module = lesson(tmp_path, seconds=20)
     assert judge(module, does(trace), sandbox, kind)[0].status == v.PASSED
@@ -99,8 +100,8 @@ def test_the_instruments_are_not_compiled_from_the_folder_one_is_in(tmp_path, mo
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(shown_files, "_home", lambda: home)
     (index,) = (path for path in shown_files._compiled() if path.endswith(".nbi"))
-    place = hashlib.sha1(str(shown_files.LIBRARY / "lab").encode()).hexdigest()
-    assert index.startswith(f"lab_{place}/")
+    place = hashlib.sha1(str(shown_files.LIBRARY / "lab" / "cachesim").encode()).hexdigest()
+    assert index.startswith(f"cachesim_{place}/")
 
 
 def test_clocks_keep_their_resolution(tmp_path, sandbox, kind):

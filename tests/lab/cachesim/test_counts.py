@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.traces import compiled_axpy, ijk, ikj, matmul_log, packed, watched
 from tinytorch.lab import memory
+from tinytorch.lab.cachesim import simulate
 from tinytorch.lab.memory import SMALL, Cache, Hierarchy
 
 FOUR_WAY = Cache(4096, 4)
@@ -263,7 +264,7 @@ def test_the_simulator_works_where_nothing_can_be_kept_on_disk(monkeypatch):
         return njit(*args, **options)
 
     monkeypatch.setattr(numba, "njit", no_locator)
-    assert memory._compiled.__wrapped__().py_func is memory._simulate
+    assert simulate._compiled.__wrapped__().py_func is simulate._count
 
 
 def test_python_and_compiled_code_count_the_same(monkeypatch):
@@ -276,7 +277,7 @@ def test_python_and_compiled_code_count_the_same(monkeypatch):
     args = np.ones(100), np.zeros(30_000), rng.integers(0, 30_000, 5_000)
     traces = []
     for accesses in (0, 10**9):
-        monkeypatch.setattr(memory, "WORTH_COMPILING", accesses)
+        monkeypatch.setattr(simulate, "WORTH_COMPILING", accesses)
         log = memory.Log()
         scatter(*(log.watch(name, array) for name, array in zip("xyp", args, strict=True)))
         traces.append(log.simulate())

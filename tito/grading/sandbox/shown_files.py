@@ -29,11 +29,12 @@ INSTALLED = ("site-packages", "dist-packages")
 # The cache simulator is the one instrument that compiles for long; kernels set how, so they come first.
 COMPILE = """
 from tinytorch.lab import compiling, memory
+from tinytorch.lab.cachesim import simulate
 import numpy as np
 
 log = memory.Log()
 array = log.watch("x", np.zeros(1))
-for _ in range(memory.WORTH_COMPILING + 1):
+for _ in range(simulate.WORTH_COMPILING + 1):
     array[0]
 log.simulate()
 """

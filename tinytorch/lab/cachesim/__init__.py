@@ -1,0 +1,1 @@
+"""The cache simulator in parts; lessons import it as `tinytorch.lab.memory`."""
