@@ -2404,12 +2404,19 @@ def multiply_columns(A, B, C, first, last, block_size=None) -> np.ndarray:
 
 def multiply_into(A, B, C, block_size=None, num_workers=1) -> np.ndarray:
     """Add the product of A and B to C and return C; all in memory order and of one working dtype."""
-    n, tile = C.shape[1], tile_columns(C.dtype)
     if C.dtype.kind != "f":
         return multiply_rows(A, B, C)
-    if num_workers == 1 or n <= tile:
-        return multiply_columns(A, B, C, 0, n, block_size)
+    if num_workers == 1:
+        return multiply_columns(A, B, C, 0, C.shape[1], block_size)
+    return multiply_in_threads(A, B, C, block_size, num_workers)
+
+
+def multiply_in_threads(A, B, C, block_size, num_workers) -> np.ndarray:
+    """Add the product of A and B to C and return C; each thread takes columns of B, a whole number of tiles."""
+    n, tile = C.shape[1], tile_columns(C.dtype)
     tiles = -(-n // tile)
+    if tiles < 2:
+        return multiply_columns(A, B, C, 0, n, block_size)
     parts = min(tiles, max(num_workers, tiles // 8))  # more than workers: one may be held up
     bounds = [min(n, tiles * part // parts * tile) for part in range(parts + 1)]
     pool = threads.pool(num_workers - 1)
