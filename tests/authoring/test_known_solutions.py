@@ -7,8 +7,8 @@ import subprocess
 import pytest
 
 from tests.conftest import ROOT
-from tito.authoring import check, dependents, variants
-from tito.course import Course
+from tito.authoring import check, dependents, known_solutions, variants
+from tito.course import Course, TitoError
 from tito.notebooks import given
 from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text
@@ -53,7 +53,7 @@ def misjudged(count):
     wrong = []
     for name, variant in chosen(found, commit(), count):
         module, cells, users = modules[name]
-        wrong += check.misjudged(module, cells, [variant], users)
+        wrong += known_solutions.misjudged(module, cells, [variant], users)
     return wrong
 
 
@@ -76,3 +76,41 @@ def test_a_sample_of_known_solutions_earns_what_it_should():
 @pytest.mark.timeout(1200)
 def test_a_large_sample_of_known_solutions_earns_what_it_should():
     assert misjudged(MANY) == []
+
+
+KNOWN = """\
+double:
+  wrong:
+    - name: three times
+      change: {"2 * np": "3 * np"}
+    - name: the same
+      change: {"2 * np": "(1 + 1) * np"}
+"""
+
+
+def test_a_record_keeps_what_each_solution_loses_until_the_code_changes(tiny, monkeypatch):
+    (tiny.folder / "variants.yaml").write_text(KNOWN)
+    record = tiny.course.root / "record.jsonl"
+    graded = []
+    run = known_solutions.supervisor.run
+    monkeypatch.setattr(
+        known_solutions.supervisor, "run", lambda made: graded.append(made) or run(made)
+    )
+
+    def faults():
+        return [line for line, good in check.try_known(tiny, ["wrong"], [], record) if not good]
+
+    assert faults() == ["double, wrong: the same: loses no point"] and len(graded) == 2
+    assert faults() == ["double, wrong: the same: loses no point"] and len(graded) == 2
+    text = record.read_text()
+    record.write_text(text[:-40])  # a run was killed while it wrote
+    assert len(faults()) == 1 and len(graded) == 3
+    assert len(faults()) == 1 and len(graded) == 3
+    tiny.source.write_text(read_text(tiny.source).replace("np.empty(0)", "np.empty((0,))"))
+    assert len(faults()) == 1 and len(graded) == 5
+
+
+def test_check_refuses_an_exercise_that_the_module_does_not_have(tiny):
+    (tiny.folder / "variants.yaml").write_text(KNOWN)
+    with pytest.raises(TitoError, match="01_tiny has no exercise 'triple'"):
+        list(check.try_known(tiny, ["wrong"], ["triple"]))

@@ -1,22 +1,20 @@
 """Prove a module sound before anybody is given it. Each finding is a sentence and whether it is good."""
 
 import ast
-import os
 import re
 import shlex
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import click
 
 from tito import verdict as v
-from tito.authoring import cheats, claims, dependents, readme_points, variants
+from tito.authoring import cheats, claims, dependents, known_solutions, readme_points, variants
 from tito.course import Module, TitoError
 from tito.export import lint, package
 from tito.grading import job, supervisor
 from tito.notebooks import given, student_version
 from tito.notebooks import notebook as nb
-from tito.notebooks.cells import Cell
 from tito.notebooks.text import read_text
 from tito.student import hints, testing
 
@@ -28,10 +26,18 @@ TESTS_PER_EXERCISE = 2
 Finding = tuple[str, bool]
 
 
-def run(module: Module, cli: click.Group, *, variants: bool = True) -> Iterator[Finding]:
+def run(
+    module: Module,
+    cli: click.Group,
+    *,
+    variants: bool = True,
+    record: Path | None = None,
+    jobs: int | None = None,
+) -> Iterator[Finding]:
     """Check everything that must be true of a module; `variants` is the slow part.
 
-    `cli` is the program that the commands in README.md are checked against.
+    `cli` is the program that the commands in README.md are checked against. `record` keeps what known solutions
+    earn, and `jobs` of them are graded at once.
     """
     source = read_text(module.source)
     notebook = nb.parse(source, module.source)
@@ -61,7 +67,30 @@ def run(module: Module, cli: click.Group, *, variants: bool = True) -> Iterator[
     if variants and not fault:
         users = dependents.of(given.load(module, cells), cells)
         yield from _stubs(module, notebook, cells, users)
-        yield from _variants(module, cells, known, users)
+        yield from _variants(module, cells, known, users, record, jobs)
+
+
+def try_known(
+    module: Module,
+    kinds: list[str],
+    exercises: list[str],
+    record: Path | None = None,
+    jobs: int | None = None,
+) -> Iterator[Finding]:
+    """Check nothing but the known solutions of some kinds and some exercises; of all exercises if there are none."""
+    source = read_text(module.source)
+    cells = nb.cells(nb.parse(source, module.source), source)
+    names = [cell.id for cell in cells if cell.role == "solution"]
+    for name in exercises:
+        if name not in names:
+            raise TitoError(f"{module.name} has no exercise {name!r}", f"one of {', '.join(names)}")
+    wanted = [
+        each
+        for each in variants.load(module, cells)
+        if each.kind in kinds and each.exercise in (exercises or names)
+    ]
+    users = dependents.of(given.load(module, cells), cells)
+    yield from _misjudged(module, cells, wanted, users, record, jobs)
 
 
 def _exercises(cells):
@@ -161,14 +190,18 @@ def _judge(module, cells, answers=None, only=None):
     return supervisor.run(job.make(module, cells, testing.scratch(module), answers, only))
 
 
-def _variants(module, cells, known, users):
+def _variants(module, cells, known, users, record, jobs):
     heart = module.about.get("variants", {"wrong": 3, "right": 1})
     for name in (cell.id for cell in cells if cell.role == "solution"):
         for kind, least in heart.items():
             count = sum(each.exercise == name and each.kind == kind for each in known)
             if count < least:
                 yield f"{name} has {count} {kind} solutions on file, {least} are asked", False
-    bad = list(misjudged(module, cells, known, users))
+    yield from _misjudged(module, cells, known, users, record, jobs)
+
+
+def _misjudged(module, cells, known, users, record, jobs):
+    bad = known_solutions.misjudged(module, cells, known, users, record, jobs)
     yield from ((line, False) for line in bad)
     if not bad:
         wrong = sum(each.kind == variants.WRONG for each in known)
@@ -177,34 +210,6 @@ def _variants(module, cells, known, users):
             f"{len(known) - wrong} right ones lose none",
             True,
         )
-
-
-def misjudged(
-    module: Module, cells: list[Cell], known: list[variants.Variant], users: dict[str, list[str]]
-) -> Iterator[str]:
-    """What the tests get wrong about known solutions.
-
-    A wrong solution must lose points of its own exercise only, and a right one must lose none. `users` has the
-    exercises that use another, by name.
-    """
-
-    def judge(variant):
-        only = [variant.exercise, *users[variant.exercise]]
-        only = only if variant.kind == variants.WRONG else None
-        return variant, list(_judge(module, cells, {variant.exercise: variant.source}, only))
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for variant, verdicts in pool.map(judge, known):
-            lost = [each for each in verdicts if each.status not in (v.PASSED, v.UNDECIDED)]
-            label = f"{variant.exercise}, {variant.kind}: {variant.name}"
-            own = [each for each in lost if each.exercise == variant.exercise]
-            if variant.kind == variants.WRONG and not any(each.max_points for each in own):
-                yield f"{label}: loses no point"
-            elsewhere = [e for e in lost if e not in own and dependents.costs(e)]
-            if variant.kind == variants.WRONG and elsewhere:
-                yield dependents.lost(label, elsewhere[0])
-            if variant.kind == variants.RIGHT and lost:
-                yield f"{label}: loses {lost[0].id}: {lost[0].message}"
 
 
 def _points(module, cells):

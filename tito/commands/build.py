@@ -1,6 +1,7 @@
 """Commands for authors."""
 
 import sys
+from pathlib import Path
 
 import rich_click as click
 
@@ -34,17 +35,49 @@ def export(course, modules, check):
     is_flag=True,
     help="Skip the known solutions and the answers that agree with everything.",
 )
-def check(course, modules, quick):
+@click.option(
+    "--known",
+    multiple=True,
+    type=click.Choice(["wrong", "right"]),
+    help="Try these known solutions only, and check nothing else.",
+)
+@click.option(
+    "--exercise",
+    "exercises",
+    multiple=True,
+    metavar="NAME",
+    help="Try the known solutions of this exercise only, and check nothing else.",
+)
+@click.option(
+    "--record",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep what each known solution loses in FILE (JSON lines). A later run tries only what is not in it.",
+)
+@click.option(
+    "--jobs", "-j", type=click.IntRange(min=1), help="Known solutions at once. Default: the cores."
+)
+def check(course, modules, quick, known, exercises, record, jobs):
     """Prove that modules are sound: the solution earns every point, the untouched release none."""
     from tito.authoring import check as checking
 
     course.refuse_copy()
+    if quick and (known or exercises):
+        raise TitoError(
+            "--quick skips the known solutions that --known and --exercise ask for",
+            "leave --quick out",
+            Exit.USAGE,
+        )
     found = 0
     for module in modules or course.modules:
         click.echo(f"{module.name}")
-        for line, good in checking.run(
-            module, click.get_current_context().find_root().command, variants=not quick
-        ):
+        if known or exercises:
+            kinds = list(known or ("wrong", "right"))
+            findings = checking.try_known(module, kinds, list(exercises), record, jobs)
+        else:
+            program = click.get_current_context().find_root().command
+            findings = checking.run(module, program, variants=not quick, record=record, jobs=jobs)
+        for line, good in findings:
             found += not good
             click.echo(f"  {line}" if good else "  " + click.style(line, fg="red"))
     if found:
