@@ -89,9 +89,9 @@ def personal_info():
     """
     ### BEGIN SOLUTION
     return {
-        "developer": "Ada Lovelace",
-        "email": "ada@example.org",
-        "institution": "Analytical Society",
+        "developer": "A student",
+        "email": "student@example.org",
+        "institution": "none",
         "system_name": "engine",
         "version": "1.0.0",
     }
