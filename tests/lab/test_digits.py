@@ -41,3 +41,18 @@ def test_releases_the_sandbox_and_the_autograder_have_the_digits():
     ]
     assert (shown_files.Path(folder) / "lab" / "data" / "digits.npz").read_bytes() == data
     assert ".npz" in autograder.SUFFIXES and zipfile.is_zipfile(digits.PLACE)
+
+
+def test_rotation_keeps_straight_images_and_agrees_with_quarter_turns():
+    images = digits.load()[0][:20].astype(np.float32)
+    assert np.array_equal(digits.rotated(images, 0), images)
+    for turns in (1, 2, 3):
+        expected = np.rot90(images, turns, axes=(-2, -1))
+        assert np.allclose(digits.rotated(images, 90 * turns), expected, atol=1e-4)
+    small = digits.rotated(images, 10)
+    assert small.dtype == np.float32 and small.shape == images.shape
+    assert small.min() >= 0 and small.max() <= digits.WHITE + 1e-3
+    assert 0.8 < small.sum() / images.sum() < 1.01  # ink leaves at the corners only
+    assert np.allclose(
+        digits.rotated(digits.rotated(images[0], 20), -20)[3:5, 3:5], images[0, 3:5, 3:5], atol=5
+    )
