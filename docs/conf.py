@@ -22,9 +22,6 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_copyright = False
 html_show_sphinx = False
-html_show_search_summary = (
-    False  # a browser fetches nothing, so that the site also works from a folder
-)
 html_theme_options = {"top_of_page_buttons": []}
 pygments_style = "github-light-high-contrast"
 pygments_dark_style = "github-dark"
@@ -34,10 +31,14 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "contents",
+    "excerpt",
+    "excerpts",
     "lessons",
+    "links",
     "mathml",
     "reference",
     "sealed",
+    "tables",
 ]
 exclude_patterns = ["measured"]
 default_role = "literal"

@@ -137,6 +137,10 @@ def build(folder):
     return folder / "site"
 
 
+def every_link(pages, paths):
+    return [link for path in paths for link in pages[path.resolve()].links]
+
+
 def broken(site, pages):
     """Links within the site that lead nowhere."""
     for path, page in pages.items():
@@ -161,6 +165,19 @@ def fetched(site, pages):
         for link in re.findall(r"(?:url\(|@import)\s*[\"']?([^\"')]+)", read_text(path)):
             if re.match(r"(https?:)?//", link):
                 yield f"{path.relative_to(site)}: {link}"
+
+
+def test_every_term_of_the_glossary_is_in_a_lesson():
+    text = " ".join(" ".join(read_text(m.source).split()) for m in Course(ROOT).modules).lower()
+    page = read_text(ROOT / "docs" / "glossary.md")
+    terms = [
+        line
+        for block in re.findall(r"^```\{glossary\}\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+        for line in block.splitlines()
+        if line and not line.startswith(" ")
+    ]
+    assert len(terms) == len(set(terms)) > 50
+    assert [term for term in terms if term.lower() not in text] == []
 
 
 def planted(module):
@@ -190,9 +207,24 @@ def test_the_site(tmp_path, subtests, monkeypatch):
     pages = {path.resolve(): Page(path) for path in site.rglob("*.html")}
     text = {path: path.read_text("utf-8") for path in pages}
     lessons = {m.name: site / "lessons" / f"{m.name}.html" for m in course.modules}
-    with subtests.test("every page of nbdev.yaml is there"):
+    parts = {name: sorted((site / "lessons" / name).glob("*.html")) for name in lessons}
+    with subtests.test("every guide is there, and a page for each module and each section"):
         wanted = [*lessons.values(), *(site / f"{path.stem}.html" for path in GUIDES)]
         assert [path for path in wanted if path.resolve() not in pages] == []
+        for module in course.modules:
+            titles = re.findall(r"^## (\d+)\. ", read_text(module.source), re.MULTILINE)
+            assert [path.name[:2] for path in parts[module.name]] == [
+                f"{int(n):02}" for n in titles
+            ]
+    with subtests.test("the page of the course has every module"):
+        links = pages[(site / "course.html").resolve()].links
+        assert {f"lessons/{m.name}.html" for m in course.modules} <= set(links)
+    with subtests.test("a lesson links the terms of the glossary"):
+        assert any("glossary.html#term-" in link for link in every_link(pages, parts["11_kernels"]))
+    with subtests.test("search takes excerpts from every page"):
+        excerpts = (site / "_static" / "excerpts.js").read_text("utf-8")
+        names = [p.relative_to(site).as_posix() for each in parts.values() for p in each]
+        assert [name for name in names if f'"{name}"' not in excerpts] == []
     with subtests.test("every link leads somewhere"):
         assert list(broken(site, pages)) == []
     with subtests.test("nothing is fetched from elsewhere"):
@@ -203,8 +235,8 @@ def test_the_site(tmp_path, subtests, monkeypatch):
     with subtests.test("no folder of the machine is named"):
         assert [path for path in text if str(ROOT) in text[path]] == []
     with subtests.test("lessons were run, their answers left out"):
-        for name, path in lessons.items():
-            shown = text[path.resolve()]
+        for name, paths in parts.items():
+            shown = "".join(text[path.resolve()] for path in [lessons[name], *paths])
             assert "YOUR CODE HERE" in shown and 'class="output' in shown, name
             assert "Traceback" not in shown, name
     with subtests.test("every public function has its docstring, and no source"):

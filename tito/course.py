@@ -288,7 +288,7 @@ class Course:
 
     @cached_property
     def modules(self) -> list[Module]:
-        """The modules in the order of nbdev.yaml; those it does not list follow by number."""
+        """The modules in the order of their numbers."""
         if self.release:
             return [Module(self, self.release["module"])]
         if not self.source.is_dir():
@@ -296,14 +296,11 @@ class Course:
                 f"no folder {self.source}",
                 "nbs_path in settings.ini names the folder of the modules",
             )
-        found = {
-            folder.name: Module(self, folder.name)
+        return [
+            Module(self, folder.name)
             for folder in sorted(self.source.iterdir())
             if folder.is_dir() and re.fullmatch(MODULE_NAME, folder.name)
-        }
-        site = self.root / "nbdev.yaml"
-        listed = (read_yaml(site).get("pages") or []) if site.exists() else []
-        return [found.pop(name) for name in listed if name in found] + list(found.values())
+        ]
 
     def module(self, wanted: str) -> Module:
         """Find a module as a person would name it: kernels, 11 or 11_kernels."""

@@ -1,4 +1,4 @@
-"""Lists of pages in the order of nbdev.yaml."""
+"""Lists of pages: guides in the order of nbdev.yaml, modules in the order of their numbers."""
 
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from tito import course as courses
 
 def setup(app):
     app.add_directive("pages", Pages)
+    app.add_directive("lessons", Lessons)
     app.add_directive("modules", Modules)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -22,17 +23,25 @@ class Pages(TocTree):
     required_arguments = 1
 
     def run(self):
-        course = courses.Course(Path(self.env.srcdir).parent)
-        self.env.note_dependency(course.root / "nbdev.yaml")
-        names = courses.read_yaml(course.root / "nbdev.yaml")[self.arguments[0]]
-        titles = {each.name: f"{each.number:02} {each.about['title']}" for each in course.modules}
-        lines = [f"{titles[n]} <lessons/{n}>" if n in titles else n for n in names]
+        path = Path(self.env.srcdir).parent / "nbdev.yaml"
+        self.env.note_dependency(path)
+        names = courses.read_yaml(path)[self.arguments[0]]
+        self.content = StringList(names, source=self.env.docname)
+        return super().run()
+
+
+class Lessons(TocTree):
+    """A table of contents: the lesson of each module."""
+
+    def run(self):
+        modules = courses.Course(Path(self.env.srcdir).parent).modules
+        lines = [f"{e.number:02} {e.about['title']} <lessons/{e.name}>" for e in modules]
         self.content = StringList(lines, source=self.env.docname)
         return super().run()
 
 
 class Modules(SphinxDirective):
-    """A table of the modules, from what each module.yaml says."""
+    """A table of the modules and the hours of all, from what each module.yaml says."""
 
     def run(self):
         course = courses.Course(Path(self.env.srcdir).parent)
@@ -43,6 +52,8 @@ class Modules(SphinxDirective):
             before = ", ".join(name[:2] for name in about["requires"] or []) or "nothing"
             link = f"[{module.number:02} {about['title']}](lessons/{module.name}.ipynb)"
             rows.append(f"| {link} | {about['summary']} | {before} | {about.get('hours', '')} |")
+        hours = sum(module.about.get("hours", 0) for module in course.modules)
+        rows += ["", f"{len(course.modules)} modules, {hours:g} hours in all."]
         holder = nodes.container()
         self.state.nested_parse(StringList(rows, source=self.env.docname), 0, holder)
         return holder.children

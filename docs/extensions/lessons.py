@@ -1,7 +1,7 @@
 """The lessons as pages: the student version, with the outputs of a run of the solved lesson.
 
 The notebook that runs contains the solutions; the page shows its release. Both have the same cells, so
-each output finds its place. A run is kept under build/lessons for as long as nothing that it ran changes.
+each output finds its place. `sections.py` divides a lesson into pages. A run is kept under build/lessons for as long as nothing that it ran changes.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 import nbformat
+import sections
 from nbclient import NotebookClient
 from sphinx.util import logging
 
@@ -32,19 +33,21 @@ def setup(app):
 
 
 def make(app):
-    """Write a page for each module that has changed."""
+    """Write the pages of each module that has changed."""
     folder = Path(app.srcdir) / FOLDER
     course = courses.Course(Path(app.srcdir).parent)
-    wanted = {folder / f"{module.name}.ipynb": module for module in course.modules}
-    for path in set(folder.glob("*.ipynb")) - set(wanted):
+    made = {}
+    for module in course.modules:
+        made |= sections.pages(module, lesson(module))
+    pages = {folder / f"{name}.ipynb": nbformat.writes(page) + "\n" for name, page in made.items()}
+    for path in set(folder.rglob("*.ipynb")) - set(pages):
         path.unlink()
-    for path, module in wanted.items():
-        text = nbformat.writes(page(module)) + "\n"
+    for path, text in pages.items():
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             write(path, text)
 
 
-def page(module):
+def lesson(module):
     """What students are given of a module, with outputs."""
     notebook = nb.parse(read_text(module.source), module.source)
     ran = executed(module, notebook)
@@ -71,7 +74,9 @@ def _look(cell, role, section, folded):
         points = cell.metadata["nbgrader"]["points"]
         known = nb.Cell(cell.id, role, cell.source)
         kind = "Hidden test" if known.hidden else "Test"
-        said = f"{kind}, {points:g} {'point' if points == 1 else 'points'}: {known.title}"
+        said = f"{kind}, {points:g} {'point' if points == 1 else 'points'}: {known.title}".replace(
+            "`", ""
+        )
     look |= {"code_prompt_show": said, "code_prompt_hide": said}
     return {"mystnb": look, "tags": ["hide-input"]}
 

@@ -39,8 +39,10 @@ def make(app):
     found = [name for name in names if public(importlib.import_module(name))]
     folder = Path(app.srcdir) / FOLDER
     pages = {folder / f"{name}.rst": page(name) for name in (*core, *found)}
-    pages[folder / "core.rst"] = _index("The package", "What the modules export.", core)
-    pages[folder / "lab.rst"] = _index("The instruments", "What lessons and tests share.", found)
+    about = "Each module exports a file of the package. Later modules import it."
+    pages[folder / "core.rst"] = _index("The package", about, core)
+    about = "Lessons, tests and the grader share these instruments. You can use them in your own code too."
+    pages[folder / "lab.rst"] = _index("The instruments", about, found)
     for path in set(folder.glob("*.rst")) - set(pages):
         path.unlink()
     for path, text in pages.items():
@@ -93,5 +95,13 @@ def _says(module, name):
 
 
 def _index(title, sentence, names):
-    tree = [".. toctree::", "   :maxdepth: 1", "", *(f"   {name}" for name in names)]
-    return "\n".join([title, "=" * len(title), "", sentence, "", *tree, ""])
+    rows = [".. list-table::", "   :widths: auto", ""]
+    for name in names:
+        rows += [f"   * - :doc:`{name.rpartition('.')[2]} <{name}>`", f"     - {_summary(name)}"]
+    tree = [".. toctree::", "   :maxdepth: 1", "   :hidden:", "", *(f"   {name}" for name in names)]
+    return "\n".join([title, "=" * len(title), "", sentence, "", *rows, "", *tree, ""])
+
+
+def _summary(name):
+    """The first sentence of a module's docstring."""
+    return " ".join(inspect.getdoc(importlib.import_module(name)).partition("\n\n")[0].split())
