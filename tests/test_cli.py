@@ -255,9 +255,7 @@ def test_a_folder_that_cannot_be_written_is_one_error(tiny):
     assert snapshot(tiny.course.root) == before
 
 
-@pytest.mark.parametrize(
-    "name", ["settings.ini", "nbdev.yaml", "modules/source/01_tiny/module.yaml"]
-)
+@pytest.mark.parametrize("name", ["settings.ini", "modules/source/01_tiny/module.yaml"])
 def test_a_broken_settings_file_is_one_error(tiny, name):
     (tiny.course.root / name).write_text("{[: not one of ours\n\t- ]")
     refused(tito("test", "tiny", course=tiny.course.root), 3, Path(name).name)
