@@ -91,7 +91,7 @@ def test_lists_are_read_as_tensors(activation):
 @pytest.mark.parametrize("activation", ALL)
 @pytest.mark.parametrize("x", ["text", None, [None], np.array(["a"]), np.array([1j]), {"a": 1}])
 def test_a_value_that_is_not_a_number_is_refused(activation, x):
-    with pytest.raises(TypeError, match="a tensor holds numbers, not"):
+    with pytest.raises(TypeError, match="a tensor contains numbers, not"):
         activation()(x)
 
 

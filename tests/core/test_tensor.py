@@ -88,13 +88,13 @@ def test_a_dtype_that_is_asked_for_costs_no_digits():
     "data", ["1.5", ["a"], None, [None], [1.0, object()], [1j], {1: 2}, b"1", np.array([1j]), ...]
 )
 def test_a_value_that_is_not_a_real_number_is_refused(data, dtype):
-    with pytest.raises(TypeError, match="a tensor holds numbers, not"):
+    with pytest.raises(TypeError, match="a tensor contains numbers, not"):
         Tensor(data, dtype)
 
 
 @pytest.mark.parametrize("dtype", [object, str, complex, "datetime64[s]"])
 def test_a_dtype_that_is_not_real_is_refused(dtype):
-    with pytest.raises(TypeError, match="a tensor holds numbers, not"):
+    with pytest.raises(TypeError, match="a tensor contains numbers, not"):
         Tensor([1, 2], dtype)
 
 
@@ -118,7 +118,7 @@ def test_wrap_takes_a_numpy_scalar_and_no_other_object():
         ):
             Tensor.wrap(value)
     for array in [np.array(["a"]), np.array([None]), np.array([1j])]:
-        with pytest.raises(TypeError, match="a tensor holds numbers, not"):
+        with pytest.raises(TypeError, match="a tensor contains numbers, not"):
             Tensor.wrap(array)
 
 

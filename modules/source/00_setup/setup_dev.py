@@ -99,7 +99,7 @@ def personal_info():
 
 
 # %% nbgrader={"grade": true, "grade_id": "personal_info_fields", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The dict has the five keys, and every value is a text that is not empty."""
+"""The dict has the five keys, and every value is a nonempty string."""
 info = personal_info()
 check_fields(info, FIELDS)
 for field in FIELDS:
@@ -107,7 +107,7 @@ for field in FIELDS:
     assert info[field].strip(), f"{field} is empty"
 
 # %% nbgrader={"grade": true, "grade_id": "personal_info_forms", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""The email has one @ with text on both sides, and the version is three numbers with dots between."""
+"""The email has one @ with text on both sides, and the version has three integers separated by dots."""
 ### BEGIN HIDDEN TESTS
 info = personal_info()
 email, version = info["email"], info["version"]
@@ -279,7 +279,7 @@ for version, minimum, expected in [
     )
 
 # %% nbgrader={"grade": true, "grade_id": "at_least_lengths", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Versions of different length: missing parts count as 0."""
+"""A version with fewer parts counts as if the missing parts were 0."""
 ### BEGIN HIDDEN TESTS
 for version, minimum, expected in [
     ("2", "2.0.0", True),
@@ -337,7 +337,7 @@ for name, found in report["packages"].items():
 
 # %% [markdown]
 r"""
-**What is a hint?** Each exercise has some, from a question to nearly a program. `tito hint` shows the next one, and first one that fits
+**What is a hint?** Each exercise has some, from a question to nearly a program. `tito hint` shows the next hint, and first a hint that fits
 your failure. Hints cost no points. Try a few minutes first: what you find out yourself, you keep.
 """
 
@@ -381,19 +381,19 @@ def rescale(values):
 
 
 # %% nbgrader={"grade": true, "grade_id": "rescale_values", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The smallest value becomes 0, the largest 1, and equal values become 0."""
+"""The smallest value becomes 0 and the largest 1; equal values become 0."""
 checks.close(rescale([2, 4, 6]), np.array([0.0, 0.5, 1.0]), what="rescale([2, 4, 6])")
 checks.close(rescale([3, -1, 1]), np.array([1.0, 0.0, 0.5]), what="rescale([3, -1, 1])")
 checks.close(rescale([5, 5]), np.zeros(2), what="rescale([5, 5])")
 
 # %% nbgrader={"grade": true, "grade_id": "rescale_input", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""The input stays as it was, and the result has memory of its own."""
+"""The input is not changed, and the result does not share its memory."""
 values = np.array([[1.0, 3.0], [2.0, 5.0]])
 checks.close(checks.call(rescale, values), np.array([[0.0, 0.5], [0.25, 1.0]]))
 checks.close(checks.call(rescale, np.array([4.0])), np.zeros(1), what="one value")
 
 # %% nbgrader={"grade": true, "grade_id": "rescale_shapes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Any shape and integer dtype, negative values, and very small ranges."""
+"""Arrays of any shape, integer arrays, negative values and very small ranges are rescaled correctly."""
 ### BEGIN HIDDEN TESTS
 table = np.arange(24, dtype=np.int8).reshape(2, 3, 4) - 12
 checks.close(rescale(table), (np.arange(24) / 23).reshape(2, 3, 4), what="a table of int8")

@@ -1,4 +1,4 @@
-"""Plain versions of exercises that the tests of other exercises reach. The names are those of the lesson."""
+"""Plain versions of exercises that the tests of other exercises reach. They use the names of the lesson."""
 
 
 def to_array(data, dtype=None):

@@ -98,7 +98,7 @@ def to_array(data, dtype=None) -> np.ndarray:
         dtype = np.float32 if python_floats else array.dtype
     for each in (array.dtype, np.dtype(dtype)):
         if each.kind not in "biuf":
-            raise TypeError(f"a tensor holds numbers, not {each}")
+            raise TypeError(f"a tensor contains numbers, not {each}")
     return array.astype(dtype, copy=False)
     ### END SOLUTION
 
@@ -114,14 +114,14 @@ checks.equal(to_array(3.0), np.array(3, np.float32))
 checks.equal(to_array([]), np.array([], np.float32))
 
 # %% nbgrader={"grade": true, "grade_id": "to_array_copies", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""An array keeps its dtype, and the result has memory of its own."""
+"""An array keeps its dtype, and the result does not share its memory."""
 for dtype in ["float64", "float16", "int8", "uint8", "bool"]:
     array = np.array([[0, 1, 2], [3, 4, 5]], dtype)
     checks.equal(checks.call(to_array, array), array)
     checks.equal(checks.call(to_array, array.T), array.T)
 
 # %% nbgrader={"grade": true, "grade_id": "to_array_dtype", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""A dtype that is asked for wins and costs no digits; a NumPy scalar keeps its own."""
+"""A `dtype` argument decides the dtype without losing digits; a NumPy scalar keeps its own dtype."""
 ### BEGIN HIDDEN TESTS
 checks.equal(to_array([0.1], "float64"), np.array([0.1]))
 checks.equal(to_array([2**53 + 1], dtype=np.int64), np.array([2**53 + 1]))
@@ -133,7 +133,7 @@ checks.equal(checks.call(to_array, np.zeros((0, 3), np.int16)), np.zeros((0, 3),
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "to_array_refuses", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Text, None, objects and complex numbers are refused, also when a dtype is asked for."""
+"""Text, None, objects and complex numbers raise an error, with a `dtype` argument too."""
 ### BEGIN HIDDEN TESTS
 for data in ["1.5", ["1", "2"], None, [None, 1.0], [1j], {"a": 1}]:
     checks.refuses(TypeError, to_array, data)
@@ -202,7 +202,7 @@ def broadcast_shape(a: tuple, b: tuple) -> tuple:
 
 
 # %% nbgrader={"grade": true, "grade_id": "broadcast_shape_stretches", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""A size of 1 stretches, on either side, and a missing size counts as 1."""
+"""A size of 1 is stretched, in either shape, and a missing axis counts as 1."""
 for a, b, expected in [
     ((2, 3), (2, 3), (2, 3)),
     ((2, 3), (1, 3), (2, 3)),
@@ -215,7 +215,7 @@ for a, b, expected in [
     assert got == expected, f"{a} with {b}: expected {expected}, got {got}"
 
 # %% nbgrader={"grade": true, "grade_id": "broadcast_shape_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Single numbers have no axes, and a size of 1 beside a size of 0 becomes 0."""
+"""A shape without axes works, and a size of 1 with a size of 0 gives 0."""
 ### BEGIN HIDDEN TESTS
 for a, b in [
     ((), ()),
@@ -233,7 +233,7 @@ for a, b in [
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "broadcast_shape_refuses", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Sizes that differ are refused, from the right, with both shapes in the message; sizes that fit are not."""
+"""Different sizes, compared from the right, raise an error that names both shapes; shapes that fit do not."""
 ### BEGIN HIDDEN TESTS
 got = broadcast_shape((3, 2), (2,))
 assert got == (3, 2), f"(3, 2) with (2,): expected (3, 2), got {got}"
@@ -309,7 +309,7 @@ def infer_shape(size: int, shape: tuple) -> tuple:
 
 
 # %% nbgrader={"grade": true, "grade_id": "infer_shape_unknown_size", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""One size of -1, wherever it stands, is worked out; a full shape comes back as it is."""
+"""The size -1, in any position, is replaced by the right size; a shape without -1 is returned unchanged."""
 for size, shape, expected in [
     (6, (-1, 2), (3, 2)),
     (6, (2, -1), (2, 3)),
@@ -322,7 +322,7 @@ for size, shape, expected in [
     assert all(hasattr(n, "__index__") for n in got), f"sizes are integers, got {got}"
 
 # %% nbgrader={"grade": true, "grade_id": "infer_shape_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""One element fits a shape without axes, and no elements fit a size of 0."""
+"""One element fits a shape without axes, and an empty array fits a size of 0."""
 ### BEGIN HIDDEN TESTS
 for size, shape, expected in [
     (1, (), ()),
@@ -338,7 +338,7 @@ for size, shape, expected in [
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "infer_shape_refuses", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Counts that differ, two unknowns, an unknown beside 0 and negative sizes are refused by name, and no others."""
+"""A wrong number of elements, two -1, a -1 beside a 0 and negative sizes raise an error; other shapes do not."""
 ### BEGIN HIDDEN TESTS
 got = infer_shape(6, (-1, 3))
 assert got == (2, 3), f"6 elements in (-1, 3): expected (2, 3), got {got}"
@@ -428,14 +428,14 @@ def mean(array: np.ndarray, axis=None, keepdims: bool = False) -> np.ndarray:
 
 
 # %% nbgrader={"grade": true, "grade_id": "mean_axes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The mean over all axes, over one from either end, and over several at once."""
+"""The mean is right over all axes, over one axis counted from either end, and over several axes."""
 cube = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
 for axis in [None, 0, 1, -1, (0, 2), (-1, 0), (0, 1, 2)]:
     expected = np.asarray(np.mean(cube, axis))
     checks.equal(checks.call(mean, cube, axis), expected, f"axis {axis}")
 
 # %% nbgrader={"grade": true, "grade_id": "mean_keepdims", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""With keepdims the averaged axes stay with size 1, and integers have a float64 mean."""
+"""With `keepdims` the averaged axes have size 1, and the mean of integers is float64."""
 ### BEGIN HIDDEN TESTS
 table = np.array([[1, 2, 4], [3, 5, 6]])
 for axis in [None, 0, -1, (0, 1)]:
@@ -447,7 +447,7 @@ checks.equal(mean(np.ones((1, 3, 1)), 1), np.ones((1, 1)), "other axes of size 1
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "mean_wide_sums", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Sums that the narrow dtype cannot hold, NaN, and means of nothing."""
+"""Sums that overflow the dtype, NaN and empty arrays give the right mean."""
 ### BEGIN HIDDEN TESTS
 checks.equal(mean(np.ones(70000, np.float16)), np.array(1, np.float16))
 checks.equal(mean(np.full(4, 2**62)), np.array(2.0**62))
@@ -616,7 +616,7 @@ class Layout:
 
 
 def as_integers(arguments):
-    """Read the arguments of ``f(2, 3)`` and of ``f((2, 3))`` alike, as (2, 3)."""
+    """Return (2, 3) for the arguments of ``f(2, 3)`` and of ``f((2, 3))``."""
     if len(arguments) == 1 and isinstance(arguments[0], (tuple, list)):
         arguments = arguments[0]
     return tuple(operator.index(number) for number in arguments)
@@ -632,7 +632,7 @@ A tensor has one attribute, the array `_data`. `__slots__` says that it has no o
 # %%
 #| export
 class Tensor(Arithmetic, Reductions, Layout):
-    """Numbers of one dtype in an array of its own.
+    """Elements of one dtype, in an array that no other tensor uses.
 
     Parameters
     ----------
@@ -654,7 +654,7 @@ class Tensor(Arithmetic, Reductions, Layout):
                 raise TypeError(f"only an array can be wrapped, not {type(array).__name__}")
             array = np.asarray(array)
         if array.dtype.kind not in "biuf":
-            raise TypeError(f"a tensor holds numbers, not {array.dtype}")
+            raise TypeError(f"a tensor contains numbers, not {array.dtype}")
         tensor = Tensor.__new__(Tensor)
         tensor._data = array
         return tensor
@@ -732,12 +732,12 @@ def without_tensors(value):
 
 
 # %% nbgrader={"grade": true, "grade_id": "to_array_tensors", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""A Tensor keeps its dtype and is copied, with a dtype and without."""
+"""A Tensor keeps its dtype and is copied, with and without a `dtype` argument."""
 
 
 ### BEGIN HIDDEN TESTS
 def written_over(array, *dtype):
-    """Make an array of a tensor and write into it; return what it held before, and what the tensor holds."""
+    """Make an array of a tensor and write into it; return its former values, and the values of the tensor."""
     tensor = Tensor.wrap(array)
     result = to_array(tensor, *dtype)
     before = result.copy()
@@ -825,7 +825,7 @@ def matrix_product(a, b):
     except ValueError as error:
         a, b = np.shape(a), np.shape(b)
         if not a or not b:
-            why = "a single number is no matrix"
+            why = "a single number is not a matrix"
         elif a[-1] != b[-2:][0]:
             why = f"{a[-1]} columns against {b[-2:][0]} rows"
         else:
@@ -834,7 +834,7 @@ def matrix_product(a, b):
 
 
 # %% nbgrader={"grade": true, "grade_id": "operand_order", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Tensors, numbers and arrays combine on either side of an operator."""
+"""Tensors, numbers and arrays work on both sides of an operator."""
 numbers = np.array([1, 2, 4], np.float32)
 t = Tensor.wrap(numbers)
 check_operations(
@@ -849,7 +849,7 @@ check_operations(
 )
 
 # %% nbgrader={"grade": true, "grade_id": "operand_numbers", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""A Python number adopts the dtype of the tensor; a NumPy scalar or array brings its own."""
+"""A Python number takes the dtype of the tensor; a NumPy scalar or array keeps its own."""
 half = Tensor.wrap(np.array([1, 2], np.float16))
 small = Tensor.wrap(np.array([1, 2], np.int8))
 check_operations(
@@ -862,7 +862,7 @@ check_operations(
 )
 
 # %% nbgrader={"grade": true, "grade_id": "operand_lists", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Lists and tuples are read as Tensor reads them."""
+"""Lists and tuples are converted as Tensor converts them."""
 ### BEGIN HIDDEN TESTS
 table = np.arange(6, dtype=np.float32).reshape(2, 3)
 t = Tensor.wrap(table)
@@ -875,7 +875,7 @@ check_operations(
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "operand_strangers", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Anything else is left to Python: no sum, no order, and equal to nothing."""
+"""For other objects Python decides: a sum and an order raise TypeError, and `==` is false."""
 ### BEGIN HIDDEN TESTS
 t = Tensor.wrap(np.array([1, 2], np.float32))
 for stranger in [None, "text", {"a": 1}, b"bytes"]:

@@ -105,7 +105,7 @@ class ReLU(Activation):
 
 
 # %% nbgrader={"grade": true, "grade_id": "ReLU_values", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Negative numbers become 0, the others stay, in any shape; the input is left alone."""
+"""Negative elements become 0 and the others are unchanged, in any shape; the input is not changed."""
 x = np.array([[-2, -0.5, 0], [0.5, 3, -1]], np.float32)
 expected = np.array([[0, 0, 0], [0.5, 3, 0]], np.float32)
 checks.equal(checks.call(ReLU(), x), expected)
@@ -114,7 +114,7 @@ checks.equal(checks.call(ReLU().forward, x[:, ::2]), expected[:, ::2])
 checks.equal(ReLU()([-1.5, 1.5]), np.array([0, 1.5], np.float32))
 
 # %% nbgrader={"grade": true, "grade_id": "ReLU_dtypes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The dtype stays, NaN and infinity pass, and so do zero-size and 0-d inputs."""
+"""The dtype is kept, NaN and infinity are kept, and empty and 0-d inputs work."""
 ### BEGIN HIDDEN TESTS
 for dtype in ["float16", "float64", "int8", "int64", "uint8", "bool"]:
     x = np.array([0, 1, 1], dtype)
@@ -172,7 +172,7 @@ class Sigmoid(Activation):
 
 
 # %% nbgrader={"grade": true, "grade_id": "Sigmoid_values", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""One half at 0, mirrored about it, in any shape; the input is left alone."""
+"""The value at 0 is one half, and the values at x and -x add up to 1, in any shape; the input is not changed."""
 x = np.array([[-4, -1, 0], [0.25, 1, 4]], np.float32)
 expected = (1 / (1 + np.exp(-x.astype(np.float64)))).astype(np.float32)
 checks.close(checks.call(Sigmoid(), x), expected)
@@ -180,7 +180,7 @@ checks.close(checks.call(Sigmoid(), Tensor(x.T)), expected.T)
 checks.close(Sigmoid()([0.0]), np.array([0.5], np.float32))
 
 # %% nbgrader={"grade": true, "grade_id": "Sigmoid_extremes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Far from 0 it is 0 or 1, with all the digits that the dtype has; nothing overflows, and NaN stays NaN."""
+"""Far from 0 the result is 0 or 1 to all digits of the dtype, without overflow; NaN gives NaN."""
 
 
 ### BEGIN HIDDEN TESTS
@@ -203,7 +203,7 @@ checks.equal(checks.inside(without_overflow, ends), np.array([0, 1], np.float32)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "Sigmoid_dtypes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Floating-point dtypes stay, all others become float32; zero-size and 0-d inputs work."""
+"""Floating-point dtypes are kept, all others become float32; empty and 0-d inputs work."""
 ### BEGIN HIDDEN TESTS
 for dtype in ["float16", "float32", "float64"]:
     checks.close(Sigmoid()(np.array([0, 1], dtype)), np.array([0.5, 0.7310586], dtype), 1e-3)
@@ -241,7 +241,7 @@ $$\tanh |x| = \frac{-m}{m + 2}, \qquad m = e^{-2|x|} - 1$$
 
 **Exercise 3** (about 2 lines). Write the middle of `Tanh.forward` with `np.expm1`.
 
-*Hint: `np.copysign` restores the sign of $x$, also that of -0.*
+*Hint: `np.copysign` restores the sign of $x$, also of -0.*
 """
 
 
@@ -272,7 +272,7 @@ class Tanh(Activation):
 
 
 # %% nbgrader={"grade": true, "grade_id": "Tanh_values", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The hyperbolic tangent, in any shape; the input is left alone."""
+"""The result is the hyperbolic tangent, in any shape; the input is not changed."""
 x = np.array([[-3, -1, 0], [0.25, 1, 3]], np.float32)
 expected = np.tanh(x.astype(np.float64)).astype(np.float32)
 checks.close(checks.call(Tanh(), x), expected)
@@ -280,7 +280,7 @@ checks.close(checks.call(Tanh(), Tensor(x.T)), expected.T)
 checks.close(Tanh()([-0.5]), np.array([np.tanh(-0.5)], np.float32))
 
 # %% nbgrader={"grade": true, "grade_id": "Tanh_precision", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Small numbers keep their digits and -0 its sign, large ones give 1 or -1, NaN stays NaN."""
+"""Small values keep their digits, -0.0 keeps its sign, large values give 1 or -1, and NaN gives NaN."""
 ### BEGIN HIDDEN TESTS
 small = np.array([1e-30, -1e-8, 1e-5, -1e-3], np.float32)
 checks.close(Tanh()(small), np.tanh(small.astype(np.float64)).astype(np.float32), 1e-6, 0)
@@ -292,7 +292,7 @@ checks.close(Tanh()(wide), np.tanh(wide), 1e-12)
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "Tanh_dtypes", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Floating-point dtypes stay, all others become float32; zero-size and 0-d inputs work."""
+"""Floating-point dtypes are kept, all others become float32; empty and 0-d inputs work."""
 ### BEGIN HIDDEN TESTS
 for dtype in ["float16", "float32", "float64"]:
     checks.close(Tanh()(np.array([0, 1], dtype)), np.array([0, 0.7615942], dtype), 2e-3)
@@ -366,7 +366,7 @@ class Softmax(Activation):
 
 
 # %% nbgrader={"grade": true, "grade_id": "Softmax_values", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The shares of each row, which add up to 1; the input is left alone."""
+"""Each row becomes shares that add up to 1; the input is not changed."""
 x = np.array([[1, 2, 3], [0, 0, 0], [-1, 4, 0]], np.float32)
 e = np.exp(x.astype(np.float64))
 expected = (e / e.sum(1, keepdims=True)).astype(np.float32)
@@ -376,7 +376,7 @@ checks.close(checks.call(Softmax(), x[0]), expected[0])
 checks.close(np.asarray(Softmax()(x)).sum(axis=-1), np.ones(3, np.float32))
 
 # %% nbgrader={"grade": true, "grade_id": "Softmax_large_scores", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Scores of any size: only the differences within a row count."""
+"""Scores of any size work, because only the differences within a row count."""
 row = np.array([0, 1, 2], np.float32)
 expected = np.array([0.09003057, 0.24472847, 0.66524096], np.float32)
 checks.close(Softmax()(row + np.float32(1000)), expected)
@@ -386,7 +386,7 @@ checks.close(
 )
 
 # %% nbgrader={"grade": true, "grade_id": "Softmax_axes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The last of several axes, each row for itself, also when other rows are far larger."""
+"""The sums run over the last axis, for each row separately, even when other rows are far larger."""
 ### BEGIN HIDDEN TESTS
 cube = np.linspace(-3, 5, 24, dtype=np.float32).reshape(2, 3, 4) ** 2
 e = np.exp(cube.astype(np.float64))
@@ -400,7 +400,7 @@ checks.close(
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "Softmax_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Empty rows, no rows, scores of -inf and +inf, NaN in one row, and the dtypes."""
+"""Empty rows, no rows, scores of -inf and +inf, a NaN in one row and all dtypes work."""
 ### BEGIN HIDDEN TESTS
 for shape in [(0,), (3, 0), (0, 3)]:
     checks.equal(Softmax()(np.zeros(shape, np.float32)), np.zeros(shape, np.float32), f"{shape}")

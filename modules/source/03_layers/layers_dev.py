@@ -34,7 +34,7 @@ from tinytorch.lab import checks
 
 
 def check_matmul(function, m, k, n, left=np.float32, right=np.float32):
-    """Compare a matrix product with NumPy's on random matrices of whole numbers, where both are exact."""
+    """Compare a matrix product with NumPy's on random matrices of integers, where both are exact."""
     rng = np.random.default_rng(m + 10 * k + 100 * n)
     A = rng.integers(-4, 5, (m, k)).astype(left)
     B = rng.integers(-4, 5, (k, n)).astype(right)
@@ -178,25 +178,25 @@ def matmul_naive(A, B):
 
 
 # %% nbgrader={"grade": true, "grade_id": "matmul_naive_by_hand", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""A product small enough to work out by hand, and one of sizes that differ."""
+"""A small product worked out by hand, and a product of three different sizes, are right."""
 A = np.array([[1, 2], [3, 4]])
 B = np.array([[5, 6], [7, 8]])
 checks.equal(matmul_naive(A, B), np.array([[19, 22], [43, 50]]))
 check_matmul(matmul_naive, 2, 3, 4)
 
 # %% nbgrader={"grade": true, "grade_id": "matmul_naive_refuses", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Sizes that do not fit are refused by name, and sizes that fit are multiplied."""
+"""Shapes that do not fit raise an error that names them, and shapes that fit are multiplied."""
 checks.refuses(
     ValueError, matmul_naive, np.ones((2, 3)), np.ones((4, 2)), match=["(2, 3)", "(4, 2)"]
 )
 check_matmul(matmul_naive, 5, 1, 3)
 
 # %% nbgrader={"grade": true, "grade_id": "matmul_naive_loops", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Python multiplies one pair of elements at a time, 12**3 pairs for a 12 by 12 product."""
+"""Python multiplies one pair of elements at a time: 12**3 pairs for a 12 by 12 product."""
 check_products(matmul_naive, 1, "write three loops that multiply one number at a time")
 
 # %% nbgrader={"grade": true, "grade_id": "matmul_naive_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Sums of no terms are 0, views and fractions work, 0 times inf is NaN, and int64 is exact."""
+"""Empty sums are 0, views and float inputs work, 0 times inf is NaN, and int64 is exact."""
 ### BEGIN HIDDEN TESTS
 check_matmul(matmul_naive, 3, 0, 2)
 check_matmul(matmul_naive, 0, 2, 3)
@@ -256,17 +256,17 @@ def matmul(A, B):
 
 
 # %% nbgrader={"grade": true, "grade_id": "matmul_values", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Square and oblong matrices, and a single row times a single column."""
+"""Square and oblong matrices, and one row times one column, are multiplied correctly."""
 check_matmul(matmul, 3, 3, 3)
 check_matmul(matmul, 5, 7, 2)
 check_matmul(matmul, 1, 9, 1)
 
 # %% nbgrader={"grade": true, "grade_id": "matmul_large", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Matrices with a few hundred rows and columns."""
+"""Matrices with a few hundred rows and columns are multiplied correctly."""
 check_matmul(matmul, 120, 90, 200)
 
 # %% nbgrader={"grade": true, "grade_id": "matmul_loops", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Python loops over rows or columns: no call of NumPy multiplies two matrices."""
+"""Python loops over rows or columns; no NumPy call multiplies two matrices."""
 advice = "write the loops that add up rows, without NumPy's product of matrices"
 check_products(matmul, 12 * 12, advice)
 
@@ -322,7 +322,7 @@ r"""
 ## 3. Initial weights
 
 A layer with weights of zero computes zero. A layer with large weights makes its input larger at every step. If an output sums $n_\text{in}$ products, its variance is
-$n_\text{in}$ times that of one product. For gradients, which go backwards, it is $n_\text{out}$ times. Glorot and Bengio (2010) use the mean of both: normal weights
+$n_\text{in}$ times the variance of one product. For gradients, which go backwards, it is $n_\text{out}$ times. Glorot and Bengio (2010) use the mean of both: normal weights
 with standard deviation
 
 $$\sqrt{\frac{2}{n_\text{in} + n_\text{out}}}$$
@@ -370,7 +370,7 @@ def xavier_weights(input_size, output_size, seed=None):
 
 
 # %% nbgrader={"grade": true, "grade_id": "xavier_weights_scale", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The standard deviation follows the formula, for wide layers and for tall ones."""
+"""The standard deviation follows the formula, for wide and for tall layers."""
 for sizes in [(300, 300), (50, 1000), (1000, 50)]:
     weights = np.asarray(xavier_weights(*sizes, seed=0))
     expected = np.sqrt(2 / sum(sizes))
@@ -381,7 +381,7 @@ for sizes in [(300, 300), (50, 1000), (1000, 50)]:
     assert abs(weights.mean()) < 0.02 * expected, f"{sizes}: mean {weights.mean():.5f}, expected 0"
 
 # %% nbgrader={"grade": true, "grade_id": "xavier_weights_seeds", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""float32 numbers of the normal distribution, the same for the same seed; another seed and the next draw give others."""
+"""Weights are float32 and normally distributed; the same seed gives the same weights, another seed and the next draw others."""
 
 
 ### BEGIN HIDDEN TESTS
@@ -401,7 +401,7 @@ assert not np.array_equal(xavier_weights(9, 9), xavier_weights(9, 9)), "no seed,
 first, second = checks.inside(drawn_twice)
 assert not np.array_equal(first, second), "a generator gave the same weights twice"
 inside = np.mean(np.abs(weights) < np.sqrt(2 / 600))
-assert 0.67 < inside < 0.695, f"{inside:.1%} lie within one standard deviation, not 68.3 %"
+assert 0.67 < inside < 0.695, f"{inside:.1%} are within one standard deviation, not 68.3 %"
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -493,7 +493,7 @@ class Dense:
 
 
 # %% nbgrader={"grade": true, "grade_id": "Dense_by_hand", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Two inputs, three outputs, worked out by hand."""
+"""A layer with two inputs and three outputs gives the values worked out by hand."""
 layer = Dense(2, 3)
 layer.weights = Tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 layer.bias = Tensor([0.5, 0.0, -0.5])
@@ -510,13 +510,13 @@ for shape in [(4,), (1, 4), (6, 4)]:
     check_forward(layer, x)
 
 # %% nbgrader={"grade": true, "grade_id": "Dense_without_bias", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""A layer without bias multiplies and adds nothing."""
+"""A layer without bias only multiplies."""
 layer = Dense(3, 2, use_bias=False, seed=1)
 assert layer.bias is None, f"expected None as bias, got {layer.bias}"
 check_forward(layer, Tensor([[1.0, 2.0, 3.0]]))
 
 # %% nbgrader={"grade": true, "grade_id": "Dense_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""An empty batch, float64 and lists as input, no change to what is given, and wrong shapes refused."""
+"""An empty batch, float64 and lists work, arguments are not changed, and wrong shapes raise an error."""
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng(2)
 layer = Dense(3, 3, seed=2)
@@ -604,7 +604,7 @@ def merge_dense(first, second):
 
 
 # %% nbgrader={"grade": true, "grade_id": "merge_dense_agrees", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The merged layer gives the answers of the pair."""
+"""The merged layer gives the same results as the two layers."""
 rng = np.random.default_rng(0)
 first, second = Dense(5, 4, seed=1), Dense(4, 3, seed=2)
 first.bias, second.bias = Tensor([1.0, 2.0, -1.0, 0.5]), Tensor([3.0, -2.0, 1.0])
@@ -614,7 +614,7 @@ assert (merged.input_size, merged.output_size) == (5, 3), f"the merged layer is 
 checks.close(merged(x), second(first(x)), 1e-4, 1e-5, "merged(x) against second(first(x))")
 
 # %% nbgrader={"grade": true, "grade_id": "merge_dense_biases", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Every combination of layers with and without bias, and the pair itself is left alone."""
+"""Every combination of layers with and without bias is merged, and the two layers are not changed."""
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng(1)
 x = Tensor(rng.standard_normal((4, 3), np.float32))

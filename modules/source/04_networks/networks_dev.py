@@ -122,19 +122,19 @@ class Sequential:
 
 
 # %% nbgrader={"grade": true, "grade_id": "Sequential_order", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The layers are called in order, each with what the one before it returned."""
+"""The layers are called in order, each with the result of the layer before it."""
 network = Sequential([lambda x: x + 1, lambda x: x * 2, lambda x: x - 3])
 checks.equal(network(Tensor([1.0, 5.0])), Tensor([1.0, 9.0]))
 
 # %% nbgrader={"grade": true, "grade_id": "Sequential_layers", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Two dense layers with an activation between them."""
+"""Two dense layers with an activation between them give the right result."""
 first, second = Dense(3, 4, seed=0), Dense(4, 2, seed=1)
 network = Sequential([first, ReLU(), second])
 x = batch(5, 3)
 checks.close(network(x), dense(second, relu(dense(first, x.numpy()))))
 
 # %% nbgrader={"grade": true, "grade_id": "Sequential_nested", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Networks inside networks, a layer used twice, layers added later, no layers at all, and the same Tensor every time."""
+"""Nested networks, repeated layers, layers added later and no layers work, and repeated calls give the same Tensor."""
 ### BEGIN HIDDEN TESTS
 inner = Sequential([lambda x: x * 3])
 inner.add(lambda x: x + 1)
@@ -208,13 +208,13 @@ def trace_shapes(network, x):
 
 
 # %% nbgrader={"grade": true, "grade_id": "trace_shapes_example", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The example above."""
+"""The example above gives the shapes in the text."""
 network = Sequential([Dense(4, 3, seed=0), ReLU(), Dense(3, 1, seed=1)])
 shapes = trace_shapes(network, batch(8, 4))
 assert shapes == [(8, 4), (8, 3), (8, 3), (8, 1)], f"got {shapes}"
 
 # %% nbgrader={"grade": true, "grade_id": "trace_shapes_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""One input instead of a batch, a network inside, a layer used twice, and no layers; the network keeps its layers."""
+"""One input without a batch, nested networks, repeated layers and no layers work; the network is not changed."""
 ### BEGIN HIDDEN TESTS
 square = Sequential([Dense(3, 3, seed=0)])
 network = Sequential([square, Sequential([Dense(3, 5, seed=1), Dense(5, 2, seed=2)])])
@@ -286,13 +286,13 @@ def xor_network():
 
 
 # %% nbgrader={"grade": true, "grade_id": "xor_network_corners", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The four corners, in one batch."""
+"""The four corners in one batch give the right outputs."""
 corners = Tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 found = np.asarray(xor_network()(corners)).astype(np.float32)
 checks.close(found, np.array([[0], [1], [1], [0]], np.float32))
 
 # %% nbgrader={"grade": true, "grade_id": "xor_network_alone", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Each corner by itself, and shapes as the layers promise them."""
+"""Each corner alone gives the right output, and the layers have the promised shapes."""
 ### BEGIN HIDDEN TESTS
 network = xor_network()
 for x, y in [((0, 0), 0), ((0, 1), 1), ((1, 0), 1), ((1, 1), 0)]:
@@ -368,7 +368,7 @@ def create_mlp(
 
 
 # %% nbgrader={"grade": true, "grade_id": "create_mlp_sizes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The example above: three dense layers of the right sizes, and an activation behind each."""
+"""The example above has three dense layers of the right sizes, with an activation after each."""
 network = create_mlp(4, [8, 6], 2, seed=0)
 assert len(network.layers) == 6, f"expected 6 layers, got {len(network.layers)}"
 sizes = [(layer.input_size, layer.output_size) for layer in list(network.layers)[::2]]
@@ -379,7 +379,7 @@ for layer in list(network.layers)[::2]:
     assert layer.bias is not None, f"{layer} has no bias"
 
 # %% nbgrader={"grade": true, "grade_id": "create_mlp_values", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""ReLU behind the hidden layer, Sigmoid behind the last."""
+"""ReLU follows the hidden layer and Sigmoid the last layer."""
 network = create_mlp(3, [5], 2, seed=1)
 first, _, second, _ = network.layers
 x = batch(6, 3)
@@ -387,7 +387,7 @@ expected = sigmoid(dense(second, relu(dense(first, x.numpy()))))
 checks.close(network(x), expected, what="Dense, ReLU, Dense, Sigmoid")
 
 # %% nbgrader={"grade": true, "grade_id": "create_mlp_seeds", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""The same seed gives the same network, no two layers of it are alike, and a generator moves on from network to network."""
+"""The same seed gives the same network, its layers have different weights, and a generator gives a different network each time."""
 ### BEGIN HIDDEN TESTS
 x = batch(2, 4)
 once = create_mlp(4, [4, 4], 4, seed=5)
@@ -411,12 +411,12 @@ def first_weights(seeds):
 
 for first, second in checks.inside(first_weights, [None, np.random.default_rng(5)]):
     assert not np.array_equal(first, second), (
-        "two networks without a seed, or drawn from one generator, are alike"
+        "two networks without a seed, or drawn from one generator, have the same weights"
     )
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "create_mlp_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Other activations, none at the end, sizes in a tuple, no hidden layer, and sizes that are refused."""
+"""Other activations, no last activation, sizes in a tuple and no hidden layer work; wrong sizes raise an error."""
 ### BEGIN HIDDEN TESTS
 x = batch(4, 3)
 network = create_mlp(3, [4], 2, activation=cube, output_activation=None, seed=2)
@@ -511,7 +511,7 @@ class MLP:
 
 
 # %% nbgrader={"grade": true, "grade_id": "MLP_values", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Dense, ReLU, Dense, and nothing behind them."""
+"""The network is Dense, ReLU, Dense, with no activation at the end."""
 model = MLP(3, 5, 2, seed=0)
 assert len(model.network.layers) == 3, f"expected 3 layers, got {len(model.network.layers)}"
 first, _, second = model.network.layers
@@ -519,7 +519,7 @@ x = batch(4, 3)
 checks.close(model(x), dense(second, relu(dense(first, x.numpy()))))
 
 # %% nbgrader={"grade": true, "grade_id": "MLP_arguments", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The activations that are asked for, the seed, and the size of the hidden layer."""
+"""The activations, the seed and the hidden size are the arguments of the caller."""
 ### BEGIN HIDDEN TESTS
 model = MLP(2, 6, 1, activation=cube, output_activation=Sigmoid, seed=3)
 first, _, second, _ = model.network.layers

@@ -245,7 +245,7 @@ def conv_output_size(size, kernel, stride=1, padding=0):
 
 
 # %% nbgrader={"grade": true, "grade_id": "conv_output_size_examples", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The example, a 28 pixel image with padding 1, and one that the stride does not divide."""
+"""The example, a 28 pixel image with padding 1, and a size that the stride does not divide give the right size."""
 for arguments, expected in [((5, 3, 2), 2), ((28, 3, 1, 1), 28), ((28, 3), 26), ((8, 3, 2), 3)]:
     found = conv_output_size(*arguments)
     checks.equal(found, expected, f"conv_output_size{arguments}")
@@ -350,7 +350,7 @@ def im2col(x, kernel_size, stride=1, padding=0):
 
 
 # %% nbgrader={"grade": true, "grade_id": "im2col_example", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The example above."""
+"""The example above gives the matrix in the text."""
 image = np.arange(1, 10).reshape(1, 1, 3, 3)
 expected = np.array([[1, 2, 4, 5], [2, 3, 5, 6], [4, 5, 7, 8], [5, 6, 8, 9]])
 checks.equal(im2col(image, 2), expected)
@@ -446,7 +446,7 @@ kernel = np.array([[1.0, 0], [0, -1]])
 checks.equal(conv2d(image[None, None], kernel[None, None]), np.array([[[[-4.0, -4], [-4, -5]]]]))
 
 # %% nbgrader={"grade": true, "grade_id": "conv2d_batch", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""A batch of three images with two channels, four kernels and a bias."""
+"""A batch of three images with two channels, four kernels and a bias is convolved correctly."""
 x, weights, bias = integers(3, 2, 5, 6), integers(4, 2, 3, 2, seed=1), integers(4, seed=2)
 checks.equal(checks.call(conv2d, x, weights, bias), expected_conv(x, weights, bias))
 
@@ -457,7 +457,7 @@ found = conv2d(x, weights, bias, product=lambda A, B: 2 * (np.asarray(A) @ np.as
 checks.equal(found, expected_conv(x, 2 * weights, bias))
 
 # %% nbgrader={"grade": true, "grade_id": "conv2d_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Stride and padding, an empty batch, mixed dtypes, a product that returns a Tensor, and channels that differ raise ValueError."""
+"""Stride, padding, an empty batch, mixed dtypes and a product that returns a Tensor work; different channels raise ValueError."""
 ### BEGIN HIDDEN TESTS
 for stride, padding in [(1, 1), (2, 0), (2, 1), (3, 2)]:
     x, weights = integers(2, 3, 6, 5, dtype=np.float64), integers(2, 3, 3, 3, seed=1)
@@ -568,18 +568,18 @@ def max_pool2d(x, size=2):
 
 
 # %% nbgrader={"grade": true, "grade_id": "max_pool2d_example", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The example above."""
+"""The example above gives the values in the text."""
 image = np.array([[1, 5, 2, 0], [3, 4, 1, 1], [0, 0, 9, 8], [7, 2, 3, 6]])
 checks.equal(max_pool2d(image[None, None]), np.array([[[[5, 2], [7, 9]]]]))
 
 # %% nbgrader={"grade": true, "grade_id": "max_pool2d_blocks", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""A batch with channels, blocks of 3, and rows and columns left over."""
+"""A batch with channels is pooled in blocks of 3, and leftover rows and columns are dropped."""
 x = integers(2, 3, 7, 11)
 expected = windows_of(x, (3, 3), 3).max(axis=(4, 5))
 checks.equal(checks.call(max_pool2d, x, 3), expected)
 
 # %% nbgrader={"grade": true, "grade_id": "max_pool2d_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Negative elements, NaN, a block of 1, an empty batch, and blocks that do not fit raise ValueError."""
+"""Negative elements, NaN, a block of 1 and an empty batch work; blocks that do not fit raise ValueError."""
 ### BEGIN HIDDEN TESTS
 x = -np.arange(1.0, 17).reshape(1, 1, 4, 4)
 checks.equal(
@@ -898,7 +898,7 @@ checks.equal(checks.call(flatten, Tensor(x)), x.reshape(2, 12), "a batch of two 
 checks.equal(flatten(Tensor(x[0, 0])), x[0, 0].reshape(1, 4), "one image")
 
 # %% nbgrader={"grade": true, "grade_id": "flatten_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Three axes, a list, a single element, an empty batch, and the dtype is kept."""
+"""Three axes, a list, a single element and an empty batch work, and the dtype is kept."""
 ### BEGIN HIDDEN TESTS
 x = integers(3, 2, 2, dtype=np.int16)
 checks.equal(flatten(x), x.reshape(1, 12), "three axes")

@@ -95,7 +95,7 @@ def loader_of_squares(count, epochs_wanted=1, start=0, **options):
 
 
 def random_after(make, *args, **kwargs):
-    """Numbers of NumPy's global generator after a seed of 3 and a call, which should not touch it."""
+    """Random numbers of NumPy's global generator after a seed of 3 and a call, which should not touch it."""
     state = np.random.get_state()
     np.random.seed(3)
     make(*args, **kwargs)
@@ -301,7 +301,7 @@ class SimpleDataset(ArrayDataset):
 
 
 # %% nbgrader={"grade": true, "grade_id": "SimpleDataset_clouds", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""300 points in 3 classes: 100 of each, in random order, at a distance from their center like that of normal noise."""
+"""300 points in 3 classes have 100 points each, in random order, normally distributed around their center."""
 dataset = SimpleDataset(300, num_features=5, num_classes=3, seed=1)
 labels, inputs = np.asarray(dataset.labels), np.asarray(dataset.inputs)
 assert inputs.shape == (300, 5), f"expected inputs of shape (300, 5), got {inputs.shape}"
@@ -316,7 +316,7 @@ assert 0.9 < noise.std() < 1.1 and abs(noise.mean()) < 0.1, (
 )
 
 # %% nbgrader={"grade": true, "grade_id": "SimpleDataset_seed", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""The same seed gives the same data, another seed other data, and NumPy's global generator stays as it was."""
+"""The same seed gives the same data, another seed gives other data, and NumPy's global generator is not used."""
 one, same, other = (np.asarray(SimpleDataset(50, seed=seed).inputs) for seed in (7, 7, 8))
 assert one.shape == (50, 4), f"expected inputs of shape (50, 4), got {one.shape}"
 checks.equal(same, one, "seed 7 twice")
@@ -327,7 +327,7 @@ checks.equal(
 )
 
 # %% nbgrader={"grade": true, "grade_id": "SimpleDataset_sizes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Sizes that do not divide evenly, one class, fewer points than classes, and noise that differs by point and feature."""
+"""Sizes that do not divide evenly, one class and fewer points than classes work, and each value has its own noise."""
 ### BEGIN HIDDEN TESTS
 for size, classes in [(10, 4), (5, 1), (2, 3), (1, 1)]:
     labels = np.asarray(SimpleDataset(size, 2, classes, seed=3).labels)
@@ -640,7 +640,7 @@ again = np.concatenate([np.asarray(b) for b in batch_indices(100, 32, np.random.
 checks.equal(again, order, "an equal generator")
 
 # %% nbgrader={"grade": true, "grade_id": "batch_indices_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""No examples, batches larger than the dataset, batches of one, a generator used twice, and what drop_last leaves out."""
+"""No examples, batches larger than the dataset, batches of one, a reused generator and `drop_last` work."""
 ### BEGIN HIDDEN TESTS
 for count, size, drop, lengths in [
     (0, 4, False, []),
@@ -725,7 +725,7 @@ checks.equal(inputs, rows, "the inputs")
 checks.equal(labels, np.arange(3, dtype=np.int32), "the labels")
 
 # %% nbgrader={"grade": true, "grade_id": "collate_images", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Images, a batch of one, one-hot labels, and other dtypes keep shape and dtype; the items stay as they were."""
+"""Images, a batch of one, one-hot labels and other dtypes keep their shape and dtype; the items are not changed."""
 ### BEGIN HIDDEN TESTS
 images = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
 hot = np.eye(2, 5, dtype=np.float64)
@@ -843,7 +843,7 @@ class DataLoader:
 
 
 # %% nbgrader={"grade": true, "grade_id": "DataLoader_batches", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Five rows in batches of two, in order: two batches of two and one of one, as Tensors."""
+"""Five rows in batches of two give two batches of two rows and a batch of one row, in order, as Tensors."""
 loader = DataLoader(ArrayDataset(table(5), [0, 1, 2, 3, 4]), batch_size=2, shuffle=False)
 [batches] = checks.inside(epochs, loader, 1)
 assert len(batches) == 3, f"expected 3 batches, got {len(batches)}"
@@ -865,7 +865,7 @@ assert again == [first, second], "a second run with seed 5 has another order"
 assert labels_of(resumed) == third, "a loader with epoch = 2 does not continue with the third epoch"
 
 # %% nbgrader={"grade": true, "grade_id": "DataLoader_edges", "locked": true, "points": 3, "schema_version": 3, "solution": false}
-"""Datasets without `batch`, full batches only, loops that end early, seeds that differ, and an empty dataset."""
+"""Datasets without `batch`, full batches only, loops that end early, other seeds and an empty dataset work."""
 ### BEGIN HIDDEN TESTS
 [batches] = checks.inside(loader_of_squares, 7, batch_size=3, shuffle=False, drop_last=True)
 assert len(batches) == 2, f"7 squares in full batches of 3: expected 2 batches, got {len(batches)}"
@@ -1012,7 +1012,7 @@ class Prefetcher:
 
 
 # %% nbgrader={"grade": true, "grade_id": "read_ahead_items", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""All items arrive in order, for any depth, also None and an empty source."""
+"""All items arrive in order, for any depth; None is an item, and an empty source works."""
 
 
 def one_by_one(source, depth):
@@ -1028,7 +1028,7 @@ for source, depth in [([3, 1, 2], 1), (list(range(50)), 3), ([None, 0, ""], 2), 
 
 
 # %% nbgrader={"grade": true, "grade_id": "read_ahead_ahead", "locked": true, "points": 3, "schema_version": 3, "solution": false}
-"""While the first item is in use, the source is read further: `depth` items wait, one more at most is in hand."""
+"""While the caller uses the first item, `depth` more items are read; at most one further item is being read."""
 
 
 def taken_while_first_in_use(depth):

@@ -174,7 +174,7 @@ found = checks.call(numerical_gradient, lambda x: (x**2).sum(), x)
 checks.close(found, 2 * x, 1e-6, 1e-6)
 
 # %% nbgrader={"grade": true, "grade_id": "numerical_gradient_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Elements that interact, one-sided errors, another step, a single number, and an empty array."""
+"""Elements that interact, one-sided errors, another step, a single number and an empty array work."""
 ### BEGIN HIDDEN TESTS
 x = np.array([1.0, 2.0, 3.0])
 found = numerical_gradient(lambda x: x[0] * x[1] * x[2], x)
@@ -258,20 +258,20 @@ def unbroadcast(gradient, shape):
 
 
 # %% nbgrader={"grade": true, "grade_id": "unbroadcast_examples", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The two examples, and a single number that was added to a matrix."""
+"""The two examples, and a single number that was added to a matrix, get the right gradient."""
 checks.equal(unbroadcast(np.ones((4, 3)), (3,)), np.array([4.0, 4.0, 4.0]))
 gradient = np.arange(10.0).reshape(2, 5)
 checks.equal(checks.call(unbroadcast, gradient, (2, 1)), np.array([[10.0], [35.0]]))
 checks.equal(unbroadcast(gradient, ()), np.array(45.0))
 
 # %% nbgrader={"grade": true, "grade_id": "unbroadcast_same", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""A gradient that already has the shape stays as it is, and axes are added at the front only."""
+"""A gradient that already has the shape is unchanged, and axes that were added at the front are summed."""
 gradient = np.arange(9.0).reshape(3, 3)
 checks.equal(unbroadcast(gradient, (3, 3)), gradient)
 checks.equal(unbroadcast(gradient, (3,)), np.array([9.0, 12.0, 15.0]))
 
 # %% nbgrader={"grade": true, "grade_id": "unbroadcast_shapes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Every shape that broadcasts to (2, 3, 4), axes without elements, and float32 stays float32."""
+"""Every shape that broadcasts to (2, 3, 4) and axes of size 0 work, and float32 is kept."""
 ### BEGIN HIDDEN TESTS
 gradient = integers(2, 3, 4).astype(np.float32)
 for shape in [
@@ -374,19 +374,19 @@ def check_order(edges, root, names, constants=()):
 
 
 # %% nbgrader={"grade": true, "grade_id": "topological_order_example", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The example above, and a chain of three."""
+"""The example above and a chain of three are in the right order."""
 check_order({"a": [], "b": [], "ab": ["a", "b"], "y": ["ab", "a"]}, "y", ["a", "b", "ab", "y"])
 check_order({"a": [], "b": ["a"], "c": ["b"]}, "c", ["a", "b", "c"])
 
 # %% nbgrader={"grade": true, "grade_id": "topological_order_diamond", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Two paths of different length from one variable to the result."""
+"""Two paths of different length between two variables are in the right order."""
 edges = {"a": [], "b": ["a"], "c": ["b"], "d": ["c"], "y": ["a", "d"]}
 check_order(edges, "y", ["a", "b", "c", "d", "y"])
 edges["y"] = ["d", "a"]
 check_order(edges, "y", ["a", "b", "c", "d", "y"])
 
 # %% nbgrader={"grade": true, "grade_id": "topological_order_graphs", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Random graphs, constants, a variable used twice by one operation, a single variable, and 5,000 levels."""
+"""Random graphs, constants, repeated variables, a single variable and 5,000 levels are in the right order."""
 ### BEGIN HIDDEN TESTS
 check_order({"a": []}, "a", ["a"])
 check_order({"a": [], "y": ["a", "a"]}, "y", ["a", "y"])
@@ -465,7 +465,7 @@ class Variable:
         Parameters
         ----------
         gradient : array_like, optional
-            The gradient of this Variable. Without it all ones: the gradients are then those of the sum.
+            The gradient of this Variable. The default is all ones, which gives the gradients of the sum.
 
         Raises
         ------
@@ -622,7 +622,7 @@ _, (of_a, of_b) = backward_of(lambda a, b: subtract(a, b), np.array(3.0), np.arr
 checks.equal(of_b, np.array(-1.0), "the gradient of b in a - b")
 
 # %% nbgrader={"grade": true, "grade_id": "Variable_broadcast", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""A row that is added to a matrix gets the sum of the rows of the gradient, in its own shape."""
+"""A row that is added to a matrix gets the sum over the rows of the gradient, in the row's shape."""
 gradient = np.arange(6.0).reshape(2, 3)
 _, (of_a, of_b) = backward_of(
     lambda a, b: add(a, b), np.zeros((2, 3)), np.zeros(3), gradient=gradient
@@ -632,7 +632,7 @@ checks.equal(of_b, np.array([3.0, 5.0, 7.0]))
 
 
 # %% nbgrader={"grade": true, "grade_id": "Variable_graphs", "locked": true, "points": 3, "schema_version": 3, "solution": false}
-"""Paths that meet again, repeated calls, constants, a Variable without gradient, and 3,000 steps."""
+"""Paths that meet again, repeated calls, constants, a Variable without gradient and 3,000 steps get the right gradients."""
 
 
 ### BEGIN HIDDEN TESTS
@@ -757,12 +757,12 @@ checks.equal(left, np.array(5.0), "the gradient of the left input")
 checks.equal(right, np.array(3.0), "the gradient of the right input")
 
 # %% nbgrader={"grade": true, "grade_id": "multiply_slopes", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Measured slopes agree for arrays of one shape and for a row that broadcasts."""
+"""Gradients agree with measured slopes for arrays of one shape and for a row that broadcasts."""
 check_slopes(multiply, normal(3, 4), normal(3, 4, seed=1))
 check_slopes(multiply, normal(3, 4), normal(4, seed=1))
 
 # %% nbgrader={"grade": true, "grade_id": "multiply_square", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""A variable times itself, a polynomial, and numbers that broadcast to both sides."""
+"""A variable times itself, a polynomial, and numbers that broadcast to both sides have the right gradients."""
 ### BEGIN HIDDEN TESTS
 _, (grad,) = backward_of(lambda a: multiply(a, a), np.array([3.0, -2.0]))
 checks.equal(grad, np.array([6.0, -4.0]), "a * a")
@@ -905,7 +905,7 @@ def matmul(a, b):
 
 
 # %% nbgrader={"grade": true, "grade_id": "matmul_by_hand", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""A row times a column by hand, and a product of sizes 2, 3 and 4 against measured slopes."""
+"""A row times a column agrees with the result by hand, and a product of sizes 2, 3 and 4 with measured slopes."""
 x, y = np.array([[1.0, 2.0]]), np.array([[3.0], [4.0]])
 result, (left, right) = backward_of(matmul, x, y, gradient=10.0)
 checks.equal(result, np.array([[11.0]]))
@@ -933,7 +933,7 @@ checks.equal(left, 2 * (ones @ np.transpose(y)), "the gradient of the left matri
 checks.equal(right, 2 * (np.transpose(x) @ ones), "the gradient of the right matrix")
 
 # %% nbgrader={"grade": true, "grade_id": "matmul_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Square matrices, a matrix times itself, sizes of 0 and 1, float32, and shapes that do not fit raise ValueError."""
+"""Square matrices, a matrix times itself, sizes of 0 and 1 and float32 work; shapes that do not fit raise ValueError."""
 ### BEGIN HIDDEN TESTS
 for m, k, n in [(3, 3, 3), (1, 4, 1), (5, 1, 2)]:
     check_slopes(matmul, normal(m, k), normal(k, n, seed=1))
@@ -1001,7 +1001,7 @@ def relu_with_grad(a):
 
 
 # %% nbgrader={"grade": true, "grade_id": "relu_with_grad_example", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The example above, with a negative gradient too."""
+"""The example above, and the same with a negative gradient, give the right gradients."""
 x = np.array([-2.0, 0.0, 3.0, np.nan, 4.0])
 _, (grad,) = backward_of(relu_with_grad, x, gradient=np.array([5.0, 5.0, 5.0, 5.0, -6.0]))
 checks.equal(grad, np.array([0.0, 0.0, 5.0, 0.0, -6.0]))
@@ -1324,7 +1324,7 @@ check_slopes(
 )
 
 # %% nbgrader={"grade": true, "grade_id": "conv2d_with_grad_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""No bias, another product, float32, and two convolutions in a row."""
+"""A layer without bias, another product, float32 and two convolutions in a row have the right gradients."""
 ### BEGIN HIDDEN TESTS
 check_slopes(lambda x, w: conv2d_with_grad(x, w), normal(1, 2, 3, 3), normal(2, 2, 2, 2, seed=1))
 check_slopes(

@@ -133,7 +133,7 @@ found, _ = checks.inside(one_step, np.array([1.0, -2.0]), np.array([4.0, 2.0]), 
 checks.equal(found, np.array([0.5, -2.25]))
 
 # %% nbgrader={"grade": true, "grade_id": "gradient_descent_step_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""A matrix of float32 stays float32, the gradient stays as it is, and the step follows the learning rate."""
+"""A float32 matrix gives float32, the gradient is not changed, and the step is proportional to the learning rate."""
 ### BEGIN HIDDEN TESTS
 weights, gradient = np.array([[1.0, 2.0]], np.float32), np.array([[0.5, -0.5]], np.float32)
 found, after = checks.inside(one_step, weights, gradient, 0.5)
@@ -315,7 +315,7 @@ class SGD(Optimizer):
 
 
 # %% nbgrader={"grade": true, "grade_id": "SGD_plain", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Without momentum, three steps go against the gradient."""
+"""Without momentum, each of three steps subtracts the learning rate times the gradient."""
 check_descent(
     SGD,
     [[0.9375, -1.775, 0.35], [0.878125, -1.5725, 0.23], [0.82171875, -1.39025, 0.134]],
@@ -342,7 +342,7 @@ check_descent(
 
 
 # %% nbgrader={"grade": true, "grade_id": "SGD_long", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""100 steps with momentum and decay, two parameters with separate momentum, saved state, and float32."""
+"""100 steps with momentum and decay, two parameters, saved state and float32 give the right weights."""
 ### BEGIN HIDDEN TESTS
 expected = [[-0.2083295132695973, 0.22730619397512694, -0.23808907894817527]]
 settings = {"learning_rate": 0.05, "momentum": 0.8, "weight_decay": 0.1}
@@ -488,7 +488,7 @@ check_descent(
 )
 
 # %% nbgrader={"grade": true, "grade_id": "Adam_steps", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Three steps with other settings of beta1, beta2 and epsilon, and with weight decay."""
+"""Three steps with other values of beta1, beta2 and epsilon, and with weight decay, give the right weights."""
 check_descent(
     Adam,
     [
@@ -505,7 +505,7 @@ check_descent(
 
 
 # %% nbgrader={"grade": true, "grade_id": "Adam_long", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""100 steps with two sets of settings, a parameter that gets its first gradient later, saved state, and float32."""
+"""100 steps with two sets of settings, a late first gradient, saved state and float32 give the right weights."""
 ### BEGIN HIDDEN TESTS
 expected = [[-0.25533251317831196, 0.2615821700412892, -0.2534586544972006]]
 check_descent(Adam, expected, steps=100, learning_rate=0.1)
@@ -714,11 +714,11 @@ def check_rates(kind, initial, expected, **settings):
 
 
 # %% nbgrader={"grade": true, "grade_id": "StepLR_example", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The example above."""
+"""The example above gives the rates in the text."""
 check_rates(StepLR, 0.8, [0.8, 0.8, 0.4, 0.4, 0.2, 0.2], step_size=2, gamma=0.5)
 
 # %% nbgrader={"grade": true, "grade_id": "StepLR_settings", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Every step, every third step, a gamma above 1, and the default gamma."""
+"""The rate is right for a change at every step, at every third step, for a gamma above 1, and for the default gamma."""
 ### BEGIN HIDDEN TESTS
 check_rates(StepLR, 1.0, [1.0, 0.5, 0.25, 0.125], step_size=1, gamma=0.5)
 check_rates(StepLR, 0.3, [0.3, 0.3, 0.3, 0.6, 0.6, 0.6, 1.2], step_size=3, gamma=2.0)
@@ -777,13 +777,13 @@ class CosineLR(Schedule):
 
 
 # %% nbgrader={"grade": true, "grade_id": "CosineLR_values", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""From 1 to 0 in four steps, and from 1 to 0.5 in two."""
+"""The rate goes from 1 to 0 in four steps, and from 1 to 0.5 in two."""
 half = 0.5**0.5 / 2
 check_rates(CosineLR, 1.0, [1.0, 0.5 + half, 0.5, 0.5 - half, 0.0], total_steps=4)
 check_rates(CosineLR, 1.0, [1.0, 0.75, 0.5], total_steps=2, minimum=0.5)
 
 # %% nbgrader={"grade": true, "grade_id": "CosineLR_end", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""The rate stays at its minimum after the last step, for one step in all too."""
+"""The rate stays at its minimum after the last step, also when there is only one step."""
 ### BEGIN HIDDEN TESTS
 check_rates(CosineLR, 0.2, [0.2, 0.11, 0.02, 0.02, 0.02], total_steps=2, minimum=0.02)
 check_rates(CosineLR, 0.2, [0.2, 0.0, 0.0], total_steps=1)

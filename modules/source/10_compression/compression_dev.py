@@ -57,7 +57,7 @@ def normal(*shape, seed=0):
 
 
 def agree(info, **expected):
-    """Fail unless a report holds these numbers."""
+    """Fail unless a report has these values."""
     for key, value in expected.items():
         assert key in info, f"the report has no {key!r}: {sorted(info)}"
         same = (
@@ -73,7 +73,7 @@ r"""
 ## 1. What you can save
 
 The size of a network in memory is its number of parameters times the bits of each. A layer without `weights`, such as ReLU, has no parameters. `flat_layers` lists the
-layers of a model, including those of inner networks.
+layers of a model, including the layers of nested networks.
 
     Dense(3, 4), ReLU(), Dense(4, 2)   ->   layer_0_weights 12, layer_0_bias 4, layer_2_weights 8, layer_2_bias 2
 
@@ -93,7 +93,7 @@ def storage_bytes(count, bits):
 
 
 def flat_layers(model):
-    """List the layers of a model, those of inner networks in their place.
+    """List the layers of a model, with the layers of nested networks in their positions.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ class CompressionMetrics:
         Parameters
         ----------
         model : Sequential, MLP or Dense
-            A layer that stands in it twice is counted twice.
+            A layer that is in it twice is counted twice.
 
         Returns
         -------
@@ -180,7 +180,7 @@ class CompressionMetrics:
 
 
 # %% nbgrader={"grade": true, "grade_id": "CompressionMetrics_example", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The example above, with its totals."""
+"""The example above gives the counts and totals in the text."""
 model = Sequential([Dense(3, 4), ReLU(), Dense(4, 2)])
 counts = CompressionMetrics().count_parameters(model)
 agree(counts, layer_0_weights=12, layer_0_bias=4, layer_2_weights=8, layer_2_bias=2)
@@ -188,7 +188,7 @@ agree(counts, total_weights=20, total_bias=6, total_parameters=26)
 assert len(counts) == 7, f"entries that do not belong there: {sorted(counts)}"
 
 # %% nbgrader={"grade": true, "grade_id": "CompressionMetrics_size", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Three parameters take 12 bytes as float32, 3 as int8, and one and a half, so two, as int4."""
+"""Three parameters take 12 bytes as float32, 3 as int8, and 2 as int4, where 1.5 is rounded up."""
 layer = Dense(3, 1, use_bias=False)
 for dtype, size in [("float32", 12), ("int8", 3), ("int4", 2)]:
     agree(
@@ -198,7 +198,7 @@ for dtype, size in [("float32", 12), ("int8", 3), ("int4", 2)]:
     )
 
 # %% nbgrader={"grade": true, "grade_id": "CompressionMetrics_models", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Networks inside networks, layers without bias, a layer used twice, an MLP, functions as layers, and no layers."""
+"""Nested networks, layers without bias, repeated layers, an MLP, functions as layers and no layers are counted correctly."""
 ### BEGIN HIDDEN TESTS
 count = CompressionMetrics().count_parameters
 inner = Sequential([Dense(4, 4, use_bias=False), ReLU()])
@@ -258,7 +258,7 @@ sparsity = calculate_sparsity(dense_with([[1, 0], [2, -3]]))
 assert abs(sparsity - 0.25) < 1e-12, f"expected 0.25, got {sparsity}"
 
 # %% nbgrader={"grade": true, "grade_id": "calculate_sparsity_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""All zeros, none, negative zero, very small numbers, and zeros in the bias."""
+"""All zeros, no zeros, -0.0, very small values and zeros in the bias give the right sparsity."""
 ### BEGIN HIDDEN TESTS
 for weights, expected in [
     ([[0, 0, 0]], 1.0),
@@ -353,7 +353,7 @@ def prune_weights_by_magnitude(layer, pruning_ratio=0.5):
 
 
 # %% nbgrader={"grade": true, "grade_id": "prune_weights_by_magnitude_example", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Half of four weights, whatever their sign; the bias stays."""
+"""Half of four weights become 0, whatever their sign; the bias is unchanged."""
 layer, info = prune_weights_by_magnitude(
     dense_with([[-3.0, 0.1], [0.5, -0.2]], bias=[0.01, 2.0]), 0.5
 )
@@ -362,7 +362,7 @@ checks.equal(layer.bias, np.array([0.01, 2.0], np.float32), "the bias")
 agree(info, total_weights=4, weights_removed=2, remaining_weights=2, sparsity=0.5, threshold=0.2)
 
 # %% nbgrader={"grade": true, "grade_id": "prune_weights_by_magnitude_largest", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Of random weights the largest stay as they are and the rest are zero."""
+"""The largest of random weights are unchanged, and the rest are zero."""
 weights = normal(20, 30)
 layer, info = prune_weights_by_magnitude(dense_with(weights), 0.9)
 magnitude = np.sort(np.abs(weights), axis=None)
@@ -371,7 +371,7 @@ checks.equal(layer.weights, expected, "the weights")
 agree(info, weights_removed=540, compression_ratio=10.0)
 
 # %% nbgrader={"grade": true, "grade_id": "prune_weights_by_magnitude_exact", "locked": true, "points": 3, "schema_version": 3, "solution": false}
-"""The number is exact with ties, for the ratios 0 and 1, and when some weights are zero already."""
+"""The number of zeros is exact with ties, for the ratios 0 and 1, and when some weights are zero already."""
 ### BEGIN HIDDEN TESTS
 for ratio, left in [(0, 6), (0.2, 5), (0.5, 3), (1 / 3, 4), (0.6, 2), (1, 0)]:
     layer, info = prune_weights_by_magnitude(dense_with([[1, -1, 1], [-1, 1, -1]]), ratio)
@@ -456,20 +456,20 @@ $$s_j = \frac{\max_i |w_{ij}|}{2^{b-1} - 1}, \qquad q_{ij} = \operatorname{round
 # %% nbgrader={"grade": false, "grade_id": "quantize_columns", "locked": false, "schema_version": 3, "solution": true}
 #| export
 def quantize_columns(weights, bits=8):
-    """Replace each column of a matrix by whole numbers and one scale.
+    """Replace each column of a matrix by integers and one scale.
 
     Parameters
     ----------
     weights : ndarray, shape (m, n)
     bits : int
-        From 2 to 8. The whole numbers lie from ``-(2**(bits - 1) - 1)`` to ``2**(bits - 1) - 1``.
+        From 2 to 8. The integers are from ``-(2**(bits - 1) - 1)`` to ``2**(bits - 1) - 1``.
 
     Returns
     -------
     values : ndarray, shape (m, n)
         int8, ``weights / scales`` rounded half to even.
     scales : ndarray, shape (n,)
-        float32; 1 for a column that cannot be told from zeros.
+        float32; 1 for a column of zeros, or of values too small for float32.
 
     Raises
     ------
@@ -482,7 +482,7 @@ def quantize_columns(weights, bits=8):
     Inference", CVPR, 2018.
     """
     if bits not in range(2, 9):
-        raise ValueError(f"bits must be a whole number from 2 to 8, got {bits}")
+        raise ValueError(f"bits must be an integer from 2 to 8, got {bits}")
     with np.errstate(over="ignore"):
         weights = np.asarray(weights).astype(np.float32)
     if weights.ndim != 2:
@@ -517,7 +517,7 @@ for bits in range(2, 9):
     assert worst < 0.5001, f"{bits} bits: a weight is off by {worst:.3f} steps"
 
 # %% nbgrader={"grade": true, "grade_id": "quantize_columns_edges", "locked": true, "points": 3, "schema_version": 3, "solution": false}
-"""Columns of zeros, halves, float64 and views, and what cannot be quantized."""
+"""Columns of zeros, halves, float64 and views work; values that cannot be quantized raise an error."""
 ### BEGIN HIDDEN TESTS
 weights = np.array([[0, 127, 5], [0, 0.5, 5], [0, 1.5, 5], [0, -2.5, 5]], np.float32)
 values, scales = checks.call(quantize_columns, weights)
@@ -569,9 +569,9 @@ integers, for the int8 kernels of module 11.
 # %% nbgrader={"grade": false, "grade_id": "quantize_layer_weights", "locked": false, "schema_version": 3, "solution": true}
 #| export
 def quantize_layer_weights(layer, bits=8):
-    """Round a layer's weights to whole numbers times one scale a column, in place.
+    """Round a layer's weights to integers times one scale a column, in place.
 
-    Afterwards ``layer.quantized_weights`` holds the whole numbers, int8 of shape (input_size, output_size),
+    Afterwards ``layer.quantized_weights`` has the integers, int8 of shape (input_size, output_size),
     ``layer.weight_scales`` the scales, float32 of shape (output_size,), and ``layer.weights`` their product.
 
     Parameters
@@ -587,7 +587,7 @@ def quantize_layer_weights(layer, bits=8):
         The same layer.
     info : dict
         ``bits``, ``scales``, ``scale`` (the largest of them), ``min_val`` and ``max_val`` of the weights
-        before, ``total_weights``, ``original_bytes``, ``quantized_bytes`` (of the whole numbers, packed),
+        before, ``total_weights``, ``original_bytes``, ``quantized_bytes`` (of the integers, packed),
         ``memory_reduction`` (the first to the second), ``mse_error``, ``max_error``, ``original_dtype``.
 
     Raises
@@ -623,7 +623,7 @@ def quantize_layer_weights(layer, bits=8):
 
 
 # %% nbgrader={"grade": true, "grade_id": "quantize_layer_weights_example", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Weights of 2 bits are -s, 0 or s; the report says what was lost."""
+"""Weights of 2 bits are -s, 0 or s, and the report gives the error."""
 layer, info = quantize_layer_weights(
     dense_with([[1.0, 4.0], [0.2, -3.0], [-1.0, 1.0]], bias=[5.0, 6.0]), 2
 )
@@ -706,7 +706,7 @@ checks.close(
 )
 
 # %% nbgrader={"grade": true, "grade_id": "log_softmax_large", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Logits of thousands, one row or many, and the argument stays as it was."""
+"""Logits in the thousands work, for one row or many, and the argument is not changed."""
 ### BEGIN HIDDEN TESTS
 checks.close(
     log_softmax([[1000.0, 0.0], [-1000.0, -1002.0]]), np.array([[0, -1000], [-0.126928, -2.126928]])
@@ -815,12 +815,12 @@ class DistillationLoss:
                 f"labels of shape {labels.shape} do not fit logits of shape {log_p.shape}"
             )
         if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= classes:
-            raise ValueError(f"labels must be whole numbers from 0 to {classes - 1}")
+            raise ValueError(f"labels must be integers from 0 to {classes - 1}")
         return float(-log_p[np.arange(n), labels].mean())
 
 
 # %% nbgrader={"grade": true, "grade_id": "DistillationLoss_parts", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""With alpha 1 only the labels count; with alpha 0 only the teacher, and a student that equals it loses nothing."""
+"""With alpha 1 only the labels count, with alpha 0 only the teacher; a student equal to the teacher has loss 0."""
 student = np.log(np.array([[0.5, 0.25, 0.25], [0.1, 0.8, 0.1]]))
 loss = DistillationLoss(temperature=3.0, alpha=1.0)(student, normal(2, 3), np.array([0, 1]))
 expected = -(np.log(0.5) + np.log(0.8)) / 2
@@ -829,7 +829,7 @@ loss = DistillationLoss(temperature=3.0, alpha=0.0)(student, student + 7, np.arr
 assert abs(loss) < 1e-9, f"student and teacher agree: expected 0, got {loss:.6f}"
 
 # %% nbgrader={"grade": true, "grade_id": "DistillationLoss_teacher", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The teacher's part, worked out by hand for the temperatures 1 and 2."""
+"""The teacher's part equals the values worked out by hand for the temperatures 1 and 2."""
 teacher, student = np.log(np.array([[0.8, 0.2]])), np.zeros((1, 2))
 loss = DistillationLoss(temperature=1.0, alpha=0.0)(student, teacher, np.array([1]))
 expected = 0.8 * np.log(0.8 / 0.5) + 0.2 * np.log(0.2 / 0.5)
@@ -840,7 +840,7 @@ expected = 4 * (p[0] * np.log(p[0] / 0.5) + p[1] * np.log(p[1] / 0.5))
 assert abs(loss - expected) < 1e-9, f"temperature 2: expected {expected:.6f}, got {loss:.6f}"
 
 # %% nbgrader={"grade": true, "grade_id": "DistillationLoss_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Both parts together, one-hot labels, logits of thousands, a plain float, and shapes that are refused."""
+"""Both parts together, one-hot labels, logits in the thousands and a float result work; wrong shapes raise an error."""
 ### BEGIN HIDDEN TESTS
 student, teacher, labels = normal(6, 4), normal(6, 4, seed=1), np.array([0, 1, 2, 3, 0, 1])
 hard = DistillationLoss(2.5, 1.0)(student, teacher, labels)
@@ -936,7 +936,7 @@ def compute_neuron_importance(layer, method="weight_magnitude", seed=None):
 
 
 # %% nbgrader={"grade": true, "grade_id": "compute_neuron_importance_weights", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Sums of magnitudes and variances, one for each column."""
+"""The importance of each column is the sum of its magnitudes, or its variance."""
 layer = dense_with([[1, 5, -3], [-3, 5, -3]])
 checks.close(compute_neuron_importance(layer), np.array([4.0, 10.0, 6.0]), what="weight_magnitude")
 checks.close(
@@ -946,7 +946,7 @@ checks.close(
 )
 
 # %% nbgrader={"grade": true, "grade_id": "compute_neuron_importance_random", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Chance follows the seed and not the weights; unknown methods are refused."""
+"""Random importance depends on the seed and not on the weights; an unknown method raises an error."""
 ### BEGIN HIDDEN TESTS
 layer = dense_with(normal(3, 200))
 drawn = np.asarray(compute_neuron_importance(layer, "random", seed=1))
@@ -1043,7 +1043,7 @@ def prune_layer_neurons(layer, keep_ratio=0.7, importance_method="weight_magnitu
 
 
 # %% nbgrader={"grade": true, "grade_id": "prune_layer_neurons_example", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The example above: three of five neurons stay, in order, with their biases."""
+"""In the example above, three of five neurons remain, in order, with their biases."""
 layer = dense_with([[-5, 1, 4, 2, 3]], bias=[10, 11, 12, 13, 14])
 pruned, info = prune_layer_neurons(layer, 0.6)
 agree(
@@ -1059,7 +1059,7 @@ checks.equal(pruned.bias, np.array([10, 12, 14], np.float32), "the bias")
 assert (pruned.input_size, pruned.output_size) == (1, 3), f"the pruned layer is {pruned}"
 
 # %% nbgrader={"grade": true, "grade_id": "prune_layer_neurons_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Ties, layers without bias, one neuron at least, all of them at most, and other ways to rate."""
+"""Ties, layers without bias and other methods work; at least one neuron and at most all neurons remain."""
 ### BEGIN HIDDEN TESTS
 for ratio, expected in [(0.5, [0, 1]), (0.01, [0]), (1, [0, 1, 2, 3])]:
     pruned, info = prune_layer_neurons(dense_with([[2, -2, 2, -2]]), ratio)
@@ -1112,7 +1112,7 @@ def prune_network_neurons(model, keep_ratio=0.7, importance_method="weight_magni
     Parameters
     ----------
     model : Sequential or MLP
-        Left as it is. Between two dense layers there may be only functions that treat every number alone.
+        Left as it is. Between two dense layers there may be only functions that treat every element separately.
     keep_ratio, importance_method, seed
         As in `prune_layer_neurons`.
 
@@ -1123,14 +1123,12 @@ def prune_network_neurons(model, keep_ratio=0.7, importance_method="weight_magni
     Raises
     ------
     ValueError
-        If a dense layer stands in the model twice, or as `prune_layer_neurons`.
+        If a dense layer is in the model twice, or as in `prune_layer_neurons`.
     """
     layers = copy.deepcopy(flat_layers(model))
     places = [i for i, layer in enumerate(layers) if hasattr(layer, "weights")]
     if len({id(layers[i]) for i in places}) < len(places):
-        raise ValueError(
-            "a layer stands in the model twice and cannot lose neurons in one place only"
-        )
+        raise ValueError("a layer is in the model twice and cannot lose neurons in one place only")
     rng = np.random.default_rng(seed)
     for this, following in pairwise(places):
         layers[this], info = prune_layer_neurons(layers[this], keep_ratio, importance_method, rng)

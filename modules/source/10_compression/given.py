@@ -1,10 +1,10 @@
-"""Plain versions of exercises that the tests of other exercises reach. The names are those of the lesson."""
+"""Plain versions of exercises that the tests of other exercises reach. They use the names of the lesson."""
 
 
 def quantize_columns(weights, bits=8):
     """Quantize a matrix, one column after the other."""
     if bits not in range(2, 9):
-        raise ValueError(f"bits must be a whole number from 2 to 8, got {bits}")
+        raise ValueError(f"bits must be an integer from 2 to 8, got {bits}")
     with np.errstate(over="ignore"):
         weights = np.asarray(weights).astype(np.float32)
     if weights.ndim != 2 or not np.isfinite(weights).all():

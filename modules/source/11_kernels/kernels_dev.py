@@ -323,13 +323,13 @@ assert math.isclose(p.bandwidth, 3e9, rel_tol=1e-2) and p.intensity == 0.5, (
 )
 peak = checks.inside(memory_on_known_clocks, profile_operation)
 assert 400_000 <= peak < 480_000, (
-    f"a call holds two arrays of 200,000 bytes, got {peak:,}: measure the memory of one call"
+    f"a call allocates two arrays of 200,000 bytes, got {peak:,}: measure the memory of one call"
 )
 p = profile_operation(np.ones, 50_000, repeats=4, dtype=np.float32)
 assert 200_000 <= p.peak_memory < 300_000, f"an array of 200,000 bytes, got {p.peak_memory}"
 assert p.result.dtype == np.float32, "keywords belong to the operation"
 p = profile_operation(abs, -1, repeats=3)
-assert p.gflops is None and p.min_time < 1e-4, f"times are those of one call, not of a sample: {p}"
+assert p.gflops is None and p.min_time < 1e-4, f"times are for one call, not for a sample: {p}"
 checks.refuses(ZeroDivisionError, profile_operation, lambda: 1 // 0, repeats=2)
 checks.refuses(ValueError, profile_operation, abs, -1, repeats=0, match="0")
 ### END HIDDEN TESTS
@@ -532,7 +532,7 @@ assert (b.confidence, b.repeats, b.ratio, b.verdict) == (0.9, 9, None, None), f"
 b = checks.inside(on_known_clocks, benchmark_operation, [0.1, 0.1, 0.1, 0.7], repeats=20)
 assert math.isclose(b.median, 0.1, rel_tol=1e-4), f"three calls of four take 0.1 s: {b}"
 b = benchmark_operation(sorted, [3, 1, 2] * 100, baseline=sorted, repeats=9, reverse=True)
-assert b.ratio_low <= b.ratio <= b.ratio_high, f"the ratio lies in its interval: {b}"
+assert b.ratio_low <= b.ratio <= b.ratio_high, f"the ratio must be inside its interval: {b}"
 assert 0.3 < b.ratio < 3, f"the same function twice has a ratio near 1: {b}"
 options = [{"repeats": 30, "confidence": c} for c in (0.5, 0.99)]
 options += [{"repeats": 30, "seed": seed} for seed in range(6)]
@@ -569,7 +569,9 @@ b = checks.inside(compared, ([0.5], [0.1]), ([0.1], [0.2]), repeats=8)
 assert b.verdict == "faster" and math.isclose(b.ratio, 2, rel_tol=1e-4), (
     f"the baseline takes twice the CPU time, and less wall time: {b}"
 )
-assert math.isclose(b.median, 0.5, rel_tol=1e-4), f"the median is that of wall times: {b}"
+assert math.isclose(b.median, 0.5, rel_tol=1e-4), (
+    f"the median must be the median of wall times: {b}"
+)
 b = checks.inside(compared, ([0.1], [0.102]), ([0.1], [0.1]), repeats=8)
 assert b.verdict == "slower" and 0.97 < b.ratio < 0.99, f"102 ms against 100, in every pair: {b}"
 b = checks.inside(compared, ([0.1], [0.1, 0.2]), ([0.1], [0.15]), repeats=30)
@@ -979,9 +981,7 @@ columns = memory_trace(down_columns, A, total, cache=memory.SMALL)
 assert rows.loads == {"A": 4096, "total": 4096} and rows.stores["total"] == 4096, (
     f"counts: {rows.loads}"
 )
-assert rows.misses["A"] == 512, (
-    f"a line holds 8 of 4096 numbers: 512 misses, got {rows.misses['A']}"
-)
+assert rows.misses["A"] == 512, f"a line has 8 of 4096 elements: 512 misses, got {rows.misses['A']}"
 assert columns.misses["A"] == 4096, (
     f"64 lines compete for 8 places: 4096 misses, got {columns.misses['A']}"
 )
@@ -1380,7 +1380,7 @@ checks.equal(checks.call(vectorized_relu, x), np.maximum(x, 0))
 checks.equal(vectorized_relu(Tensor(x)), np.maximum(x, 0))
 
 # %% nbgrader={"grade": true, "grade_id": "vectorized_relu_special_values", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""NaN, inf, the largest and the smallest positive numbers stay, -inf and -0.0 become 0.0."""
+"""NaN, inf, and the largest and the smallest positive numbers are unchanged; -inf and -0.0 become 0.0."""
 for dtype in (np.float32, np.float64):
     tiny = np.finfo(dtype).smallest_subnormal
     large = np.finfo(dtype).max
@@ -1389,7 +1389,7 @@ for dtype in (np.float32, np.float64):
     checks.equal(checks.call(vectorized_relu, x), expected, str(dtype.__name__), signed_zero=True)
 
 # %% nbgrader={"grade": true, "grade_id": "vectorized_relu_vectors", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""The loop stores whole vectors from the first aligned element on, and streams them where `past` is true."""
+"""The loop stores whole vectors, beginning at the first aligned element, and uses non-temporal stores where `past` is true."""
 
 
 def vectors_written(past, shift):
@@ -1441,7 +1441,7 @@ for past, shift in [(False, 0), (True, 0), (False, 3), (True, 3)]:
     )
 
 # %% nbgrader={"grade": true, "grade_id": "vectorized_relu_one_pass", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Each element is loaded once, the result is never loaded, and nothing beside the part that is given is written."""
+"""Each element is loaded once, the result is never loaded, and nothing outside the given part is written."""
 
 
 ### BEGIN HIDDEN TESTS
@@ -1651,7 +1651,7 @@ def vectorized_operations(x, y) -> dict:
 
 
 # %% nbgrader={"grade": true, "grade_id": "vectorized_operations_by_hand", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""For [1, 2, 3] and [4, 6, 3] all five results are those worked out by hand."""
+"""For [1, 2, 3] and [4, 6, 3] all five results equal the values worked out by hand."""
 r = vectorized_operations([1.0, 2.0, 3.0], [4.0, 6.0, 3.0])
 expected = {
     "element_wise_multiply": [4, 12, 9],
@@ -1664,11 +1664,11 @@ for name, values in expected.items():
     checks.equal(r[name], np.array(values, np.float32), name)
 
 # %% nbgrader={"grade": true, "grade_id": "vectorized_operations_room", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Sums of int8, int32 and int64 are exact, and sums of 300,000 float32 values have seven right digits."""
+"""Sums of int8, int32 and int64 are exact, and sums of 300,000 float32 values have seven correct digits."""
 
 
 def sums(count, a, b):
-    """The dot product and the distance of two vectors that hold one value each."""
+    """The dot product and the distance of two vectors with one value each."""
     r = vectorized_operations(np.full(count, a), np.full(count, b))
     return r["dot_product"], r["euclidean_distance"]
 
@@ -2019,7 +2019,7 @@ checks.equal(found[:18].reshape(3, 3, 2), panels, "panel, row, column")
 checks.equal(found[18:], np.full(6, -1.0), "the 6 elements behind the panels")
 
 # %% nbgrader={"grade": true, "grade_id": "pack_panels_whole", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Full panels get no zeros, a block narrower than its panel does, and elements behind the panels keep their values."""
+"""Full panels get no zeros, a block narrower than its panel does, and elements behind the panels are unchanged."""
 M = np.arange(60.0).reshape(6, 10) + 1
 panels = checks.inside(pack_panels, M.reshape(-1), 3, 10, 6, 4, 2, np.full(30, -1.0))
 expected = M[:, 3:7].reshape(6, 2, 2).transpose(1, 0, 2)
@@ -2180,7 +2180,7 @@ def check_tiles(*sizes, dtype=np.float32):
 
 
 # %% nbgrader={"grade": true, "grade_id": "multiply_tile_product", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Six rows of A times a panel, 8 steps deep, are added to what C held before."""
+"""Six rows of A times a panel, 8 steps deep, are added to the former values of C."""
 check_tiles((8,))
 
 # %% nbgrader={"grade": true, "grade_id": "multiply_tile_sizes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
@@ -2188,7 +2188,7 @@ check_tiles((8,))
 check_tiles((0,), (1,), (2,), (100,), (5, 1, 1), (5, 2, 3), (5, 3), (5, 5, 2), (5, 6, 7))
 
 # %% nbgrader={"grade": true, "grade_id": "multiply_tile_float64", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Tiles of float64, whose vectors have half as many lanes, are right to 11 digits."""
+"""Tiles of float64, whose vectors have half as many lanes, have 11 correct digits."""
 ### BEGIN HIDDEN TESTS
 check_tiles((20, 6), (7, 4), (20, 6, 3), dtype=np.float64)
 ### END HIDDEN TESTS
@@ -2788,7 +2788,7 @@ for workers in (3, 5):
     checks.equal(result, np.arange(9.0), f"{workers} parts that wait for each other")
 
 # %% nbgrader={"grade": true, "grade_id": "parallel_relu_result", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The result equals that of one thread, an exception is raised when all parts have ended, and `num_workers=0` raises ValueError."""
+"""The result equals the result of one thread, an exception is raised when all parts have ended, and `num_workers=0` raises ValueError."""
 
 
 ### BEGIN HIDDEN TESTS
@@ -2810,7 +2810,7 @@ checks.refuses(
 
 
 def left_after_a_failure():
-    """What y holds after a failure of the first part, while the others are not ready."""
+    """The contents of y after a failure of the first part, while the others are not ready."""
     y = np.zeros(9)
 
     def first_part_fails(a, b):
@@ -3486,7 +3486,7 @@ def panel_sums(A, B, starts):
 
 
 def whole_product(A, B):
-    """NumPy's product of two matrices of bytes, exact: float64 holds every sum, and has a fast product."""
+    """NumPy's product of two matrices of bytes, exact, because float64 represents every sum."""
     return A.astype(np.float64) @ B.astype(np.float64)
 
 
@@ -3942,13 +3942,13 @@ scaled, nothing, whole = checks.calls(
 )
 checks.equal(scaled, np.array([0, 0.5, 1.5, 63.5], np.float32), "a list in steps of 0.5")
 checks.equal(nothing, empty, "an empty array")
-checks.equal(whole, np.array([0.0, 127.0]), "int64, which is no int8")
+checks.equal(whole, np.array([0.0, 127.0]), "int64, which is not int8")
 wide, byte = np.array([-254.0, 3.0, 5.0]), np.array([254, 3, 1], np.uint8)
 wide, byte = checks.calls(quantized_relu, [(wide,), (byte,)])
 checks.equal(
     wide, np.array([0.0, 4.0, 4.0]), "-254, 3 and 5: the scale is 254 / 127, also of what becomes 0"
 )
-checks.close(byte, np.array([254, 4, 0], np.float32), 1e-6, what="uint8, which is no int8")
+checks.close(byte, np.array([254, 4, 0], np.float32), 1e-6, what="uint8, which is not int8")
 for wrong in ([1.0, np.nan], [1.0, -np.inf], [np.inf, 1.0]):
     checks.refuses(ValueError, quantized_relu, wrong)
 checks.refuses(ValueError, quantized_relu, np.ones(2, np.int8), -1.0, match="-1.0")
@@ -4104,7 +4104,7 @@ A = numbers(30, 40) * (numbers(30, 40, seed=1) > 1.28)
 check_matmul(sparse_matmul, A.astype(np.float32), numbers(40, 25))
 
 # %% nbgrader={"grade": true, "grade_id": "sparse_matmul_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Matrices without zeros, of zeros alone, empty ones, views, NaN and inf give the dense product, added to what C held."""
+"""Matrices without zeros, with zeros only, empty ones, views, NaN and inf give the dense product, added to the former values of C."""
 ### BEGIN HIDDEN TESTS
 cases = [(numbers(m, k), numbers(k, n)) for m, k, n in [(0, 3, 2), (2, 0, 3), (2, 3, 0)]]
 cases += [(np.zeros((4, 5), np.float32), numbers(5, 3))]
@@ -4123,7 +4123,7 @@ B = np.full((5, 70), np.nan)
 B[0], B[3] = 1, np.arange(70)
 C = checks.inside(sparse_loop, *parts, B, np.ones((3, 70)))
 expected = np.outer([2, 0, 0], B[3]) + np.outer([0, 0, 3], B[0]) + 1
-checks.equal(C, expected, "what C held, and two rows of B times 2 and 3")
+checks.equal(C, expected, "the former values of C, plus two rows of B times 2 and 3")
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "sparse_matmul_loads", "locked": true, "points": 1, "schema_version": 3, "solution": false}
@@ -4462,7 +4462,7 @@ checks.refuses(ValueError, fused_dense_relu, x, weights, bias[:-1], match="(4,)"
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "fused_dense_relu_memory", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""`multiply_into` multiplies each row of x once, in the memory of the result; a call allocates hardly more than that."""
+"""`multiply_into` multiplies each row of x once, in the memory of the result; a call allocates little more than that."""
 
 
 def layer_by_counted_products(x, weights, bias):

@@ -143,7 +143,7 @@ def normal(count, mean=0.0, deviation=1.0, seed=0):
 
 
 def global_numbers(make, *args, **kwargs):
-    """Numbers of NumPy's global generator after a seed of 3 and a call, which should not touch it."""
+    """Random numbers of NumPy's global generator after a seed of 3 and a call, which should not touch it."""
     state = np.random.get_state()
     np.random.seed(3)
     make(*args, **kwargs)
@@ -162,7 +162,7 @@ r"""
 ## 1. Percentiles
 
 A mean hides the slow queries, and users remember these. The 99th *percentile*, p99, is the latency that 99 % of the queries do not
-exceed. Sort the latencies: p99 is the smallest one that has at least 99 % of all values at or below it. This is the *nearest-rank*
+exceed. Sort the latencies: p99 is the smallest latency that has at least 99 % of all values at or below it. This is the *nearest-rank*
 definition. It always returns a latency that really occurred.
 
     latencies 5 1 3 2 4      p50 = 3      p90 = 5      p20 = 1      p21 = 2
@@ -201,7 +201,7 @@ def percentile(latencies, percent):
 
 
 # %% nbgrader={"grade": true, "grade_id": "percentile_example", "locked": true, "points": 3, "schema_version": 3, "solution": false}
-"""The example above, and p99 of 1 to 1000."""
+"""The example above, and p99 of 1 to 1000, give the right values."""
 latencies = np.array([5.0, 1.0, 3.0, 2.0, 4.0])
 for percent, expected in [(50, 3.0), (90, 5.0), (20, 1.0), (21, 2.0)]:
     found = checks.call(percentile, latencies, percent)
@@ -212,7 +212,7 @@ found = percentile(np.arange(1, 1001.0)[::-1], 99)
 assert type(found) is float and found == 990.0, f"p99 of 1 to 1000: expected 990.0, got {found!r}"
 
 # %% nbgrader={"grade": true, "grade_id": "percentile_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""p100, one latency, ties, and ranks that are exact although floating-point products are not."""
+"""p100, one latency and ties work, and ranks are exact although floating-point products are not."""
 ### BEGIN HIDDEN TESTS
 for values, percent, expected in [
     ([2.0, 9.0, 4.0], 100, 9.0),
@@ -282,13 +282,13 @@ def single_stream(model, queries, warmup=3, clock=CLOCK):
 
 
 # %% nbgrader={"grade": true, "grade_id": "single_stream_latencies", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Calls of 1, 2 and 4 seconds have these latencies, and each query has its own answer."""
+"""Calls of 1, 2 and 4 seconds have these latencies, and each query gets its own answer."""
 latencies, results, _ = checks.inside(streamed, (1.0, 2.0, 4.0), 6, warmup=0)
 checks.close(latencies, np.array([1.0, 2.0, 4.0, 1.0, 2.0, 4.0]), what="the latencies")
 checks.equal(np.array(results), np.array([[3.0 * i] for i in range(6)]), "the answers")
 
 # %% nbgrader={"grade": true, "grade_id": "single_stream_warmup", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The warm-up calls the model with the first query, and is not in the latencies."""
+"""The warm-up calls the model with the first query, and its time is not among the latencies."""
 ### BEGIN HIDDEN TESTS
 latencies, results, inputs = checks.inside(streamed, (9.0, 8.0, 1.0, 0.5), 2, warmup=2)
 checks.close(latencies, np.array([1.0, 0.5]), what="the latencies after two calls of 9 and 8 s")
@@ -342,7 +342,7 @@ def poisson_arrivals(rate, count, seed=0):
 
 
 # %% nbgrader={"grade": true, "grade_id": "poisson_arrivals_gaps", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""20,000 arrivals at 50 a second: gaps of 20 ms on average, which vary as much as exponential gaps do."""
+"""20,000 arrivals at 50 a second have gaps of 20 ms on average, with the spread of an exponential distribution."""
 arrivals = np.asarray(poisson_arrivals(50, 20_000, seed=1))
 assert arrivals.shape == (20_000,), f"expected 20000 arrivals, got shape {arrivals.shape}"
 gaps = np.diff(arrivals, prepend=0.0)
@@ -356,7 +356,7 @@ below = float((gaps < mean).mean())
 assert 0.6 < below < 0.66, f"{below:.0%} of the gaps are below their mean, expected 63 %"
 
 # %% nbgrader={"grade": true, "grade_id": "poisson_arrivals_seed", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The seed decides the times, rates scale them, small counts work, and the global generator stays as it was."""
+"""The seed decides the times, the rate scales them, small counts work, and the global generator is not used."""
 ### BEGIN HIDDEN TESTS
 one, same, other = (np.asarray(poisson_arrivals(3.0, 40, seed)) for seed in (4, 4, 5))
 checks.equal(same, one, "seed 4 twice")
@@ -422,7 +422,7 @@ def server(model, queries, arrivals, clock=CLOCK):
 
 
 # %% nbgrader={"grade": true, "grade_id": "server_queue", "locked": true, "points": 3, "schema_version": 3, "solution": false}
-"""Calls of 2 s: queries at 1, 2, 3 and 20 s wait 0, 1, 2 and 0 s for their turn."""
+"""With calls of 2 s, queries at 1, 2, 3 and 20 s wait 0, 1, 2 and 0 s in the queue."""
 latencies, results, end = checks.inside(served, (2.0,), [1.0, 2.0, 3.0, 20.0])
 checks.close(latencies, np.array([2.0, 3.0, 4.0, 2.0]), what="the latencies, queue and call")
 checks.equal(np.array(results), np.array([[0.0], [3.0], [6.0], [9.0]]), "the answers")
@@ -431,7 +431,7 @@ assert abs(end - 22.0) < 1e-6, (
 )
 
 # %% nbgrader={"grade": true, "grade_id": "server_late", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""One slow call delays those behind it, a sleep that takes too long counts, and no queries give no latencies."""
+"""One slow call delays the queries after it, a sleep that takes too long counts, and no queries give no latencies."""
 ### BEGIN HIDDEN TESTS
 latencies, _, _ = checks.inside(served, (10.0, 1.0, 1.0, 1.0), [0.0, 1.0, 2.0, 3.0])
 checks.close(
@@ -523,7 +523,7 @@ def highest_rate(latency_at, bound, low, high, rounds=10):
 
 
 # %% nbgrader={"grade": true, "grade_id": "highest_rate_search", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""With latency 1 / (100 - rate), a bound of 0.1 is met up to rate 90: bisection comes close from below."""
+"""With latency 1 / (100 - rate) and a bound of 0.1, bisection finds a rate just below 90."""
 
 
 found = highest_rate(busy, 0.1, 1.0, 200.0, rounds=30)
@@ -534,7 +534,7 @@ assert type(found) is float and found == 80.0, (
 )
 
 # %% nbgrader={"grade": true, "grade_id": "highest_rate_ends", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Both ends of the interval, a latency equal to the bound, and no rounds."""
+"""Both ends of the interval, a latency equal to the bound, and no rounds give the right rate."""
 ### BEGIN HIDDEN TESTS
 for bound, low, high, rounds, expected in [
     (0.001, 10.0, 50.0, 5, 0.0),
@@ -594,14 +594,14 @@ def offline(model, samples, batch_size=32, clock=CLOCK):
 
 
 # %% nbgrader={"grade": true, "grade_id": "offline_batches", "locked": true, "points": 3, "schema_version": 3, "solution": false}
-"""Ten samples in batches of 4, 4 and 2, at 0.5 s each: 10 samples in 1.5 s, in their order."""
+"""Ten samples in batches of 4, 4 and 2, at 0.5 s each, take 1.5 s, and results are in order."""
 rate, outputs, sizes = checks.inside(run_offline, (0.5,), 10, 4)
 assert sizes == [4, 4, 2], f"expected batches of 4, 4 and 2, got {sizes}"
 assert abs(rate - 10 / 1.5) < 1e-6, f"expected {10 / 1.5:.3f} samples per second, got {rate:.3f}"
 checks.close(outputs, 3 * np.arange(20.0).reshape(10, 2), what="the outputs")
 
 # %% nbgrader={"grade": true, "grade_id": "offline_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Batches larger than the data, batches of one, and batches of different duration."""
+"""Batches larger than the data, batches of one, and batches of different duration work."""
 ### BEGIN HIDDEN TESTS
 for seconds, count, size, sizes, total in [
     ((2.0,), 3, 8, [3], 2.0),
@@ -700,7 +700,7 @@ for confidence, width in [(0.95, 1.96), (0.5, 0.674)]:
         )
 
 # %% nbgrader={"grade": true, "grade_id": "bootstrap_interval_covers", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Of 40 intervals about 95 % contain the true value; skewed data, other statistics, constants, and seeds."""
+"""About 95 % of 40 intervals contain the true value; skewed data, other statistics, constants and seeds work."""
 ### BEGIN HIDDEN TESTS
 
 
@@ -774,7 +774,7 @@ def permutation_test(a, b, resamples=2000, seed=0):
 
 
 # %% nbgrader={"grade": true, "grade_id": "permutation_test_exact", "locked": true, "points": 3, "schema_version": 3, "solution": false}
-"""Five values below five others: 2 of the 252 divisions are as extreme, in either direction, and equal samples give 1."""
+"""Of five values below five others, 2 of the 252 divisions are as extreme, in either direction; equal samples give 1."""
 a, b = np.array([1.0, 2.0, 3.0, 4.0, 5.0]), np.array([11.0, 12.0, 13.0, 14.0, 15.0])
 for one, other in [(a, b), (b, a)]:
     p = checks.call(permutation_test, one, other, 3000, seed=1)
