@@ -186,7 +186,7 @@ def _environment(setting, features):
         f"{name}_{'THREADS' if name == 'VECLIB_MAXIMUM' else 'NUM_THREADS'}": str(threads)
         for name in THREADS
     }
-    # Idle threads of OpenBLAS hold a core for 2**26 ticks, at the cost of the next measurement.
+    # Idle threads of OpenBLAS spin for 2**26 ticks and would slow down the next measurement.
     settings |= {"OMP_WAIT_POLICY": "passive", "OPENBLAS_THREAD_TIMEOUT": "20"}
     settings["PYTHONPATH"] = _path()
     if without and any(name.startswith(HIDDEN[without]) for name in features):

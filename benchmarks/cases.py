@@ -111,7 +111,7 @@ def near_product(side, case):
 
 
 def exact_product(side, case):
-    """The float64 product of int8 numbers is exact; each side may return it in a type of its own."""
+    """The float64 product of int8 values is exact; each side may return another dtype."""
     result = np.asarray(side.call())
     expected = case.expected
     if result.dtype == np.float32:
@@ -143,7 +143,7 @@ def accuracy(side, case):
 
 
 def _near_product(actual, expected, k):
-    """Within twice the rounding of a sum of k products of standard normal numbers."""
+    """Within twice the rounding of a sum of k products of standard normal values."""
     slack = 4 * np.finfo(np.float32).eps * k
     checks.close(actual.astype(np.float32), expected.astype(np.float32), 1e-5, slack)
 

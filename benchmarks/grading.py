@@ -3,12 +3,10 @@
 Every command runs in a control group of its own, so that CPU time counts all that it starts, and on one core
 unless it says otherwise.
 
-What grading takes above a student's own code is the CPU time of the whole group less that of the own code. Own
-code is what the worker does between having read a request and writing its answer, and what processes that it
-starts use: cells that are loaded, the module's given ones among them, and functions that are called, a test's
-helper around them too where a test runs one in the worker. All else counts as grading: the tests' own work in
-the judge, messages at both ends, processes, sandboxes, the notebook that is read and written. What the measuring
-itself takes is left out.
+The cost of grading is the CPU time of the whole group minus the CPU time of the student's own code. Own code is what the
+worker runs after it has read a request and before it writes the answer, with the processes that it starts: loaded
+cells, also given ones, called functions, and helpers that a test runs in the worker. Everything else is grading: the tests in
+the judge, messages, processes, sandboxes, reading and writing the notebook. The cost of measuring is not counted.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """What the simulator says of every known kernel, and how long it takes: ``python -m benchmarks.simt``.
 
-Times are CPU times of the process. Numba's own simulator runs the same kernel from the same source in a process
-of its own, at the sizes it can bear.
+Times are CPU times of the process. Numba's own simulator runs the same kernel from the same source in a separate
+process, at sizes that it can run in reasonable time.
 """
 
 import argparse

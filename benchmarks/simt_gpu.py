@@ -1,7 +1,7 @@
 """The simulator's kernels on an NVIDIA GPU, beside torch or CuPy: ``python -m benchmarks.simt_gpu``.
 
-Arrays are on the GPU before the clock starts. A time is that of many launches in a row, divided by their number.
-The limits are what the driver says of clocks, units and the memory bus, and depend on nothing measured.
+Arrays are on the GPU before the clock starts. A time is the time of many launches in a row, divided by their number.
+The limits follow from the clocks, units and memory bus that the driver reports, not from a measurement.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def products(cuda, size, flops, multiply):
 
 
 def sums(cuda, size, bandwidth):
-    """Print the line of a sum of vectors, which moves three numbers for one addition."""
+    """Print the line of a sum of vectors, which moves three elements for one addition."""
     x = np.ones(size, np.float32)
     args = cuda.to_device(x), cuda.to_device(x), cuda.to_device(np.zeros_like(x))
     compiled = gpu.compiled(simt_clean.add_kernel.py_func)

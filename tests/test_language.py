@@ -32,6 +32,15 @@ REWRITTEN = [
     "A process that is forked for each of them",
     "without that leave the kernel ends the process",
     "A mistake the reader can mend",
+    "one line holds sixteen floats",
+    "arithmetic is that of numpy at any offset",
+    "a layer that stands in the model twice",
+    "The rows that lie in C",
+    "each process is held to the limit",
+    "the loss falls",
+    "at the sizes it can bear",
+    "moves three numbers of an array",
+    "float32 whatever comes",
 ]
 PLAIN = [
     "`tito grade` runs each submission in a sandbox.",
@@ -40,6 +49,8 @@ PLAIN = [
     "The wall clock and wall time are standard terms.",
     "With 32 registers a wide vector uses a pair, with 16 a single register.",
     "A zygote: a pre-imported process that is forked for each run",
+    "Without a cache `tito` falls back to the source.",
+    "The parts are aligned, and line numbers are kept.",
     "One thread already saturates memory bandwidth, so a second gains nothing.",
 ]
 # (file, words): text that must keep a word, because it quotes data or another program.
@@ -57,6 +68,13 @@ def texts():
         yield from language.of_page(path)
     for path in sorted(ROOT.glob("modules/source/*/hints.yaml")):
         yield from language.of_yaml(path)
+    for path in sorted(ROOT.glob("modules/source/*/variants.yaml")):
+        yield from language.of_variant_names(path)
+    for path in sorted(ROOT.glob("modules/source/*/*_dev.py")):
+        yield from language.of_test_titles(path)
+    for pattern in ("modules/source/*/given.py", "modules/source/*/*_bench.py"):
+        for path in sorted(ROOT.glob(pattern)):
+            yield from language.of_python(path)
     for pattern in ("tito/**/*.py", "tinytorch/lab/**/*.py", "benchmarks/*.py", "docs/**/*.py"):
         for path in sorted(ROOT.glob(pattern)):
             yield from language.of_python(path)

@@ -20,7 +20,7 @@ KEPT = "kept"  # the folder for copies of files that were changed by two program
 
 @contextlib.contextmanager
 def lock(path: Path) -> Iterator[None]:
-    """Hold a lock file; a second process waits until it is released.
+    """Lock a file; a second process waits until it is released.
 
     Raises
     ------

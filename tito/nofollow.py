@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tito.course import TitoError
 
-# Where a folder cannot be held open (Windows), each part is looked at before it is used.
+# Where a folder cannot be kept open (Windows), each part of a path is checked before it is used.
 HOLDS = os.open in os.supports_dir_fd and os.scandir in os.supports_fd
 FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 FLAGS |= getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -32,7 +32,7 @@ class Found:
 
 @contextlib.contextmanager
 def folder(root: Path, *parts: str) -> Iterator[int | Path]:
-    """Hold a folder below a root open; a link among the parts is an OSError. The root itself may be a link."""
+    """Open a folder below a root; a link among the parts is an OSError. The root itself may be a link."""
     if not HOLDS:
         yield _checked(root, parts)
         return

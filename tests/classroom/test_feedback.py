@@ -101,7 +101,7 @@ def test_headings_go_down_one_step_at_a_time_and_tables_have_headers(tiny):
     assert len(ids) == len(set(ids)) and set(named) <= set(ids)
 
 
-def test_every_colour_of_text_stands_out_from_both_backgrounds():
+def test_every_colour_of_text_is_legible_on_both_backgrounds():
     style = Path(feedback.__file__).with_name("feedback.css").read_text(encoding="utf-8")
     themes = re.findall(r":root \{(.*?)\}", style, flags=re.DOTALL)
     assert len(themes) == 3  # light, dark, print

@@ -176,7 +176,7 @@ def test_a_hostile_id_is_refused_or_disarmed(tiny, bad):
         assert "\n" not in str(marks.complaint([(student, "why")], "marks"))
 
 
-def test_json_holds_marks_and_statistics(graded):
+def test_json_contains_marks_and_statistics(graded):
     document = json.loads(made(graded, "json")[0])
     [module] = document["modules"]
     assert document["schema"] == 1 and "point-biserial" in document["discrimination"]

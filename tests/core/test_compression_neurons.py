@@ -114,7 +114,7 @@ def test_keeping_all_neurons_gives_the_same_network():
     checks.equal(prune_network_neurons(model, 1)(normal(4, 3)), model(normal(4, 3)))
 
 
-def test_a_layer_that_stands_twice_cannot_lose_neurons():
+def test_a_layer_that_is_used_twice_cannot_lose_neurons():
     layer = Dense(3, 3, seed=0)
     with pytest.raises(ValueError, match="twice"):
         prune_network_neurons(Sequential([layer, ReLU(), layer]))

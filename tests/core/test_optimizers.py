@@ -208,7 +208,7 @@ def test_the_step_schedule_lowers_the_rate_after_each_size(initial, size, gamma,
 
 
 @given(initial=RATES, total=st.integers(1, 30), minimum=st.floats(0, 1e-4))
-def test_the_cosine_schedule_falls_from_the_first_rate_to_the_minimum(initial, total, minimum):
+def test_the_cosine_schedule_decreases_from_the_first_rate_to_the_minimum(initial, total, minimum):
     optimizer = SGD([Variable([1.0])], initial)
     schedule, rates = CosineLR(optimizer, total, minimum), [initial]
     for _ in range(total + 3):

@@ -163,8 +163,8 @@ def test_matrix_products_agree_with_numpy(a, b, dtype):
         ((2, 3), (4, 2), "cannot multiply (2, 3) by (4, 2): 3 columns against 4 rows"),
         ((2, 3), (4,), "cannot multiply (2, 3) by (4,): 3 columns against 4 rows"),
         ((3,), (4, 2), "cannot multiply (3,) by (4, 2): 3 columns against 4 rows"),
-        ((), (3,), "cannot multiply () by (3,): a single number is no matrix"),
-        ((2, 3), (), "cannot multiply (2, 3) by (): a single number is no matrix"),
+        ((), (3,), "cannot multiply () by (3,): a single number is not a matrix"),
+        ((2, 3), (), "cannot multiply (2, 3) by (): a single number is not a matrix"),
         (
             (2, 3, 3),
             (4, 3, 3),

@@ -342,7 +342,7 @@ def test_a_value_that_is_not_plain_is_named(tiny, answer, words):
     assert words in found.message and found.points == 0
 
 
-def test_what_holds_plain_values_is_read_as_plain(tiny):
+def test_containers_of_plain_values_are_read_as_plain(tiny):
     asked(tiny, ["double({'a': 2})['a'] == 4 and double({'a': 2}) == {'a': 4}"])
     kinds = (
         "collections.OrderedDict",

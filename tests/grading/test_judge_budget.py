@@ -63,7 +63,9 @@ def test_a_costly_answer_costs_its_test_alone_in_a_sandbox(tiny, kind):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not limit memory so")
-def test_without_a_sandbox_the_memory_of_the_judge_is_limited_and_that_of_workers_is_not(tiny):
+def test_without_a_sandbox_the_memory_of_the_judge_is_limited_and_the_memory_of_workers_is_not(
+    tiny,
+):
     import resource
 
     test = "assert np.allclose(double(1), np.zeros((1, 2000)))"  # 16 GB

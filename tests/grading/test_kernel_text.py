@@ -324,7 +324,7 @@ def test_nothing_is_kept_from_one_space_to_the_next(given):
     assert [made(given, source)(1) for _ in range(3)] == [1, 1, 1]
 
 
-def test_functions_of_the_test_stand_for_the_students(given):
+def test_functions_of_the_test_replace_the_students(given):
     source = (
         "def slow(x): return 1 / 0\ndef f(x): return slow(x) + more(x)\ndef inner(x): return 1 / 0"
     )

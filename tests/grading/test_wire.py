@@ -54,7 +54,7 @@ def same(a, b):
     return type(a) is type(b) and a == b
 
 
-def test_a_dictionary_may_hold_the_mark_of_a_tag_or_nothing():
+def test_a_dictionary_may_contain_the_mark_of_a_tag_or_nothing():
     for value in ({}, {"!": "array"}, {"": {"!": "tuple", "items": []}}, {1: {}, "!": None}):
         assert same(travel(value), value)
 

@@ -83,7 +83,7 @@ def test_an_error_in_the_answer_names_its_line(shown):
 
 
 def test_a_bare_assertion_says_something(shown):
-    assert shown["bare"] == ["line 3: assert 1 == 2", "this condition does not hold"]
+    assert shown["bare"] == ["line 3: assert 1 == 2", "this condition is false"]
 
 
 def test_a_students_own_cells_keep_their_tracebacks(shown):

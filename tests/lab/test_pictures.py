@@ -37,7 +37,7 @@ def test_a_tile_names_all_its_sums():
 
 
 @pytest.mark.parametrize("peak", [None, 177])
-def test_speeds_have_a_line_and_a_name_each_and_names_stand_apart(peak):
+def test_each_speed_has_a_line_and_a_name_and_names_do_not_overlap(peak):
     rates = {"a": [1, 2, 100], "b": [1, 3, 101], "c": [1, 1, None]}
     figure = pictures.speeds([64, 128, 256], rates, peak)
     axis = figure.axes[0]

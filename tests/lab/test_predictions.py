@@ -56,7 +56,7 @@ def test_numbers_have_three_digits(value, words):
     assert number(value) == words
 
 
-def test_the_picture_is_on_paper_and_its_words_lie_within_it():
+def test_the_picture_has_a_white_background_and_contains_its_labels():
     figure = compare({"a_long_name": 1e-3, "b": 4}, "s", a_long_name=2e4, b=5, c=5).plot()
     assert figure.get_facecolor() == (1, 1, 1, 1)
     canvas = FigureCanvasAgg(figure)

@@ -214,7 +214,7 @@ def test_fewer_than_one_worker_is_refused():
         processes.Pool(abs, 0)
 
 
-def test_idle_workers_hold_no_memory_and_end_on_request():
+def test_idle_workers_free_their_memory_and_end_on_request():
     apply(np.copy, [np.ones(1000)])
     (_, worker), *_ = processes._idle
     assert os.fstat(worker._inbox.handle).st_size == 0

@@ -43,7 +43,7 @@ def each(x, y, z, sums, products, fused, larger):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("offset", [0, 1, 7])
-def test_arithmetic_is_that_of_numpy_at_any_offset(dtype, offset):
+def test_arithmetic_agrees_with_numpy_at_any_offset(dtype, offset):
     count = 4 * simd.width()
     inputs = [numbers(dtype, count + offset, seed)[offset:] for seed in range(3)]
     outputs = [np.zeros(count + offset, dtype)[offset:] for _ in range(4)]

@@ -28,12 +28,18 @@ PATTERNS = [
     (r"\b(?:is|are) said (?:in|to|of|so|here)\b", "name who says it, or what it is"),
     (r"\b(?:is|are) told\b", "name who sends what"),
     (r"\bthose (?:of|that|who)\b", "repeat the noun"),
-    (r"\bthat of (?:the|a|an|one)\b", "repeat the noun"),
+    (r"\bthat of\b", "repeat the noun"),
     (r"\bone that\b", "repeat the noun"),
     (r"\bone's own\b", "your own"),
-    (r"\bstands? (?:in|at|on|beside|under|above|below|there|still|alone)\b", "is in, is at"),
-    (r"\blies? (?:in|at|on|beside|under|above|below|there)\b", "is in, is at"),
-    (r"\b(?:holds|held) (?:against|the|its|no|nothing|what)\b", "contains, keeps"),
+    (r"\bstands?\b", "is in, is at, remains"),
+    (r"\b(?:lies|lying)\b|\blie (?:in|at|on|around|beside|between|under|above|below|there|within|side)\b", "is in, is at, is between"),
+    (r"\b(?:holds?|held)\b", "contains, keeps, is true"),
+    (r"\bfalls?\b(?! back)", "decreases, is in"),
+    (r"\b(?:bears?|borne)\b", "name what is possible"),
+    (r"\bkeeps? to\b", "follows, obeys"),
+    (r"\b(?:\d|many|all|twelve|sixteen) numbers\b", "elements, values"),
+    (r"\bnumbers (?:side by side|of (?:an?|the|each|this|one) (?:large )?(?:array|vector|matrix|row|column|tensor))\b", "elements"),
+    (r"\bwhatever comes\b", "always, for every input"),
     (r"\b(?:student|author|instructor)'s hour\b", "For students"),
     (r"\bin a process of its own\b", "in a separate process"),
     (r"\b(?:judge|grade|rerun|test) what\b", "name what is judged"),
@@ -128,6 +134,21 @@ def of_test_names(path: Path) -> Iterator[Text]:
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
             yield Text(path, node.lineno, node.name.removeprefix("test_").replace("_", " "))
+
+
+def of_test_titles(path: Path) -> Iterator[Text]:
+    """The titles of a lesson's tests: the first statement of each graded cell."""
+    lines = path.read_text(encoding="utf-8").split("\n")
+    for number, line in enumerate(lines, 1):
+        if line.startswith("# %%") and '"grade": true' in line and lines[number].startswith('"""'):
+            yield Text(path, number + 1, lines[number].strip('"'))
+
+
+def of_variant_names(path: Path) -> Iterator[Text]:
+    """The names of a module's known answers."""
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        if match := re.match(r"\s+- name: (.+)", line):
+            yield Text(path, number, match[1])
 
 
 def of_yaml(path: Path) -> Iterator[Text]:

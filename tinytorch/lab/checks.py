@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tinytorch.lab import notebook_errors
 
-PART = 2**14  # numbers of a large array that are compared at once
+PART = 2**14  # elements of a large array that are compared at once
 
 
 class Mismatch(AssertionError):

@@ -100,7 +100,7 @@ def dot4(sums, x, y):
 
 def _flat(array, i, count):
     if not 0 <= i <= array.size - count:
-        raise IndexError(f"{count} numbers from {i} on are not all in an array of {array.size}")
+        raise IndexError(f"{count} elements from {i} on are not all in an array of {array.size}")
     return array if array.ndim == 1 else array.reshape(-1)
 
 

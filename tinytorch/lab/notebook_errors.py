@@ -79,7 +79,7 @@ def _said(error):
     text = [line for line in str(error).split("\n") if line.strip()]
     if not isinstance(error, AssertionError):
         text = [f"{type(error).__name__}: {text[0]}" if text else type(error).__name__, *text[1:]]
-    return (text or ["this condition does not hold"]) + list(getattr(error, "__notes__", ()))
+    return (text or ["this condition is false"]) + list(getattr(error, "__notes__", ()))
 
 
 def _line(filename, number):

@@ -121,7 +121,7 @@ def tile(rows, columns, width, steps=8):
         axes.text(wide / 2, rows + 0.3, words, ha="center", va="top")
         words = f"A: {rows} rows, of each a number a step"
         axes.text(left + steps / 2, rows + 0.3, words, ha="center", va="top")
-        words = f"a panel of B: {columns // width} loads of {width} numbers a step"
+        words = f"a panel of B: {columns // width} loads of {width} elements a step"
         axes.text(wide / 2, top - 0.2, words, ha="center", va="bottom")
         arrow = {"arrowstyle": "->", "color": FAINT, "lw": 1.2}
         axes.annotate("", (-0.2, rows / 2), (-1.8, rows / 2), arrowprops=arrow)

@@ -65,7 +65,7 @@ class Pool:
         self._workers = []
         self._sent = 0
         self._closed = threading.Event()
-        self._lock = threading.Lock()  # held where a call begins, and where calls are ended
+        self._lock = threading.Lock()  # locked while a call begins, and while calls are ended
 
     def send(self, item):
         """Hand over the next item; items are numbered from 0.

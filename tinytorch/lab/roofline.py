@@ -58,7 +58,7 @@ class Point:
     seconds : float, optional
         Measured time of a call. Without it the point is a prediction alone.
     level : 1, 2, 3 or "memory", optional
-        Where the data lie; by default the smallest cache that contains all of `bytes`.
+        Where the data are; by default the smallest cache that contains all of `bytes`.
 
     Raises
     ------

@@ -38,7 +38,7 @@ ELEMENTS = {
 
 
 class Vector(types.Type):
-    """One register of numbers of a NumPy element type, or several taken as one."""
+    """One register of elements of a NumPy dtype, or several registers used as one."""
 
     def __init__(self, element, count=1):
         self.element, self.count = element, count
@@ -78,7 +78,7 @@ def has_dot():
 
 @intrinsic
 def lanes(typing, array):
-    """Return how many numbers of this array's type a vector contains."""
+    """Return how many elements of this array's dtype a vector contains."""
     vector = _vector(array)
     return types.intp(array), lambda context, builder, sig, args: ir.IntType(64)(vector.lanes)
 
@@ -170,7 +170,7 @@ def prefetch(typing, array, i):
 
 @intrinsic
 def wide_lanes(typing, array):
-    """Return how many numbers of this array's type a wide vector contains."""
+    """Return how many elements of this array's dtype a wide vector contains."""
     vector = _wide(array)
     return types.intp(array), lambda context, builder, sig, args: ir.IntType(64)(vector.lanes)
 
@@ -276,7 +276,7 @@ def _vector(array, *elements):
         names = ", ".join(str(element) for element in elements or ELEMENTS)
         raise TypeError(f"no vectors of {array.dtype}: it must be one of {names}")
     if array.layout not in "CF":
-        raise TypeError(f"vectors need numbers side by side in memory, got {array}")
+        raise TypeError(f"vectors need elements that are contiguous in memory, got {array}")
     return Vector(array.dtype)
 
 

@@ -115,7 +115,7 @@ def _work(tasks):
 
 
 def _forget():
-    """A forked process has none of the threads, and perhaps a lock that one of them held."""
+    """A forked process has no thread of the pool, and may have a lock that such a thread had taken."""
     global _shared
     _shared = Pool()
 

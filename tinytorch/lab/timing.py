@@ -163,7 +163,7 @@ class Benchmark:
 
 
 def peak_memory(function, *args, **kwargs):
-    """Call a function and measure the most memory it held at once beyond what was there before.
+    """Call a function and measure how much memory it allocated at most at one time.
 
     Python objects and NumPy arrays are seen, the result among them; arrays that compiled Numba code
     allocates for itself are not. A `tracemalloc` that the caller has running goes on, and keeps its

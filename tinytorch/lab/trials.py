@@ -11,7 +11,7 @@ DRAWN = np.random.default_rng(0).standard_normal(32749)  # a prime: no block rep
 
 
 def numbers(*shape, dtype=np.float32, seed=0):
-    """Normally distributed numbers; whole ones from -50 to 50, or from 0, for an integer dtype."""
+    """Normally distributed values; for an integer dtype, integers from -50 to 50, or from 0."""
     first = hash((seed, *shape)) % DRAWN.size
     values = DRAWN.take(np.arange(first, first + math.prod(shape)), mode="wrap").reshape(shape)
     if np.dtype(dtype).kind in "iu":

@@ -33,7 +33,7 @@ NOTEBOOKS = (".ipynb", ".py")
 WANTED = (*NOTEBOOKS, ".txt", ".yml")
 NESTED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".7z", ".rar", ".zst")
 NESTED_STARTS = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"Rar!")
-HINT = "unpack it yourself into a folder, look at what it holds, and collect the folder"
+HINT = "unpack it yourself into a folder, look at its contents, and collect the folder"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from tito import sanitize
 from tito import verdict as v
-from tito.classroom import held, markdown, marks
+from tito.classroom import markdown, marks, withheld
 from tito.course import Exit, Module, TitoError, write
 from tito.export import cache as records
 
@@ -114,9 +114,9 @@ def write_pages(
     """
     found.module.course.keep_private()
     chosen, asked = among(found, wanted), exercises(found.module)
-    withheld = held.read(found.module)
+    kept_back = withheld.read(found.module)
     for mark in chosen:
-        if mark.student in withheld:
+        if mark.student in kept_back:
             _place(folder, found.module, mark.student).unlink(missing_ok=True)
             continue
         try:

@@ -15,7 +15,7 @@ from traitlets import Bool
 
 from tito import course as courses
 from tito import nofollow
-from tito.classroom import feedback, grade, held, marks
+from tito.classroom import feedback, grade, marks, withheld
 from tito.course import Module
 from tito.gradebook import submitted
 from tito.gradebook.records import Records
@@ -70,7 +70,7 @@ class Feedback(HTMLExporter):
     def from_filename(self, filename, resources=None, **kw):
         """Convert a notebook with the course's own page."""
         module, student = _module(resources), resources["nbgrader"]["student"]
-        if student in held.read(module):
+        if student in withheld.read(module):
             raise RuntimeError(f"the feedback of {student} is withheld; see tito feedback --give")
         found = marks.read(module)
         mark = next((each for each in found.marks if each.student == student), None)

@@ -28,7 +28,7 @@ def looks_packed(data: bytes) -> bool:
 
 
 def unpack(entry: Entry, data: bytes) -> list[Entry]:
-    """What a student's archive holds, under names that begin with the archive's.
+    """The contents of a student's archive, under names that begin with the name of the archive.
 
     Raises
     ------

@@ -166,7 +166,7 @@ def _by_place(
 def _layout(
     placed: list[Placed], words: people_names.Words
 ) -> tuple[tuple[str, ...], str, Reader | None]:
-    """The folders that lie around all students, and the platform that named what is in them, if one did."""
+    """The folders above all students' folders, and the platform that named the files, or None."""
     work = [p for p in placed if people_names.is_work(p.parts)]
     if not work:
         return (), "", None

@@ -110,7 +110,7 @@ class Words:
         return frozenset(name.casefold() for name in names)
 
     def is_around(self, folder: str) -> bool:
-        """Whether a folder lies around a whole class, by its name."""
+        """Whether a folder contains a whole class, judged by its name."""
         named = folder.casefold() == self.named.casefold()
         return named or folder.casefold() in self.around or bool(DOWNLOAD.fullmatch(folder))
 
@@ -141,7 +141,7 @@ class Words:
         return who
 
     def depth(self, paths: list[Sequence[str]], shared: int) -> int:
-        """How many of the folders that all files share lie around a class, and are not a student's."""
+        """How many of the folders that all files share contain a class, and not only one student."""
         found = 0
         for place in range(shared):
             inner = [path[place + 1 :] for path in paths]

@@ -66,7 +66,7 @@ class Owner:
 
 @dataclass(frozen=True)
 class Placed:
-    """A file and its path below the folders that lie around all students'."""
+    """A file and its path below the folders that contain all students."""
 
     parts: Sequence[str]
     entry: Entry

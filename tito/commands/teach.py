@@ -187,12 +187,12 @@ def feedback(course, module, students, form, hold, give, output, as_json):
     nbgrader release_feedback finds it.
     """
     from tito.classroom import feedback as pages
-    from tito.classroom import held, marks
+    from tito.classroom import marks, withheld
 
     course.refuse_copy()
     if hold or give:
         pages.among(marks.read_some(module), (*hold, *give))
-        held.change(module, hold, give)
+        withheld.change(module, hold, give)
     if form != "html":
         _feedback_archive(module, form, students, output)
         return
@@ -208,8 +208,8 @@ def feedback(course, module, students, form, hold, give, output, as_json):
         document = {"schema": 1, "module": module.name, "pages": written, "failed": failed}
         click.echo(json.dumps(document, indent=2))
     click.echo(found.source, err=True)
-    if withheld := held.read(module):
-        click.echo(f"withheld: {', '.join(sorted(withheld))}", err=True)
+    if kept_back := withheld.read(module):
+        click.echo(f"withheld: {', '.join(sorted(kept_back))}", err=True)
     if found.failed:
         raise marks.complaint(found.failed, "page")
 

@@ -163,7 +163,7 @@ def _even(line):
 
 
 def _regions(source: str):
-    """The lines of a cell, each with whether it lies between markers."""
+    """The lines of a cell, each with whether it is between markers."""
     inside = False
     for line in source.split("\n"):
         mark = line.strip()

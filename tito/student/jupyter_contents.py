@@ -11,7 +11,7 @@ from tito import files
 
 
 class Files(AsyncLargeFileManager):
-    """Files one by one; of each is known what it held when it was last read or written here."""
+    """Single files; remembers the contents of each when it was last read or written here."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)

@@ -350,7 +350,7 @@ def run(module: Module, wanted: str | None, say: Callable, status: Callable) -> 
     names = {module.notebook.name, f"{module.topic}_dev.py"}
     events: queue.SimpleQueue = queue.SimpleQueue()
     with contextlib.ExitStack() as over:
-        # Saves are listened for before the source is read, so that none falls between.
+        # Watch for saves before the source is read, so that no save is missed in between.
         over.enter_context(file_events.heard(module.folder, names, lambda: events.put(("saved",))))
         watch = Watch(module, wanted, events, say, status)
         over.enter_context(_ended_by(lambda: events.put(("quit",))))

@@ -451,7 +451,7 @@ x, weights, bias = integers(3, 2, 5, 6), integers(4, 2, 3, 2, seed=1), integers(
 checks.equal(checks.call(conv2d, x, weights, bias), expected_conv(x, weights, bias))
 
 # %% nbgrader={"grade": true, "grade_id": "conv2d_product", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""The product that the caller passes is used: with one that returns twice the product, each sum is doubled before the bias is added."""
+"""The product that the caller passes is used: when it returns twice the product, each sum is doubled before the bias is added."""
 x, weights, bias = integers(2, 1, 4, 4), integers(3, 1, 2, 2, seed=1), integers(3, seed=2)
 found = conv2d(x, weights, bias, product=lambda A, B: 2 * (np.asarray(A) @ np.asarray(B)))
 checks.equal(found, expected_conv(x, 2 * weights, bias))

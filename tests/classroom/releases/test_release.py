@@ -50,7 +50,7 @@ def test_a_release_has_no_answer_and_everything_that_a_student_needs(module):
     assert {path.name for path in made.path.parent.iterdir()} == {"01_tiny"}
 
 
-def test_the_notebook_and_the_percent_file_say_the_same_and_nbgraders_checksums_hold(module):
+def test_the_notebook_and_the_percent_file_agree_and_nbgraders_checksums_are_right(module):
     from nbgrader.utils import compute_checksum
 
     change(module, "### END HIDDEN TESTS", "### END HIDDEN TESTS\n\n\n")

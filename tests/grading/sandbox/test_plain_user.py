@@ -20,7 +20,7 @@ OTHERS = ["test_readable_files.py", "test_other_installations.py"]  # the same f
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(USER != "as root", reason="only root can become somebody else")
-def test_all_this_holds_for_a_plain_user(tmp_path):
+def test_the_sandbox_protects_as_much_when_a_plain_user_grades(tmp_path):
     """The other user is shown this interpreter if it is in root's home."""
     tools = [shutil.which(name) for name in ("unshare", "setpriv", "mount")]
     if None in tools:

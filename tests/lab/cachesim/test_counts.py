@@ -34,7 +34,7 @@ def misses(kernel, n, machine, *options, dtype=np.float32):
     return matmul_log(kernel, n, *options, dtype=dtype).simulate(machine).total_misses
 
 
-def test_one_line_holds_sixteen_floats():
+def test_a_cache_line_has_sixteen_floats():
     log, x = watched(np.zeros(64, np.float32))
     for i in range(64):
         x[i]

@@ -33,7 +33,7 @@ def test_the_picture_keeps_at_most_twenty_thousand_accesses_and_misses_first():
     assert few.log[:, 3].sum() == few.total_misses
 
 
-def test_totals_are_sums_and_the_table_holds_them():
+def test_totals_are_sums_and_are_in_the_table():
     trace = matmul_log(ijk, 8).simulate(SMALL)
     assert trace.accesses == trace.total_loads + trace.total_stores == 2 * 8**3 + 8**2
     assert trace.total_hits + trace.total_misses == trace.accesses

@@ -40,7 +40,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("body", "words"), REFUSED.values(), ids=REFUSED)
-def test_what_no_kernel_holds_is_refused_with_its_line(body, words):
+def test_code_that_no_kernel_may_contain_is_refused_with_its_line(body, words):
     kernel = program(f"@cuda.jit\ndef kernel(x, n):\n    {body}\n")
     with pytest.raises(Unsupported) as raised:
         simt.run(kernel, 1, 32, np.zeros(4, np.float32), 4)

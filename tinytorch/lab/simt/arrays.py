@@ -1,4 +1,4 @@
-"""Arrays of a launch: where an element lies, whether it exists, and whether it was ever written."""
+"""Arrays of a launch: the address of an element, whether it exists, and whether it was ever written."""
 
 import numpy as np
 

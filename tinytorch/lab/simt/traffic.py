@@ -2,7 +2,7 @@
 
 Global memory moves in sectors of 32 bytes. A warp that loads 32 neighboring float32 needs four; a warp
 that loads 32 elements far apart needs 32. The ideal is what the distinct bytes that the warp asks for would need
-side by side. Caches are left out: each access of a warp counts by itself.
+side by side. Caches are not simulated: each access of a warp counts separately.
 
 Shared memory has 32 banks of 4 bytes. Threads of a warp that want different words of one bank wait for each
 other: the degree is how many words the busiest bank must give, and all but the first are replays. The same

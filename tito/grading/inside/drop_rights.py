@@ -1,7 +1,7 @@
 """Give up all rights, then run the judge, a worker or the probe.
 
-The sandbox's first process stays behind to clear up after the others. It is held to the same limits and to
-the same filter, and cannot be looked into, so that nothing is gained by taking it over.
+The sandbox's first process remains to clean up after the others. It has the same limits and the same filter, and other
+processes cannot read it, so an attacker gains nothing by taking it over.
 """
 
 import contextlib

@@ -29,7 +29,9 @@ class Limits:
     steps of the kernel's tick of 1 to 10 ms, and everything that measures takes many times as long.
     """
 
-    memory: int = 2048 * MB  # what the supervisor's watch allows; each process is held to `address`
+    memory: int = (
+        2048 * MB
+    )  # what the supervisor's watch allows; the limit of each process is `address`
     address: int = 4096 * MB
     processes: int = 96  # threads count
     files: int = 256  # open at once

@@ -230,7 +230,7 @@ class Session:
         return {"!": "handle", "id": self.count, "class": type(value).__name__, "name": name}
 
     def find(self, decoder: Any, node: Any) -> Any:
-        """What a request refers to: a name of the student's, a held object, or a shipped function."""
+        """What a request refers to: a student's name, a stored object, or a function from the judge."""
         if node["!"] == "name":
             return lookup(node["name"])
         if node["!"] == "handle":
@@ -298,7 +298,7 @@ def hide(modules: list[str]) -> None:
 
 
 class _Hidden(types.ModuleType):
-    """Stands for a module from which nothing can be imported."""
+    """A module from which nothing can be imported."""
 
     def __getattr__(self, name: str) -> None:
         if name.startswith("__"):  # inspect asks every module for its file

@@ -103,7 +103,7 @@ class Judge:
                     self.binder[name] = cell.id
                     self.names.known[name] = proxies.StandIn(self, name)
                 if constant and cell.role == "given":
-                    # A constant of the instructor's; one made of the student's functions stays a stand-in.
+                    # A constant of the instructor; a constant made of the student's functions remains a proxy.
                     with contextlib.suppress(Exception):
                         self._execute(constant)
 
@@ -127,7 +127,7 @@ class Judge:
             self.go(places[0])
 
     def ask(self, request: dict[str, Any]) -> Any:
-        """Ask the worker, starting one if there is none; stand-ins and proxies call this."""
+        """Ask the worker, and start one if there is none; proxies call this."""
         worker = self.loader.ready()
         if worker is None:
             raise WorkerGone(verdict.KILLED, f"{NOT_RUN}{self.loader.spent()}")

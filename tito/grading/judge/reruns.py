@@ -107,7 +107,7 @@ class Reruns:
             self._settle(found)
 
     def _again(self) -> None:
-        """Judge the held tests, visible ones first, with given versions of what does not work."""
+        """Judge the postponed tests, visible tests first, with given versions of exercises that do not work."""
         held = [cell for cell in self.tests if cell.id in self.held]
         for hidden in (False, True):
             again = Again(self.job, self.make)

@@ -1,4 +1,4 @@
-"""The files of the course that a sandbox shows: where they are seen, and copies that contain nothing else."""
+"""The files of the course that a sandbox shows: their paths, and folders with copies of only these files."""
 
 import atexit
 import compileall
@@ -42,7 +42,7 @@ log.simulate()
 
 @dataclass(frozen=True)
 class Stage:
-    """What is shown (place inside to place outside), and folders that must not be seen, wherever they lie."""
+    """Paths that are shown (inside the sandbox: outside), and folders that must be hidden at any path."""
 
     shown: dict[str, str]
     hidden: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ def for_judge(course: str = "") -> Stage:
 
 @functools.cache
 def for_worker(earlier: tuple[str, ...] = (), course: str = "") -> Stage:
-    """The instruments, the modules named in `earlier`, and of this tool only what a worker runs.
+    """The instruments, the modules named in `earlier`, and of `tito` only the files that a worker runs.
 
     Code that Numba compiled for these files is shown with them; it was made by the course's own code.
     """
@@ -78,9 +78,9 @@ def for_worker(earlier: tuple[str, ...] = (), course: str = "") -> Stage:
 
 
 def _compiled() -> dict[str, Path]:
-    """The machine code of the instruments, made here once by the course's own code, by its path for Numba.
+    """The machine code of the instruments, compiled once here, by its path in Numba's cache.
 
-    Numba takes it for these files alone, by their place and their time.
+    Numba uses it only for these files, identified by path and time.
     """
     digest = hashlib.sha256(f"{sys.version} {version('numba')} {_processor()}".encode())
     for file in sorted(LIBRARY.glob("lab/**/*.py")):
