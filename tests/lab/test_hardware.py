@@ -14,6 +14,7 @@ import pytest
 
 from tinytorch.lab import hardware
 from tinytorch.lab.hardware import CacheLevel
+from tinytorch.lab.machine import detect, rates, stored
 
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 needs_sys = pytest.mark.skipif(not (CACHES / "index0").exists(), reason="no caches in /sys")
@@ -23,7 +24,7 @@ needs_sys = pytest.mark.skipif(not (CACHES / "index0").exists(), reason="no cach
 def kept(tmp_path, monkeypatch):
     """The file of measured figures, in a folder that does not exist yet."""
     path = tmp_path / "cache" / "machine.json"
-    monkeypatch.setattr(hardware, "_file", lambda: path)
+    monkeypatch.setattr(stored, "_file", lambda: path)
     return path
 
 
@@ -56,7 +57,7 @@ def test_a_cache_folder_with_gaps_is_read_as_far_as_it_goes(tmp_path, monkeypatc
         folder.mkdir(parents=True)
         for name, text in facts.items():
             (folder / name).write_text(text + "\n")
-    assert hardware._linux(tmp_path) == (
+    assert detect._linux(tmp_path) == (
         CacheLevel(1, 48 * 1024, 64, 0, 0),
         CacheLevel(2, 2 * 1024**2, 0, 0, 5),
     )
@@ -68,12 +69,12 @@ def test_caches_of_a_mac_are_the_caches_of_its_fast_cores():
         "hw.perflevel0.l1dcachesize: 131072\nhw.perflevel0.l2cachesize: 12582912\n"
         "hw.perflevel0.cpusperl2: 4\n"
     )
-    assert hardware._macos(text) == (
+    assert detect._macos(text) == (
         CacheLevel(1, 131072, 128, 0, 1),
         CacheLevel(2, 12582912, 128, 0, 4),
     )
     older = "hw.cachelinesize: 64\nhw.l1dcachesize: 32768\nhw.l2cachesize: 262144\nhw.l3cachesize: 8388608\n"
-    assert [entry.size for entry in hardware._macos(older)] == [32768, 262144, 8388608]
+    assert [entry.size for entry in detect._macos(older)] == [32768, 262144, 8388608]
 
 
 @pytest.mark.parametrize("wide", [True, False])
@@ -91,14 +92,14 @@ def test_caches_of_windows_are_read_from_its_records(wide):
             record(0b1111, 2, 3, 0xFF, 64, 8 << 20, 0),
         ]
     )
-    assert hardware._windows(data, wide) == (
+    assert detect._windows(data, wide) == (
         CacheLevel(1, 49152, 64, 12, 2),
         CacheLevel(3, 8 << 20, 64, 0, 4),
     )
 
 
 def test_what_cannot_be_read_is_assumed_and_named(monkeypatch):
-    monkeypatch.setattr(hardware, "caches", lambda: (CacheLevel(1, 49152, 64, 0, 1),))
+    monkeypatch.setattr(detect, "caches", lambda: (CacheLevel(1, 49152, 64, 0, 1),))
     assert hardware.cache_size(1) == 49152
     assert hardware.cache_size(2) == 512 * 1024
     assert hardware.cache_size(3) == 8 * 1024**2
@@ -128,10 +129,10 @@ def test_cores_are_no_more_than_the_process_may_use():
 
 def test_a_quota_of_one_and_a_half_cores_leaves_one(monkeypatch):
     monkeypatch.setattr(
-        hardware.psutil.Process, "cpu_affinity", lambda self: [0, 1, 2], raising=False
+        detect.psutil.Process, "cpu_affinity", lambda self: [0, 1, 2], raising=False
     )
     for quota, expected in [(1.5, 1), (0.5, 1), (2.0, 2), (8.0, 3), (None, 3)]:
-        monkeypatch.setattr(hardware, "_quota", lambda *paths, quota=quota: quota)
+        monkeypatch.setattr(detect, "_quota", lambda *paths, quota=quota: quota)
         assert hardware.cores() == expected
 
 
@@ -143,9 +144,9 @@ def test_the_tightest_quota_above_the_process_counts(tmp_path, mount):
     (inner.parent / "cpu.max").write_text("150000 100000\n")
     membership = tmp_path / "cgroup"
     membership.write_text("0::/outer/inner\n")
-    assert hardware._quota(membership, tmp_path) == 1.5
+    assert detect._quota(membership, tmp_path) == 1.5
     (inner / "cpu.max").write_text("50000 100000\n")
-    assert hardware._quota(membership, tmp_path) == 0.5
+    assert detect._quota(membership, tmp_path) == 0.5
 
 
 def test_quotas_of_the_first_kind_of_cgroups_are_read_too(tmp_path):
@@ -157,10 +158,10 @@ def test_quotas_of_the_first_kind_of_cgroups_are_read_too(tmp_path):
     (folder.parent / "cpu.cfs_period_us").write_text("100000\n")
     membership = tmp_path / "cgroup"
     membership.write_text("4:memory:/job\n3:cpu,cpuacct:/job\n")
-    assert hardware._quota(membership, tmp_path) == 2.0
+    assert detect._quota(membership, tmp_path) == 2.0
     membership.write_text("4:memory:/job\n")
-    assert hardware._quota(membership, tmp_path) is None
-    assert hardware._quota(tmp_path / "missing", tmp_path) is None
+    assert detect._quota(membership, tmp_path) is None
+    assert detect._quota(tmp_path / "missing", tmp_path) is None
 
 
 @pytest.mark.parametrize(
@@ -205,10 +206,10 @@ def test_a_measured_figure_is_kept_and_not_measured_again(kept):
         measured.append(1)
         return 7.5 + len(measured)
 
-    assert hardware._kept("figure", measure, fresh=False) == 8.5
-    assert hardware._kept("figure", measure, fresh=False) == 8.5
-    assert hardware._kept("figure", measure, fresh=True) == 9.5
-    assert hardware._kept("another", measure, fresh=False) == 10.5
+    assert stored.stored("figure", measure, fresh=False) == 8.5
+    assert stored.stored("figure", measure, fresh=False) == 8.5
+    assert stored.stored("figure", measure, fresh=True) == 9.5
+    assert stored.stored("another", measure, fresh=False) == 10.5
     assert sorted(json.loads(kept.read_text()).values()) == [9.5, 10.5]
     assert list(kept.parent.iterdir()) == [kept]
 
@@ -217,29 +218,29 @@ def test_a_measured_figure_is_kept_and_not_measured_again(kept):
 def test_a_broken_file_is_ignored_and_written_again(kept, content):
     kept.parent.mkdir()
     kept.write_bytes(content)
-    assert hardware._kept("figure", lambda: 2.5, fresh=False) == 2.5
+    assert stored.stored("figure", lambda: 2.5, fresh=False) == 2.5
     assert list(json.loads(kept.read_text()).values()) == [2.5]
 
 
 @pytest.mark.parametrize("value", ['"fast"', "null", "-1.0", "NaN", "Infinity", "0.0", "[1.0]"])
 def test_a_figure_that_cannot_be_true_is_measured_again(kept, value):
-    hardware._kept("figure", lambda: 2.5, fresh=False)
+    stored.stored("figure", lambda: 2.5, fresh=False)
     kept.write_text(kept.read_text().replace("2.5", value))
-    assert hardware._kept("figure", lambda: 3.5, fresh=False) == 3.5
+    assert stored.stored("figure", lambda: 3.5, fresh=False) == 3.5
 
 
 def test_a_folder_that_cannot_be_written_costs_only_the_memory(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(hardware, "_file", lambda: tmp_path / "file" / "machine.json")
-    assert hardware._kept("figure", lambda: 2.5, fresh=False) == 2.5
+    monkeypatch.setattr(stored, "_file", lambda: tmp_path / "file" / "machine.json")
+    assert stored.stored("figure", lambda: 2.5, fresh=False) == 2.5
 
 
 def test_a_file_that_cannot_be_replaced_leaves_no_draft(kept, monkeypatch):
     def locked(source, target):
         raise PermissionError
 
-    monkeypatch.setattr(hardware.os, "replace", locked)
-    assert hardware._kept("figure", lambda: 2.5, fresh=False) == 2.5
+    monkeypatch.setattr(stored.os, "replace", locked)
+    assert stored.stored("figure", lambda: 2.5, fresh=False) == 2.5
     assert list(kept.parent.iterdir()) == []
 
 
@@ -268,13 +269,13 @@ def test_the_copy_touches_all_it_counts_and_nothing_else():
     skip = -block.ctypes.data % 64 // 4
     block = block[skip : skip + 16 * lanes]
     start = block.ctypes.data
-    hardware._copies(lanes)(start, start + 4 * 8 * lanes, 6, 2, np.float32(0.5))
+    rates._copies(lanes)(start, start + 4 * 8 * lanes, 6, 2, np.float32(0.5))
     expected = [1.0] * (8 * lanes) + [0.5] * (6 * lanes) + [1.0] * (2 * lanes)
     assert block.tolist() == expected
 
 
 def test_the_chains_compute_what_they_claim():
-    chains = hardware._chains(4, np.dtype(np.float64))
+    chains = rates._chains(4, np.dtype(np.float64))
     value = 0.25
     for _ in range(3):
         value = value * 0.5 + 0.25

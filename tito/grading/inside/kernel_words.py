@@ -38,7 +38,7 @@ FUNCTIONS = """
 """
 LAB = {
     "tinytorch.lab.simd": None,  # all that it defines
-    "tinytorch.lab.hardware": None,
+    "tinytorch.lab.hardware": "bandwidth cache_size caches cores describe peak_gflops simd unread",
     "tinytorch.lab.simt.cuda": None,
     "tinytorch.lab.threads": "pool",
     "tinytorch.lab.processes": "Pool",
@@ -68,7 +68,7 @@ class _ArrayLike(type):
 
 
 class ndarray(metaclass=_ArrayLike):
-    """Stands for NumPy's class, which could make arrays of memory that is not theirs."""
+    """Replaces NumPy's class, which could make arrays in memory of other objects."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         raise TypeError("make an array with np.empty or np.zeros")

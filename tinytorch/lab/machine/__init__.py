@@ -1,0 +1,1 @@
+"""The machine in parts; lessons import it as `tinytorch.lab.hardware`."""
