@@ -50,6 +50,7 @@ PLAIN = [
     "With 32 registers a wide vector uses a pair, with 16 a single register.",
     "A zygote: a pre-imported process that is forked for each run",
     "Without a cache `tito` falls back to the source.",
+    "Accept a new model only when it is better on held-out examples.",
     "The parts are aligned, and line numbers are kept.",
     "One thread already saturates memory bandwidth, so a second gains nothing.",
 ]

@@ -1,4 +1,4 @@
-"""Tables on narrow screens: each cell repeats the heading of its column, so that rows can stand one below the other."""
+"""Tables on narrow screens: each cell repeats the heading of its column, so that cells can be placed one below the other."""
 
 from docutils import nodes
 

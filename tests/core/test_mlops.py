@@ -168,7 +168,7 @@ def test_p_values_agree_with_scipy(args, expected):
 
 @settings(max_examples=50, deadline=None)
 @given(st.floats(0, 1), st.integers(1, 500), st.integers(1, 500))
-def test_a_p_value_is_a_probability_that_falls_with_the_statistic(statistic, n, m):
+def test_a_p_value_is_a_probability_that_decreases_with_the_statistic(statistic, n, m):
     found = ks_p_value(statistic, n, m)
     assert 0 <= found <= 1
     assert ks_p_value(min(1.0, statistic + 0.05), n, m) <= found + 1e-9

@@ -33,7 +33,7 @@ PATTERNS = [
     (r"\bone's own\b", "your own"),
     (r"\bstands?\b", "is in, is at, remains"),
     (r"\b(?:lies|lying)\b|\blie (?:in|at|on|around|beside|between|under|above|below|there|within|side)\b", "is in, is at, is between"),
-    (r"\b(?:holds?|held)\b", "contains, keeps, is true"),
+    (r"\b(?:holds?|held)\b(?![- ]out)", "contains, keeps, is true"),
     (r"\bfalls?\b(?! back)", "decreases, is in"),
     (r"\b(?:bears?|borne)\b", "name what is possible"),
     (r"\bkeeps? to\b", "follows, obeys"),

@@ -47,7 +47,7 @@ class Result:
 
 
 class Record:
-    """The results in a file of JSON lines; a line holds as long as the graded code is the same."""
+    """The results in a file of JSON lines; a line is valid as long as the graded code is the same."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path

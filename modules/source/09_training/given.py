@@ -1,4 +1,4 @@
-"""Plain versions of exercises that the tests of other exercises need. The names are those of the lesson."""
+"""Plain versions of exercises that the tests of other exercises need. They use the names of the lesson."""
 
 
 class MeanSquaredError:

@@ -1,4 +1,4 @@
-"""Plain versions of exercises that the tests of other exercises reach. The names are those of the lesson."""
+"""Plain versions of exercises that the tests of other exercises reach. They use the names of the lesson."""
 
 
 def parse_inputs(body, num_features, low=0.0, high=1.0, max_rows=1000):
@@ -17,7 +17,7 @@ def parse_inputs(body, num_features, low=0.0, high=1.0, max_rows=1000):
         for c in range(num_features):
             number = rows[r][c]
             if type(number) is bool or not isinstance(number, (int, float)):
-                raise ValueError(f"row {r}, value {c} is no number")
+                raise ValueError(f"row {r}, value {c} is not a number")
             if number != number or number < low or number > high:
                 raise ValueError(f"row {r}, value {c} is out of range")
             result[r, c] = number
