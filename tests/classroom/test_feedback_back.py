@@ -13,7 +13,7 @@ import pytest
 from tests.support import marking
 from tests.support.commands import refused, tito
 from tests.support.submissions import answered, data, sent
-from tito.classroom import collect, feedback, feedback_zips, held, marks
+from tito.classroom import collect, feedback, feedback_zips, marks, withheld
 from tito.course import TitoError
 
 DOWNLOADS = {
@@ -106,7 +106,7 @@ def test_a_withheld_page_is_neither_written_nor_packed(graded):
     assert len(unpack(feedback_zips.archive("canvas", marks.read(course))[0])) == 2
     refused(tito("feedback", "tiny", "--hold", "s99", course=root), 2, "s99 has no marks")
     assert tito("feedback", "tiny", "--give", "101", course=root).returncode == 0
-    assert path.exists() and held.read(course) == set()
+    assert path.exists() and withheld.read(course) == set()
 
 
 def test_the_page_says_how_to_ask(graded):
