@@ -73,6 +73,51 @@ def test_a_students_own_files_do_not_say_who_and_when(module, kind):
     assert taken["s1"].state == "collected" or "several students" in taken["s1"].error
 
 
+ALONE = {
+    "two folders named as Moodle's": {
+        f"s1/Victim_7_assignsubmission_file_/{N}", f"s1/Other_8_assignsubmission_file_/{N}",
+    },
+    "two files named as Canvas's": {"s1/victim_7_9001_x.ipynb", "s1/other_8_9002_x.ipynb"},
+    "two folders of people": {f"s1/victim/{N}", f"s1/other/{N}"},
+    "metadata of Gradescope and two folders": {
+        f"s1/submission_1/{N}", f"s1/submission_2/{N}", "s1/submission_metadata.yml",
+    },
+    "two folders of nbgrader's exchange": {
+        f"s1/7+01_tiny+2020-01-01 00:00:00 UTC/{N}", f"s1/8+01_tiny+2020-01-01 00:00:00 UTC/{N}",
+    },
+    "two folders of Brightspace": {
+        f"s1/7-8 - Victim - Oct 1, 2020 100 AM/{N}", f"s1/9-8 - Other - Oct 1, 2020 100 AM/{N}",
+    },
+    "a folder named as nbgrader's": {f"s1/submitted/victim/01_tiny/{N}", f"s1/submitted/ben/01_tiny/{N}"},
+    "a name in capitals": {f"S1/victim/{N}", f"S1/other/{N}"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ALONE)
+def test_a_known_students_folder_that_is_alone_is_not_the_folder_of_a_class(module, kind):
+    """The other students have not handed in yet, or nobody unpacked their files into this folder."""
+    work = data(answered(module))
+    taken_of(module, {f"s1/{N}": work, f"s2/{N}": work})
+    contents = {"yml": FORGED, "ipynb": work}
+    files = {name: contents[name.rpartition(".")[2]] for name in sorted(ALONE[kind])}
+    taken, stray = taken_of(module, files)
+    assert {who.lower() for who in taken} <= {"s1"} and all(
+        each.time is None for each in taken.values()
+    )
+    assert taken or "are one id here" in " ".join(stray)
+
+
+def test_a_time_in_a_name_of_brightspace_is_not_the_platforms(module):
+    """A student may choose the name; the time that ends a folder's name is the platform's."""
+    work = data(answered(module))
+    name = "101-5 - Ann - Oct 1, 2020 100 AM - X - Oct 10, 2025 1022 AM"
+    module.course.settings["nbgrader"]["timezone"] = "UTC"
+    taken, _ = taken_of(
+        module, {f"{name}/{N}": work, f"102-5 - Ben - Oct 9, 2025 100 PM/{N}": work}
+    )
+    assert taken["101"].time == "2025-10-10 10:22:00"
+
+
 PLATFORM_ATTACKS = {
     "Moodle, a folder in a folder": (
         f"Ann_101_assignsubmission_file_/Ben_102_assignsubmission_file_/{N}", "101",

@@ -201,6 +201,16 @@ TIMES = (
     "mean_time std_time min_time max_time median_time cpu_time cpu_efficiency peak_memory result"
 )
 PROFILE = dict.fromkeys([*TIMES.split(), "gflops", "bandwidth", "intensity"], 4.0)
+
+
+def trace(**fields):
+    """A record of the instruments with other fields."""
+    return {"!": "record", "type": "tinytorch.lab.memory:Trace", "fields": fields}
+
+
+ONE = {"!": "tuple", "items": [1]}
+PLACE = {"!": "tuple", "items": [4096, False]}  # an address in the judge
+MEMORY = {"shape": ONE, "typestr": "<f8", "data": PLACE, "version": 3}
 INT = {
     "!": "handle",
     "id": 1,
@@ -236,6 +246,17 @@ INT = {
         (INT | {"class": "int" * 50_000}, "double(0) == 4", v.FAILED),
         (INT | {"class": ["int"], "name": {}}, "double(0) == 4", v.FAILED),
         ({"!": "dict", "items": [[INT, 4]]}, "4 in double(0).values()", v.KILLED),
+        (trace(__array_interface__=MEMORY), "np.asarray(double(0)).shape == (1,)", v.KILLED),
+        (
+            trace(__array_interface__=MEMORY),
+            "checks.equal(double(0), np.ones(1)) is None",
+            v.KILLED,
+        ),
+        (trace(__array__=4), "np.asarray(double(0)) == 4", v.KILLED),
+        (trace(__class__=4, __eq__=True), "double(0) == 4", v.KILLED),
+        (trace(__dict__={"a": 1}), "vars(double(0)) == {'a': 1}", v.KILLED),
+        (trace(kind="float"), "double(0).kind == 'float'", v.KILLED),
+        (trace(**{"a b": 1}), "double(0) == 4", v.KILLED),
         ({"!": "set", "items": [INT, INT]}, "len(double(0)) == 2", v.KILLED),
     ],
 )

@@ -43,7 +43,7 @@ def at_least(
     baseline : callable
         A function of the test.
     fresh : callable
-        Takes the number of the pair and returns arguments.
+        Takes an integer and returns arguments. The integers are others in each run: nobody can compute results ahead.
     check : callable
         Takes the results of `kernel` and of `baseline`; raises if they differ.
     pairs : int
@@ -109,12 +109,12 @@ def report(kernel, baseline, fresh, check, *, pairs: int = 9, confidence: float 
 
 def _pairs(kernel, baseline, fresh, check, count):
     """CPU seconds of both functions in checked pairs with fresh arguments; a first pair does not count."""
-    order, taken = random.Random(0), []
-    for number in range(count + 1):
+    order, taken, first = random.Random(0), [], random.SystemRandom().randrange(2**31)
+    for number in range(first, first + count + 1):
         timed = checks.judge.timed if checks.judge else _timed
         results, seconds = timed(kernel, baseline, fresh(number), order.random() < 0.5)
         check(*results)
-        taken += [seconds] if number else []
+        taken += [seconds] if number > first else []
     return np.array(taken).T
 
 

@@ -78,7 +78,8 @@ def collect(
     lock = collected.folder(module) / ".lock"
     with archive.entries(path) as found, folders.lock(lock):
         named = path.resolve().name if path.is_dir() else path.name.partition(".")[0]
-        people = owners.sort(found, module, named, local)
+        known = {*collected.students(module.course), *collected.class_list(module.course)}
+        people = owners.sort(found, module, named, local, frozenset(map(key, known)))
         if not people.files and not people.stray:
             raise TitoError(
                 f"no notebook in {path}",

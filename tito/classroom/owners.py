@@ -2,7 +2,7 @@
 
 import datetime
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,7 +58,13 @@ def is_notebook(name: str) -> bool:
     return name.lower().endswith(NOTEBOOKS)
 
 
-def sort(found: list[Entry], module: Module, named: str = "", zone: str = "") -> Sorted:
+def sort(
+    found: list[Entry],
+    module: Module,
+    named: str = "",
+    zone: str = "",
+    known: frozenset[str] = frozenset(),
+) -> Sorted:
     """Give each file to its student.
 
     Parameters
@@ -71,6 +77,8 @@ def sort(found: list[Entry], module: Module, named: str = "", zone: str = "") ->
         The name of that folder or archive, without suffix.
     zone : str
         The time zone of times that name none; empty if it is not known.
+    known : frozenset of str
+        Keys of the ids of students who are known: a folder with such a name is that student's, and not around a class.
 
     Raises
     ------
@@ -80,11 +88,13 @@ def sort(found: list[Entry], module: Module, named: str = "", zone: str = "") ->
     files = [e for e in found if not any(part in SYSTEM for part in e.name.split("/"))]
     notebooks = [entry for entry in files if is_notebook(entry.name)]
     described = gradescope.find(notebooks, files, named)
+    if described and _is_known(described.name.split("/"), known):
+        described = None
     result = Sorted()
     if described:
         candidates = _gradescope(files, described, zone, result)
     else:
-        candidates = _by_place(files, module, named, zone, result)
+        candidates = _by_place(files, module, named, zone, result, known)
     _refuse_shared_ids(list(candidates), result)
     return result
 
@@ -131,14 +141,19 @@ def _gradescope(
 
 
 def _by_place(
-    files: list[Entry], module: Module, named: str, zone: str, result: Sorted
+    files: list[Entry],
+    module: Module,
+    named: str,
+    zone: str,
+    result: Sorted,
+    known: frozenset[str],
 ) -> Iterator[tuple[str, StudentFile]]:
     """The files, by the part of the path that names the student."""
     placed = [Placed(entry.name.split("/"), entry) for entry in files]
     if any(p.parts[0] == ".git" for p in placed):  # the folder itself is a student's repository
         placed = [Placed((named, *p.parts), p.entry) for p in placed]
     words = people_names.Words(module, named)
-    around, platform, read = _layout(placed, words)
+    around, platform, read = _layout(placed, words, known)
     depth = len(around)
     inner = [_below(p, depth) for p in placed if tuple(p.parts[:depth]) == around]
     outside = [p for p in placed if tuple(p.parts[:depth]) != around]
@@ -164,7 +179,7 @@ def _by_place(
 
 
 def _layout(
-    placed: list[Placed], words: people_names.Words
+    placed: list[Placed], words: people_names.Words, students: frozenset[str]
 ) -> tuple[tuple[str, ...], str, Reader | None]:
     """The folders above all students' folders, and the platform that named the files, or None."""
     work = [p for p in placed if people_names.is_work(p.parts)]
@@ -173,6 +188,8 @@ def _layout(
     shared = 0
     first = tuple(work[0].parts)
     while all(len(p.parts) > shared + 1 and p.parts[shared] == first[shared] for p in work):
+        if _is_known(first[shared:], students):
+            break
         shared += 1
     for depth in range(shared + 1):
         inner = [_below(p, depth) for p in work]
@@ -189,6 +206,11 @@ def _layout(
     inner = [_below(p, depth) for p in placed if tuple(p.parts[:depth]) == first[:depth]]
     repositories = platform_names.github(inner, around, words.slugs)
     return first[:depth], "GitHub Classroom", repositories
+
+
+def _is_known(parts: Sequence[str], known: frozenset[str]) -> bool:
+    """Whether a path begins with the folder of a student who is known."""
+    return len(parts) > 1 and key(parts[0].strip()) in known
 
 
 def _below(placed: Placed, depth: int) -> Placed:

@@ -42,6 +42,11 @@ BRIGHTSPACE = re.compile(
     r"(?P<id>\d+)(?:-(?P<second>\d+))? - (?P<name>.+?) - "
     r"(?P<time>[^/]*?\d{4}[^/]*? \d{1,2}:?\d\d(?: ?[AaPp]\.?[Mm]\.?)?)(?: - (?P<file>.+))?"
 )
+# Of a folder the name ends with the platform's time: a time before it is in the name that a student may have chosen.
+BRIGHTSPACE_FOLDER = re.compile(
+    r"(?P<id>\d+)(?:-(?P<second>\d+))? - (?P<name>.+) - "
+    r"(?P<time>[^/]*?\d{4}[^/]*? \d{1,2}:?\d\d(?: ?[AaPp]\.?[Mm]\.?)?)"
+)
 # nbgrader/exchange/default/submit.py: student+assignment+time+random.
 EXCHANGE = re.compile(
     r"(?P<id>.+)\+(?P<module>\d\d_[a-z][a-z0-9_]*)"
@@ -155,7 +160,11 @@ def brightspace(placed: list[Placed]) -> Reader | None:
 
     def read(parts: Sequence[str]) -> Owner | None:
         found = BRIGHTSPACE.fullmatch(parts[0])
-        if not found or (len(parts) == 1 and not found["file"]):
+        if len(parts) > 1:
+            found = BRIGHTSPACE_FOLDER.fullmatch(parts[0])
+        elif found and not found["file"]:
+            found = None
+        if not found:
             return None
         return Owner(found[number], found["name"], found["time"], order=_order(found["time"]))
 

@@ -54,7 +54,7 @@ class _Translation:
         ] = []  # kept alive, because the keys of `done` are their ids
         for name in ("empty", "zeros", "ones", "full"):
             for make in (getattr(np, name), getattr(np, f"{name}_like")):
-                self.done[id(make)] = partial(self._make, make, name in ("ones", "full"))
+                self.done[id(make)] = self._recorded(make, name in ("ones", "full"))
 
     def __call__(self, value: Any) -> Any:
         from numba.core.dispatcher import Dispatcher
@@ -78,14 +78,15 @@ class _Translation:
             return _Module(value, self)
         return value
 
-    def _make(
-        self, make: Callable[..., Any], filled: bool, first: Any, *args: Any, **kwargs: Any
-    ) -> Recorder:
-        made = make(first._array if isinstance(first, Recorder) else first, *args, **kwargs)
-        recorder = self.log.scratch(made)
-        if filled:
-            recorder[...] = made
-        return recorder
+    def _recorded(self, make: Callable[..., Any], filled: bool) -> Callable[..., Recorder]:
+        def recorded(first: Any, *args: Any, **kwargs: Any) -> Recorder:
+            made = make(first._array if isinstance(first, Recorder) else first, *args, **kwargs)
+            recorder = self.log.scratch(made)
+            if filled:
+                recorder[...] = made
+            return recorder
+
+        return recorded  # no partial: a kernel could read `make` from its arguments
 
     def _function(self, old: FunctionType) -> FunctionType:
         known = self.globals.setdefault(id(old.__globals__), dict(old.__globals__))

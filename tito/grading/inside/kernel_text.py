@@ -7,6 +7,7 @@ attributes, sets only those in `SETTABLE`, and has no name that leads to the int
 import ast
 import builtins
 import contextlib
+import copy
 import functools
 import inspect
 import linecache
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
+
+import numpy as np
 
 from tinytorch.lab.checks import Mismatch
 from tinytorch.lab.simt.source import raise_at
@@ -67,6 +70,7 @@ NODES = (
     *(ast.Yield, ast.YieldFrom),
     *(ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop),
 )
+MUTABLE = list, dict, set, bytearray, np.ndarray
 LOOK = "the function's own lines: they run apart from your other cells, so that nothing changes the counts"
 
 
@@ -138,15 +142,21 @@ class Space:
     texts : dict
         The student's statements, by the names that they bind.
     given : dict
-        What the lesson's given cells define.
+        What the lesson's given cells and its test helpers define.
     instead : dict
         What represents functions of the student, by name.
+    helpers : set of str
+        Names of test helpers, which the text does not see.
     """
 
     def __init__(
-        self, texts: dict[str, list[Statement]], given: dict[str, Any], instead: dict[str, Any]
+        self,
+        texts: dict[str, list[Statement]],
+        given: dict[str, Any],
+        instead: dict[str, Any],
+        helpers: frozenset[str] = frozenset(),
     ) -> None:
-        self.texts, self.given, self.instead = texts, given, instead
+        self.texts, self.given, self.instead, self.helpers = texts, given, instead, helpers
         self.names = {"__builtins__": BUILTINS, "__name__": "__main__"} | OWN | instead
         self.making: set[str] = set()
         self.completed: set[int] = set()
@@ -169,13 +179,14 @@ class Space:
         return self.names.get(name)
 
     def _offered(self, name: str) -> Any:
-        if name not in self.given:
-            if hasattr(builtins, name):
+        if name not in self.given or name in self.helpers:
+            if name in self.helpers or hasattr(builtins, name):
                 raise Unseen(name)
             raise NameError(f"name {name!r} is not defined")
         value = offered(self.given[name])
         self._complete(value)
-        return value
+        # Of data the text gets a copy: what it writes to it changes no helper of a test.
+        return copy.deepcopy(value) if type(value) in MUTABLE else value
 
     def _run(self, statement: Statement) -> None:
         tree, path = statement.tree, statement.path
@@ -191,6 +202,9 @@ class Space:
                 raise_at(error, path, _line(tree, name))
         self._check(statement, used)
         exec(statement.code, self.names)
+        self.names.update(
+            self.instead
+        )  # a statement that binds two names may have bound one of them
 
     def _check(self, statement: Statement, used: frozenset[str]) -> None:
         modules = self._modules(statement, used)
@@ -205,9 +219,10 @@ class Space:
                     _refuse(statement.path, line, f"the attribute {node.attr}")
                 if not isinstance(node.ctx, ast.Load) and node.attr not in SETTABLE:
                     _refuse(statement.path, line, f"an assignment to the attribute {node.attr}")
-            name = getattr(node, "name", getattr(node, "id", None))
-            if isinstance(name, str) and name.startswith("__"):
-                _refuse(statement.path, line, f"the name {name}")
+            for part in ("name", "id", "asname", "arg"):
+                name = getattr(node, part, None)
+                if isinstance(name, str) and name.startswith("__"):
+                    _refuse(statement.path, line, f"the name {name}")
 
     def _modules(self, statement: Any, used: Any) -> Any:
         """The modules that names in a statement represent. Refuses other imports, and names that are bound twice."""

@@ -55,6 +55,7 @@ class Session:
         self.sent: list[Any] = []  # the arguments of the last call
         self.result: object = None
         self.texts = Texts(cells / "text")
+        self.helpers: frozenset[str] = frozenset()  # names of test helpers, where there are texts
         self.space: Space | None = None  # the student's names, where they are made from text alone
         self.marks: dict[int, dict[str, Any]] = {}  # names as they once were
         self.module = types.ModuleType("__main__")
@@ -190,6 +191,7 @@ class Session:
             self.held.clear()
             return {}
         if what == "texts":
+            self.helpers = frozenset(vars(self.module).keys() - self.marks[request["above"]].keys())
             for cell in request["cells"]:
                 self.texts.add(cell["id"], cell["source"])
             return {}
@@ -197,7 +199,7 @@ class Session:
             if self.space:
                 self.space.close()
             texts = self.texts.of(request["cells"])
-            self.space = Space(texts, vars(self.module), request["instead"])
+            self.space = Space(texts, vars(self.module), request["instead"], self.helpers)
             return {}
         raise ValueError(f"no request {what!r}")
 

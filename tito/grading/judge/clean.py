@@ -29,6 +29,7 @@ class Clean:
     ) -> None:
         self.start, self.given, self.texts = start, given, texts
         self.worker: Worker | None = None
+        self.used = False  # whether text of the student has run in it
 
     def call(
         self,
@@ -51,6 +52,7 @@ class Clean:
             The ids of the student's cells above the test.
         """
         self.ask({"op": "space", "instead": instead, "cells": above})
+        self.used = True
         request = {"op": "call", "target": helper, "args": list(args), "kwargs": kwargs}
         return self.ask(request | {"after": False, "keep": False})["value"]
 
@@ -72,23 +74,20 @@ class Clean:
         """End the worker."""
         if self.worker:
             self.worker.end()
+        self.worker, self.used = None, False
 
     def _ready(self) -> Worker:
         if self.worker is None:
             self.worker = self.start()
-            cells: list[dict[str, Any]] = [
-                {
-                    "name": cell.id,
-                    "source": cell.source,
-                    "definitions": False,
-                    "only": None,
-                    "skipped": [],
-                }
-                for cell in self.given
-            ]
-            times = {"cpu": math.inf, "wall": math.inf}  # no code of the student runs
-            loaded = self.worker.ask({"op": "load", "cells": cells, "mark": None} | times)
-            if loaded["errors"]:
-                raise RuntimeError(f"cells of the lesson do not run alone: {loaded['errors']}")
-            self.worker.ask({"op": "texts", "cells": self.texts})
+            for number, role in enumerate(("given", "locked")):  # the text sees the first alone
+                self._load(self.worker, [cell for cell in self.given if cell.role == role], number)
+            self.worker.ask({"op": "texts", "cells": self.texts, "above": 0})
         return self.worker
+
+    def _load(self, worker: Worker, cells: list[Cell], mark: int) -> None:
+        usual: dict[str, Any] = {"definitions": False, "only": None, "skipped": []}
+        parts = [{"name": cell.id, "source": cell.source} | usual for cell in cells]
+        times = {"cpu": math.inf, "wall": math.inf}  # no code of the student runs
+        loaded = worker.ask({"op": "load", "cells": parts, "mark": mark} | times)
+        if loaded["errors"]:
+            raise RuntimeError(f"cells of the lesson do not run alone: {loaded['errors']}")

@@ -161,6 +161,8 @@ class Judge:
     def timed(self, kernel: Any, baseline: Any, args: tuple[Any, ...], kernel_first: bool) -> Any:
         """Time a kernel in the worker and a function of the test in a clean one; `speed.at_least` asks for it."""
         clean = self._clean()
+        if clean.used:  # a thread that the text left would add its CPU time to the baseline's
+            clean.end()
         clean.ask({"op": "space", "instead": {}, "cells": self._texts_above()})
         places = Timed(self.ask, self._cpu), Timed(clean.ask, clean.cpu)
         return stopwatch.timed(*places, kernel, baseline, args, kernel_first)
