@@ -7,7 +7,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export UV_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help start demo test other gate test-all bench bench-check bench-grading bench-term bench-watch pictures docs fuzz lint clean
+.PHONY: help start demo test other gate test-all bench bench-check bench-grading bench-term bench-watch lesson pictures docs fuzz lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -59,6 +59,9 @@ bench-term: $(READY)  ## measure a term of one class, killed on the way (ARGS='-
 
 bench-watch: $(READY)  ## measure how soon tito watch answers a save (ARGS='kernels gpu_relu')
 	@$(BIN)/python -m benchmarks.watch $(or $(ARGS),kernels)
+
+lesson: $(READY)  ## run a solved lesson, print its CPU time, its ladder and counts of its text (ARGS=kernels)
+	@$(BIN)/python -m benchmarks.lesson $(or $(ARGS),kernels)
 
 pictures: $(READY)  ## measure and draw the pictures of README.md, docs/pictures
 	@$(BIN)/python -m benchmarks.pictures

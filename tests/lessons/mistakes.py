@@ -10,7 +10,7 @@ MISTAKES = {
         "time_kernel": (
             "time.perf_counter()\n",
             "time.perf_count()\n",
-            "time_kernel, line 17: start = time.perf_count()",
+            "time_kernel, line 9: start = time.perf_count()",
         ),
         "profile_operation": (
             "timing.calls_per_sample(call)",
@@ -58,11 +58,11 @@ MISTAKES = {
             "np.clip(np.rint(x[i] / scale), -127, 127)",
             "quantize, line 8: value = np.clip",
         ),
-        "dot_tile": ("range(0, stride, 4)", "range(stride)", "are not all in an array of"),
+        "pack_fours": ("row + 4 * x", "row + x", "steps 0 to 3 of column 3"),
         "quantized_relu": (
             "vectorized_relu(q).data * scale",
             "vectorized_relu(q) / scale",
-            "quantized_relu, line 33: return finish(result",
+            "quantized_relu, line 19: return finish(result",
         ),
         "sparse_matmul": ("columns[e] * width", "columns[e]", "an empty row: at [0, 0] expected"),
         "fused_dense_relu": ("block[:] = bias", "block = bias", "fused_dense_relu, line"),

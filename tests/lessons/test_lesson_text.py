@@ -100,6 +100,15 @@ def test_there_are_at_most_three_given_lines_for_each_line_that_is_asked_for():
     assert given <= 3 * asked
 
 
+def test_docstrings_of_exercises_have_at_most_eight_lines():
+    found = {}
+    for cell in (cell for cell in CELLS if cell.role == "solution"):
+        functions = [n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.FunctionDef)]
+        for first in (node.body[0] for node in functions if ast.get_docstring(node)):
+            found[cell.id] = first.end_lineno - first.lineno + 1
+    assert {name: lines for name, lines in found.items() if lines > 8} == {}
+
+
 def test_the_minutes_of_the_parts_add_up_to_the_hours_of_the_module():
     rows = (KERNELS.folder / "README.md").read_text(encoding="utf-8").split("\n")
     minutes = [int(row.split("|")[-3]) for row in rows if re.search(r"\| \d+ \| \d+ \|$", row)]
@@ -114,4 +123,4 @@ def code_lines(source):
 def docstring_lines(source):
     functions = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef)]
     first = [n.body[0] for n in functions if ast.get_docstring(n)]
-    return sum(node.end_lineno - node.lineno + 1 for node in first)
+    return sum(code_lines(ast.get_source_segment(source, node)) for node in first)

@@ -49,15 +49,12 @@ CALLS = {
         q[:] = np.clip(np.rint(x / scale), -127, 127)
         return q
         """,
-    # Compiled code calls this one, so that it stays compiled.
-    "dot_tile": """
-        left, width = A[a : a + 6 * stride].reshape(6, stride), len(sums) // 6
-        panel = B[b : b + stride * width].reshape(stride // 4, width, 4).transpose(1, 0, 2)
-        panel = np.ascontiguousarray(panel).reshape(width, stride).astype(np.int32)
-        for r in range(6):
-            products = panel * left[r].astype(np.int32)
-            sums[r * width : (r + 1) * width] = starts[j : j + width] + products.sum(axis=1)
-        return sums
+    "pack_fours": """
+        whole = np.zeros((depth, len(starts)), np.int8)
+        whole[: B.shape[0], : B.shape[1]] = B
+        fours = whole.reshape(depth // 4, 4, -1, width).transpose(2, 0, 3, 1)
+        packed[: fours.size] = fours.reshape(-1)
+        starts[:] = -128 * whole.sum(axis=0, dtype=np.int64)
         """,
     "quantized_relu": """
         x = unwrap(x)
@@ -94,7 +91,6 @@ COUNTED = {
     "pack_panels_inside",
     "multiply_tile_loads",
     "cache_friendly_matmul_misses",
-    "dot_tile_loads",
     "sparse_matmul_loads",
     "fused_dense_relu_memory",
 }
@@ -112,7 +108,7 @@ def test_calls_of_numpy_earn_the_points_for_right_answers_only():
     assert lost.keys() - grid == COUNTED, lost
     assert {cell.id for cell in cells if cell.id.startswith(ON_THE_GRID) and cell.points} == grid
     points = {cell.id: cell.points for cell in cells}
-    assert sum(points[name] for name in COUNTED) == 10
+    assert sum(points[name] for name in COUNTED) == 9
 
 
 def answer(cell):
@@ -128,4 +124,4 @@ def answer(cell):
     first = inner.body[0].lineno - 1
     body = textwrap.indent(textwrap.dedent(CALLS[cell.id]).strip(), " " * inner.body[0].col_offset)
     text = "\n".join([*lines[:first], body, *lines[inner.end_lineno :]])
-    return text if inner.name == "dot_tile" else text.replace("@compiling.kernel\n", "")
+    return text.replace("@compiling.kernel\n", "")

@@ -161,7 +161,7 @@ def _graded(node, cell, mark, line):
     is_number = isinstance(points, (int, float)) and not isinstance(points, bool)
     if not is_number or not 0 <= points < 1e6:
         yield Problem(line, f"{name}: points is {points!r}", "write a number, 0 or more")
-    if mark.get("solution") is True:
+    if mark.get("solution") is True and node.cell_type == "code":  # text is graded by hand
         yield Problem(line, f"{name} is both graded and a solution", "split it into two cells")
     if node.cell_type == "code" and cell.role == "test":
         if not cell.exercise:

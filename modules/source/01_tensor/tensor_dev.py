@@ -145,13 +145,36 @@ checks.refuses(ValueError, to_array, [[1, 2], [3]])
 
 # %% [markdown]
 r"""
-What does a dtype cost, and what does it keep? The cell prints the bytes of a million elements, and how many digits of $1/3$ each dtype stores.
+What does a dtype cost, and what does it keep? **Predict first**, here and in all modules: replace `None` by a number, and the dots by your reason. A prediction
+is not graded, and a wrong one shows you what to think about again. The next cell prints the bytes of a million elements, and how many digits of $1/3$ are right.
 """
 
 # %%
+from tinytorch.lab import predictions
+
+prediction = predictions.Predictions()
+# right decimal digits of 1/3, with 11 bits of precision in float16 and 24 in float32
+prediction["float16"] = None, "because ..."
+prediction["float32"] = None, "because ..."
+
+# %%
+digits = {}
 for dtype in [np.float16, np.float32, np.float64]:
     third = to_array([1 / 3], dtype)
     print(f"{third.dtype!s:10}{third.itemsize * 10**6:10,} bytes   1/3 = {third[0]:.17f}")
+    if third.itemsize < 8:
+        digits[third.dtype.name] = -math.log10(abs(3 * float(third[0]) - 1))
+print(predictions.compare(prediction, "right digits of 1/3", **digits))
+
+# %% [markdown]
+r"""
+<details><summary>How do bits become digits?</summary>
+
+A digit needs $\log_2 10 = 3.32$ bits. So 11 bits keep about three digits, and 24 bits about seven. Networks need few digits: module
+10 stores weights in 8 bits.
+
+</details>
+"""
 
 # %% [markdown]
 r"""
@@ -365,6 +388,10 @@ the shape, not the bytes.
 """
 
 # %%
+# bytes from one row of grid.T to the next; grid has 2 rows of 3 float32
+prediction["row_of_T"] = None, "because ..."
+
+# %%
 grid = np.arange(6, dtype=np.float32).reshape(2, 3)
 views = {
     "grid": grid,
@@ -375,6 +402,17 @@ views = {
 for name, view in views.items():
     same = np.shares_memory(view, grid)
     print(f"{name:20} shape {view.shape!s:8} strides {view.strides!s:8} same memory: {same}")
+print(predictions.compare(prediction, "bytes", row_of_T=views["grid.T"].strides[0]))
+
+# %% [markdown]
+r"""
+<details><summary>Does a transpose move the elements?</summary>
+
+No, although many people expect it. The rows of `grid.T` are the columns of `grid`, and neighbors in a row of `grid` are 4 bytes apart. Only the strides are exchanged,
+so a transpose takes the same time for any size. The price comes later: a loop along a row of `grid.T` jumps through memory. Module 11 measures that.
+
+</details>
+"""
 
 # %% [markdown]
 r"""
@@ -910,6 +948,11 @@ What does the class cost? Each operation has a fixed overhead. Compare it with t
 """
 
 # %%
+# times as long as array + array that tensor + tensor takes, for 1 element and for 100,000
+prediction["one"] = None, "because ..."
+prediction["many"] = None, "because ..."
+
+# %%
 steps = {
     "array + array": lambda array, tensor: array + array,
     "tensor + tensor": lambda array, tensor: tensor + tensor,
@@ -917,6 +960,7 @@ steps = {
     "Tensor.wrap(array)": lambda array, tensor: Tensor.wrap(array),
 }
 print("microseconds".ljust(20), *(f"{size:>10,}" for size in [1, 1000, 100_000]), "elements")
+spent = {}
 for name, step in steps.items():
     times = []
     for size in [1, 1000, 100_000]:
@@ -924,4 +968,22 @@ for name, step in steps.items():
         operands = array, Tensor.wrap(array)
         seconds = min(timeit.repeat(lambda s=step, o=operands: s(*o), number=100, repeat=5)) / 100
         times.append(f"{seconds * 1e6:10.2f}")
+        spent[name, size] = seconds
     print(name.ljust(20), *times)
+ratios = {
+    name: spent["tensor + tensor", size] / spent["array + array", size]
+    for name, size in [("one", 1), ("many", 100_000)]
+}
+print(predictions.compare(prediction, "times as long as array + array", **ratios))
+names = "float16", "float32", "row_of_T", "one", "many"
+print(predictions.scorecard(prediction, "\nYour predictions", *names))
+
+# %% [markdown]
+r"""
+<details><summary>Why does the overhead disappear?</summary>
+
+It is the same few Python calls for any size, and the time of the addition grows with the size. So one operation on a large tensor is better than many operations on small
+ones: this is why networks compute with batches.
+
+</details>
+"""

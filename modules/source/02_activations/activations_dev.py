@@ -217,8 +217,16 @@ checks.equal(Sigmoid()(np.array(0.0)), np.array(0.5))
 
 # %% [markdown]
 r"""
-The cell prints four ways in float32, for very negative $x$: the definition, clipping at 20, your function, and float64 as the reference.
+The cell prints four ways in float32, for very negative $x$: the definition, clipping at 20, your function, and float64 as the reference. Predict first how
+wrong the clip is.
 """
+
+# %%
+from tinytorch.lab import predictions
+
+prediction = predictions.Predictions()
+# times too large: the sigmoid of -30, clipped at -20
+prediction["clipped"] = None, "because ..."
 
 # %%
 x = np.array([-10, -30, -60, -100], np.float32)
@@ -227,6 +235,18 @@ with np.errstate(over="ignore"):
 print("clipped    ", 1 / (1 + np.exp(-np.clip(x, -20, 20))))
 print("Sigmoid    ", Sigmoid()(x).data)
 print("in float64 ", 1 / (1 + np.exp(-x.astype(np.float64))))
+factor = float(Sigmoid()(np.array(-20.0)).item() / Sigmoid()(np.array(-30.0)).item())
+print(predictions.compare(prediction, "times too large", clipped=factor))
+
+# %% [markdown]
+r"""
+<details><summary>Is a value of 0.000000002 not the same as 0?</summary>
+
+In a sum it nearly is. But a loss takes its *logarithm*: $\log \sigma(-30) = -30$, and with the clip it is $-20$, without a gradient. For very negative $x$ the sigmoid is
+$e^{x}$, so the clipped value is $e^{10}$ times too large.
+
+</details>
+"""
 
 # %% [markdown]
 r"""
@@ -304,8 +324,12 @@ checks.close(Tanh()(np.array(1.0)), np.tanh(np.array(1.0)), 1e-12)
 
 # %% [markdown]
 r"""
-How many digits are right near 0? The cell prints the relative error of the definition and of your function in float32.
+How many digits are right near 0? The cell prints the relative error of the definition and of your function in float32, which has about seven digits.
 """
+
+# %%
+# right digits of the definition at x = 0.001
+prediction["definition"] = None, "because ..."
 
 # %%
 x = np.array([1e-1, 1e-3, 1e-5, 1e-7], np.float32)
@@ -315,6 +339,18 @@ for number, first, second in zip(
     x, abs(typed_in / true - 1), abs(Tanh()(x).data / true - 1), strict=True
 ):
     print(f"x = {number:7.0e}   definition {first:8.1e}   Tanh {second:8.1e}")
+right = float(-np.log10(abs(typed_in / true - 1)[1]))
+print(predictions.compare(prediction, "right digits at 0.001", definition=right))
+
+# %% [markdown]
+r"""
+<details><summary>Where did the digits go?</summary>
+
+$e^{0.001}$ and $e^{-0.001}$ are both close to 1, and each is rounded to about seven digits *after the point*. Their difference, 0.002, keeps the digits that are left: about
+three fewer. `expm1` never forms the 1.
+
+</details>
+"""
 
 # %% [markdown]
 r"""
@@ -423,7 +459,7 @@ checks.equal(Softmax()(np.array([-128, 127], np.int8)), np.array([0, 1], np.floa
 
 # %% [markdown]
 r"""
-The picture shows all four. The first three handle each element alone. The outputs of softmax depend on the whole row and add up to 1.
+The cell prints all four. The first three handle each element alone. The outputs of softmax depend on the whole row and add up to 1.
 """
 
 # %%
@@ -431,3 +467,27 @@ x = Tensor([-2.0, -0.5, 0.0, 0.5, 2.0])
 print("x        ", x.data)
 for activation in [ReLU(), Sigmoid(), Tanh(), Softmax()]:
     print(f"{activation!r:10}", np.round(activation(x).data, 4))
+
+# %%
+# percent for the largest of three scores: 0, 1, 2; the same plus 100; the same times 2
+prediction["scores"] = None, "because ..."
+prediction["plus_100"] = None, "because ..."
+prediction["times_2"] = None, "because ..."
+
+# %%
+scores = np.array([0.0, 1.0, 2.0])
+rows = {"scores": scores, "plus_100": scores + 100, "times_2": 2 * scores}
+shares = {name: 100 * float(Softmax()(row).data.max()) for name, row in rows.items()}
+print(predictions.compare(prediction, "% for the largest score", **shares))
+names = "clipped", "definition", *shares
+print(predictions.scorecard(prediction, "\nYour predictions", *names))
+
+# %% [markdown]
+r"""
+<details><summary>Why does adding change nothing, and multiplying much?</summary>
+
+Only differences between scores count, and 100 cancels. A factor multiplies the differences. Language models use it as *temperature*: scores divided by a small temperature
+give nearly all of the probability to the largest. So softmax is no plain normalization, which would not change with the factor.
+
+</details>
+"""

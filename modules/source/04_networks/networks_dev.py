@@ -241,9 +241,16 @@ assert (shapes, same) == ([(2, 3)] * 3, [True, True]), (
 r"""
 ## 3. What one layer cannot do
 
-*Exclusive or* is 1 if exactly one of two inputs is 1. The cell computes the dense layer with the smallest squared error. Its output is one half for all four inputs
-(Minsky and Papert, *Perceptrons*, 1969).
+*Exclusive or* is 1 if exactly one of two inputs is 1. No dense layer alone computes it (Minsky and Papert, *Perceptrons*, 1969). The cell computes the dense layer with the
+smallest squared error. Predict first what it answers: replace `None` by a number, and the dots by your reason. Predictions are not graded.
 """
+
+# %%
+from tinytorch.lab import predictions
+
+prediction = predictions.Predictions()
+# answer of the best single layer for the inputs 0 and 1, where 1 is right
+prediction["one_layer"] = None, "because ..."
 
 # %%
 CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
@@ -252,6 +259,17 @@ inputs = np.column_stack([CORNERS, np.ones(4)])  # the last column carries the b
 solution, *_ = np.linalg.lstsq(inputs, XOR)
 print("weights and bias of the best layer:", np.round(solution, 3) + 0.0)
 print("its answers at the four corners:   ", np.round(inputs @ solution, 3))
+print(predictions.compare(prediction, "at the corner 0, 1", one_layer=(inputs @ solution)[1]))
+
+# %% [markdown]
+r"""
+<details><summary>Would two dense layers without an activation do better?</summary>
+
+No. Their product is one dense layer again, however many there are. The corner pairs (0, 0), (1, 1) and (0, 1), (1, 0) have the same middle. A dense layer gives the middle
+the mean of both ends, so the best answer is one half everywhere.
+
+</details>
+"""
 
 # %% [markdown]
 r"""
@@ -436,12 +454,30 @@ checks.refuses(ValueError, create_mlp, 3, [4, 0], 2, match="0")
 ### END HIDDEN TESTS
 
 # %%
+# percent of all parameters that are in the first layer of 784, [128, 64], 10
+prediction["first_layer"] = None, "because ..."
+
+# %%
 network = create_mlp(784, [128, 64], 10, seed=0)
 shapes = trace_shapes(network, np.zeros((32, 784), np.float32))[1:]
 for layer, shape in zip(network.layers, shapes, strict=True):
     count = layer.weights.size + layer.bias.size if isinstance(layer, Dense) else 0
     name = repr(layer) if count else type(layer).__name__
     print(f"{name:16}{shape!s:12}{count:8d} parameters")
+sizes = [layer.weights.size + layer.bias.size for layer in network.layers[::2]]
+share = 100 * sizes[0] / sum(sizes)
+print(predictions.compare(prediction, "% of the parameters", first_layer=share))
+print(predictions.scorecard(prediction, "\nYour predictions", "one_layer", "first_layer"))
+
+# %% [markdown]
+r"""
+<details><summary>Do the hidden layers not decide the size?</summary>
+
+A layer has inputs times outputs weights. An image has many inputs, so the first layer dominates: $784 \cdot 128$ against $128 \cdot 64$ and $64 \cdot 10$. Prune or quantize
+this layer first, and use convolutions, which share weights (module 05).
+
+</details>
+"""
 
 # %% [markdown]
 r"""

@@ -56,17 +56,17 @@ def quantize_loop(x, scale, q):
 
 
 @compiling.kernel
-def dot_tile(A, a, stride, B, b, starts, j, sums):
-    """Write six rows of A times a panel of B to sums, one number at a time."""
-    columns = sums.size // 6
-    for place in range(sums.size):
-        row, column = place // columns, place % columns
-        sum_of_products = np.int64(starts[j + column])
-        for step in range(stride):
-            four = b + step // 4 * 4 * columns + 4 * column
-            sum_of_products += np.int64(A[a + row * stride + step]) * B[four + step % 4]
-        sums[place] = sum_of_products
-    return sums
+def pack_fours(B, width, depth, packed, starts):
+    """Pack weights and find the starts, one byte of the result at a time."""
+    starts[:] = 0
+    for place in range(len(packed)):
+        panel, rest = place // (depth * width), place % (depth * width)
+        four, inside = rest // (4 * width), rest % (4 * width)
+        step, column = 4 * four + inside % 4, panel * width + inside // 4
+        packed[place] = 0
+        if step < B.shape[0] and column < B.shape[1]:
+            packed[place] = B[step, column]
+            starts[column] -= 128 * np.int32(B[step, column])
 
 
 @compiling.kernel

@@ -33,7 +33,7 @@ def _int8_matmul(kernels, n=512):
     wide = [array.astype(np.float32) for array in (a, b)]
     expected = (a.astype(np.float64) @ b.astype(np.float64)).astype(np.float32)
     rivals = {"NumPy float32": lambda a, b: wide[0] @ wide[1]}
-    packed = kernels.PackedWeights(b, 1.0, "dots")  # the kind that the student writes
+    packed = kernels.PackedWeights(b, 1.0, "dots")  # the kind whose packing the student writes
     return Work((a, packed), expected, rivals, 2 * n**3, 6 * n**2)
 
 

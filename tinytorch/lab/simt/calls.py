@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tinytorch.lab.simt import dialect, numbers
+from tinytorch.lab.simt import dialect, numbers, shuffles
 from tinytorch.lab.simt.arrays import View
 from tinytorch.lab.simt.faults import Unsupported
 from tinytorch.lab.simt.lanes import WARP
@@ -130,6 +130,9 @@ def _word(machine, path, node, lanes, frame, wanted):
         dtype = np.result_type(a, b, c)
         wide = a.astype(np.float64) * b.astype(np.float64) + c.astype(np.float64)
         return numbers.cast(wide, dtype)
+    if path in shuffles.SOURCES and len(arguments) == 3:
+        values = [machine.check_number(value, node) for value in arguments]
+        return shuffles.shuffle(machine, path, values, lanes, line)
     if path.startswith("atomic."):
         return _atomic(machine, path.partition(".")[2], arguments, node, lanes, wanted)
     raise Unsupported(f"the call cuda.{path} with {len(arguments)} arguments", line)

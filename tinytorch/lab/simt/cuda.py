@@ -2,8 +2,8 @@
 
 A kernel contains assignments, ``if``, ``for`` over ``range``, ``while``, ``break``, ``continue``, ``return``, conditional
 expressions, tuples, indices, and calls of device functions, of `math`, of ``abs min max int float bool round pow
-divmod len`` and of the NumPy functions that Numba has on the GPU. Warp shuffles, ``syncwarp``, fences, random
-numbers, constant arrays and shared memory of a size given at the launch are refused.
+divmod len`` and of the NumPy functions that Numba has on the GPU. Warp shuffles are those of whole warps. ``syncwarp``,
+fences, random numbers, constant arrays and shared memory of a size given at the launch are refused.
 """
 
 from tinytorch.lab.simt.dialect import Word
@@ -16,6 +16,8 @@ syncthreads = Word("syncthreads")
 syncthreads_count = Word("syncthreads_count")
 syncthreads_and, syncthreads_or = Word("syncthreads_and"), Word("syncthreads_or")
 shared, local, atomic = Word("shared"), Word("local"), Word("atomic")
+shfl_sync, shfl_xor_sync = Word("shfl_sync"), Word("shfl_xor_sync")
+shfl_up_sync, shfl_down_sync = Word("shfl_up_sync"), Word("shfl_down_sync")
 laneid, warpsize, fma = Word("laneid"), Word("warpsize"), Word("fma")
 
 

@@ -17,6 +17,7 @@ WORDS = {
     *("grid gridsize syncthreads syncthreads_count syncthreads_and syncthreads_or".split()),
     *("shared shared.array local local.array atomic laneid warpsize fma".split()),
     *(f"atomic.{name}" for name in ATOMICS),
+    *("shfl_sync shfl_up_sync shfl_down_sync shfl_xor_sync".split()),
 }
 
 

@@ -1,0 +1,54 @@
+"""A text cell that a person grades: cleared in the release, kept from submissions, and waiting only where it was written."""
+
+import nbformat
+import pytest
+
+from tests.conftest import SOURCE
+from tito.classroom import grade, release
+from tito.gradebook import submitted
+from tito.grading.sandbox import selftest
+from tito.notebooks.released import history
+
+WORK_LOG = '''
+# %% [markdown] nbgrader={"grade": true, "grade_id": "work_log", "locked": false, "points": 0, "schema_version": 3, "solution": true}
+r"""
+An example that only the instructor sees.
+"""
+'''
+
+
+@pytest.mark.slow
+@pytest.mark.gate
+@pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
+def test_a_work_log_waits_for_a_person_only_where_it_was_written(tiny):
+    from nbgrader.api import Gradebook
+
+    (tiny.folder / "tiny_dev.py").write_text(SOURCE + WORK_LOG, encoding="utf-8")
+    release.make(tiny)
+    given = history(tiny)[0]
+    (log,) = [
+        cell
+        for cell in given.cells
+        if cell.metadata.get("nbgrader", {}).get("grade_id") == "work_log"
+    ]
+    assert log.source == "YOUR ANSWER HERE"
+    for student in ("ana", "ben"):
+        if student == "ana":
+            log.source = "| attempt | predicted | measured |\n| --- | --- | --- |\n| 1 | 2 | 3 |"
+        else:
+            log.source = "YOUR ANSWER HERE"
+        path = submitted.place(tiny, student) / tiny.notebook.name
+        path.parent.mkdir(parents=True)
+        path.write_text(nbformat.writes(given), encoding="utf-8")
+    grade.run(tiny)
+    with Gradebook(tiny.course.gradebook) as book:
+        waits = {
+            student: book.find_grade(
+                "work_log", tiny.notebook.stem, tiny.name, student
+            ).needs_manual_grade
+            for student in ("ana", "ben")
+        }
+    assert waits == {"ana": True, "ben": False}
+    shown = tiny.course.place("autograded") / "ana" / tiny.name / tiny.notebook.name
+    text = shown.read_text(encoding="utf-8")
+    assert "attempt" in text and "YOUR ANSWER HERE" not in text
