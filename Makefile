@@ -7,7 +7,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export UV_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help start demo test other gate test-all bench bench-check bench-grading bench-term bench-watch lesson pictures docs fuzz lint clean
+.PHONY: help start demo test other gate test-all bench bench-check bench-grading bench-term bench-watch digits lesson pictures docs fuzz lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -63,6 +63,9 @@ bench-watch: $(READY)  ## measure how soon tito watch answers a save (ARGS='kern
 lesson: $(READY)  ## run a solved lesson, print its CPU time, its ladder and counts of its text (ARGS=kernels)
 	@$(BIN)/python -m benchmarks.lesson $(or $(ARGS),kernels)
 
+digits: $(READY)  ## run the complete system on the handwritten digits; results in build/digits (ARGS='--epochs 10')
+	@$(BIN)/python -m examples.digits $(ARGS)
+
 pictures: $(READY)  ## measure and draw the pictures of README.md, docs/pictures
 	@$(BIN)/python -m benchmarks.pictures
 
@@ -80,8 +83,8 @@ lint: $(READY)  ## format the code and fix what a tool can fix
 	$(BIN)/ruff check --fix
 
 clean:  ## remove what can be made again; .venv, hand-ins and marks stay
-	rm -rf build/bench build/demo build/mypy build/other build/docs build/docs-trees build/jupyter_execute build/lessons build/records docs/lessons docs/reference .pytest_cache .ruff_cache .hypothesis
-	find tinytorch tito tests modules benchmarks -name __pycache__ -type d -exec rm -rf {} +
+	rm -rf build/bench build/demo build/digits build/mypy build/other build/docs build/docs-trees build/jupyter_execute build/lessons build/records docs/lessons docs/reference .pytest_cache .ruff_cache .hypothesis
+	find tinytorch tito tests modules benchmarks examples -name __pycache__ -type d -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv

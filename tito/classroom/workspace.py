@@ -17,6 +17,7 @@ from tito import files as folders
 from tito.classroom import release
 from tito.course import WORKSPACE, Course, Exit, Module, TitoError, write
 from tito.export import package
+from tito.notebooks.text import read_text
 
 LESSONS = "modules"
 KEYS = ("title", "summary", "requires", "hours", "seconds", "prints")
@@ -39,7 +40,7 @@ Each folder in `modules` is one lesson. Write your answers in its notebook.
     tito watch {topic:15}  # rerun the affected tests each time you save
 
 Once all visible tests of a module pass, its answers become `tinytorch/core/MODULE.py`: later modules then run on your
-own code.
+own code. With all modules done, `python -m examples.digits` runs the complete system on your code.
 {begin}
 On another machine, set up this folder with:
 
@@ -113,6 +114,9 @@ def _files(course, modules, begin):
     for module in modules:
         for name, text in release.lesson(module, KEYS).items():
             files[f"{LESSONS}/{module.name}/{name}"] = text
+    for path in sorted((course.root / "examples").rglob("*")):
+        if path.suffix in (".py", ".md"):
+            files[path.relative_to(course.root).as_posix()] = read_text(path)
     later = BEGIN.format(number=begin.number) if begin != modules[0] else ""
     files["README.md"] = README.format(topic=begin.topic, begin=later)
     files[WORKSPACE] = json.dumps({"schema": 1, "from": begin.name}) + "\n"

@@ -35,9 +35,9 @@ def train_step(model, optimizer, loss_function, x, y):
     """Forget the old gradients first."""
     for parameter in optimizer.parameters:
         parameter.grad = None
-    predicted = model(x)
-    value = loss_function(predicted, y)
-    before = float(np.asarray(value)), np.array(predicted)
+    answers = model(x)
+    value = loss_function(answers, y)
+    before = float(np.asarray(value)), np.array(answers)
     improve = optimizer.step
     value.backward(np.ones(()))
     improve()
@@ -61,8 +61,9 @@ class EarlyStopping:
         limit = self.best + self.min_delta
         self.improved = bool(np.greater(score, limit))
         self.best = max(self.best, score) if self.improved else self.best
-        self.waited = 0 if self.improved else self.waited + 1
-        return not self.waited < self.patience
+        without = 1 + self.waited
+        self.waited = without - without * int(self.improved)
+        return bool(np.less_equal(self.patience, self.waited))
 
 
 def replace_file(path, data):

@@ -1658,23 +1658,35 @@ class MLOpsPipeline:
     registry : ModelRegistry
     alpha : float
         Probability of a false alarm in each check.
+    prepare : callable, optional
+        Takes a trained model and returns what is served, such as a compressed copy.
     """
 
     def __init__(
-        self, model, training_data, validation_data, baseline_data, train, registry, alpha=0.01
+        self,
+        model,
+        training_data,
+        validation_data,
+        baseline_data,
+        train,
+        registry,
+        alpha=0.01,
+        prepare=None,
     ):
         self.trigger = RetrainingTrigger(model, training_data, validation_data, train)
         self.detector = DriftDetector(baseline_data, alpha=alpha)
         self.registry, self.alpha = registry, alpha
+        self.prepare = prepare or (lambda model: model)
         self.service = self.monitor = None
 
     def start_monitoring(self):
         """Register the model as a version, put it into use, and return the service."""
-        model = self.trigger.model
-        right = right_answers(model, self.trigger.validation_data)
-        version = self.registry.promote(self.registry.register(model, accuracy=float(right.mean())))
+        served = self.prepare(self.trigger.model)
+        right = right_answers(served, self.trigger.validation_data)
+        version = self.registry.register(self.trigger.model, accuracy=float(right.mean()))
+        self.registry.promote(version)
         features = self.detector.baseline_data.shape[1]
-        self.service = PredictionService(model, features, version)
+        self.service = PredictionService(served, features, version)
         self._watch(right)
         return self.service
 
@@ -1725,19 +1737,23 @@ class MLOpsPipeline:
         report = trigger.execute_retraining()
         if report["accepted"]:
             version = self.registry.register(trigger.model, accuracy=report["new_accuracy"])
-            self.service.replace(trigger.model, self.registry.promote(version))
             self.detector = DriftDetector(trigger.training_data[0], alpha=self.alpha)
-            self.service.inputs.clear()
-            self._watch(right_answers(trigger.model, trigger.validation_data))
+            self._serve(self.registry.promote(version))
         return report | {"version": self.service.version}
 
     def undo(self):
         """Serve the version that was in use before, and return its number."""
         version = self.registry.rollback()
         self.trigger.model = self.registry.load(version)
-        self.service.replace(self.trigger.model, version)
-        self._watch(right_answers(self.trigger.model, self.trigger.validation_data))
+        self._serve(version)
         return version
+
+    def _serve(self, version):
+        """Serve the model in use as a version from now on, and watch it from the start."""
+        served = self.prepare(self.trigger.model)
+        self.service.replace(served, version)
+        self.service.inputs.clear()
+        self._watch(right_answers(served, self.trigger.validation_data))
 
     def get_pipeline_status(self):
         """Return the version in use, all versions, and how often the pipeline checked and trained."""
