@@ -166,12 +166,13 @@ def run(root, words, killed=None) -> Cost:
         )
         while killed and process.poll() is None and not killed():
             time.sleep(0.02)
-        if killed:
+        if killed and process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         _, said = process.communicate()
         wall = time.perf_counter() - began
         if process.returncode != (-signal.SIGKILL if killed else 0):
-            sys.exit(f"error: tito {' '.join(words)}: {process.returncode}\n{said[-2000:]}")
+            ended = f"ended with {process.returncode}{' before the kill' if killed else ''}"
+            sys.exit(f"error: tito {' '.join(words)} {ended}\n{said[-2000:]}")
         return Cost(wall, *used())
 
 
