@@ -14,6 +14,7 @@ import time
 import pytest
 
 from tests.conftest import ROOT
+from tests.support import commands
 from tito.classroom import grade
 from tito.course import TitoError
 from tito.gradebook import submitted
@@ -277,7 +278,7 @@ def test_what_a_person_entered_survives(course, hand_in):
     place = (course.notebook.stem, course.name, "a")
     with Gradebook(course.course.gradebook) as book:
         given = book.find_grade("double_of_nothing", *place)
-        given.manual_score, given.extra_credit, given.needs_manual_grade = 2.5, 0.5, False
+        given.manual_score, given.extra_credit, given.needs_manual_grade = 2.5, 0.25, False
         remark = book.find_comment("double", *place)
         remark.manual_comment = "Almost."
         book.find_submission_notebook(*place).flagged = True
@@ -287,12 +288,19 @@ def test_what_a_person_entered_survives(course, hand_in):
         grade.run(course)
         with Gradebook(course.course.gradebook) as book:
             found = book.find_grade("double_of_nothing", *place)
-            assert (found.manual_score, found.extra_credit) == (2.5, 0.5)
+            assert (found.manual_score, found.extra_credit) == (2.5, 0.25)
             assert found.needs_manual_grade == look
             assert book.find_comment("double", *place).manual_comment == "Almost."
             assert book.find_submission_notebook(*place).flagged
-            assert book.find_submission(course.name, "a").score == 2 + 2.5 + 0.5
+            assert book.find_submission(course.name, "a").score == 2 + 2.5 + 0.25
         assert in_gradebook(course)["a"] == wanted
+    run = commands.tito("grade", "tiny", course=course.course.root)
+    told = [
+        "a: 4.75/5 with grades by hand and late penalties",
+        "1 student graded; median 4.75 of 5",
+    ]
+    assert [line for line in told if line not in run.stdout.splitlines()] == [], run.stdout
+    assert ",4.75,5," in commands.tito("scores", "tiny", course=course.course.root).stdout
 
 
 @needs_walls
