@@ -55,9 +55,9 @@ def number(value: float) -> str:
     return f"{round(value, 4) + 0.0:.4f}".rstrip("0").rstrip(".")
 
 
-def count(number: int, noun: str) -> str:
-    """A number of things: 0 students, 1 student, 2 students."""
-    return f"{number} {noun}{'s' * (number != 1)}"
+def count(quantity: float, noun: str) -> str:
+    """A number of things: 0 students, 1 student, 2.5 points."""
+    return f"{number(quantity)} {noun}{'s' * (quantity != 1)}"
 
 
 def _character(c: str) -> str:

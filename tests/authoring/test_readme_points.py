@@ -35,3 +35,13 @@ HEAD = "| part | you write | the idea | points |\n| --- | --- | --- | --- |\n"
 )
 def test_a_row_whose_points_are_wrong_is_named(rows, found):
     assert list(readme_points.wrong(rows, CELLS)) == found
+
+
+def test_the_numbers_are_corrected_and_nothing_else():
+    text = (
+        f"# 8 means\n\n{HEAD}| 8 | `mean` | floats of 8 bytes | 8 |\r\n| 2 | `total` | sums | 4 |\n"
+    )
+    found = readme_points.corrected(text, CELLS)
+    assert found == text.replace("bytes | 8 |", "bytes | 3.5 |")
+    assert list(readme_points.wrong(found, CELLS)) == []
+    assert readme_points.corrected(found, CELLS) == found

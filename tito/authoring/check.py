@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from tito import sanitize
 from tito import verdict as v
 from tito.authoring import cheats, claims, dependents, known_solutions, readme_points, variants
 from tito.course import Module, TitoError
@@ -99,13 +100,15 @@ def _exercises(cells):
     for name in exercises:
         own = [test for test in tests if test.exercise == name]
         if len(own) < TESTS_PER_EXERCISE:
-            yield f"{name} has {len(own)} tests, {TESTS_PER_EXERCISE} are asked", False
+            found = sanitize.count(len(own), "test")
+            yield f"{name} has {found}, {TESTS_PER_EXERCISE} are asked", False
         if not any(test.hidden for test in own):
             yield f"{name} has no hidden test", False
         if not any(test.points for test in own):
             yield f"{name} earns no points", False
     points = sum(test.points for test in tests)
-    yield f"{len(exercises)} exercises, {len(tests)} tests, {points:g} points", bool(exercises)
+    sizes = (len(exercises), "exercise"), (len(tests), "test"), (points, "point")
+    yield ", ".join(sanitize.count(*each) for each in sizes), bool(exercises)
 
 
 def _known(module, cells):
@@ -169,7 +172,8 @@ def _cheats(module, cells):
     found = list(cheats.earned(job.make(module, cells, testing.scratch(module))))
     for name, verdict in found:
         test = verdict.id.rpartition("__")[0]
-        yield f"{test} gives {verdict.points:g} points if every answer is {name}", False
+        earned = sanitize.count(verdict.points, "point")
+        yield f"{test} gives {earned} if every answer is {name}", False
     if not found:
         yield f"{len(cheats.ANSWERS)} answers that agree with everything earn nothing", True
 

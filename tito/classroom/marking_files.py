@@ -217,7 +217,9 @@ def _row(where, student, cell, now: Marked) -> Row:
     if not now.grade and (points is not None or extra is not None):
         raise ValueError("it has no points, only a comment; give points to its tests")
     if points is not None and not 0 <= points <= now.most:
-        raise ValueError(f"{sanitize.number(points)} points, from 0 to {sanitize.number(now.most)}")
+        raise ValueError(
+            f"{sanitize.count(points, 'point')}, from 0 to {sanitize.number(now.most)}"
+        )
     if extra is not None and extra < 0:
         raise ValueError(f"extra credit of {sanitize.number(extra)}, at least 0")
     comment = cell["comment"].replace("\r\n", "\n").replace("\r", "\n").strip()
@@ -348,7 +350,7 @@ def _named(row: Row) -> str:
 
 def _said(each: Marked) -> str:
     points, _, comment, state = _shown(each)
-    said = "no points" if points is None else f"{sanitize.number(points)} points"
+    said = "no points" if points is None else sanitize.count(points, "point")
     return ", ".join(filter(None, (said, state, sanitize.line(comment, 40))))
 
 

@@ -50,8 +50,9 @@ def read(path: Path) -> list[list[str]]:
         if not rows:
             raise ValueError("it is empty")
     except (OSError, ValueError, csv.Error) as error:
+        why = error.strerror if isinstance(error, OSError) else error
         raise TitoError(
-            f"cannot read {path}: {sanitize.line(error)}", "name a CSV file in UTF-8"
+            f"cannot read {path}: {sanitize.line(why)}", "name a CSV file in UTF-8"
         ) from None
     width = len(rows[0])
     return [[Theirs(cell) for cell in (row + [""] * width)[:width]] for row in rows]
@@ -143,7 +144,7 @@ def same_maximum(platform: str, found: Class, stated: str) -> None:
     if abs(theirs - most(found)) > 0.005:
         ours = sanitize.number(most(found))
         raise TitoError(
-            f"{platform} has {sanitize.number(theirs)} points for {title(found)}, the module {ours}",
+            f"{platform} has {sanitize.count(theirs, 'point')} for {title(found)}, the module {ours}",
             f"set the assignment's points to {ours} there, and export the file again",
         )
 

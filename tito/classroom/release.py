@@ -19,7 +19,7 @@ import yaml
 import tinytorch
 import tito
 from tito import files as folders
-from tito.authoring import variants
+from tito.authoring import readme_points, variants
 from tito.course import RELEASE, Course, Exit, Module, TitoError, digest, read_yaml, write_bytes
 from tito.export import lint, package
 from tito.gradebook import setup
@@ -27,6 +27,7 @@ from tito.notebooks import given as given_versions
 from tito.notebooks import notebook as nb
 from tito.notebooks import released as past
 from tito.notebooks import student_version
+from tito.notebooks.cells import Cell
 from tito.notebooks.pairing import refuse_conflict
 from tito.notebooks.text import digest_line, read_text
 
@@ -95,7 +96,7 @@ def make(module: Module, output: Path | None = None) -> Release:
         latest = past.latest_number(module, target)
         same = latest and past.content_of(module, target, latest) == content
         number = latest if same else latest + 1
-        files = given | _own(module, released, number)
+        files = given | _own(module, released, given.get("README.md"), number)
         files[RELEASE] = _manifest(module, number, content, files)
         scratch = folders.scratch(target)
         try:
@@ -135,7 +136,8 @@ def _target(module, output):
 
 def _given(module, released):
     """The files that contain no answer of this module, by path: tools, instruments, earlier modules."""
-    texts = tools(module.course, ".") | about(module, ("title", "summary", "hours", "seconds"))
+    keys = ("title", "summary", "hours", "seconds")
+    texts = tools(module.course, ".") | about(module, keys, nb.cells(released))
     for earlier in _needed(module, released):
         texts[f"tinytorch/core/{earlier.topic}.py"] = reference(earlier)
     return texts
@@ -177,13 +179,18 @@ def reference(module: Module) -> str:
     return student_version.without_markers(text)
 
 
-def about(module: Module, keys: tuple[str, ...]) -> dict[str, str]:
-    """A module's files that tell of it: module.yaml with some of its keys, README, hints and ladder."""
+def about(module: Module, keys: tuple[str, ...], cells: list[Cell]) -> dict[str, str]:
+    """A module's files that tell of it: module.yaml with some of its keys, README, hints and ladder.
+
+    The README has the points that the tests in `cells` give.
+    """
     told = {key: value for key, value in module.about.items() if key in keys}
     texts = {"module.yaml": yaml.safe_dump(told, sort_keys=False, allow_unicode=True)}
     for path in (module.readme, module.hints, module.bench):
         if path.exists():
             texts[path.name] = read_text(path)
+    if module.readme.exists():
+        texts["README.md"] = readme_points.corrected(texts["README.md"], cells)
     return texts
 
 
@@ -201,7 +208,7 @@ def lesson(module: Module, keys: tuple[str, ...]) -> dict[str, str]:
     cells = nb.cells(notebook, text)
     released = student_version.student_version(notebook)
     stem = module.notebook.stem
-    files = about(module, keys) | _packed(module, cells)
+    files = about(module, keys, cells) | _packed(module, cells)
     files[f"{stem}.ipynb"] = nbformat.writes(released) + "\n"
     files[f"{stem}.py"] = nb.percent(released)
     files[RELEASE] = _manifest(module, 1, _content(files, released), files)
@@ -216,13 +223,13 @@ def _packed(module, cells):
     return {module.packed_given.name: given_versions.pack(found)} if found.versions else {}
 
 
-def _own(module, released, number):
-    """The files that are made of the module's own source."""
+def _own(module, released, readme, number):
+    """The files that are made of the module's own source and its README."""
     stem = module.notebook.stem
     return {
         f"{stem}.ipynb": nbformat.writes(released) + "\n",
         f"{stem}.py": nb.percent(released),
-        "README.md": _readme(module, number),
+        "README.md": _readme(module, readme, number),
     }
 
 
@@ -280,9 +287,9 @@ def _project(text, lessons, has_license):
     return text if has_license else re.sub(r"^license-files = .*\n", "", text, flags=re.MULTILINE)
 
 
-def _readme(module, number):
+def _readme(module, text, number):
     """The module's README, with how to start; commands on what is not there are left out."""
-    text = read_text(module.readme) if module.readme.exists() else f"# {module.about['title']}\n"
+    text = text or f"# {module.about['title']}\n"
     others = {e.topic for e in module.course.modules} | {e.name for e in module.course.modules}
     others -= {module.topic, module.name}
     lines = [

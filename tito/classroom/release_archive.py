@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
+from tito import sanitize
 from tito.classroom.release import Release
 from tito.course import Module, write_bytes
 from tito.notebooks import notebook as nb
@@ -53,7 +54,9 @@ def changes(module: Module, number: int) -> str:
         if text != before[name][1]:
             found.append(f"- changed {kind}: `{name}`")
         if points != before[name][2]:
-            found.append(f"- `{name}` gives {points:g} points, before {before[name][2]:g}")
+            found.append(
+                f"- `{name}` gives {sanitize.count(points, 'point')}, before {before[name][2]:g}"
+            )
     lines.append(f"Since release {number - 1}:" if found else "No exercise and no test changed.")
     return "\n".join([*lines, "", *found, ""])
 

@@ -29,6 +29,7 @@ from tito.course import Exit, TitoError
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def release(_course, modules, output, answers, as_json):
     """Write the student version of a module: no answers, no hidden tests, ready to install."""
+    from tito import sanitize
     from tito.classroom import answers as earlier
     from tito.classroom import release, release_archive
 
@@ -46,7 +47,9 @@ def release(_course, modules, output, answers, as_json):
         results.append({"schema": 1, "module": module.name} | vars(made))
         state = "" if made.new else " (unchanged)"
         say = functools.partial(click.echo, err=as_json)
-        say(f"release {made.number}{state}: {made.points:g} points, {made.files} files")
+        say(
+            f"release {made.number}{state}: {sanitize.count(made.points, 'point')}, {made.files} files"
+        )
         if made.backup:
             say(f"kept what was there: {os.path.relpath(made.backup)}")
         say(os.path.relpath(made.path))

@@ -17,6 +17,7 @@ from tests.support.releases import change, gradebook
 from tito.classroom import release
 from tito.course import TitoError
 from tito.notebooks import notebook as nb
+from tito.notebooks.text import without_header
 
 SECRETS = ["2 * np.asarray(x)", "np.empty(0)", "### BEGIN", "### END", "(1 + 1) * np", "twice over"]
 
@@ -92,15 +93,35 @@ def test_nbgrader_itself_releases_the_same_cells_and_gradebook(module, root):
     assert run.returncode == 0, run.stderr
     ours, theirs = (
         [
-            (c.source.rstrip(), c.metadata.get("nbgrader"))
+            (plain(c.source), c.metadata.get("nbgrader", {}) | {"checksum": None})
             for c in nbformat.read(path / "tiny_dev.ipynb", 4).cells
         ]
         for path in (folder, other / "build" / "release" / "01_tiny")
     )
     assert ours == theirs
-    assert gradebook(module.course.gradebook) == gradebook(
-        f"sqlite:///{other / 'build/gradebook.db'}"
+    ours, theirs = map(
+        gradebook, (module.course.gradebook, f"sqlite:///{other / 'build/gradebook.db'}")
     )
+    assert (ours[0], ours[2]) == (theirs[0], theirs[2])
+    assert [(n, plain(text), locked) for n, text, _, locked in ours[1]] == [
+        (n, plain(text), locked) for n, text, _, locked in theirs[1]
+    ]
+
+
+def plain(cell):
+    """A cell without what only our release adds: its first line, and the semicolon that hides a title."""
+    return without_header(cell).rstrip().removesuffix(";")
+
+
+def test_the_readme_of_a_release_has_the_points_of_the_tests(module):
+    rows = "# Tiny\n\n| you write | points |\n| --- | --- |\n| `double` | {} |\n"
+    module.readme.write_text(rows.format(9))
+    made = release.make(module)
+    assert "| `double` | 5 |" in (made.path / "README.md").read_text()
+    change(module, '"points": 2', '"points": 2.5')
+    made = release.make(module)
+    assert "| `double` | 5.5 |" in (made.path / "README.md").read_text()
+    assert module.readme.read_text() == rows.format(9)
 
 
 def test_the_gradebook_knows_the_points_and_keeps_the_hidden_tests(module):
