@@ -81,7 +81,7 @@ class Ours:
 
 
 class Theirs:
-    """The similarities that copydetect finds: of the file in which the overlap weighs more."""
+    """The similarities that copydetect finds: the larger of the two files' shares."""
 
     def __init__(self, released):
         found = {each for text in released for each in self._read(text, [], 1).hashes}

@@ -3,8 +3,8 @@
 Each platform finds the student by the name that it gave to the downloaded file or folder:
 
 - Canvas, "Upload Submissions": the first two numbers between underscores are the user and the attachment
-  (canvas-lms, app/models/assignment.rb, infer_comment_context_from_filename), so the beginning of the downloaded
-  file's name stays.
+  (canvas-lms, app/models/abstract_assignment.rb, in earlier versions assignment.rb,
+  infer_comment_context_from_filename), so the beginning of the downloaded file's name stays.
 - Moodle, "Upload multiple feedback files in a zip": NAME_ID_assignsubmission_file
   (moodle, mod/assign/feedback/file/importziplib.php, is_valid_filename_for_import).
 - Brightspace, "Add Feedback Files": the folder of the download
