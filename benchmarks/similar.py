@@ -81,7 +81,7 @@ class Ours:
 
 
 class Theirs:
-    """The similarities that copydetect finds: the larger of the two files' shares."""
+    """The similarities that copydetect finds: the larger share of the two files."""
 
     def __init__(self, released):
         found = {each for text in released for each in self._read(text, [], 1).hashes}
