@@ -110,7 +110,7 @@ def test_an_author_runs_everything_edits_and_keeps_both_sides_of_a_conflict(cour
     exercise, answer = next(iter(solutions(module).items()))
     mine = answer + "  # mine"
     assert theirs != before and before.count(answer) == 1
-    with lab_server.served(course.root, tmp_path, "notebook", "kernels") as address:
+    with lab_server.served(course.root, tmp_path, "notebook", module.topic) as address:
         opened = lab_server.Notebook(page, address)
         assert quiet(page) and not opened.is_unsaved()
         opened.run_all()
