@@ -41,7 +41,7 @@ def served(folder, scratch, *words):
         yield address
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(SECONDS)
 
 
 def _wait_for(address, process):
