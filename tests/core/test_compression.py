@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from tests.support.layers import SMALL, WEIGHTS, dense, normal
 from tinytorch.core.activations import ReLU
+from tinytorch.core.cnn import Conv2D, MaxPool2D, flatten
 from tinytorch.core.compression import (
     BITS,
     CompressionMetrics,
@@ -372,5 +373,53 @@ def test_the_comparison_follows_its_seed():
 
 
 def test_a_model_without_dense_layers_has_nothing_to_compress():
-    with pytest.raises(ValueError, match="no dense layer"):
+    with pytest.raises(ValueError, match="no layer with weights"):
         compare_compression_techniques(Sequential([ReLU()]))
+
+
+def small_cnn(seed=0):
+    rng = np.random.default_rng(seed)
+    return Sequential(
+        [
+            Conv2D((3, 2), 2, 5, padding=1, seed=rng),
+            ReLU(),
+            MaxPool2D(2),
+            flatten,
+            Dense(5 * 4 * 4, 6, seed=rng),
+            ReLU(),
+            Dense(6, 3, seed=rng),
+        ]
+    )
+
+
+@pytest.mark.parametrize("bits", [2, 5, 8])
+def test_a_convolution_has_a_scale_for_each_kernel(bits):
+    layer = Conv2D((3, 2), 2, 5, seed=0)
+    before = layer.weights.numpy()
+    same, info = quantize_layer_weights(layer, bits)
+    assert same is layer and layer.weights.shape == before.shape
+    columns = before.reshape(5, -1).T
+    values, scales = quantize_columns(columns, bits)
+    checks.equal(layer.quantized_weights, values.T.reshape(before.shape))
+    checks.equal(layer.weight_scales, scales)
+    checks.equal(layer.weights, (values * scales).T.reshape(before.shape))
+    assert info["total_weights"] == before.size and info["bits"] == bits
+    prune_weights_by_magnitude(layer, 0.5)
+    assert np.count_nonzero(layer.quantized_weights) <= before.size / 2
+    assert calculate_sparsity(layer) >= 0.5
+
+
+def test_the_techniques_compress_a_network_with_a_convolution():
+    model, x = small_cnn(), normal(9, 2, 8, 8)
+    results = compare_compression_techniques(model, inputs=x)
+    assert results["baseline"]["output_error"] == 0
+    assert 0 < results["quantization"]["output_error"] < 0.05
+    assert results["quantization"]["memory_reduction"] > 2
+    small = results["structured_pruning"]["model"]
+    assert [layer.weights.shape for layer in small.layers if hasattr(layer, "weights")] == [
+        (5, 2, 3, 2),
+        (80, 4),
+        (4, 3),
+    ]
+    with pytest.raises(ValueError, match="inputs"):
+        compare_compression_techniques(model)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tests.support.arrays import arrays, equal, factors
 from tinytorch.core import kernels as K
 from tinytorch.core.activations import ReLU
+from tinytorch.core.cnn import Conv2D, MaxPool2D, flatten
 from tinytorch.core.compression import prune_weights_by_magnitude, quantize_layer_weights
 from tinytorch.core.layers import Dense
 from tinytorch.core.networks import MLP, Sequential
@@ -144,3 +145,59 @@ def test_other_models_and_compressions():
         K.accelerate(mlp, "zip")
     with pytest.raises(ValueError, match=r"\(2, 4\)"):
         K.accelerate(mlp)(np.ones((2, 4)))
+
+
+@pytest.mark.parametrize("compression", ["none", "int8", "pruned"])
+@pytest.mark.parametrize(
+    "stride, padding, kernel, bias", [(1, 1, 3, True), (2, 0, (3, 2), False), (3, 2, (1, 4), True)]
+)
+def test_a_convolution_on_the_kernels_predicts_what_the_layer_does(
+    compression, stride, padding, kernel, bias
+):
+    layer = Conv2D(kernel, 3, 5, stride, padding, bias, seed=1)
+    if bias:
+        layer.bias = Tensor(np.arange(5, dtype=np.float32))
+    if compression == "pruned":
+        prune_weights_by_magnitude(layer, 0.9)
+    if compression == "int8":
+        quantize_layer_weights(layer)
+    new = K.accelerate(Sequential([layer, ReLU()]), compression)
+    assert isinstance(new.layers[0], K.KernelConv) and len(new.layers) == 2
+    slack = 0.02 if compression == "int8" else 1e-5
+    for shape in [(4, 3, 9, 7), (3, 9, 7), (0, 3, 9, 7), (1, 3, 4, 5)]:
+        x = np.random.default_rng(2).standard_normal(shape).astype(np.float32)
+        expected = np.maximum(np.asarray(layer(x)), 0)
+        result = checks.call(new, x[..., ::-1][..., ::-1])
+        checks.close(result, expected, slack, slack * max(1.0, expected.max(initial=0)))
+    with pytest.raises(ValueError, match=r"3 channels.*\(2, 9, 9\)"):
+        new(np.ones((2, 9, 9), np.float32))
+
+
+def test_an_image_of_one_channel_keeps_its_two_dimensions():
+    layer, x = Conv2D(2, seed=0), np.arange(12, dtype=np.float32).reshape(3, 4)
+    checks.close(K.accelerate(Sequential([layer]))(x), np.asarray(layer(x)), 1e-5, 1e-5)
+
+
+@pytest.mark.parametrize("compression", ["none", "int8", "pruned"])
+def test_a_network_with_convolutions_predicts_what_it_did(compression):
+    rng = np.random.default_rng(0)
+    old = Sequential(
+        [
+            Conv2D(3, 1, 4, padding=1, seed=rng),
+            ReLU(),
+            Sequential([MaxPool2D(2), Conv2D(3, 4, 6, padding=1, seed=rng), ReLU()]),
+            flatten,
+            Dense(96, 10, seed=rng),
+        ]
+    )
+    x = rng.standard_normal((7, 1, 8, 8)).astype(np.float32)
+    expected, kinds = np.asarray(old(x)), [type(each) for each in old.layers]
+    new = K.accelerate(old, compression)
+    slack = 0.05 if compression == "int8" else 1e-5
+    checks.close(new(x), expected, slack, slack * float(np.abs(expected).max()))
+    assert [type(each) for each in old.layers] == kinds
+    first, second = new.layers[0], new.layers[2].layers[1]
+    kernel = {"none": "FusedDense", "int8": "Int8Dense", "pruned": "SparseDense"}[compression]
+    assert [type(each.dense).__name__ for each in (first, second)] == [kernel] * 2
+    old.layers[0].weights.data[...] = 0
+    checks.close(new(x), expected, slack, slack * float(np.abs(expected).max()))

@@ -24,6 +24,7 @@ r"""
 #| export
 import copy
 from itertools import pairwise
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -312,7 +313,7 @@ def prune_weights_by_magnitude(layer, pruning_ratio=0.5):
 
     Parameters
     ----------
-    layer : Dense
+    layer : Dense or Conv2D
         If it has been quantized, its int8 weights are pruned with the others.
     pruning_ratio : float
         From 0 to 1. Exactly ``round(pruning_ratio * size)`` weights are removed; of weights of equal
@@ -566,17 +567,31 @@ integers, for the int8 kernels of module 11.
 """
 
 
+# %% jupyter={"source_hidden": true}
+#| export
+def _quantize_kernels(layer, bits):
+    """Quantize a convolution as a dense layer that has a column, and a scale, for each kernel."""
+    shape = layer.weights.shape
+    columns = Tensor(np.asarray(layer.weights).reshape(shape[0], -1).T)
+    flat, info = quantize_layer_weights(SimpleNamespace(weights=columns), bits)
+    layer.weights.data = np.asarray(flat.weights).T.reshape(shape)
+    layer.quantized_weights = flat.quantized_weights.T.reshape(shape)
+    layer.weight_scales = flat.weight_scales
+    return layer, info
+
+
 # %% nbgrader={"grade": false, "grade_id": "quantize_layer_weights", "locked": false, "schema_version": 3, "solution": true}
 #| export
 def quantize_layer_weights(layer, bits=8):
     """Round a layer's weights to integers times one scale a column, in place.
 
     Afterwards ``layer.quantized_weights`` has the integers, int8 of shape (input_size, output_size),
-    ``layer.weight_scales`` the scales, float32 of shape (output_size,), and ``layer.weights`` their product.
+    ``layer.weight_scales`` the scales, float32 of shape (output_size,), and ``layer.weights`` their product. A
+    convolution has a scale for each kernel, and ``quantized_weights`` in the shape of its weights.
 
     Parameters
     ----------
-    layer : Dense
+    layer : Dense or Conv2D
         Its bias is not changed.
     bits : int
         From 2 to 8.
@@ -595,6 +610,8 @@ def quantize_layer_weights(layer, bits=8):
     ValueError
         As `quantize_columns`.
     """
+    if np.ndim(layer.weights) == 4:
+        return _quantize_kernels(layer, bits)
     original = np.array(layer.weights)
     values, scales = quantize_columns(original, bits)
     ### BEGIN SOLUTION
@@ -1107,7 +1124,7 @@ def drop_inputs(layer, keep_indices):
 
 
 def prune_network_neurons(model, keep_ratio=0.7, importance_method="weight_magnitude", seed=None):
-    """Return a network with fewer neurons in every dense layer but the last.
+    """Return a network with fewer neurons in every dense layer but the last. Convolutions stay as they are.
 
     Parameters
     ----------
@@ -1126,7 +1143,7 @@ def prune_network_neurons(model, keep_ratio=0.7, importance_method="weight_magni
         If a dense layer is in the model twice, or as in `prune_layer_neurons`.
     """
     layers = copy.deepcopy(flat_layers(model))
-    places = [i for i, layer in enumerate(layers) if hasattr(layer, "weights")]
+    places = [i for i, layer in enumerate(layers) if np.ndim(getattr(layer, "weights", 0)) == 2]
     if len({id(layers[i]) for i in places}) < len(places):
         raise ValueError("a layer is in the model twice and cannot lose neurons in one place only")
     rng = np.random.default_rng(seed)
@@ -1158,15 +1175,17 @@ def _stored_bytes(layer):
     return size + (0 if layer.bias is None else np.asarray(layer.bias).nbytes)
 
 
-def compare_compression_techniques(model, seed=0):
+def compare_compression_techniques(model, seed=0, inputs=None):
     """Compress a model in four ways and report each.
 
     Parameters
     ----------
     model : Sequential or MLP
-        Left as it is. It needs at least one dense layer.
+        Left as it is. It needs at least one layer with weights.
     seed : int or numpy.random.Generator
         For the inputs on which outputs are compared.
+    inputs : array_like, optional
+        Other inputs. A model that begins with a convolution needs them.
 
     Returns
     -------
@@ -1176,17 +1195,21 @@ def compare_compression_techniques(model, seed=0):
         ``technique`` (a description), ``model`` (the compressed Sequential), ``parameters`` (those that
         are not pruned), ``size_mb``, ``compression_ratio`` (parameters before to after),
         ``memory_reduction`` (bytes before to after), ``output_error`` (root mean square change of the
-        outputs on 64 normal inputs, relative to their root mean square).
+        outputs on the inputs, 64 normal ones by default, relative to their root mean square).
 
     Raises
     ------
     ValueError
-        If the model has no dense layer.
+        If the model has no layer with weights, or begins with a convolution and there are no inputs.
     """
     first = next((layer for layer in flat_layers(model) if hasattr(layer, "weights")), None)
     if first is None:
-        raise ValueError("the model has no dense layer to compress")
-    x = np.random.default_rng(seed).standard_normal((64, first.input_size), np.float32)
+        raise ValueError("the model has no layer with weights to compress")
+    if inputs is None and not hasattr(first, "input_size"):
+        raise ValueError(f"the model begins with {first}: give inputs to compare outputs on")
+    x = np.asarray(inputs) if inputs is not None else None
+    if x is None:
+        x = np.random.default_rng(seed).standard_normal((64, first.input_size), np.float32)
     expected = np.asarray(model(x), np.float64)
 
     def compressed(description, narrow=False, prune=False, quantize=False):

@@ -36,12 +36,14 @@ import operator
 import sys
 import threading
 import time
+import types
 from itertools import pairwise
 
 import numpy as np
 from numpy import ndarray
 
 from tinytorch.core.activations import ReLU
+from tinytorch.core.cnn import Conv2D, conv_output_size
 from tinytorch.core.layers import Dense
 from tinytorch.core.networks import Sequential
 from tinytorch.core.tensor import Tensor
@@ -4634,7 +4636,8 @@ r"""
 It fuses a `Dense` and the `ReLU` that follows it into one layer.
 
 **Exercise 18** (about 11 lines). Build the list of new layers. Keep layers of other kinds, and accelerate a `Sequential` inside the model too.
-`kinds[compression](layer, relu)` makes a layer with copies of the weights; `relu` says whether a ReLU follows it. Do not change the layers of the given model.
+`kinds[compression](layer, relu)` makes a layer with copies of the weights; `relu` says whether a ReLU follows it. Do not change the layers of the given model. Keep a
+`Conv2D` too: the last line, which is given, puts it on the same kernels.
 
 *Hint: a `while` loop over an index can skip a ReLU that was fused.*
 """
@@ -4754,10 +4757,61 @@ class SparseDense(KernelDense):
         return np.ascontiguousarray(sparse_loop(*self.parts, ready(x.T, work), out).T)
 
 
+# %% jupyter={"source_hidden": true}
+#| export
+def window_rows(x, kernel_size, stride=1, padding=0):
+    """Copy every window of images, shape (n, channels, h, w), into a row, shape (n * rows * columns, channels * kh * kw)."""
+    if padding:
+        x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    windows = np.lib.stride_tricks.sliding_window_view(x, kernel_size, axis=(2, 3))
+    windows = windows[:, :, ::stride, ::stride].transpose(0, 2, 3, 1, 4, 5)
+    return windows.reshape(math.prod(windows.shape[:3]), math.prod(windows.shape[3:]))
+
+
+class KernelConv:
+    """A convolution on the dense layer `kind` of this module: each window of an image is a row."""
+
+    def __init__(self, layer, kind):
+        shape = np.shape(layer.weights)
+
+        def columns(kernels):
+            return np.ascontiguousarray(unwrap(kernels).reshape(shape[0], -1).T)
+
+        flat = types.SimpleNamespace(weights=columns(layer.weights), bias=layer.bias)
+        if hasattr(layer, "quantized_weights"):
+            flat.quantized_weights = columns(layer.quantized_weights)
+            flat.weight_scales = layer.weight_scales
+        self.dense = kind(flat, relu=False)
+        self.channels, self.kernel_size = shape[1], shape[2:]
+        self.stride, self.padding = layer.stride, layer.padding
+
+    def forward(self, x):
+        """Return what the kernels make of one image or of a batch; see `tinytorch.core.cnn.Conv2D`."""
+        x = unwrap(x)
+        images = x.reshape((1,) * max(0, 4 - x.ndim) + x.shape)
+        if images.ndim != 4 or images.shape[1] != self.channels:
+            raise ValueError(f"expected images of {self.channels} channels, got shape {x.shape}")
+        rows, columns = (
+            conv_output_size(size, kernel, self.stride, self.padding)
+            for size, kernel in zip(images.shape[2:], self.kernel_size, strict=True)
+        )
+        out = self.dense(window_rows(images, self.kernel_size, self.stride, self.padding)).data
+        result = out.reshape(len(images), rows, columns, -1 if out.size else out.shape[1])
+        result = result.transpose(0, 3, 1, 2)
+        result = result if x.ndim == 4 else result[0]
+        return Tensor.wrap(result[0] if x.ndim == 2 and len(result) == 1 else result)
+
+    def __call__(self, x):
+        return self.forward(x)
+
+    def __repr__(self):
+        return f"KernelConv({self.kernel_size}, {self.dense})"
+
+
 # %% nbgrader={"grade": false, "grade_id": "accelerate", "locked": false, "schema_version": 3, "solution": true}
 #| export
 def accelerate(model, compression="none") -> Sequential:
-    """Return a Sequential whose dense layers run on the kernels of this module, with weights of its own.
+    """Return a Sequential whose dense layers and convolutions run on these kernels, with weights of its own.
 
     `model` is a Sequential, or an object whose `network` is one. It is left as it is. `compression` is "none"; "int8" for layers
     that module 10 quantized, while others are quantized here; or "pruned" for layers with many zero weights. The result predicts
@@ -4781,7 +4835,10 @@ def accelerate(model, compression="none") -> Sequential:
         new.append(layer)
         i += 1
     ### END SOLUTION
-    return Sequential(new)
+    kind = kinds[compression]
+    return Sequential(
+        [KernelConv(each, kind) if isinstance(each, Conv2D) else each for each in new]
+    )
 
 
 # %% jupyter={"source_hidden": true} nbgrader={"grade": false, "grade_id": "model_helpers", "locked": true, "schema_version": 3, "solution": false}
