@@ -813,5 +813,5 @@ Almost nothing: the powers of beta are close to 0, so both divisors are close to
 
 # %% [markdown]
 r"""
-These formulas are the ones that PyTorch documents for `torch.optim`. The next module puts model, data, loss and optimizer into one loop.
+These formulas are the ones that PyTorch documents for `torch.optim`, and 100 steps give the weights that PyTorch computes. The next module puts model, data, loss and optimizer into one loop.
 """
