@@ -42,7 +42,7 @@ def test_the_lesson_runs_from_top_to_bottom_and_shows_what_it_says():
         == []
     )
     pictures = [cell for cell, output in outputs if "image/png" in output.get("data", {})]
-    assert len(pictures) > 8
+    assert len(pictures) == 9
 
 
 def test_a_copy_without_answers_stops_at_the_stubs_only():

@@ -3524,7 +3524,7 @@ print(rungs.table([rung(dot_tile, rate_of_bytes, None, few, 6 * 48 * dot_columns
 r"""
 Processors with AMX go further: a *tile register* holds 16 rows of 64 bytes, and one instruction multiplies two of them: $16 \cdot 16 \cdot 64$ products
 of signed bytes. Without VNNI and AMX the kernel uses float32, which represents every integer up to $2^{24} = 1024 \cdot 128 \cdot 128$, so `multiply_into` is
-exact for 1024 steps. In each case weights are packed *once*, and `rescale` applies scales, bias and ReLU to the sums of a tile.
+exact for 1024 steps. With VNNI, `dot_tile` can exceed its roof, which is the one of float32. In each case weights are packed *once*, and `rescale` applies scales, bias and ReLU to the sums of a tile.
 
 Source: Intel 64 and IA-32 Architectures Optimization Reference Manual, chapters on VNNI and AMX.
 """
@@ -4556,6 +4556,12 @@ print(predictions.compare(prediction, "times NumPy's speed", sigmoid=times[0] / 
 
 # %% [markdown]
 r"""
+<details><summary>Why does the layer gain less than the sigmoid alone?</summary>
+
+The product takes most of the layer's time, and it stays as it is. A faster part can save at most its own share: this is *Amdahl's law*, see section 21.
+
+</details>
+
 **Attention in tiles.** Attention computes $\text{softmax}(Q K^T) V$. In NumPy the scores of $n$ queries and $n$ keys are a matrix of $4 n^2$ bytes, several times over.
 Fusion takes a block of keys at a time. But softmax divides by a sum over *all* keys. *Online softmax* keeps the largest score and the sum so far, and rescales what it
 has by $e^{\text{old} - \text{new}}$ when a larger score comes.
