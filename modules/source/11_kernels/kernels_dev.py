@@ -4640,7 +4640,10 @@ r"""
 
 `accelerate` takes a model of module 04, plain or compressed by module 10, and returns a model whose dense layers run on the kernels above.
 It fuses a `Dense` and the `ReLU` that follows it into one layer.
+"""
 
+# %% [markdown]
+r"""
 **Exercise 18** (about 11 lines). Build the list of new layers. Keep layers of other kinds, and accelerate a `Sequential` inside the model too.
 `kinds[compression](layer, relu)` makes a layer with copies of the weights; `relu` says whether a ReLU follows it. Do not change the layers of the given model. Keep a
 `Conv2D` too: the last line, which is given, puts it on the same kernels.
