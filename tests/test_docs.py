@@ -49,7 +49,9 @@ def test_every_command_of_another_program_exists(path):
             assert words == [".venv/bin/activate"]
         elif program == "pip":
             assert words[0] == "install" and (ROOT / words[-1]).exists(), line
-            extras = re.findall(r"\[(\w+)\]", line)
+            extras = [
+                name for found in re.findall(r"\[([\w,]+)\]", line) for name in found.split(",")
+            ]
             assert all(f"\n{name} = [" in read_text(ROOT / "pyproject.toml") for name in extras)
         elif program == "dask":
             assert importlib.util.find_spec(f"distributed.cli.dask_{words[0]}"), line

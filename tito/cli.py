@@ -31,7 +31,7 @@ class Commands(click.RichGroup):
         if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
             context.color = False
         try:
-            return super().invoke(context)
+            return self._invoke(context)
         except TitoError as error:
             if error.code == Exit.BUG:
                 _print_traceback()
@@ -46,6 +46,21 @@ class Commands(click.RichGroup):
         except Exception:
             _print_traceback()
             context.exit(Exit.BUG)
+
+    def _invoke(self, context):
+        """Run a command; what is not there to import is one error."""
+        try:
+            return super().invoke(context)
+        except ImportError as error:
+            missing, _, part = (error.name or "").partition(".")
+            if missing == "tito" and part:
+                context.obj().refuse_copy()
+            elif missing and isinstance(error, ModuleNotFoundError):
+                from tito import doctor
+
+                hint = doctor.install(context.obj())
+                raise TitoError(f"the package {missing} is not installed", hint) from None
+            raise
 
 
 def _use_utf8():

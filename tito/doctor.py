@@ -24,8 +24,9 @@ class Level(enum.StrEnum):
 
 
 OK, NOTE, BROKEN = Level
-INSTALL = "pip install -e . -c constraints.txt"
-INSTALL_COPY = "pip install . -c constraints.txt"  # as the README of a release says
+INSTALL = "pip install -e '.[teach]' -c constraints.txt"
+INSTALL_COPY = "pip install . -c constraints.txt"
+INSTALL_WORKSPACE = "pip install --config-settings editable_mode=compat -e . -c constraints.txt"
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,14 @@ def examine(
     gradebook is, and raises TitoError if it cannot be read.
     """
     for each in _findings(course, find_sandbox, read_gradebook):
-        copied = course.is_copy and each.fix == INSTALL
-        yield replace(each, fix=INSTALL_COPY) if copied else each
+        yield replace(each, fix=install(course)) if each.fix == INSTALL else each
+
+
+def install(course: Course) -> str:
+    """The command that installs what the commands need, in the course or in a student's copy."""
+    if not course.is_copy:
+        return INSTALL
+    return INSTALL_COPY if course.release else INSTALL_WORKSPACE
 
 
 def _findings(course, find_sandbox, read_gradebook):
@@ -57,9 +64,9 @@ def _findings(course, find_sandbox, read_gradebook):
     yield from _folders(course)
     yield from _compiler()
     yield from _threads()
-    yield from _tools()
-    yield from _sandbox(*find_sandbox())
-    if not course.release:
+    yield from _tools(course)
+    if not course.is_copy:
+        yield from _sandbox(*find_sandbox())
         yield _gradebook(course, read_gradebook)
 
 
@@ -106,7 +113,9 @@ def _versions(course):
     except importlib.metadata.PackageNotFoundError:
         yield Finding(BROKEN, "tinytorch-kernels is not installed", INSTALL)
         return
-    missing = [r.name for r in required if r.marker is None and not _has(r.name)]
+    extra = {"extra": "" if course.is_copy else "teach"}
+    required = [r for r in required if r.marker is None or r.marker.evaluate(extra)]
+    missing = [r.name for r in required if not _has(r.name)]
     if missing:
         yield Finding(BROKEN, f"not installed: {', '.join(missing)}", INSTALL)
 
@@ -160,12 +169,13 @@ def _threads():
         )
 
 
-def _tools():
-    for name in ("jupyter-lab", "nbgrader"):
+def _tools(course):
+    names = ("jupyter-lab",) if course.is_copy else ("jupyter-lab", "nbgrader")
+    for name in names:
         if not os.path.exists(os.path.join(os.path.dirname(sys.executable), name + _suffix())):
             yield Finding(BROKEN, f"no {name} beside {os.path.basename(sys.executable)}", INSTALL)
             return
-    yield Finding(OK, "JupyterLab and nbgrader are installed")
+    yield Finding(OK, f"installed: {', '.join(names)}")
 
 
 def _sandbox(sandbox, problem, hint):

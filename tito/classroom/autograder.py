@@ -30,7 +30,7 @@ apt-get update && apt-get install -y bubblewrap python3-venv
 python3 -m venv /autograder/uv && /autograder/uv/bin/pip install uv
 export PATH="/autograder/uv/bin:$PATH"
 uv venv --python 3.12 /autograder/venv
-uv pip install --python /autograder/venv/bin/python -c /autograder/source/constraints.txt -e /autograder/source
+uv pip install --python /autograder/venv/bin/python -c /autograder/source/constraints.txt -e '/autograder/source[teach]'
 """
 RUN = """#!/usr/bin/env bash
 # Gradescope runs this for each submission.

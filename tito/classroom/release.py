@@ -18,8 +18,10 @@ import yaml
 
 import tinytorch
 import tito
+from tito import doctor
 from tito import files as folders
 from tito.authoring import readme_points, variants
+from tito.classroom import student_files
 from tito.course import RELEASE, Course, Exit, Module, TitoError, digest, read_yaml, write_bytes
 from tito.export import lint, package
 from tito.gradebook import setup
@@ -46,10 +48,12 @@ START = """
 
     python3 -m venv .venv
     source .venv/bin/activate              # on Windows: .venv\\Scripts\\activate
-    pip install .{pins}
+    {install}
     tito notebook {topic}
     tito test {topic}
     tito submit {topic}
+
+`pip install` takes one to two minutes and 640 MB of disk. `tito doctor` checks the result.
 
 Work in `{name}.ipynb` or in `{name}.py`, whichever you like, and submit that file, or the file that `tito submit` packs. This is
 release {number}. When a later one is published, unpack it beside this one, install it in the same way, and bring your answers over, from its folder:
@@ -149,11 +153,12 @@ def tools(course: Course, lessons: str) -> dict[str, str | bytes]:
     Data files are bytes, all others text.
     """
     library, tool = Path(tinytorch.__file__).parent, Path(tito.__file__).parent
-    files = {f"tito/{p.relative_to(tool).as_posix()}": p for p in tool.rglob("*.py")}
+    files = {f"tito/{p.relative_to(tool).as_posix()}": p for p in student_files.needed(tool)}
     instruments = [*(library / "lab").rglob("*.py"), *(library / "lab" / "data").glob("*.*")]
     files |= {f"tinytorch/{p.relative_to(library).as_posix()}": p for p in instruments}
     files |= {f"tinytorch/{n}": library / n for n in ("__init__.py", "core/__init__.py")}
-    files |= {n: course.root / n for n in ("LICENSE", "constraints.txt")}
+    files["LICENSE"] = course.root / "LICENSE"
+    files["constraints.txt"] = _pins(course, tool)
     texts = {
         name: path.read_bytes() if path.suffix == ".npz" else read_text(path)
         for name, path in files.items()
@@ -163,6 +168,15 @@ def tools(course: Course, lessons: str) -> dict[str, str | bytes]:
     texts["pyproject.toml"] = _project(project, lessons, "LICENSE" in texts)
     texts["settings.ini"] = SETTINGS.format(course.library.name, lessons)
     return texts
+
+
+def _pins(course, tool):
+    """The versions to install: of the course, or of the tools where it names none."""
+    places = [folder / "constraints.txt" for folder in (course.root, tool.parent)]
+    for path in places:
+        if path.exists():
+            return path
+    raise TitoError(f"no constraints.txt in {course.root}", "restore it from git")
 
 
 def reference(module: Module) -> str:
@@ -279,7 +293,7 @@ def _parses(text):
 
 
 def _project(text, lessons, has_license):
-    """pyproject.toml without what only authors need."""
+    """pyproject.toml without what only authors and instructors need."""
     tables = re.split(r"^(?=\[)", text, flags=re.MULTILINE)
     kept = [t for t in tables if t.partition("]")[0].strip("[ ") in PROJECT_TABLES]
     text = "".join(kept)
@@ -299,8 +313,8 @@ def _readme(module, text, number):
         and not (line.startswith("    tito ") and others & set(line.partition("#")[0].split()))
     ]
     title, _, rest = "".join(lines).partition("\n")
-    pins = " -c constraints.txt" if (module.course.root / "constraints.txt").exists() else ""
-    start = START.format(topic=module.topic, name=module.notebook.stem, number=number, pins=pins)
+    about = {"topic": module.topic, "name": module.notebook.stem, "number": number}
+    start = START.format(**about, install=doctor.INSTALL_COPY)
     return f"{title}\n{start}\n{rest.lstrip()}".rstrip() + "\n"
 
 

@@ -13,6 +13,7 @@ import venv
 from dataclasses import dataclass
 from pathlib import Path
 
+from tito import doctor
 from tito import files as folders
 from tito.classroom import release
 from tito.course import WORKSPACE, Course, Exit, Module, TitoError, write
@@ -46,7 +47,7 @@ On another machine, set up this folder with:
 
     python3 -m venv .venv
     source .venv/bin/activate
-    pip install --config-settings editable_mode=compat -e . -c constraints.txt
+    {install}
 """
 BEGIN = """
 You begin with module {number}: `tinytorch/core` contains the finished modules before it. Do them later if you like;
@@ -118,7 +119,9 @@ def _files(course, modules, begin):
         if path.suffix in (".py", ".md"):
             files[path.relative_to(course.root).as_posix()] = read_text(path)
     later = BEGIN.format(number=begin.number) if begin != modules[0] else ""
-    files["README.md"] = README.format(topic=begin.topic, begin=later)
+    files["README.md"] = README.format(
+        topic=begin.topic, begin=later, install=doctor.INSTALL_WORKSPACE
+    )
     files[WORKSPACE] = json.dumps({"schema": 1, "from": begin.name}) + "\n"
     return files
 

@@ -59,9 +59,9 @@ def export(course, modules, check):
 )
 def check(course, modules, quick, known, exercises, record, jobs):
     """Prove that modules are sound: the solution earns every point, the untouched release none."""
+    course.refuse_copy()
     from tito.authoring import check as checking
 
-    course.refuse_copy()
     if quick and (known or exercises):
         raise TitoError(
             "--quick skips the known solutions that --known and --exercise ask for",
@@ -89,11 +89,15 @@ def check(course, modules, quick, known, exercises, record, jobs):
 def doctor(context):
     """Check the environment, and name the fix of each fault."""
     from tito import doctor
-    from tito.gradebook import reader
     from tito.grading.sandbox import selftest
 
+    def gradebook(course):
+        from tito.gradebook import reader
+
+        return reader.examine(course)
+
     worst = Exit.PASSED
-    for finding in doctor.examine(context.obj(), selftest.examine, reader.examine):
+    for finding in doctor.examine(context.obj(), selftest.examine, gradebook):
         click.echo(f"{finding.level:8}{finding.text}")
         if finding.fix:
             click.echo(f"        fix: {finding.fix}")

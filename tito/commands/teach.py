@@ -29,16 +29,17 @@ from tito.course import Exit, TitoError
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def release(_course, modules, output, answers, as_json):
     """Write the student version of a module: no answers, no hidden tests, ready to install."""
-    from tito import sanitize
-    from tito.classroom import answers as earlier
-    from tito.classroom import release, release_archive
-
     if answers:
+        from tito.classroom import answers as earlier
+
         module = one(modules, "release")
         brought = earlier.bring_over(module, answers)
         said = {"schema": 1, "module": module.name} | vars(brought)
         click.echo(json.dumps(said, indent=2) if as_json else "\n".join(earlier.sentences(brought)))
         return
+    from tito import sanitize
+    from tito.classroom import release, release_archive
+
     if output:
         one(modules, "release")
     results = []

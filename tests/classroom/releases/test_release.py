@@ -33,6 +33,7 @@ def test_a_release_has_no_answer_and_everything_that_a_student_needs(module):
         assert [word for word in SECRETS if word in files[name]] == [], name
     assert sorted(own) == [
         "README.md",
+        "constraints.txt",
         "hints.yaml",
         "module.yaml",
         "pyproject.toml",
