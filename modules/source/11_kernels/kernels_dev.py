@@ -2546,6 +2546,8 @@ roofline.plot([each.point() for each in latest.values()])
 
 # %% [markdown]
 r"""
+In the roofline, a rung moves up where a wait disappears, and to the right where loads disappear. Only the tile is far enough to the right to reach the peak.
+
 Where does NumPy stay ahead? For small $n$ the fixed overhead of a call dominates: checking the arguments, making a Tensor, and entering compiled
 code. The cell shows it at $n = 1$. And a tile is always computed whole: with 64 columns in a tile, 100 columns cost as much as 128, so the useful
 share is $100/128$.
