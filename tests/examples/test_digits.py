@@ -1,6 +1,7 @@
 """The complete system: one command, and the same on a learner's own answers."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -53,22 +54,20 @@ def check_result(text, output):
     assert abs(accuracy["pruned, int8"] - accuracy["pruned, int8, on the kernels"]) <= 1
     assert size["trained"] > 4 * size["pruned, int8"]
     assert all(0 < row[2] <= row[3] and row[5] > 0 for row in rows.values())
-    assert "straight digits" in text and "alerts ['accuracy'], actions ['retrain']" in text
+    assert "straight digits" in text and "alerts ['accuracy'" in text and "['retrain']" in text
     assert "accepted True" in text and "now version 2" in text
     [last] = [line for line in text.splitlines() if "no version has seen" in line]
-    [before] = [
+    [first] = [
         line
         for line in text.splitlines()
         if line.startswith("rotated digits: ") and "drifted" in line
     ]
-    share = [float(line.split("digits")[1].split("%")[0].split()[-1]) for line in (before,)]
-    after = float(last.rsplit("%", 1)[0].split()[-1])
-    assert after > share[0] + 3
+    before, after = (float(re.search(r"([\d.]+)% right", line)[1]) for line in (first, last))
+    assert after > before + 3
     for name in ("steps", "drift"):
         for theme in ("light", "dark"):
             svg = (output / f"{name}-{theme}.svg").read_text("utf-8")
             assert svg.startswith("<svg ") and "currentColor" not in svg
-    return accuracy
 
 
 @pytest.mark.slow
@@ -130,6 +129,5 @@ def test_the_example_runs_on_a_learners_answers_which_are_right_variants_only(tm
         assert "NotImplementedError()" not in package
         assert package != (ROOT / "tinytorch" / "core" / f"{module.topic}.py").read_text("utf-8")
     text = run_example(work / ".venv" / "bin" / "python", work, tmp_path / "out")
-    own = check_result(text, tmp_path / "out")
-    reference = run_example(sys.executable, ROOT, tmp_path / "reference")
-    assert abs(own["trained"] - check_result(reference, tmp_path / "reference")["trained"]) <= 0.6
+    # The split of the digits is an exercise, so a learner may test on other digits than the reference.
+    check_result(text, tmp_path / "out")
