@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from examples.digits import report, steps
+from tinytorch.core.kernels import accelerate
 from tinytorch.core.mlops import MLOpsPipeline, ModelRegistry, serve
 
 PLACE = Path(__file__).resolve().parents[2] / "build" / "digits"
@@ -54,8 +55,8 @@ def trained_and_measured(training, test, options):
     models = [
         ("trained", model, full),
         ("pruned, int8", small, less),
-        ("on the kernels", steps.accelerated(model), full),
-        ("pruned, int8, on the kernels", steps.accelerated(small, "int8"), less),
+        ("on the kernels", accelerate(model), full),
+        ("pruned, int8, on the kernels", accelerate(small, "int8"), less),
         ("NumPy", steps.in_numpy(model), full),
         ("PyTorch", steps.in_torch(model), full),
     ]
@@ -80,7 +81,7 @@ def recovered(model, training, test, options):
     def prepared(model):
         epochs = max(1, options.epochs // 6)
         small = steps.compress(model, pipeline.trigger.training_data, epochs=epochs)
-        return steps.accelerated(small, "int8")
+        return accelerate(small, "int8")
 
     def train(model, examples):
         steps.train(model, examples, max(1, options.epochs // 3), 0.002)

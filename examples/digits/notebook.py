@@ -26,6 +26,7 @@ import tempfile
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # one thread against one: set before NumPy is imported
 
 from examples.digits import report, steps
+from tinytorch.core.kernels import accelerate
 from tinytorch.core.mlops import MLOpsPipeline, ModelRegistry
 from tinytorch.core.training import plot_history
 
@@ -53,9 +54,9 @@ small = steps.compress(model, training, epochs=max(1, EPOCHS // 6))
 models = {
     "trained": (model, steps.float_size(model)),
     "pruned, int8": (small, steps.compressed_size(small)),
-    "on the kernels": (steps.accelerated(model), steps.float_size(model)),
+    "on the kernels": (accelerate(model), steps.float_size(model)),
     "pruned, int8, on the kernels": (
-        steps.accelerated(small, "int8"),
+        accelerate(small, "int8"),
         steps.compressed_size(small),
     ),
     "NumPy": (steps.in_numpy(model), steps.float_size(model)),
@@ -73,7 +74,7 @@ r"""
 # %%
 def prepared(model):
     small = steps.compress(model, pipeline.trigger.training_data, epochs=max(1, EPOCHS // 6))
-    return steps.accelerated(small, "int8")
+    return accelerate(small, "int8")
 
 
 def train(model, examples):

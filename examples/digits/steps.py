@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tinytorch.core import kernels
 from tinytorch.core.activations import ReLU
 from tinytorch.core.autograd import Trainable
 from tinytorch.core.benchmarking import BenchmarkScenarios
 from tinytorch.core.cnn import Conv2D, MaxPool2D, conv2d, flatten, max_pool2d
-from tinytorch.core.compression import flat_layers, prune_weights_by_magnitude, quantize_columns
+from tinytorch.core.compression import (
+    flat_layers,
+    prune_weights_by_magnitude,
+    quantize_layer_weights,
+)
 from tinytorch.core.dataloader import ArrayDataset, DataLoader, DigitsDataset
 from tinytorch.core.layers import Dense
 from tinytorch.core.networks import Sequential
@@ -94,24 +97,13 @@ def compress(model, examples, pruning_ratio=0.4, epochs=6):
         train(small, examples, epochs, 0.001)
     for layer in weighted(small):
         prune_weights_by_magnitude(layer, pruning_ratio)
-        weights = np.asarray(layer.weights)
-        values, scales = quantize_columns(columns(weights))
-        restored = values * scales
-        dense = isinstance(layer, Dense)
-        layer.weights.data = restored if dense else restored.T.reshape(weights.shape)
-        if dense:
-            layer.quantized_weights, layer.weight_scales = values, scales
+        quantize_layer_weights(layer)
     return small
 
 
 def weighted(model):
     """List the layers of a model that have weights."""
     return [each for each in flat_layers(model) if isinstance(each, (Conv2D, Dense))]
-
-
-def columns(weights):
-    """Return weights as a matrix with a column for each output."""
-    return weights if weights.ndim == 2 else weights.reshape(len(weights), -1).T
 
 
 def float_size(model):
@@ -130,19 +122,10 @@ def compressed_size(model):
     """
     total = 0
     for layer in weighted(model):
-        weights = columns(np.asarray(layer.weights))
-        total += np.count_nonzero(weights) + math.ceil(weights.size / 8)
-        total += 4 * (weights.shape[1] + (0 if layer.bias is None else layer.bias.size))
+        total += np.count_nonzero(layer.quantized_weights)
+        total += math.ceil(layer.quantized_weights.size / 8) + 4 * layer.weight_scales.size
+        total += 0 if layer.bias is None else 4 * layer.bias.size
     return int(total)
-
-
-def accelerated(model, compression="none"):
-    """Return a copy of a model on the kernels of module 11."""
-    fast = kernels.accelerate(copy.deepcopy(model), compression)
-    for layer in flat_layers(fast):
-        if isinstance(layer, Conv2D):
-            layer.product = kernels.cache_friendly_matmul
-    return fast
 
 
 def in_numpy(model):
