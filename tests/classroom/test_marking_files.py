@@ -108,7 +108,7 @@ def test_a_row_that_somebody_else_changed_is_reported_and_kept(graded):
     assert (taken.written, len(taken.conflicts)) == (1, 1)
     assert taken.conflicts[0].startswith("back.csv row ")
     assert taken.conflicts[0].endswith(
-        "ann, double_of_nothing: the gradebook has 1 points, done now"
+        "ann, double_of_nothing: the gradebook has 1 point, done now"
     )
     assert by_hand.read(graded)["ann", "double_of_nothing"].points == 1
     rows = exported(graded)
