@@ -42,13 +42,16 @@ def check_matmul(function, m, k, n, left=np.float32, right=np.float32):
 
 
 def products_of(function, n):
-    """Multiply two n by n matrices of numbers that count; return the result, all products, and the most in one step of Python."""
+    """Multiply two n by n matrices of numbers that count.
+
+    Returns the result, all products, the most in one step of Python, and the most in a step that also adds.
+    """
     import sys
 
-    home, steps = function.__code__.co_filename, [0]
+    home, steps, sums = function.__code__.co_filename, [0], [0]
 
     class Counted:
-        """A number that counts its products."""
+        """A number that counts its products and sums."""
 
         def __init__(self, value):
             self.value = value
@@ -62,6 +65,7 @@ def products_of(function, n):
         def __add__(self, other):
             if isinstance(other, np.ndarray):
                 return NotImplemented
+            sums[-1] += 1
             return Counted(self.value + getattr(other, "value", other))
 
         def __float__(self):
@@ -75,6 +79,7 @@ def products_of(function, n):
         frame.f_trace_opcodes = True
         if event == "opcode":
             steps.append(0)
+            sums.append(0)
         return trace
 
     values = np.arange(n * n).reshape(n, n).tolist()
@@ -86,16 +91,18 @@ def products_of(function, n):
     finally:
         sys.settrace(before)
     result = [[getattr(x, "value", x) for x in row] for row in C]
-    return result, sum(steps), max(steps)
+    added = max(count for count, some in zip([*steps, 0], [*sums, 1], strict=True) if some)
+    return result, sum(steps), max(steps), added
 
 
 def check_products(function, most_in_a_step, advice):
-    """Check that Python multiplies the elements of two 12 by 12 matrices, in small steps."""
-    result, total, most = checks.on_source(products_of, function, 12)
+    """Check that Python multiplies the elements of two 12 by 12 matrices, in small steps, and adds rows itself."""
+    result, total, most, added = checks.on_source(products_of, function, 12)
     A = np.arange(144).reshape(12, 12)
     checks.equal(np.array(result), A @ A, "the product, when it is counted")
     assert total >= 12**3, f"a 12 by 12 product needs {12**3} products of elements, got {total}"
     assert most <= most_in_a_step, f"one step of Python made {most} products of elements: {advice}"
+    assert added <= 12, f"one step of Python made and added up {added} products: {advice}"
 
 
 def check_special(function):
@@ -218,7 +225,7 @@ multiplied by one element of $A$.
 
 NumPy adds a row in one call, so Python takes only $m \cdot k$ steps.
 
-**Exercise 2** (about 3 lines). Write `matmul` with two loops.
+**Exercise 2** (about 3 lines). Write `matmul` with two loops of your own: neither `A @ B` nor, in one loop, `A[i] @ B`.
 
 *Hint: `B[p]` is a row, and a number times a row is a row.*
 """
@@ -266,8 +273,8 @@ check_matmul(matmul, 1, 9, 1)
 check_matmul(matmul, 120, 90, 200)
 
 # %% nbgrader={"grade": true, "grade_id": "matmul_loops", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Python loops over rows or columns; no NumPy call multiplies two matrices."""
-advice = "write the loops that add up rows, without NumPy's product of matrices"
+"""Two Python loops over rows or columns; no NumPy call multiplies a row by a matrix, or two matrices."""
+advice = "write both loops that add up rows, without NumPy's product of a matrix"
 check_products(matmul, 12 * 12, advice)
 
 # %% nbgrader={"grade": true, "grade_id": "matmul_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}

@@ -4928,16 +4928,32 @@ def predictions_of(compression):
     return found
 
 
+def by_numpy(model, x):
+    """What a model predicts if NumPy multiplies: with the weights, the bias and the ReLU of each kernel layer."""
+    for layer in model.layers:
+        if isinstance(layer, KernelDense):
+            x = x @ layer.weights + layer.bias
+            x = np.maximum(x, 0) if layer.relu else x
+        else:
+            x = by_numpy(layer, x) if isinstance(layer, Sequential) else np.asarray(layer(x))
+    return x
+
+
 def layers_of(compression):
-    """The kinds of layers of each accelerated model, its number of dense layers, and whether it has its layers still."""
-    found = {}
+    """The kinds of layers of each accelerated model, its number of dense layers, whether it has its layers still.
+
+    Then follow the outputs of the model and, by NumPy, of the accelerated one.
+    """
+    x, found = numbers(5, 6), {}
     for name, layers in models_of_layers().items():
         model = Sequential(layers) if isinstance(layers, list) else layers
         old = list(parts_of(model))
         fast, kept = accelerate(model, compression), list(parts_of(model))
         same = len(old) == len(kept) and all(a is b for a, b in zip(old, kept, strict=True))
         dense = sum(isinstance(layer, Dense) for layer in old)
-        found[name] = [type(layer).__name__ for layer in parts_of(fast)], dense, same
+        kinds = [type(layer).__name__ for layer in parts_of(fast)]
+        outputs = np.asarray(getattr(model, "network", model)(x)), by_numpy(fast, x)
+        found[name] = kinds, dense, same, *outputs
     return found
 
 
@@ -4958,7 +4974,8 @@ def check_accelerated(compression, kind, far=0.0):
         checks.equal(after, before, f"{name}: outputs of the given model afterwards")
     plain = {"quantize": whole_steps, "checked_scale": float, "pack_fours": not_packed}
     built = checks.on_source(layers_of, compression, instead=plain)
-    for name, (kinds, dense, same) in built.items():
+    for name, (kinds, dense, same, before, outputs) in built.items():
+        checks.close(outputs, before, 1e-4, 1e-4, f"{name}: the layers, by NumPy")
         assert same, f"{name}: the given model has other layers after the call"
         assert kinds.count(kind) == dense and "Dense" not in kinds, (
             f"{name}: {dense} dense layers become {kind}, also inside other models; got {kinds}"
