@@ -61,11 +61,11 @@ class Everything:
         return self
 
 
-def vectorized_relu(x, out=None):
+def relu_loop(x, y):
     return Everything()
 """
 KILLS = """
-def quantize(x, scale=None):
+def quantize_loop(x, scale, q):
     import os
 
     os.kill(os.getpid(), 9)
@@ -74,12 +74,12 @@ def quantize(x, scale=None):
 
 SUMMARY = """
 {what}
-  {notebook:{width}}  the lesson as students get it, without answers
-  {page:{width}}  what the student "wrong" reads: each test, its points, what went wrong
-  {marks:{width}}  the marks, one row for each student
-  {tests:{width}}  which tests students failed
-  {plot:{width}}  the kernels under the roofline of this machine
-  {log:{width}}  all that the commands printed
+  release    {notebook}
+  feedback   {page}
+  marks      {marks}
+  tests      {tests}
+  roofline   {plot}
+  output     {log}
 
 next: make start          make a folder to work in, without answers
       make test           run the test suite
@@ -124,8 +124,8 @@ def main(folder=ROOT / "build" / "demo"):
         rows = {row["student"]: row for row in csv.DictReader(file)}
     points = ", ".join(f"{name} {float(row['score']):g}" for name, row in rows.items())
     found = {name: shown(path) for name, path in places.items()}
-    what = f"A class of four was graded, of 100 points: {points}."
-    print(SUMMARY.format(what=what, width=max(map(len, found.values())), **found), end="")
+    what = f"Four students were graded, of 100 points: {points}."
+    print(SUMMARY.format(what=what, **found), end="")
     return 0
 
 

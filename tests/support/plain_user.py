@@ -36,7 +36,13 @@ def run(arguments: Sequence[str], **options) -> subprocess.CompletedProcess:
     tests = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--basetemp={files}/pytest"]
     try:
         return subprocess.run(
-            ["unshare", "-m", "sh", "-c", f"{show}exec {become} {shlex.join([*tests, *arguments])}"],
+            [
+                "unshare",
+                "-m",
+                "sh",
+                "-c",
+                f"{show}exec {become} {shlex.join([*tests, *arguments])}",
+            ],
             cwd=ROOT,
             env=os.environ | {"HOME": str(files), "TMPDIR": str(files)},
             **options,

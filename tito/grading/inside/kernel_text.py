@@ -190,6 +190,10 @@ class Space:
 
     def _run(self, statement: Statement) -> None:
         tree, path = statement.tree, statement.path
+        for node in ast.walk(tree):
+            if not isinstance(node, NODES):
+                line = getattr(node, "lineno", tree.lineno)
+                _refuse(path, line, f"the statement {type(node).__name__}")
         used = global_names(statement.code)
         for name in sorted(used - BUILTINS.keys() - OWN.keys()):
             try:
@@ -210,8 +214,6 @@ class Space:
         modules = self._modules(statement, used)
         for node in ast.walk(statement.tree):
             line = getattr(node, "lineno", statement.tree.lineno)
-            if not isinstance(node, NODES):
-                _refuse(statement.path, line, f"the statement {type(node).__name__}")
             if isinstance(node, ast.Attribute):
                 module = _module(node.value, modules)
                 allowed = ATTRIBUTES if module is None else vars(module)
