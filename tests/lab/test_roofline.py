@@ -7,7 +7,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Annotation, Text
 
-from tinytorch.lab import hardware, roofline
+from tinytorch.lab import drawing, hardware, roofline
 from tinytorch.lab.roofline import Point, Roof
 
 ROOF = Roof(200e9, {1: 400e9, 2: 80e9, 3: 21e9, "memory": 18e9})
@@ -118,7 +118,7 @@ def test_the_paper_is_white_in_a_dark_notebook_too(dark):
     with pyplot.style.context("dark_background" if dark else "default"):
         figure = roofline.plot(points(), on=ROOF)
     assert figure.get_facecolor() == (1, 1, 1, 1)
-    assert figure.axes[0].xaxis.label.get_color() == roofline.INK
+    assert figure.axes[0].xaxis.label.get_color() == drawing.INK
     assert not pyplot.get_fignums()
 
 

@@ -1,0 +1,1 @@
+"""The roofline in parts; lessons import it as `tinytorch.lab.roofline`."""
