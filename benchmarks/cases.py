@@ -1,4 +1,4 @@
-"""Inputs of the rows with what must come out, and the checks that compare."""
+"""Inputs of the rows, their expected results, and the comparisons of both."""
 
 from typing import Any, NamedTuple
 

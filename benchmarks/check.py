@@ -1,4 +1,4 @@
-"""Compare a run with the table in ``docs/measured``: which figures are lower than they were."""
+"""Compare a run with the table in ``docs/measured`` and report each figure that is worse."""
 
 import re
 from pathlib import Path

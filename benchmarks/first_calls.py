@@ -1,4 +1,4 @@
-"""Call every kernel once, with the dtypes of a plain use: what the first process pays for compilation."""
+"""Call every kernel once with common dtypes: the cost of compilation in a new process."""
 
 import os
 import subprocess

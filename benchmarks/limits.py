@@ -1,4 +1,4 @@
-"""The least that a row's work takes on this machine: its bytes copied once, or its products made in registers alone.
+"""The lower bound of a row's time on this machine: copy its bytes once, or multiply in registers only.
 
 The call is timed beside the rival like a kernel, so each figure has its upper limit beside it.
 """

@@ -1,4 +1,4 @@
-"""How the benchmarks call the kernels: the one place that knows what tinytorch.core.kernels offers.
+"""The functions of tinytorch.core.kernels as the benchmarks call them, all in this one file.
 
 Each function prepares what may be prepared once (an output, packed weights, a converted model) and returns a
 `Side`, whose `how` says what exactly is timed.

@@ -1,4 +1,4 @@
-"""Where a product spends its time: ``python -m benchmarks.parts [N]...``.
+"""The time of each part of a matrix product: ``python -m benchmarks.parts [N]...``.
 
 Each part of the work is timed by itself on memory that is near, in turns with the whole and with NumPy, one thread,
 CPU time. What is left of the whole is the way of A and C through the caches, and the loops; it is negative where

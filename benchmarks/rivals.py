@@ -1,4 +1,4 @@
-"""What the kernels are measured against: NumPy with its OpenBLAS, torch, and onnxruntime."""
+"""The libraries that the kernels are compared with: NumPy with OpenBLAS, torch, and onnxruntime."""
 
 import importlib
 

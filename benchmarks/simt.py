@@ -1,4 +1,4 @@
-"""What the simulator says of every known kernel, and how long it takes: ``python -m benchmarks.simt``.
+"""The reports and the times of the GPU simulator for every known kernel: ``python -m benchmarks.simt``.
 
 Times are CPU times of the process. Numba's own simulator runs the same kernel from the same source in a separate
 process, at sizes that it can run in reasonable time.

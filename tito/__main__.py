@@ -1,4 +1,4 @@
-"""`python -m tito`: the same as the command."""
+"""The command `tito` as `python -m tito`."""
 
 from tito.cli import main
 

@@ -1,4 +1,4 @@
-"""tito: the commands as one program, which ends with the exit codes and the two lines that it promises."""
+"""The program `tito`: all commands in groups, their exit codes, and each error as one line with its hint."""
 
 import contextlib
 import functools

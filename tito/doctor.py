@@ -1,4 +1,4 @@
-"""What is wrong with the environment, and how to fix it."""
+"""`tito doctor`: find what is wrong with the environment, and name the fix."""
 
 import enum
 import importlib.metadata

@@ -1,4 +1,4 @@
-"""Files below a folder, opened part by part without following a link, whatever is swapped meanwhile."""
+"""Open files below a folder part by part without following links, even if somebody swaps a part meanwhile."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Sanitizes HTML that somebody else wrote: what is left can neither run nor load anything."""
+"""Sanitize HTML that somebody else wrote, so that it neither runs nor loads anything."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Text that came from students, made harmless for a page, a terminal or a spreadsheet."""
+"""Make text of students harmless for a page, a terminal or a spreadsheet."""
 
 import re
 import unicodedata

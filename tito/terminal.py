@@ -1,4 +1,4 @@
-"""Print results in a terminal: 80 columns, plain words, colour if the terminal supports it."""
+"""Print results in a terminal: 80 columns, plain words, color if the terminal supports it."""
 
 import collections
 import os

@@ -1,4 +1,4 @@
-"""The verdict on one test, in the shape that reports and gradebooks read."""
+"""The verdict on one test, as reports and gradebooks read it."""
 
 import enum
 from dataclasses import dataclass

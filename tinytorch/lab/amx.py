@@ -1,4 +1,4 @@
-"""Tile registers of AMX as instructions of compiled kernels: products of int8 matrices, 16 x 64 at a time.
+"""AMX tile registers in compiled kernels: products of int8 matrices, 16 x 64 at a time.
 
 Eight tiles of 16 rows of 64 bytes belong to every thread, numbered 0 to 7. A number is part of an instruction: it
 must be a literal or a constant of the module. Ask `available()` before the first call of a kernel with tiles: it

@@ -1,4 +1,4 @@
-"""Clocks that a test moves by hand: it knows to the last digit what a correct measurement must find.
+"""Fake clocks for tests of measurements: each test sets the time, so the right result is known exactly.
 
     with clocks.by_hand(profile_operation) as hand:
         work = hand.work(wall=[0.1, 0.3], cpu=[0.05])

@@ -1,4 +1,4 @@
-"""What a compiler error means, in one sentence, and the line of the kernel that caused it.
+"""Translate an error of Numba's compiler into one sentence, with the kernel's line that caused it.
 
 Numba prints up to forty lines about its own files. Students need one: which name, which call, which line.
 """

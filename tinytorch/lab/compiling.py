@@ -1,4 +1,4 @@
-"""How kernels are compiled: by Numba, for the full vector width of this machine, when they are first called."""
+"""Compile kernels with Numba at the first call, for the full vector width of this machine."""
 
 from pathlib import Path
 from typing import Any

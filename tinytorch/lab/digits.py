@@ -1,4 +1,4 @@
-"""The handwritten digits that ship with the course: `data/README.md` names their authors and license."""
+"""Load the handwritten digits that ship with the course; `data/README.md` names their authors and license."""
 
 from pathlib import Path
 

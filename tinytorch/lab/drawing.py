@@ -1,4 +1,4 @@
-"""Colors and shapes of the pictures."""
+"""Colors, markers and line styles of the pictures."""
 
 # INK and PAPER become the text and background colors of the page. BLACK and WHITE stay as they are.
 INK, PAPER, FAINT = "#1A1A1A", "#FFFFFF", "#808080"

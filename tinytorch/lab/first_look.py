@@ -1,4 +1,4 @@
-"""Where the kernels lesson starts and where it ends: loops and NumPy's product, timed on this machine."""
+"""The first picture of the kernels lesson: three loops and NumPy's product, timed on this machine."""
 
 import numpy as np
 from threadpoolctl import threadpool_limits

@@ -1,4 +1,4 @@
-"""A ladder of kernels: check each step's result, then time it beside what it has to beat.
+"""The steps of `tito bench`: check the result of each kernel, then time it beside its rival.
 
 A module lists its steps in ``<topic>_bench.py`` as a tuple named ``LADDER``.
 """

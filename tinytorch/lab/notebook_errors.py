@@ -1,4 +1,4 @@
-"""Errors in a notebook: a failing test shows its line, the mismatch and where to look, instead of forty lines of helpers."""
+"""Shorten the error of a failing test in a notebook to its line, the mismatch and where to look."""
 
 import ast
 import linecache

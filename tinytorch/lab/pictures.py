@@ -1,4 +1,4 @@
-"""Pictures of the lesson: cache lines over time, a tile and what feeds it, and speed against size.
+"""Pictures of the lesson: accesses to cache lines over time, register tiles, and speed against size.
 
 The pictures take the colors of the page, and shape or a name says what color says.
 """

@@ -1,4 +1,4 @@
-"""A pool of processes that names the item a dead worker was on; arrays travel through shared memory.
+"""A pool of worker processes with shared memory; when a worker dies, the error names its item.
 
 A worker is an interpreter of its own, started by its command line: nothing is forked, so threads do no
 harm, and the caller's main module is not run again, so a script needs no guard. Starting one costs a few

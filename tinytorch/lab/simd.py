@@ -1,4 +1,4 @@
-"""Vector registers as values of compiled kernels: what an intrinsics header is in C.
+"""Vector registers and instructions for compiled kernels, like the intrinsics of C.
 
     @compiling.kernel
     def double(x, y):

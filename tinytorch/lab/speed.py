@@ -1,4 +1,4 @@
-"""Whether a kernel is as fast as a test asks: CPU time beside a baseline, with a verdict that may stay open.
+"""Test the speed of a kernel: CPU time in pairs with a baseline; the verdict can be undecided.
 
     speed.at_least(2, fused, three_steps, lambda n: (numbers(512, 64, seed=n), weights), checks.close)
 

@@ -1,4 +1,4 @@
-"""A figure in the colors of the page that shows it, light or dark."""
+"""A figure that follows the theme of the page, light or dark."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""Threads that stay between calls, for work that lets go of Python's lock.
+"""A pool of threads that remain between calls, for compiled work that releases the GIL.
 
     pool = threads.pool(2)
     tasks = [pool.send(compress, page) for page in pages]

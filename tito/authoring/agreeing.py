@@ -1,4 +1,4 @@
-"""Answers that agree with everything, whatever a test asks. None of them may earn a point.
+"""Values that agree with every test: as answers, none of them may earn a point.
 
 `tito check` puts each of them in place of every answer of a module. The text of this file runs in the worker,
 so it imports nothing of this package.

@@ -1,4 +1,4 @@
-"""Find tests that give points to an answer that only agrees: see `agreeing`."""
+"""Find tests that give points to the values of `agreeing`."""
 
 import ast
 import os

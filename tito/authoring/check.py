@@ -1,4 +1,4 @@
-"""Prove a module sound before anybody is given it. Each finding is a sentence and whether it is good."""
+"""`tito check`: prove that a module is sound. A finding is a sentence and whether the check passed."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Check that one wrong exercise costs its own points only: each as a stub, each alone, each known wrong solution."""
+"""Check that a wrong exercise costs only its own points: each exercise as a stub, alone, and with each wrong variant."""
 
 import os
 from collections.abc import Callable, Iterator

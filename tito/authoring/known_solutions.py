@@ -1,4 +1,4 @@
-"""Grade known wrong and right solutions: a wrong one costs points of its own exercise only, a right one none.
+"""Grade the variants: a wrong one must cost points of its own exercise only, a right one no points.
 
 A record keeps what each solution earned, so that a check of many solutions can be ended and go on later.
 """

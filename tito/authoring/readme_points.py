@@ -1,4 +1,4 @@
-"""The points of exercises in a README: a row of a table that names exercises and ends with a number."""
+"""Compare the points in a module's README with the points of its tests."""
 
 import re
 from collections.abc import Iterable, Iterator

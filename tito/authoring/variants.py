@@ -1,4 +1,4 @@
-"""Known wrong and known right solutions of a module, kept as changes to its own solutions."""
+"""The variants of a module: known wrong and known right solutions, stored as changes to its own solutions."""
 
 import textwrap
 from dataclasses import dataclass

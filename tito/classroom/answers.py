@@ -1,4 +1,4 @@
-"""Copies a student's answers from an earlier copy of a release into a new one."""
+"""Copy a student's answers from an older release into a new release."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

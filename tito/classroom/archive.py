@@ -1,4 +1,4 @@
-"""Folders and archives of files from strangers, read as data: bounded, under safe names, never written anywhere.
+"""Read folders and archives of submissions as data, within limits and under safe names, without unpacking them.
 
 A file that cannot be read is an entry with a fault, and the others go on. An archive is refused whole only
 if it tries to do harm: names that lead outside, links, devices, or far more data than its size allows.

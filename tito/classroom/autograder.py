@@ -1,4 +1,4 @@
-"""A Gradescope autograder for a module: an archive that grades each submission with the same grader, and its run.
+"""Make the Gradescope autograder of a module, and run it in Gradescope's container.
 
 gradescope-autograders.readthedocs.io, "Autograder Specifications": setup.sh and run_autograder are in the root of
 the archive, which Gradescope unpacks to /autograder/source; the submission is in /autograder/submission, and the

@@ -1,4 +1,4 @@
-"""The files of one student, read: which are notebooks of the module, and what became of the others."""
+"""Read the files of one student: find the notebooks of the module, and say why each other file is not one."""
 
 import datetime
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Canvas's gradebook: Student, ID, SIS User ID, SIS Login ID, Section, then one column an assignment.
+"""Canvas's gradebook file: Student, ID, SIS User ID, SIS Login ID, Section, then a column for each assignment.
 
 canvas-lms, lib/gradebook_importer.rb: a row that begins with Points Possible has the maxima, EX excuses a
 student, and a column that Canvas does not know becomes a new assignment.

@@ -1,4 +1,4 @@
-"""One page about a class: how it did, which tests are hard, and who needs attention. It loads and runs nothing."""
+"""A page about a class: its results, the hard tests, and students who need attention. It runs and loads nothing."""
 
 import ast
 import base64

@@ -1,4 +1,4 @@
-"""Collect: what students sent becomes what nbgrader expects, and nothing that was sent is lost.
+"""`tito collect`: put submissions where nbgrader expects them, and keep everything that was sent.
 
 Everybody and every notebook in the input is named in the report: collected, kept aside or refused.
 """

@@ -1,4 +1,4 @@
-"""What was collected, kept: everything as it came, what counts where nbgrader looks for it, and who is who.
+"""Store collected files: everything as it was sent, and the submission that counts in nbgrader's layout.
 
 build/collected/MODULE/STUDENT contains each file as it came and index.json, build/collected/students.json each
 student's name and the id that the platform gave, by the id here.

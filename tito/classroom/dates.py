@@ -1,4 +1,4 @@
-"""`tito due` and `tito extend`: dates that a person writes, and the penalties that follow from them."""
+"""`tito due` and `tito extend`: parse dates that a person writes, and recompute penalties."""
 
 import datetime
 

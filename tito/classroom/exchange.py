@@ -1,4 +1,4 @@
-"""What nbgrader's exchange gives to students: whole releases, and the feedback of all who can fetch it.
+"""Publish through nbgrader's exchange: whole releases, and the feedback of each student.
 
 nbgrader_config.py keeps lesson sources, `*_dev.py`, out of what nbgrader's generate_assignment copies. nbgrader
 applies the same list when it copies a release to the exchange (nbgrader/exchange/default/exchange.py, do_copy).

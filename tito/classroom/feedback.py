@@ -1,4 +1,4 @@
-"""What a student reads of the marks: one page, complete in itself, that runs nothing and loads nothing."""
+"""The feedback page of a student: a single file that runs and loads nothing."""
 
 import base64
 import difflib

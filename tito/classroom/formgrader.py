@@ -1,4 +1,4 @@
-"""Makes nbgrader's formgrader safe to open by a link: its pages repeat parts of their own address.
+"""Escape the parts of its address that nbgrader's formgrader repeats in its pages.
 
 nbgrader escapes nothing in its templates, so a link in a student's answer could run a script on the instructor's server.
 """

@@ -1,4 +1,4 @@
-"""Grade a class: what was handed in becomes records, graded notebooks and entries of nbgrader's gradebook.
+"""Grade a class: submissions become records, graded notebooks and rows of nbgrader's gradebook.
 
 A record is written before anything is made of it, so that a run that was ended at any moment goes on where it
 was: it grades nobody twice and loses nobody.

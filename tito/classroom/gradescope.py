@@ -1,4 +1,4 @@
-"""Gradescope's export of submissions: folders submission_N, and a file that says whose each is and when.
+"""Read Gradescope's export of submissions: folders submission_N, and a file with the owner and time of each.
 
 submission_metadata.yml maps each folder to :submitters (:name, :sid, :email) and :created_at, as the parser
 of otter-grader reads it (otter/metadata.py, GradescopeParser). A file of that name anywhere else is a student's.

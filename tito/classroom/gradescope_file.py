@@ -1,4 +1,4 @@
-"""Gradescope's own export of an assignment's scores, with the columns of its CSV download."""
+"""Write scores with the columns of Gradescope's own CSV export."""
 
 from collections import defaultdict
 

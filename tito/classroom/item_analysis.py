@@ -1,4 +1,4 @@
-"""How each test of a module fared with a class: who failed it, and whether it tells strong work from weak.
+"""Statistics of each test: how many students failed it, and whether it separates strong from weak students.
 
 Discrimination is the point-biserial correlation of a test's points with the score in all the other
 tests, Pearson's for tests with more than two outcomes. Near 0 the test separates nobody; below 0 mainly

@@ -1,4 +1,4 @@
-"""Marks for learning platforms: in a new file, or filled into the file that a platform exported."""
+"""Marks for learning platforms: as a new file, or filled into the file that the platform exported."""
 
 from pathlib import Path
 

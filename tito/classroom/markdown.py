@@ -1,4 +1,4 @@
-"""A lesson's Markdown as plain HTML: no scripts, no images, formulas in letters and signs."""
+"""Render a lesson's Markdown as plain HTML without scripts and images; formulas become plain text."""
 
 import html
 import re

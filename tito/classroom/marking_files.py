@@ -1,4 +1,4 @@
-"""CSV files for tutors, who enter points and comments in a spreadsheet, and the way of these back into the gradebook.
+"""Export answers to CSV files in which tutors enter points and comments, and import these files.
 
 Each row is a cell of one student. Its version says what the row was when it was exported. So a row that the tutor did
 not edit changes nothing. A row that somebody else has changed since is reported and not overwritten.

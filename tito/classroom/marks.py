@@ -1,4 +1,4 @@
-"""What each student got: from the records of `tito grade`, and from nbgrader's gradebook where it says more."""
+"""The marks of each student: from the records of `tito grade`, with manual marks from nbgrader's gradebook."""
 
 import contextlib
 import datetime

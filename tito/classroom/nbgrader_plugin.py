@@ -1,4 +1,4 @@
-"""nbgrader's own command and formgrader's button, served by the engine that `tito grade` uses.
+"""Plug-ins that make `nbgrader autograde` and formgrader's buttons use our grader and our pages.
 
 nbgrader_config.py names the two classes; everything else that nbgrader does with a submission is its own.
 """

@@ -1,4 +1,4 @@
-"""A student's own archive, or one packed file, unpacked in memory within bounds."""
+"""Unpack an archive or compressed file inside a submission, in memory and within limits."""
 
 import io
 from collections.abc import Callable

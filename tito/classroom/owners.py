@@ -1,4 +1,4 @@
-"""Whose work each file of a class is: told from the first parts of its path, which a platform or an instructor named."""
+"""Find the owner of each file of a class, from the parts of its path that a platform or instructor named."""
 
 import datetime
 import unicodedata

@@ -1,4 +1,4 @@
-"""Files and folders that people named: which is a student's own, and who the student is."""
+"""Recognize names that people gave to files and folders: which of them name a student, and which student."""
 
 import re
 from collections.abc import Sequence

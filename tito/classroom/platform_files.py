@@ -1,4 +1,4 @@
-"""Tables that learning platforms export: read them, find their columns, and find each student's row.
+"""Read tables that learning platforms export: find their columns, and each student's row.
 
 An id is looked for column by column. The column that contains most of the course's ids comes first, because a
 number in one column may be another student's number in the next.

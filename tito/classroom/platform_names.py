@@ -1,4 +1,4 @@
-"""How learning platforms name the files of a download. Only the first part of a path is the platform's.
+"""Parse the file names in downloads of learning platforms. Only the first part of a path is the platform's.
 
 What follows in the path is the student's own and may be named like anything, so it is not looked at.
 """

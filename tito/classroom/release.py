@@ -1,4 +1,4 @@
-"""Release: the folder that students are given, a course of one module without its answers.
+"""`tito release`: make the folder for students, a course with one module and without its answers.
 
 It is nbgrader's release of the assignment as well. Students need the folder and one `pip install` of it.
 """

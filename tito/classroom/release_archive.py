@@ -1,4 +1,4 @@
-"""A release as one archive: the folder, the student's guide, and what changed since the release before."""
+"""Pack a release into one archive, with the student's guide and the changes since the previous release."""
 
 import io
 import zipfile

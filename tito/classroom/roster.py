@@ -1,4 +1,4 @@
-"""A class list: students' ids, names, addresses and sections, from what a learning platform exports.
+"""Read a class list that a learning platform exported: ids, names, addresses and sections.
 
 Columns are found by their names in several languages, an address by its @, Moodle's identifier by its place;
 options name what is called otherwise. A student who is known in the course keeps the id that files were

@@ -1,4 +1,4 @@
-"""Marks as tables: CSV and JSON of our own, and the columns that learning platforms read."""
+"""Marks as tables: our own CSV and JSON, and the columns that learning platforms read."""
 
 import csv
 import io

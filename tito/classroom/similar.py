@@ -1,4 +1,4 @@
-"""Pairs of students whose answers are similar, without what was released and what much of the class wrote.
+"""Find pairs of students with similar answers, without released lines and lines that much of the class wrote.
 
 A pair is a reason to read two answers. It does not prove that one was copied.
 """

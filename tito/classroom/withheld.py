@@ -1,4 +1,4 @@
-"""Students whose feedback is withheld, by module: no page and no part of an archive is made for them."""
+"""The students whose feedback an instructor withholds, for each module."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Names of a zip's members when the zip does not say how they are encoded.
+"""Decode the names of a zip's members when the zip does not name their encoding.
 
 A zip marks UTF-8 names by a flag or by Info-ZIP's Unicode Path field (APPNOTE.TXT 4.4.4 and 4.6.9). macOS
 writes UTF-8 without the flag. Windows writes its OEM code page: one for all names of an archive.

@@ -1,4 +1,4 @@
-"""A cache of what was made from a source: its cells, its package file, its last result.
+"""Cache what was made from a source: its cells, its package file, its last result.
 
 A source that did not change is not read, exported or tested again.
 """

@@ -1,4 +1,4 @@
-"""What is wrong with a source before anything is made of it.
+"""Find faults in a lesson's source before anything is made from it.
 
 nbdev, jupytext and nbgrader pass over most of these in silence: a cell is not exported, not graded,
 or exported broken. Here each is an error with a line and a hint.

@@ -1,4 +1,4 @@
-"""Export: the package file that a module's source makes.
+"""Export a module: make its package file from its source.
 
 nbdev writes straight into its target and leaves it empty or broken when anything goes wrong, so it
 works in a scratch folder here; what it wrote is compiled, and only then takes the old file's place.

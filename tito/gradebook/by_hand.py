@@ -1,4 +1,4 @@
-"""Points, extra credit and comments that a person gives: read from nbgrader's gradebook, and written to it.
+"""Read and write manual points, extra credit and comments in nbgrader's gradebook.
 
 A change is written only if the gradebook still has what the person saw. So two people never overwrite each other,
 and formgrader may be open at the same time.

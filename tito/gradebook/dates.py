@@ -1,4 +1,4 @@
-"""Times of submission, due dates and extensions that changed after a student was graded."""
+"""Find students whose submission time, due date or extension changed after they were graded."""
 
 import datetime
 import sys

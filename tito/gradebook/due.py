@@ -1,4 +1,4 @@
-"""Due dates, and extensions of single students, also of students who have handed in nothing yet.
+"""Read and write due dates and extensions, also of students who have submitted nothing yet.
 
 nbgrader keeps an extension with a graded submission, so extensions are in build/collected/extensions.json and
 go to the gradebook with the marks.

@@ -1,4 +1,4 @@
-"""The record of each graded student: one JSON file, written whole or not at all. Everything else is made from it."""
+"""The record of each graded student: one JSON file, written completely or not at all. All else is made from it."""
 
 import contextlib
 import datetime

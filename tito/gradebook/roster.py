@@ -1,4 +1,4 @@
-"""The students in nbgrader's gradebook: names, and what is refused.
+"""Write students' names into nbgrader's gradebook, and refuse names that its pages would not escape.
 
 nbgrader writes their ids and names into its pages without escaping them.
 """

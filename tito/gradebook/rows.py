@@ -1,4 +1,4 @@
-"""Write the rows that nbgrader would write, from records, with a few statements for many students.
+"""Write nbgrader's rows from records, with few statements for many students.
 
 Manual scores, extra credit, comments and flags stay as they are. A manual grade is marked for another look when
 the work has changed, as nbgrader does.

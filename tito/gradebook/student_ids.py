@@ -1,4 +1,4 @@
-"""Ids of students that nbgrader, file systems, spreadsheets and addresses of web pages can contain.
+"""Check the ids of students: nbgrader, file systems, spreadsheets and web addresses must accept them.
 
 Letters of every script, digits and . _ - @ stay as they are. Spaces become _. Any other character becomes
 ~HEX~, its code in hexadecimal, so that the id can be turned back: O'Neil is O~27~Neil.

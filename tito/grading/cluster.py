@@ -1,4 +1,4 @@
-"""The students of a class on the workers of a Dask cluster: bytes go there, records come back.
+"""Grade a class on a Dask cluster: submissions are sent as bytes, records are returned.
 
 Workers need no shared disk, only the same version of the course installed, and a sandbox that works. A task
 whose worker is lost runs again on another.

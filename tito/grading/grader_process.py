@@ -1,4 +1,4 @@
-"""A process that grades one submission after another, and its other end.
+"""A process that grades one submission after another, and the client that sends it submissions.
 
 Each submission is graded in its own `try`: whatever is wrong with it is the outcome of that student alone.
 """

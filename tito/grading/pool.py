@@ -1,4 +1,4 @@
-"""Many students at a time on this machine: one process each for as many as there are cores."""
+"""Grade many students at a time on this machine, one process for each core."""
 
 import contextlib
 import queue

@@ -1,4 +1,4 @@
-"""A judge and its workers, started ahead of a job: they wait with everything imported.
+"""Start a judge and its workers before their job arrives, with everything imported.
 
 Nothing is forked and nothing is used twice, so what threads or caches a student's code leaves behind ends
 with its run, on every system.

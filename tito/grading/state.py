@@ -1,4 +1,4 @@
-"""What is known of a run: the verdicts so far, and the test that the judge works on.
+"""The state of a run: the verdicts so far, and the test that the judge is running.
 
 The judge reads what students send, so what it writes is checked.
 """

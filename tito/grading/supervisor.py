@@ -1,4 +1,4 @@
-"""Starts the judge of one job and reads its verdicts; it runs no student code, and ends the judge at the deadline.
+"""Start the judge of one job, read its verdicts, and end it at the deadline. No student code runs here.
 
 A judge that is killed costs the test that it worked on. Another judge goes on with the other tests.
 """

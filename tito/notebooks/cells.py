@@ -1,4 +1,4 @@
-"""A lesson's cells, as everything but the notebook format sees them."""
+"""The type of a lesson's cell, independent of the notebook format."""
 
 import ast
 from dataclasses import dataclass

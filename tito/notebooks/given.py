@@ -1,4 +1,4 @@
-"""Given versions: plain code that takes an exercise's place while another exercise is tested.
+"""Given versions: plain code that replaces an exercise while another exercise is tested.
 
 `given.py` beside a lesson defines functions and classes by the names that the solution cells define. A function
 replaces the function of that name in its cell; a class replaces the methods that it defines. The rest of the cell

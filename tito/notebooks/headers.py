@@ -1,4 +1,4 @@
-"""The first line of each code cell of a release: it says what the cell is, so that nobody has to guess."""
+"""The first line of each code cell in a release, which says what kind of cell it is."""
 
 import re
 

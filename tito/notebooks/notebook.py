@@ -1,4 +1,4 @@
-"""A module's notebook: read from its percent source, cells with ids of their own and a role."""
+"""Read a module's notebook from its percent source, and give each cell an id and a role."""
 
 import copy
 import functools

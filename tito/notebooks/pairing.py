@@ -1,4 +1,4 @@
-"""A percent source and the notebook beside it: refuse to go on when both contain different work."""
+"""Refuse to continue when a percent source and the notebook beside it contain different work."""
 
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The releases of a module that the course keeps: their numbers, their contents and their notebooks."""
+"""The releases of a module that the course has stored: numbers, contents and notebooks."""
 
 import json
 from pathlib import Path

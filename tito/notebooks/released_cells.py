@@ -1,4 +1,4 @@
-"""What students were given: the released notebooks of a module, read once for all submissions."""
+"""The cells of the released notebooks of a module, read once for all submissions."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""A graded notebook as formgrader may show it: nothing that a student wrote is active HTML.
+"""Remove active HTML of a student from a graded notebook, so that formgrader can show it.
 
 Formgrader renders notebooks on the pages of the instructor's Jupyter server, where a script may start kernels,
 and it does not sanitize them. So the notebook itself is written sanitized.

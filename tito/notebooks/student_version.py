@@ -1,4 +1,4 @@
-"""What students are given: the notebook without solutions and hidden tests, and proof that none is left."""
+"""Remove solutions and hidden tests from a notebook, and prove that none is left."""
 
 import builtins
 import copy

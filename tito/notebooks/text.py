@@ -1,4 +1,4 @@
-"""What can be told of a source from its text alone, for the price of reading a file."""
+"""Read facts from the text of a source without parsing the notebook."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""A student's notebook as data: its cells, whatever format it came in. Nothing of it is run."""
+"""Read a student's notebook in any format as data; nothing of it runs."""
 
 import codecs
 import json

@@ -1,4 +1,4 @@
-"""Measure a module's kernels on this machine, step by step, beside what each has to beat.
+"""`tito bench`: measure a module's kernels on this machine, step by step, beside their rivals.
 
 The steps are the tuple ``LADDER`` in the file ``<topic>_bench.py`` beside the lesson. The module's code runs in a
 process of its own (``python -m tito.student.bench``), which reads the steps from its standard input and answers

@@ -1,4 +1,4 @@
-"""A source as an editor has just saved it: its cells in milliseconds, its faults in a line, what an edit touched."""
+"""Parse a source that an editor has just saved, in milliseconds: its cells, its faults, and the changed cells."""
 
 import ast
 import functools

@@ -1,4 +1,4 @@
-"""Tells when a file was saved, however an editor does it: in place, in two steps, or by renaming another."""
+"""Watch for saves of a file, whether an editor writes in place, in two steps, or renames another file."""
 
 import contextlib
 import threading

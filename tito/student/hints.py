@@ -1,4 +1,4 @@
-"""Hints: a few steps for each exercise in hints.yaml, from vague to concrete.
+"""`tito hint`: choose a step from hints.yaml, from vague to concrete.
 
 A step is a sentence or two. A step that is a mapping with ``test`` or ``says`` is for students who failed that test,
 or whose message contains those words. It comes before the steps for everybody.

@@ -1,4 +1,4 @@
-"""JupyterLab on one module, and nbgrader's formgrader on the course."""
+"""Start JupyterLab on one module, or nbgrader's formgrader on the course."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""What JupyterLab saves through: a file that somebody else changed meanwhile is kept before it is overwritten."""
+"""The contents manager of JupyterLab: before a save overwrites a file that changed on disk, it keeps a copy."""
 
 import hashlib
 from pathlib import Path

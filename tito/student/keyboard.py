@@ -1,4 +1,4 @@
-"""Single keys from a terminal, without waiting for Enter; the terminal is left as it was found."""
+"""Read single keys from a terminal without Enter, and restore the terminal at the end."""
 
 import contextlib
 import os

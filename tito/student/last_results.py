@@ -1,4 +1,4 @@
-"""What a student has seen of a module: the last verdict on each test, and the hints that were given.
+"""Store a student's last results in a module: the verdict of each test, and the hints that were shown.
 
 Unlike `records` it outlives the next edit: a hint answers the failure that was last on the screen.
 """

@@ -1,4 +1,4 @@
-"""Take part in a class leaderboard: a line in the file to submit, which the instructor's machine measures again."""
+"""Enter the class leaderboard: write a pseudonym into the file to submit."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How far a student is, exercise by exercise, told from the source's text and the verdicts last seen."""
+"""The progress of a student, exercise by exercise, from the source's text and the last verdicts."""
 
 import enum
 import re

@@ -1,4 +1,4 @@
-"""What `tito test` prints of a module: one line for each exercise, the first failure in detail, and what to do next."""
+"""The output of `tito test`: one line for each exercise, the first failure in detail, and the next step."""
 
 import ast
 import collections

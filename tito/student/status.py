@@ -1,4 +1,4 @@
-"""The course as a map, told from files alone: nothing is imported, parsed or run."""
+"""`tito status`: a map of the course, read from files without importing or running anything."""
 
 from tito import verdict as v
 from tito.course import Course, Module, TitoError

@@ -1,4 +1,4 @@
-"""Judge a student's work as it will be graded, then pack it into the file to submit.
+"""`tito submit`: test a student's work as it will be graded, then pack it.
 
 The grader's own repair and judge run here. Only the hidden tests are left out: a student's copy does not contain them.
 """

@@ -1,4 +1,4 @@
-"""Test a module: its inline tests in the grading engine, then its package tests with pytest."""
+"""Test a module: its inline tests in the grader, then its package tests with pytest."""
 
 import contextlib
 import copy

@@ -1,4 +1,4 @@
-"""A student's work as the grader reads it: repaired, with the released tests.
+"""Read a student's work as the grader does: repaired, with the released tests.
 
 `tito test`, `watch`, `hint`, `status` and `submit` all read a student's copy here, so they agree with `tito grade`. In
 the course itself, the author's own cells are the work.

@@ -1,4 +1,4 @@
-"""What is wrong with a kernel: the faults that the simulator finds, and the Python that it does not run."""
+"""Exceptions of the simulator: a fault in a kernel, and Python that the simulator does not support."""
 
 KINDS = {
     "bounds": "compare the index with the size before using it",

@@ -1,4 +1,4 @@
-"""A kernel as a lesson launches it: on the GPU or in the simulator."""
+"""A kernel that a lesson launches with `kernel[blocks, threads](...)`, on the GPU or in the simulator."""
 
 import functools
 

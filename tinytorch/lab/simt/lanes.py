@@ -1,4 +1,4 @@
-"""Threads as lanes of vectors: who they are, and sets of them."""
+"""The threads of a launch as lanes of vectors: their indices, and sets of threads."""
 
 from functools import cached_property
 

@@ -1,4 +1,4 @@
-"""Runs a kernel for a batch of blocks, all their threads in step: a thread is a lane, a branch a set of lanes.
+"""Run a kernel for a batch of blocks with all threads in step: a thread is a lane, a branch a set of lanes.
 
 A statement is executed once for the set of lanes that reach it. ``if`` splits the set and joins it again,
 a loop goes on while any lane is in it, ``break``, ``continue`` and ``return`` take lanes out. A value that all

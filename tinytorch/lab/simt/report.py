@@ -1,4 +1,4 @@
-"""What a simulated launch did: faults, and traffic by source line."""
+"""The report of a simulated launch: faults, and traffic by source line."""
 
 import html
 import textwrap

@@ -1,4 +1,4 @@
-"""What accesses cost: 32-byte sectors of global memory and replays of shared memory, warp by warp.
+"""The cost of accesses: 32-byte sectors of global memory and replays of shared memory, warp by warp.
 
 Global memory moves in sectors of 32 bytes. A warp that loads 32 neighboring float32 needs four; a warp
 that loads 32 elements far apart needs 32. The ideal is what the distinct bytes that the warp asks for would need

@@ -1,4 +1,4 @@
-"""The arrays among the arguments of a call, in the same order in the judge that sends them and in the worker."""
+"""List the arrays in the arguments of a call, in the same order in the judge and in the worker."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any

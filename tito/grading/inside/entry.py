@@ -1,4 +1,4 @@
-"""The first code that runs in a sandbox: it starts what the command line names."""
+"""The first code that runs in a sandbox: it starts the program that the command line names."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Functions made from the text of a student's cells, in a process in which nothing else of the student has run.
+"""Make functions from the text of a student's cells, in a process that has run no other code of the student.
 
 The text may compute with what it is given and do nothing else: it imports only what `facade` knows, reads only listed
 attributes, sets only those in `SETTABLE`, and has no name that leads to the interpreter. So it cannot reach what counts its accesses.

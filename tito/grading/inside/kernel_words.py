@@ -1,4 +1,4 @@
-"""What the text of a student's function may use where its accesses are counted: names, attributes, and of modules a part.
+"""The names, attributes and parts of modules that the text of a counted function may use.
 
 A module appears as a facade, which has only the listed functions and nothing that leads to other modules.
 """

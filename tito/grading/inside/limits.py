@@ -1,4 +1,4 @@
-"""How much a sandboxed process may use of everything, and how it gives up the right to more.
+"""The resource limits of a sandboxed process, and how it gives up the right to raise them.
 
 Runs inside, before any student's code; imports nothing that takes time.
 """

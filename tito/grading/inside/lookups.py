@@ -1,4 +1,4 @@
-"""The global names that code looks up, read from the code itself."""
+"""Find the global names that compiled code looks up."""
 
 import dis
 import functools

@@ -1,4 +1,4 @@
-"""The system calls that a sandboxed process may not make, as a filter for the kernel.
+"""The seccomp filter: system calls that a sandboxed process may not make.
 
 The filter is written for the kernel's packet-filter machine directly, so that no library is needed. What it
 denies fails with EPERM, as if the caller had no permission; a system call of another architecture ends the process.

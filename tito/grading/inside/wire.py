@@ -1,4 +1,4 @@
-"""Plain data across the border between judge and worker.
+"""The wire format: plain data between judge and worker.
 
 A message is a length, a tree and raw buffers; the tree of what comes from the worker is JSON. None of that is
 unpickled; whatever it names is looked up in closed lists, and arrays are rebuilt with their exact type. An

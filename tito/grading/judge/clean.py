@@ -1,4 +1,4 @@
-"""A worker in which no code of the student runs as it is: tests count and time there.
+"""A clean worker, in which no cell of the student has run: tests count and measure there.
 
 It has the lesson's given cells. Functions of the student are made from the text of their cells, see `kernel_text`.
 """

@@ -1,4 +1,4 @@
-"""Code of the instructor's cells, compiled once for all judges that a zygote is forked into."""
+"""Compile the code of the instructor's cells once, for all judges that are forked from a zygote."""
 
 import ast
 import contextlib

@@ -1,4 +1,4 @@
-"""What a test learns about calls beside their results, made by the judge from its own copies of the arguments.
+"""Whether a call changed its arguments or returned their memory: the judge compares its own copies.
 
 A worker sends back the arguments after a call. It overwrites them when the judge asks, and sends the result again: a
 result that has changed with them shares their memory.

@@ -1,4 +1,4 @@
-"""Says in the student's terms why a test failed, and names the line to look at."""
+"""Explain to the student why a test failed, and name the line to look at."""
 
 import traceback
 

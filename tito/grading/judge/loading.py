@@ -1,4 +1,4 @@
-"""Loads the notebook's cells into a worker, in order; a cell that ends a worker is left out of the next one."""
+"""Load the notebook's cells into a worker, in order; a cell that ends a worker is not loaded into the next."""
 
 import ast
 from collections.abc import Callable

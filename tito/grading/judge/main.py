@@ -1,4 +1,4 @@
-"""The judge's program: read a job on standard input, judge it, write a line for each verdict."""
+"""The judge's program: read a job from standard input, judge it, write a line for each verdict."""
 
 import ast
 import contextlib

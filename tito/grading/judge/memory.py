@@ -1,4 +1,4 @@
-"""Limits the memory of a judge that runs without a sandbox. Its workers run a person's own code and keep their limit."""
+"""Limit the memory of a judge that runs without a sandbox. Its workers have no limit."""
 
 import contextlib
 import sys

@@ -1,4 +1,4 @@
-"""The names that tests see. What the lesson imports is imported when a test needs it: a lesson imports far more."""
+"""The names that tests see. A module that the lesson imports is imported when a test first uses it."""
 
 import ast
 import contextlib

@@ -1,4 +1,4 @@
-"""The judge's end of a worker's three pipes: requests, answers, and what the student's code prints.
+"""The judge's end of a worker's three pipes: requests, answers, and printed output.
 
 No worker may delay the judge, whether it does not read, does not answer, or prints without end.
 """

@@ -1,4 +1,4 @@
-"""A worker's process as the judge sees it: started by the judge, or started by the supervisor in a sandbox."""
+"""A worker's process, started by the judge itself or by the supervisor in a sandbox."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""What the judge has in place of a student's functions, classes and objects.
+"""Proxies: the judge's objects for a student's functions, classes and objects.
 
 Each of them asks the worker; a test calls them as it calls the real ones in a notebook. Nothing that a student's
 object computes from a value of a test is evidence. Tests compare plain data, which the judge has decoded.

@@ -1,4 +1,4 @@
-"""What a worker reports of exceptions, each part checked: a student's code may send anything."""
+"""Check each part of a worker's report of an exception, because a student's code may send anything."""
 
 from dataclasses import dataclass, field
 

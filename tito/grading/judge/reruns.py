@@ -1,4 +1,4 @@
-"""The order of a job's tests: with the student's own work first, then again where an earlier exercise is at fault.
+"""The order of a job's tests: first with the student's own code, then again with given versions of broken exercises.
 
 A test that fails, and can reach another exercise which does not work, is run again with that exercise's given
 version. So one wrong exercise costs its own points only.

@@ -1,4 +1,4 @@
-"""The CPU time of a call, read by the judge from the clocks of other processes, without what carrying it takes."""
+"""Measure the CPU time of a call from outside the worker, without the cost of sending its arguments."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A running worker as the judge uses it: it sends requests, checks replies, and meters time and output."""
+"""A running worker: send it requests, check its replies, and meter its time and output."""
 
 import marshal
 import time

@@ -1,4 +1,4 @@
-"""The sandbox of the judge and the workers, on Linux.
+"""Run a command in a bubblewrap sandbox, on Linux.
 
 `docs/security.md` lists what it guarantees and what it does not. As root, each sandbox runs as another real user
 instead of in a user namespace, because resource limits do not bind root. `selftest.find` returns a sandbox whose

@@ -1,4 +1,4 @@
-"""Other installations of the course's packages on this machine: their modules contain the solutions."""
+"""Find other installations of the course on this machine, because they contain the solutions."""
 
 import contextlib
 import functools

@@ -1,4 +1,4 @@
-"""Memory that the kernel uses for a sandbox and that no process's account shows."""
+"""Measure memory of a sandbox that the kernel uses and that no process's account shows."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Start the judge of one job in a sandbox and, when it asks, its workers; watches both and ends them.
+"""Start the judge of a job and its workers in sandboxes, watch their memory and CPU time, and end them.
 
 It reads nothing that a worker wrote: the pipes to a worker go to the judge.
 """

@@ -1,4 +1,4 @@
-"""Sandboxes that start at once: copies of two templates, one for judges and one for workers of a module."""
+"""Zygotes: sandboxes that start at once by forking, one for judges and one for the workers of a module."""
 
 import ast
 import contextlib
