@@ -170,12 +170,12 @@ def _threads():
 
 
 def _tools(course):
-    names = ("jupyter-lab",) if course.is_copy else ("jupyter-lab", "nbgrader")
-    for name in names:
-        if not os.path.exists(os.path.join(os.path.dirname(sys.executable), name + _suffix())):
-            yield Finding(BROKEN, f"no {name} beside {os.path.basename(sys.executable)}", INSTALL)
-            return
-    yield Finding(OK, f"installed: {', '.join(names)}")
+    names = ("JupyterLab",) if course.is_copy else ("JupyterLab", "nbgrader")
+    missing = [name for name in names if not _has(name)]
+    if missing:
+        yield Finding(BROKEN, f"not installed: {', '.join(missing)}", INSTALL)
+    else:
+        yield Finding(OK, f"installed: {', '.join(names)}")
 
 
 def _sandbox(sandbox, problem, hint):
@@ -195,7 +195,3 @@ def _gradebook(course, read_gradebook):
         return Finding(OK, read_gradebook(course))
     except TitoError as error:
         return Finding(BROKEN, str(error), error.hint)
-
-
-def _suffix():
-    return ".exe" if os.name == "nt" else ""

@@ -89,6 +89,8 @@ def test_a_student_works_through_the_modules_on_answers_of_their_own(course, tmp
     run = mine("test", "more", "four")
     assert run.returncode == 0 and "next: tito" in run.stdout, run.stdout + run.stderr
     assert mine("submit", "tiny").returncode == 0
+    run = mine("doctor")
+    assert run.returncode == 0 and "installed: JupyterLab" in run.stdout, run.stdout + run.stderr
     assert json.loads(mine("status", "--json").stdout)["next"] is None
 
 

@@ -42,7 +42,7 @@ MISTAKES = {
             "np.clip(columns - first, 0, width)",
             "np.clip is not available on single elements in compiled code: use min and max",
         ),
-        "multiply_tile": ("j += 2 * n", "j += n", "steps, rows, columns"),
+        "multiply_tile": ("j += 2 * n", "j += n", "reads too early in the panel"),
         "parallel_relu": (
             "range(num_workers + 1)",
             "range(num_workers)",
