@@ -134,3 +134,13 @@ def test_ten_thousand_random_products_in_two_threads_at_once():
 
     with ThreadPoolExecutor(2) as pool:
         assert len(list(pool.map(check, range(10_000)))) == 10_000
+
+
+@pytest.mark.parametrize("shape", [(300, 257), (64, 1100), (1024, 65)])
+@pytest.mark.parametrize("dtype", [np.float32, np.int16])
+def test_a_large_transposed_matrix_is_copied_element_by_element(shape, dtype):
+    rng = np.random.default_rng(0)
+    matrix = rng.integers(-9, 10, shape[::-1]).astype(dtype).T
+    equal(K.ready(matrix, np.dtype(np.float64)), matrix.astype(np.float64))
+    other = rng.integers(-9, 10, (shape[1], 3)).astype(dtype)
+    equal(K.cache_friendly_matmul(matrix, other), matrix @ other)

@@ -643,12 +643,23 @@ def working(dtype) -> np.dtype:
     return np.dtype(np.float64 if dtype.itemsize > 4 else np.float32)
 
 
+def transposed_copy(array, dtype, side=64) -> np.ndarray:
+    """Copy a transposed matrix block by block; row by row, each element would load a cache line."""
+    out = np.empty(array.shape, dtype)
+    for i in range(0, array.shape[0], side):
+        for j in range(0, array.shape[1], side):
+            out[i : i + side, j : j + side] = array[i : i + side, j : j + side]
+    return out
+
+
 def ready(array, dtype) -> np.ndarray:
     """Return the array in C order and in `dtype`; copy it only if necessary."""
     if array.dtype == dtype and array.flags.carray and array.size:
         return array
     if not array.size:  # a view of nothing may have strides that Numba cannot reshape
         return np.zeros(array.shape, dtype)
+    if array.ndim == 2 and array.size >= 2**16 and 0 < array.strides[0] < array.strides[1]:
+        return transposed_copy(array, dtype)
     return np.require(array, dtype, ["C", "A", "W"])
 
 
