@@ -14,7 +14,7 @@ OTHERS = ["test_readable_files.py", "test_other_installations.py"]  # the same f
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(USER != "as root", reason="only root can become somebody else")
-def test_all_this_is_true_for_a_plain_user():
+def test_the_sandbox_protects_as_much_when_a_plain_user_grades():
     if plain_user.missing():
         pytest.skip(f"{' and '.join(plain_user.missing())} is missing")
     tests = ["-q", str(HERE), *(f"--ignore={HERE / name}" for name in OTHERS)]
