@@ -354,7 +354,7 @@ def test_a_pipeline_notices_drift_learns_promotes_and_goes_back(tmp_path):
     assert pipeline.undo() == 1 == service.version
     assert np.array_equal(pipeline.trigger.model.weights, registry.load(1).weights)
     status = pipeline.get_pipeline_status()
-    assert status["versions"] == [1, 2] and status["retrainings"] == 2
+    assert status["versions"] == [1, 2] and status["retrainings"] == 2 and status["checks"] == 3
 
 
 def test_the_service_is_imported_without_its_server():
