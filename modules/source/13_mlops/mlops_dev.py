@@ -619,15 +619,22 @@ for args, expected in [
         f"binomial_tail{args}: expected {expected:.6f}, got {found!r}"
     )
 
-# %% nbgrader={"grade": true, "grade_id": "binomial_tail_large", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Many trials neither overflow nor vanish, tiny probabilities keep their digits, and no result exceeds 1."""
+# %% nbgrader={"grade": true, "grade_id": "binomial_tail_large", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""Many trials neither overflow nor vanish, and tiny probabilities keep their digits."""
 for args, expected in [
     ((4700, 5000, 0.95), 0.0008783392814),
     ((94_800, 100_000, 0.95), 0.00199548007),
     ((700, 2000, 0.5), 8.146748514e-42),
-    ((0, 0, 0.3), 1.0),
-    ((0, 7, 0.9), 1e-7),
 ]:
+    found = binomial_tail(*args)
+    assert type(found) is float and abs(found - expected) <= 1e-6 * expected, (
+        f"binomial_tail{args}: expected {expected:.6g}, got {found!r}"
+    )
+
+# %% nbgrader={"grade": true, "grade_id": "binomial_tail_ends", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""No trials, no successes, and all trials: no result exceeds 1."""
+### BEGIN HIDDEN TESTS
+for args, expected in [((0, 0, 0.3), 1.0), ((0, 7, 0.9), 1e-7)]:
     found = binomial_tail(*args)
     assert type(found) is float and abs(found - expected) <= 1e-6 * expected, (
         f"binomial_tail{args}: expected {expected:.6g}, got {found!r}"
@@ -635,6 +642,7 @@ for args, expected in [
 for trials in (50, 333, 999):
     found = binomial_tail(trials, trials, 0.7)
     assert type(found) is float and 1 - 1e-9 < found <= 1, f"all of {trials}: got {found!r}"
+### END HIDDEN TESTS
 
 # %% [markdown]
 r"""
