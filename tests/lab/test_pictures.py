@@ -1,12 +1,14 @@
 """Pictures of the lesson: each shows what it was given, in the colors of the page."""
 
 import xml.etree.ElementTree as xml
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from tinytorch.lab import drawing, memory, pictures
+from tinytorch.lab.simt import picture as simt_picture
 
 
 def traced(order):
@@ -75,3 +77,16 @@ def test_a_notebook_gets_the_colors_of_its_theme_and_other_programs_white_paper(
     assert svg.get("aria-label") == figure.about and svg.get("role") == "img"
     assert shown["image/png"].startswith(b"\x89PNG")
     assert pictures.tile(6, 64, 32).html() == pictures.tile(6, 64, 32).html()
+
+
+def test_two_maps_of_32_banks_fit_on_a_page_with_readable_words():
+    def access(stride, cost):
+        sample = (cost, np.arange(32) * stride)
+        return SimpleNamespace(
+            space="shared", itemsize=4, sample=sample, array="tile", access="load", line=9
+        )
+
+    figure = simt_picture.plot([("bad", access(32, 32), "x"), ("good", access(33, 1), "x")])
+    assert figure.get_figwidth() <= simt_picture.PAGE
+    numbers = [text.get_text() for axis in figure.axes for text in axis.texts]
+    assert numbers == [str(n) for n in range(32)] * 2

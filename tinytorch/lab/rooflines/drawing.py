@@ -125,7 +125,7 @@ def _roof_labels(axes, on, renderer):
     for name, width in slopes(on):
         side = -1 if above < CLOSE * width else 1  # below its line where the line above is near
         above = width
-        left = max(low, bottom * 1e9 / width) * 1.1
+        left = max(low, bottom * 1e9 / width) * 1.25  # clear of the axis
         ends = axes.transData.transform([(x, x * width / 1e9) for x in (left, 2 * left)])
         slope = math.atan2(*(ends[1] - ends[0])[::-1])
         label, lift = (

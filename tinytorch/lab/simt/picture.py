@@ -7,7 +7,8 @@ from tinytorch.lab.simt.traffic import BANKS, SECTOR, WORD
 
 TAKEN = COLORS[0]
 MOST_ROWS = 32
-CELL = 0.2  # inches
+CELL, SMALL = 0.2, 0.12  # inches; small cells where two maps of 32 banks share the width of a page
+PAGE = 10
 
 
 def plot(accesses):
@@ -27,13 +28,14 @@ def plot(accesses):
     from tinytorch.lab.themed import Picture
 
     parts = [_rows(traffic) for _, traffic, _ in accesses]
-    widths = [max(4.2, 1.6 + CELL * wide) for wide, _ in parts]
+    cell = CELL if sum(1.6 + CELL * wide for wide, _ in parts) <= PAGE else SMALL
+    widths = [max(4.2, 1.1 + cell * wide) for wide, _ in parts]
     tall = max(min(len(rows), MOST_ROWS) for _, rows in parts)
     with pyplot.style.context(["default", STYLE, {"font.size": 8}]):
         figure, axes = pyplot.subplots(
             1,
             len(accesses),
-            figsize=(sum(widths), 1.6 + CELL * tall),
+            figsize=(sum(widths), 1.6 + cell * tall),
             width_ratios=widths,
             squeeze=False,
             layout="constrained",
