@@ -34,6 +34,7 @@ class Read:
             bool(self.findings.answered),
             each.time or datetime.datetime.min,
             each.order,
+            people_names.turned_in(each.rest),
             each.entry.time or 0,
             each.entry.name.endswith(".ipynb"),
         )
@@ -78,12 +79,11 @@ def read(files: list[StudentFile], released: Released, module: Module) -> Readin
     found.left_out = [
         each.entry.name
         for each in notebooks
-        if each not in wanted and each.entry.name.endswith(".ipynb")
+        if each not in wanted and each.entry.name.lower().endswith(".ipynb")
     ]
-    if not found.read:
-        deeper = (each for each in everything if each not in files)
-        for each in (e for e in deeper if nested.is_archive(e.entry.name)):
-            found.say(each, each.entry.fault, True, unread=True)
+    deeper = (each for each in everything if each not in files)
+    for each in (e for e in deeper if nested.is_archive(e.entry.name)):
+        found.say(each, each.entry.fault, True, unread=not found.read)
     found.read.sort(key=lambda each: each.rank)
     _refuse_several(found.read, words)
     return found
@@ -95,9 +95,7 @@ def _read_one(each: StudentFile, released: Released, module: Module, found: Read
         data = each.entry.read()
         if nested.looks_packed(data):
             inner = [_inside(each, entry) for entry in nested.unpack(each.entry, data)]
-            for one in inner[:CANDIDATES]:
-                if is_notebook(one.entry.name) and not nested.looks_packed(one.entry.read()):
-                    _read_one(one, released, module, found)
+            _read_inner(each, inner, released, module, found)
             return
         notebook, findings = repair(released, untrusted.read(data))
     except TitoError as error:
@@ -107,6 +105,28 @@ def _read_one(each: StudentFile, released: Released, module: Module, found: Read
         found.read.append(Read(each, data, notebook, findings))
     else:
         found.say(each, "it has no exercise of this module", likely, unread=False)
+
+
+def _read_inner(
+    outer: StudentFile,
+    inner: list[StudentFile],
+    released: Released,
+    module: Module,
+    found: Reading,
+) -> None:
+    """Read what an archive contains that has a notebook's name."""
+    notebooks = [each for each in inner if is_notebook(each.entry.name)]
+    if not notebooks:
+        found.say(outer, "it is an archive without a notebook", True, unread=True)
+    for each in notebooks[:CANDIDATES]:
+        if nested.looks_packed(each.entry.read()):
+            found.say(each, "is an archive in an archive", True, unread=True)
+        else:
+            _read_one(each, released, module, found)
+    for each in notebooks[CANDIDATES:]:
+        found.say(each, f"more than {CANDIDATES} files", _is_likely(each, module), unread=True)
+    for each in (e for e in inner if nested.is_archive(e.entry.name)):
+        found.say(each, each.entry.fault, True, unread=True)
 
 
 def _unpacked(files: Iterable[StudentFile], found: Reading) -> list[StudentFile]:
@@ -163,6 +183,11 @@ def _refuse_several(read: list[Read], words: people_names.Words) -> None:
     One student's versions have one name, or are in one folder beside the notebook itself.
     """
     worked = {each.data: each for each in read if each.findings.answered and each.file.by_people}
+    last = max((people_names.turned_in(each.file.rest) for each in worked.values()), default=0)
+    if last:  # whoever turned in the last one turned in the others too
+        worked = {
+            d: e for d, e in worked.items() if people_names.turned_in(e.file.rest) in (0, last)
+        }
     places: dict[tuple[str, ...], list[str]] = {}
     for each in worked.values():
         folders = (p for p in each.file.rest[:-1] if not people_names.MODULE_FOLDER.fullmatch(p))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tito import files as folders
 from tito import sanitize
-from tito.classroom import archive, candidates, collected, owners
+from tito.classroom import archive, candidates, collected, owners, people_names
 from tito.classroom.candidates import Read
 from tito.classroom.owners import StudentFile
 from tito.course import Course, Exit, Module, TitoError, make_folder, one_line, write
@@ -170,6 +170,9 @@ def _others(found: candidates.Reading, newest: Read, worked: list[Read]) -> list
         for why, which in said.items()
         if which
     ]
+    times = {people_names.turned_in(each.file.rest) for each in found.read} - {0}
+    if len(times) > 1:
+        lines.append(f"turned in {len(times)} times")
     if found.left_out:
         lines.append(f"hidden, of tools or of other modules: {', '.join(found.left_out)}")
     return lines

@@ -108,7 +108,7 @@ def _refuse_shared_ids(candidates: list[tuple[str, StudentFile]], result: Sorted
         others = sorted(owners[key(each.student)] - {owner})
         if not others:
             result.files.append(each)
-        elif is_notebook(each.entry.name) or nested.is_archive(each.entry.name):
+        else:
             result.stray.append(
                 f"{shown(each.entry.name)}: {owner} and {others[0]} are one id here, "
                 f"{each.student}; collect them one by one"
@@ -120,12 +120,12 @@ def _gradescope(
 ) -> Iterator[tuple[str, StudentFile]]:
     base = described.name.rpartition("/")[0]
     about = gradescope.owners(described)
+    seen: set[str] = set()
     for entry in files:
         parts = entry.name.removeprefix(f"{base}/" if base else "").split("/")
-        if len(parts) < 2 and not is_notebook(entry.name):
-            continue
-        people = about.get(parts[0])
-        if people is None and is_notebook(entry.name):
+        people = about.get(parts[0]) if len(parts) > 1 else None
+        seen.add(parts[0])
+        if people is None and entry is not described and people_names.must_be_named(parts):
             result.stray.append(
                 f"{shown(entry.name)}: {gradescope.METADATA} does not name its student"
             )
@@ -136,8 +136,10 @@ def _gradescope(
                 each = _student_file(person, Placed(parts[1:], entry), zone or "UTC")
                 yield f"{each.original} ({each.name})", each
             except TitoError as error:
-                if is_notebook(entry.name):
-                    result.stray.append(f"{shown(entry.name)}: {error}")
+                result.stray.append(f"{shown(entry.name)}: {error}")
+    for folder in sorted(set(about) - seen):
+        names = [p.name for p in about[folder] if isinstance(p, Owner)]
+        result.stray.append(f"{folder}: no file of {', '.join(map(shown, names)) or 'its student'}")
 
 
 def _by_place(
@@ -157,14 +159,18 @@ def _by_place(
     depth = len(around)
     inner = [_below(p, depth) for p in placed if tuple(p.parts[:depth]) == around]
     outside = [p for p in placed if tuple(p.parts[:depth]) != around]
-    result.left_out += [shown(p.entry.name) for p in outside if p.parts[-1].endswith(".ipynb")]
+    for p in outside:
+        if p.parts[-1].lower().endswith(".ipynb"):
+            result.left_out.append(shown(p.entry.name))
+        elif people_names.must_be_named(p.parts):
+            result.stray.append(f"{shown(p.entry.name)}: it belongs to no student")
     if read is None:
         yield from _named_by_people(inner, words, [named, *around][-1], zone, result)
         return
     for p in inner:
         owner = read(p.parts)
         if owner is None:
-            if people_names.is_somebodys(p.parts) or (p.entry.fault and len(p.parts) == 1):
+            if people_names.must_be_named(p.parts) or (p.entry.fault and len(p.parts) == 1):
                 result.stray.append(
                     f"{shown(p.entry.name)}: it is not named as {platform} names submissions, "
                     "as the others are"
@@ -242,7 +248,9 @@ def _named_by_people(
                 raise TitoError(f"it {p.entry.fault}", "")
             elif len(p.parts) == 1 and people_names.is_somebodys(p.parts):
                 raise TitoError("it belongs to no student", "")
-            elif name.endswith(".ipynb"):
+            elif len(p.parts) == 1 and people_names.must_be_named(p.parts):
+                raise TitoError("it is neither a notebook nor an archive", "")
+            elif name.lower().endswith(".ipynb"):
                 result.left_out.append(name)
         except TitoError as error:
             if is_notebook(p.entry.name) or len(p.parts) == 1:

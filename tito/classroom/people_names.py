@@ -17,12 +17,31 @@ PAGES = (
     "readme.md",
     "readme.txt",
     "timestamp.txt",
+    "license",
+    "makefile",
 )  # a platform's or an instructor's
+# Tables and settings: an instructor keeps them beside the students' work.
+INSTRUCTORS = (
+    ".csv",
+    ".tsv",
+    ".xls",
+    ".xlsx",
+    ".ods",
+    ".yml",
+    ".yaml",
+    ".ini",
+    ".toml",
+    ".cfg",
+    ".log",
+    ".sh",
+    ".db",
+)
 TOOLS = ("tito", "tinytorch", "build", "site-packages", "__pycache__")  # in a copy of a release
 # Folders around a class: nbgrader's folders, folders that people make, and what Google Drive calls a download.
 AROUND = (
     "submitted", "submissions", "submission", "hand-ins", "hand_ins", "handins", "homework",
-    "downloaded", "extracted", "archive", "inbound", *TOOLS[:3],
+    "downloaded", "extracted", "archive", "inbound", "student work", "submitted files", "working files",
+    "eingereichte dateien", "fichiers envoyés", "提出済みのファイル", *TOOLS[:3],
 )  # fmt: skip
 DOWNLOAD = re.compile(r".+-\d{8}T\d{6}Z(?:-\d+)*|.+-submissions", re.IGNORECASE)
 VERSION = re.compile(
@@ -34,6 +53,12 @@ NUMBER = re.compile(
     r"[ _.-]*\d{1,3}$"
 )  # behind the notebook's own name; elsewhere it may tell students apart
 COPY_OF = re.compile(r"^(?:copy of|kopie von|copie de|copia de) ", re.IGNORECASE)
+# Teams keeps a folder for each time that a student turned in, below the assignment's, as kubohiroya/summarize-teams-submissions
+# (README.md) shows: "Submitted files/Ann Lee/Homework 1/Version 2/x.ipynb", in the language of the team.
+TURNED_IN = re.compile(
+    r"(?:version|versión|versione|versão|versie|verze|wersja|версия|バージョン|版本|버전) ?(\d{1,6}) ?",
+    re.IGNORECASE,
+)
 UNPACKED = (".tar.gz", ".tar.bz2", ".tar.xz", *NESTED)
 
 
@@ -71,6 +96,19 @@ def is_work(parts: Sequence[str]) -> bool:
 def is_somebodys(parts: Sequence[str]) -> bool:
     """Whether a file without a student must be named: only a student writes such files."""
     return is_work(parts) and not parts[-1].lower().endswith(TEXTS)
+
+
+def must_be_named(parts: Sequence[str]) -> bool:
+    """Whether a file without a student must be named, because a person may have handed it in."""
+    name = parts[-1].lower()
+    is_own = name in PAGES or name.endswith(INSTRUCTORS) or is_tool(parts)
+    return not is_own and not is_hidden(parts)
+
+
+def turned_in(parts: Sequence[str]) -> int:
+    """The number of the Teams folder that a file is in; 0 if it is in none."""
+    found = (TURNED_IN.fullmatch(part) for part in parts[:-1])
+    return max((int(each[1]) for each in found if each), default=0)
 
 
 def students_folders(placed: list[Placed]) -> set[str]:
