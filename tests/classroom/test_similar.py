@@ -83,10 +83,14 @@ def test_a_class_gets_a_page_with_both_answers(module):
     assert "<mark>    # " not in page and "&lt;b&gt;my own" in page and "<b>" not in page
 
 
+# Three loops over two matrices leave little to choose.
+ALIKE = {"matmul_naive"}
+
+
 def test_right_solutions_of_the_course_are_not_similar(root):
-    """False alarms, on all known right solutions and the reference of two modules."""
-    alarms = compared = 0
-    for name in ("tensor", "activations"):
+    """False alarms, on all known right solutions and the reference of seven modules."""
+    alarms, compared = [], 0
+    for name in "tensor activations layers networks cnn dataloader compression".split():
         module = Course(root).module(name)
         text = read_text(module.source)
         cells = nb.cells(nb.parse(text, module.source), text)
@@ -98,6 +102,8 @@ def test_right_solutions_of_the_course_are_not_similar(root):
         given = {
             p for c in released if c.cell_type == "code" for p in fingerprints.prints(c.source)
         }
-        alarms += len(similar.compare(texts, given, similar.LEAST))
-        compared += len(known)
-    assert alarms == 0 and compared >= 15
+        pairs = similar.compare(texts, given, 0)  # all that are long enough to be compared
+        alarms += [each for each in pairs if each.share >= similar.LEAST]
+        compared += len(pairs)
+    assert {each.first.exercise for each in alarms} <= ALIKE
+    assert compared >= 200 and len(alarms) <= compared // 100
