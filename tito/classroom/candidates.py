@@ -184,7 +184,7 @@ def _refuse_several(read: list[Read], words: people_names.Words) -> None:
     """
     worked = {each.data: each for each in read if each.findings.answered and each.file.by_people}
     last = max((people_names.turned_in(each.file.rest) for each in worked.values()), default=0)
-    if last:  # whoever turned in the last one turned in the others too
+    if last:  # one student turned in all of them
         worked = {
             d: e for d, e in worked.items() if people_names.turned_in(e.file.rest) in (0, last)
         }
