@@ -10,7 +10,7 @@ MISTAKES = {
         "time_kernel": (
             "time.perf_counter()\n",
             "time.perf_count()\n",
-            "time_kernel, line 9: start = time.perf_count()",
+            "time_kernel, line 8: start = time.perf_count()",
         ),
         "profile_operation": (
             "timing.calls_per_sample(call)",
@@ -62,7 +62,7 @@ MISTAKES = {
         "quantized_relu": (
             "vectorized_relu(q).data * scale",
             "vectorized_relu(q) / scale",
-            "quantized_relu, line 19: return finish(result",
+            "quantized_relu, line 18: return finish(result",
         ),
         "sparse_matmul": ("columns[e] * width", "columns[e]", "an empty row: at [0, 0] expected"),
         "fused_dense_relu": ("block[:] = bias", "block = bias", "fused_dense_relu, line"),
