@@ -147,7 +147,7 @@ def test_the_command_speaks_json(tiny):
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["tiny"], 3, "nobody's 01_tiny is graded"),
+        (["tiny"], 3, "no student is graded in 01_tiny"),
         ([], 2, "no module given"),
         (["tinny"], 2, "did you mean tiny?"),
     ],

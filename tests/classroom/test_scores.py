@@ -385,7 +385,7 @@ def test_a_file_that_is_not_there_or_not_text_is_refused(graded, tmp_path):
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["tiny"], 3, "nobody's 01_tiny is graded"),
+        (["tiny"], 3, "no student is graded in 01_tiny"),
         ([], 3, "nobody is graded"),
         (["tinny"], 2, "did you mean tiny?"),
     ],

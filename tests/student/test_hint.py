@@ -138,7 +138,7 @@ def test_the_command(module):
     assert (document["count"], document["left"], document["state"]) == (3, 0, "failing")
     refused(tito("hint", "tiny", "doubel", course=course), 2, "did you mean double?")
     refused(tito("hint", course=course), 2, "no module given")
-    refused(tito("hint", "tiny", "a", "b", course=course), 2, "3 names given")
+    refused(tito("hint", "tiny", "a", "b", course=course), 2, "too many names: tiny a b")
     refused(tito("hint", "tiny", "--again", "--all", course=course), 2)
     module.hints.unlink()
     refused(tito("hint", "tiny", course=course), 3, "has no hints")

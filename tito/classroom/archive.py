@@ -54,11 +54,11 @@ class Entry:
         """The bytes, at most FILE_BYTES of them."""
         short = Path(self.name).name
         if self.fault:
-            raise TitoError(f"{short} {self.fault}", "ask for the notebook alone")
+            raise TitoError(f"{short} {self.fault}", "ask the student to send only the notebook")
         if self.size > FILE_BYTES:
             raise TitoError(
                 f"{short} is {self.size >> 20} MB, at most {FILE_BYTES >> 20} are read",
-                "clear the notebook's outputs and hand it in again",
+                "clear the notebook's outputs and submit it again",
             )
         return self.load()
 

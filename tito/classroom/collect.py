@@ -105,7 +105,7 @@ def zone(course: Course) -> str:
         return zoneinfo.ZoneInfo(zone).key if zone else ""
     except (zoneinfo.ZoneInfoNotFoundError, ValueError):
         raise TitoError(
-            f"settings.ini names no time zone that is known: {zone}",
+            f"unknown time zone in settings.ini: {zone}",
             "write it as timezone = Europe/Berlin",
         ) from None
 
@@ -222,7 +222,7 @@ def refuse_partial(taken: list[Taken], stray: list[str]) -> None:
     if said:
         raise TitoError(
             ", ".join(said),
-            "the lines above name each; ask for them again and collect once more",
+            "the lines above name each; ask for these files again, then run tito collect",
             Exit.FAILED,
         )
 

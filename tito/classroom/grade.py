@@ -153,7 +153,7 @@ def _wanted(module, everybody, students):
         if name not in everybody:
             near = difflib.get_close_matches(name, everybody, n=1)
             hint = f"did you mean {near[0]}?" if near else f"tito collect {module.topic} PATH"
-            raise TitoError(f"{name} has handed in nothing for {module.name}", hint, Exit.USAGE)
+            raise TitoError(f"{name} has submitted nothing for {module.name}", hint, Exit.USAGE)
     if not everybody:
         raise TitoError(
             f"no submissions for {module.name} in {module.course.place('submitted')}",

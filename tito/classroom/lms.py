@@ -56,7 +56,9 @@ def _new(form: str, classes: list[Class], column: str | None) -> list[list]:
         return canvas_file.new(classes, column)
     if column:
         raise TitoError(
-            f"--column with --format {form}", "name the exported file with --roster", Exit.USAGE
+            f"--column needs --roster for --format {form}",
+            "name the exported file with --roster",
+            Exit.USAGE,
         )
     if form == BLACKBOARD:
         column_files.refuse_new_blackboard()

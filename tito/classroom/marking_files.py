@@ -77,7 +77,7 @@ def sheets(module: Module, tutors: tuple[str, ...], section: str, tests: bool) -
     """
     cells = by_hand.read(module)
     if not cells:
-        raise TitoError(f"nobody's {module.name} is graded", f"tito grade {module.topic}")
+        raise TitoError(f"no student is graded in {module.name}", f"tito grade {module.topic}")
     people = collected.class_list(module.course)
     students = sorted({student for student, _ in cells})
     if section:

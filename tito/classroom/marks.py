@@ -138,7 +138,7 @@ def read_some(module: Module) -> Class:
     found = read(module)
     if found.marks or found.failed:
         return found
-    raise TitoError(f"nobody's {module.name} is graded", f"tito grade {module.topic}")
+    raise TitoError(f"no student is graded in {module.name}", f"tito grade {module.topic}")
 
 
 def scores(module: Module, students: tuple[str, ...]) -> dict[str, float]:

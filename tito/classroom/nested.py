@@ -10,7 +10,7 @@ from tito.classroom.archive import FILE_BYTES, NESTED, NESTED_STARTS, Entry
 from tito.course import TitoError, one_line
 
 UNPACKED = 64 << 20  # bytes of one student's archive
-HINT = "ask for the notebook alone"
+HINT = "ask the student to send only the notebook"
 NOT_READ = {
     b"7z\xbc\xaf": "7z", b"Rar!": "RAR", b"\x28\xb5\x2f\xfd": "Zstandard", b"%PDF": "PDF",
 }  # fmt: skip

@@ -33,7 +33,7 @@ def made(
         raise TitoError("nobody is graded", "tito grade MODULE")
     if form in (CSV, JSON) and (roster or column):
         raise TitoError(
-            f"{'--roster' if roster else '--column'} with --format {form}",
+            f"cannot use {'--roster' if roster else '--column'} with --format {form}",
             f"name the platform: {', '.join(lms.PLATFORMS)}",
             Exit.USAGE,
         )
@@ -42,7 +42,9 @@ def made(
     if form == CSV:
         return text(tests_table(classes) if tests else table(classes)), []
     if tests:
-        raise TitoError(f"--tests with --format {form}", "it goes with csv or json", Exit.USAGE)
+        raise TitoError(
+            f"cannot use --tests with --format {form}", "use --format csv or json", Exit.USAGE
+        )
     rows, without = lms.table(form, classes, roster, column)
     return text(rows), without
 

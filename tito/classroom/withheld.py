@@ -30,4 +30,4 @@ def _all(module: Module) -> dict[str, list[str]]:
     try:
         return {name: list(who) for name, who in json.loads(path.read_text("utf-8")).items()}
     except (OSError, ValueError, TypeError, AttributeError):
-        raise TitoError(f"cannot read {path}", "remove it, and name the students again") from None
+        raise TitoError(f"cannot read {path}", "remove it, and withhold the pages again") from None

@@ -52,10 +52,13 @@ def export(course, modules, check):
     "--record",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Keep what each known solution loses in FILE (JSON lines). A later run tries only what is not in it.",
+    help="Store the result of each known solution in FILE (JSON lines). A later run tries only the others.",
 )
 @click.option(
-    "--jobs", "-j", type=click.IntRange(min=1), help="Known solutions at once. Default: the cores."
+    "--jobs",
+    "-j",
+    type=click.IntRange(min=1),
+    help="How many known solutions to try at a time. Default: the number of cores.",
 )
 def check(course, modules, quick, known, exercises, record, jobs):
     """Prove that modules are sound: the solution earns every point, the untouched release none."""

@@ -50,7 +50,7 @@ def takes_modules(function):
 
 
 def takes_works(function):
-    """Modules, and after each the exercises of it if one likes; the command gets pairs."""
+    """Modules, each followed by exercises of it or by none; the command gets pairs."""
 
     @click.argument(
         "words", metavar="[MODULE [EXERCISE]...]...", nargs=-1, shell_complete=complete_exercise
@@ -124,10 +124,10 @@ def _refuse_exercise_alone(course, word):
 
 
 def one(modules, command):
-    """The one module named, or a refusal."""
+    """Return the only module, or raise an error."""
     if len(modules) != 1:
         raise TitoError(
-            f"{len(modules)} modules given" if modules else "no module given",
+            f"{len(modules)} modules, but one is expected" if modules else "no module given",
             f"name one, as in: tito {command} kernels",
             courses.Exit.USAGE,
         )
@@ -135,7 +135,7 @@ def one(modules, command):
 
 
 def some(modules):
-    """The modules named, or a refusal."""
+    """Return the modules, or raise an error if there is none."""
     if not modules:
         raise TitoError(
             "no module given", "name one, as in: tito test kernels (or --all)", courses.Exit.USAGE
@@ -177,7 +177,7 @@ def takes_exercise(function):
         if not 1 <= len(named) <= 2:
             name = context.info_name
             raise TitoError(
-                f"{len(named)} names given" if named else "no module given",
+                f"too many names: {' '.join(named)}" if named else "no module given",
                 f"name a module, and an exercise if you like, as in: tito {name} tensor mean",
                 courses.Exit.USAGE,
             )
@@ -196,6 +196,6 @@ def serves(function):
         "--port",
         type=click.IntRange(1, 65535),
         metavar="N",
-        help="Listen there or not at all, when it is not to be any free port from 8888.",
+        help="The port to use; default: the first free port from 8888.",
     )
     return no_browser(port(function))

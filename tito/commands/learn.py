@@ -132,7 +132,7 @@ def _only(subject, names) -> list[str] | None:
     "begin",
     metavar="MODULE",
     shell_complete=complete_module,
-    help="The module to begin with; the modules before it are given, solved.",
+    help="The module to begin with; the modules before it are solved.",
 )
 @click.pass_context
 def start(context, folder, begin):
@@ -221,7 +221,7 @@ def status(course, modules, as_json):
     help="Take part in the class leaderboard under this pseudonym: write it into the file that tito submit packed.",
 )
 def bench(_course, module, as_json, pseudonym):
-    """Time the kernels of a module on this machine, beside what each has to beat."""
+    """Time the kernels of a module on this machine, beside their rivals such as NumPy."""
     from tito.student import bench as benching
     from tito.student import leaderboard, testing
 

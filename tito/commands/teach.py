@@ -147,7 +147,7 @@ def grade(course, module, students, jobs, scheduler, changed, unsafe, as_json):
         raise TitoError(
             f"{len(graded.failed)} of "
             f"{sanitize.count(len(graded.failed) + len(graded.records), 'student')} could not be graded",
-            "the lines above name each; fix or collect their work and grade once more",
+            "the lines above name each; fix or collect their work, then run tito grade again",
             Exit.FAILED,
         )
     if graded.undated:
@@ -176,7 +176,7 @@ def grade(course, module, students, jobs, scheduler, changed, unsafe, as_json):
     help="A folder of pages, or a zip archive that a platform reads back.",
 )
 @click.option("--hold", multiple=True, metavar="ID", help="Withhold this student's page.")
-@click.option("--give", multiple=True, metavar="ID", help="Give out a page that was withheld.")
+@click.option("--give", multiple=True, metavar="ID", help="Return a page that was withheld.")
 @click.option(
     "--output",
     type=click.Path(),

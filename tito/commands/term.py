@@ -166,7 +166,7 @@ def leaderboard(context, module, output):
 
 @click.group()
 def marks():
-    """Grade by hand away from the course: files for tutors, out and in."""
+    """Grade by hand in CSV files for tutors: export and import them."""
 
 
 @marks.command("export")

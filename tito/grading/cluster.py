@@ -76,7 +76,7 @@ def grade_part(
     """On a worker: grade some submissions; returns a record or an error for each, as JSON."""
     try:
         if grader != grade_one.grader():
-            raise TitoError("the grader installed there is another", grade_one.SAME)
+            raise TitoError("the grader installed there has another version", grade_one.SAME)
         hand = _hand(grade_one.from_plain(document), unsafe)
         try:
             return [json.dumps(hand.grade(data)) for data in hand_ins]
