@@ -210,7 +210,7 @@ def test_the_last_attempt_counts_and_its_zone_is_asked_for(module):
     taken, _ = collected(fresh, {names[1]: data(second)})
     assert taken[0].time == "2025-10-11 11:10:00"
     settings.write_text(settings.read_text().replace("Europe/Berlin", "Mars/Base"))
-    with pytest.raises(TitoError, match="unknown time zone in settings.ini: Mars/Base"):
+    with pytest.raises(TitoError, match="unknown time zone in settings"):
         collected(type(module.course)(module.course.root).module("tiny"), {names[1]: data(second)})
 
 
