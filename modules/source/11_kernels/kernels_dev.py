@@ -452,6 +452,9 @@ def twenty_times(x):
 x = np.ones(5000)
 b = benchmark_operation(once, x, baseline=twenty_times, repeats=7)
 assert b.verdict == "faster" and b.ratio > 3, f"expected about 20 times faster, got {b}"
+assert b.low <= b.median <= b.high, (
+    f"the interval of the median, in seconds, must contain it, got {b}"
+)
 b = benchmark_operation(twenty_times, x, baseline=once, repeats=7)
 assert b.verdict == "slower" and b.ratio < 0.33, f"expected about 20 times slower, got {b}"
 
@@ -873,8 +876,8 @@ predictions.show(prediction, "GFLOP/s, n = 192", baseline=rates["matmul_loops"])
 r"""
 <details><summary>Why so slow, in compiled code?</summary>
 
-Each addition to `C[i, j]` needs the result of the one before, so it waits for the *latency* of an addition, about four cycles. Two operations in four cycles are a few
-GFLOP/s on a core of a few GHz. The share of the roof says the same: the cache could deliver the bytes many times faster. The loop also stores `C[i, j]` at
+Each addition to `C[i, j]` needs the result of the one before, so it waits for the *latency* of an addition. With a latency
+of four cycles these are $2 / 4 = 0.5$ operations in a cycle, a few GFLOP/s on a core of a few GHz. The share of the roof says the same: the cache could deliver the bytes many times faster. The loop also stores `C[i, j]` at
 every step, because the compiler must assume that `C` may overlap `A` or `B` (*aliasing*). Section 8 tests whether that matters.
 
 </details>
