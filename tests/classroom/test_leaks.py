@@ -59,7 +59,9 @@ def test_no_shipped_file_shows_a_line_of_this_course(topic):
     secret = student_version.secrets(notebook, known)
     whole = [*student_version.answers(notebook), *known]
     own = student_version.secrets(notebook)
-    assert sum(map(student_version.is_telling, own)) > len(own) / 3  # many lines are no idioms
+    # Half of the lines and more are looked for; the answers of module 00 are few and short.
+    least = 1 / 3 if topic == "setup" else 1 / 2
+    assert sum(map(student_version.is_telling, own)) > least * len(own)
     for name, text in release._given(module, student_version.student_version(notebook)).items():
         if isinstance(text, str) and "/core/" not in name:
             assert student_version.shown_elsewhere(text, secret, whole) == [], name
