@@ -21,7 +21,7 @@ FUTURE = functools.reduce(
     operator.or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 )
 SHARE = 0.6  # of the remaining time, for one statement
-SHARE = 0.9  # of the judge's limit, for all statements together
+TOGETHER = 0.9  # of the judge's limit, for all statements together
 LEAST = 0.05  # seconds for any statement
 LATE = 0.15  # of the time for all statements: a statement that takes more is late
 FAULTS = (SyntaxError, ValueError, RecursionError, MemoryError)  # that the compiler raises
@@ -46,7 +46,7 @@ class Runner:
 
     def limited(self, cpu: float, wall: float) -> "_Clock":
         """A context that limits the CPU and wall seconds of all statements in it."""
-        self.clock.cpu, self.clock.wall = SHARE * cpu, SHARE * wall
+        self.clock.cpu, self.clock.wall = TOGETHER * cpu, TOGETHER * wall
         self.clock.late = LATE * cpu, LATE * wall
         return self.clock
 
