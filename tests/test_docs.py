@@ -55,6 +55,8 @@ def test_every_command_of_another_program_exists(path):
             assert all(f"\n{name} = [" in read_text(ROOT / "pyproject.toml") for name in extras)
         elif program == "dask":
             assert importlib.util.find_spec(f"distributed.cli.dask_{words[0]}"), line
+        elif program == "python":
+            assert words[0] == "-m" and importlib.util.find_spec(words[1]), line
         else:
             assert program in ("tito", "make", "python3"), line
             if line.startswith(".venv/bin/tito"):

@@ -191,7 +191,7 @@ def test_wide_dot_products_match_each_lane():
         ([np.zeros(64, bool)] * 2, "bool"),
         ([np.zeros(64, np.complex64)] * 2, "complex64"),
         ([np.zeros(64, np.float32), np.zeros(64)], "float64"),
-        ([np.zeros(128, np.float32)[::2], np.zeros(64, np.float32)], "side by side"),
+        ([np.zeros(128, np.float32)[::2], np.zeros(64, np.float32)], "contiguous in memory"),
     ],
 )
 def test_what_has_no_vectors_is_refused_by_name(arrays, match):
