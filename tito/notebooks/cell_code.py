@@ -20,6 +20,7 @@ LINES = 10_000  # lines of a cell that are read statement by statement
 TRANSFORMS = 100  # calls of IPython for one cell, statement by statement
 # Cell magics that run their body in the notebook's namespace. All others run something else.
 BODIES = ("time", "capture", "prun")
+LINE = re.compile(r"\bon line (\d+)")  # in a message, counted from the start of a statement
 SPECIAL = re.compile(r"[%!?]|\A(?:[ \t]*\n)*[ \t]|^[,;/]|^>>>|^In \[", re.MULTILINE)
 INSIDE = re.compile(r"[\s)\]}#]|(?:else|elif|except|finally)\b")  # a line that begins no statement
 
@@ -216,6 +217,7 @@ class _Pieces:
             if text is not part and parsed(text) is not None:
                 return text.rstrip("\n"), end
             said, row = str(getattr(found, "msg", found)), getattr(found, "lineno", None) or 0
+            said = LINE.sub(lambda match: f"on line {first + int(match[1])}", said)
             reason = reason or (first + (row or 1), said)
             if "triple-quoted" in said:
                 end = self.quotes[end] + 1
@@ -227,7 +229,11 @@ class _Pieces:
                 break
             place = bisect.bisect_left(self.ends, end)
         self.faults.append(reason or (first + 1, "the cell is too long"))
-        return f"raise SyntaxError({self.faults[-1][1]!r})", nearest
+        row, said = self.faults[-1]
+        above = "\n" * max(
+            0, min(row, nearest) - 1 - first
+        )  # the report names the line of the fault
+        return f"{above}raise SyntaxError({said!r})", nearest
 
     def _transformed(self, part: str) -> str:
         if not self.transforms or not SPECIAL.search(part):
