@@ -1,5 +1,6 @@
 """`tito start`: a folder with every module and no answer, whose package is made of the student's own answers."""
 
+import errno
 import json
 import os
 import shutil
@@ -10,7 +11,8 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.support.commands import refused, snapshot, tito
-from tito.course import Course
+from tito.classroom import workspace
+from tito.course import Course, TitoError
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="makes a .venv for POSIX systems")
 
@@ -106,6 +108,31 @@ def test_a_student_who_begins_later_is_given_the_modules_before(course, tmp_path
     run = tito("status", course=work)
     assert "01_tiny         given" in run.stdout and "next: 02_more" in run.stdout
     refused(tito("start", str(tmp_path / "x"), "--from", "mroe", course=course), 2, "did you mean")
+
+
+def test_a_workspace_may_have_spaces_and_a_quote_in_its_path(course, tmp_path):
+    work = tmp_path / "Ada's work" / "x y"
+    work.parent.mkdir()
+    made = tito("start", str(work), course=course)
+    assert made.returncode == 0, made.stderr
+    script = work / ".venv" / "bin" / "tito"
+    run = subprocess.run([script, "status"], cwd=work, capture_output=True, text=True)
+    assert run.returncode == 0 and "01_tiny" in run.stdout, run.stderr
+
+
+def test_a_folder_name_with_a_colon_is_refused(course, tmp_path):
+    refused(tito("start", str(tmp_path / "a:b"), course=course), 2, "a folder without one")
+    assert not (tmp_path / "a:b").exists()
+
+
+def test_no_workspace_is_left_when_its_venv_cannot_be_made(course, tmp_path, monkeypatch):
+    def full(folder, **_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(workspace.venv, "create", full)
+    with pytest.raises(TitoError, match="No space left"):
+        workspace.make(Course(course), tmp_path / "mine")
+    assert list(tmp_path.glob("mine*")) == list(tmp_path.glob(".mine*")) == []
 
 
 def test_the_course_itself_says_that_it_is_solved(course):

@@ -6,6 +6,7 @@ NotImplementedError; of the modules before the one to begin with, it is the refe
 
 import json
 import os
+import shlex
 import shutil
 import sys
 import sysconfig
@@ -22,7 +23,10 @@ from tito.notebooks.text import read_text
 
 LESSONS = "modules"
 KEYS = ("title", "summary", "requires", "hours", "seconds", "prints")
-SCRIPT = """#!{python}
+# The shell starts Python: a line "#!" cannot name a path with spaces.
+SCRIPT = """#!/bin/sh
+'''exec' {python} "$0" "$@"
+' '''
 import sys
 
 from tito.cli import main
@@ -86,6 +90,8 @@ def make(course: Course, target: Path, begin: Module | None = None) -> Workspace
         raise TitoError(f"{target} is a workspace already", f"cd {target}; tito status", Exit.USAGE)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise TitoError(f"{target} contains something else", "name a new folder", Exit.USAGE)
+    if os.name == "posix" and os.pathsep in str(target):
+        raise TitoError(f"{target} contains a colon", "name a folder without one", Exit.USAGE)
     modules = course.modules
     begin = begin or modules[0]
     scratch = folders.scratch(target)
@@ -101,13 +107,14 @@ def make(course: Course, target: Path, begin: Module | None = None) -> Workspace
         if target.exists():
             target.rmdir()
         scratch.rename(target)
+        ready = _environment_or_nothing(target)
     except OSError as error:
         raise TitoError(
             f"cannot write {target}: {error.strerror}", "free space or fix the permissions"
         ) from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return Workspace(target, [each.name for each in modules], begin, _environment(target))
+    return Workspace(target, [each.name for each in modules], begin, ready)
 
 
 def _files(course, modules, begin):
@@ -126,6 +133,15 @@ def _files(course, modules, begin):
     return files
 
 
+def _environment_or_nothing(folder: Path) -> bool:
+    """Make the .venv; if that fails, remove the workspace, so that the same command can be repeated."""
+    try:
+        return _environment(folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
 def _environment(folder: Path) -> bool:
     """Make a .venv that imports the workspace's own modules, and all else from the environment of this program."""
     if os.name != "posix":
@@ -139,6 +155,6 @@ def _environment(folder: Path) -> bool:
         if Path(sys.prefix, name).is_dir():
             (folder / ".venv" / name).symlink_to(Path(sys.prefix, name))
     script = folder / ".venv" / "bin" / "tito"
-    write(script, SCRIPT.format(python=folder / ".venv" / "bin" / "python"))
+    write(script, SCRIPT.format(python=shlex.quote(str(folder / ".venv" / "bin" / "python"))))
     script.chmod(0o755)
     return True

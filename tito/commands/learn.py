@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -143,7 +144,7 @@ def start(context, folder, begin):
     made = workspace.make(course, folder, course.module(begin) if begin else None)
     place, topic = os.path.relpath(made.path), made.begin.topic
     click.echo(f"{len(made.modules)} modules without answers in {place}; begin with {topic}")
-    click.echo(f"next: cd {place}")
+    click.echo(f"next: cd {shlex.quote(place)}")
     if made.ready:
         click.echo(f"      .venv/bin/tito notebook {topic}")
         click.echo(f"      .venv/bin/tito test {topic}")
