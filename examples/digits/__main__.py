@@ -26,12 +26,18 @@ PLACE = Path(__file__).resolve().parents[2] / "build" / "digits"
 def main(words=None):
     """Run all steps, print the table, and write table and pictures."""
     parser = argparse.ArgumentParser(prog="python -m examples.digits", description=__doc__)
-    parser.add_argument("--epochs", type=int, default=40, help="epochs of the training (40)")
     parser.add_argument(
-        "--queries", type=int, default=400, help="queries of each measurement (400)"
+        "--epochs", type=at_least_one, default=40, help="epochs of the training (40)"
+    )
+    parser.add_argument(
+        "--queries", type=at_least_one, default=400, help="queries of each measurement (400)"
     )
     parser.add_argument("--output", type=Path, default=PLACE, help="where to write the results")
     options = parser.parse_args(words)
+    try:
+        options.output.mkdir(parents=True, exist_ok=True)  # before the training, which takes long
+    except OSError as error:
+        parser.error(f"cannot write {options.output}: {error.strerror}")
 
     training, test = steps.data(train=True), steps.data(train=False)
     model, rows = trained_and_measured(training, test, options)
@@ -40,6 +46,14 @@ def main(words=None):
     pictures = {"steps": report.steps_picture(rows), "drift": report.drift_picture(*learned)}
     report.save(options.output, rows, pictures)
     print(f"table and pictures: {options.output}")
+
+
+def at_least_one(text):
+    """Read a count from the command line."""
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
+    return number
 
 
 def trained_and_measured(training, test, options):

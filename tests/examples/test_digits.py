@@ -70,6 +70,22 @@ def check_result(text, output):
             assert svg.startswith("<svg ") and "currentColor" not in svg
 
 
+def test_options_that_cannot_work_are_refused_before_the_training(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")  # the import sets it where it is missing
+    from examples.digits.__main__ import main
+
+    (tmp_path / "file").touch()
+    for *words, says in (
+        ("--epochs", "0", "at least 1"),
+        ("--queries", "-3", "at least 1"),
+        ("--epochs", "two", "at least 1"),
+        ("--output", str(tmp_path / "file"), "cannot write"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            main(words)
+        assert says in capsys.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.gate
 def test_one_command_trains_compresses_measures_serves_and_recovers(tmp_path):
