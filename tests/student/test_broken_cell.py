@@ -24,5 +24,5 @@ def test_the_other_exercises_are_tested_in_the_course_too(tiny):
     said = " ".join(run.stdout.split())
     assert run.returncode == 1 and run.stderr == "", run.stderr
     assert "passed 5/5 double" in said and "error 0/1 half" in said
-    assert "never closed" in said and "look at: half, line 4: return x / (2" in said
+    assert "never closed" in said and "look at: half, line 5: return x / (2" in said
     assert "tiny.py was not updated" in said and "half is not Python" in said
