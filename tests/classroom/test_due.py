@@ -74,6 +74,26 @@ def test_due_dates_extensions_and_a_plug_in_of_ones_own(graded):
     assert score(graded) == {"s1": (5, ""), "s2": (5, "")}
 
 
+def test_without_a_due_date_an_extension_costs_nobody_points(graded):
+    plug_in(graded, "return late / 3600")
+    run(graded, "due", "tiny", "2026-12-01 12:00 UTC")
+    run(graded, "extend", "tiny", "s1", "2026-12-01 13:00 UTC")
+    done = run(graded, "due", "tiny")
+    assert done.stdout == (
+        "01_tiny: due 2026-12-01 12:00:00 UTC\n01_tiny, s1: due 2026-12-01 13:00:00 UTC\n"
+    )
+    done = run(graded, "due", "tiny", "none")
+    assert done.returncode == 0, done.stderr
+    assert score(graded) == {"s1": (5, ""), "s2": (5, "")}
+    run(graded, "due", "tiny", "2026-12-01 12:00 UTC")  # the extension is still known
+    assert score(graded)["s1"] == (4.5, "30 min late")
+    run(graded, "due", "tiny", "none")
+    done = run(graded, "extend", "tiny", "s1", "none")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "01_tiny, s1: no extension; no due date\n"
+    assert run(graded, "due", "tiny").stdout == "01_tiny: no due date\n"
+
+
 def test_a_plug_in_that_fails_is_one_line_and_the_marks_stay(graded):
     plug_in(graded, "return 1 / 0")
     done = refused(run(graded, "due", "tiny", "2026-12-01 12:00 UTC"), 3, "ZeroDivisionError")

@@ -31,7 +31,17 @@ def extend(module: Module, student: str, text: str) -> str:
             Exit.USAGE,
         )
     due.extend(module, student, when)
-    return f"{module.name}, {shown}: {_due(when)}{_redate(module)}"
+    now = _due(when) if when else f"no extension; {_due(reader.due_date(module))}"
+    return f"{module.name}, {shown}: {now}{_redate(module)}"
+
+
+def shown(module: Module) -> list[str]:
+    """The due date of a module and its extensions, one a line."""
+    granted = sorted(due.extensions(module).items())
+    lines = [
+        f"{module.name}, {sanitize.line(who, 60)}: {_due(when)}" for who, when in granted if when
+    ]
+    return [f"{module.name}: {_due(reader.due_date(module))}", *lines]
 
 
 def _when(module: Module, text: str) -> datetime.datetime | None:

@@ -45,10 +45,10 @@ def import_roster(context, file, id_column, name, email, section):
 
 @click.command()
 @click.argument("module", shell_complete=complete_module)
-@click.argument("date")
+@click.argument("date", required=False)
 @click.pass_context
 def due(context, module, date):
-    """Set when a module is due, as in "2026-12-01 12:00 UTC", or none.
+    """Set when a module is due, as in "2026-12-01 12:00 UTC", or none. Without a date, show it and the extensions.
 
     Without a zone, the date is in the time zone that settings.ini names. Late penalties of graded students are
     computed again.
@@ -57,8 +57,9 @@ def due(context, module, date):
 
     course = context.obj()
     course.refuse_copy()
-    changed = dates.set_due(course.module(module), date)
-    click.echo(changed)
+    module = course.module(module)
+    lines = dates.shown(module) if date is None else [dates.set_due(module, date)]
+    click.echo("\n".join(lines))
 
 
 @click.command()

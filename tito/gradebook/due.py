@@ -50,7 +50,10 @@ def extensions(module: Module) -> dict[str, datetime.datetime | None]:
 
 
 def write_extensions(connection: Connection, module: Module, students: list[str]) -> None:
-    """Write the extensions to the submissions in the gradebook; an extension made there stays if there is none here."""
+    """Write the extensions to the submissions in the gradebook; an extension made there stays if there is none here.
+
+    nbgrader cannot add an extension to a due date that is missing, so without one no submission has an extension.
+    """
     from nbgrader.api import Assignment, SubmittedAssignment
 
     table, granted = SubmittedAssignment.__table__, extensions(module)
@@ -59,11 +62,12 @@ def write_extensions(connection: Connection, module: Module, students: list[str]
     rows = connection.execute(joined.where(Assignment.name == module.name)).all()
     new = []
     for row in rows:
-        if row.student_id in granted and row.student_id in students and row.duedate:
-            until = granted[row.student_id]
-            more = max(until - row.duedate, datetime.timedelta()) if until else None
-            if more != row.extension:
-                new.append({"key": row.id, "more": more})
+        if row.student_id not in students or (row.duedate and row.student_id not in granted):
+            continue
+        until = granted[row.student_id] if row.duedate else None
+        more = max(until - row.duedate, datetime.timedelta()) if until else None
+        if more != row.extension:
+            new.append({"key": row.id, "more": more})
     if new:
         changed = update(table).where(table.c.id == bindparam("key"))
         connection.execute(changed.values(extension=bindparam("more")), new)

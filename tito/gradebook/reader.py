@@ -87,6 +87,13 @@ def read(module: Module) -> dict[str, Entry]:
     return found
 
 
+def due_date(module: Module) -> datetime.datetime | None:
+    """When a module is due, in UTC; None without a due date."""
+    query = "select duedate from assignment where name = :module"
+    (rows,) = ask(module.course, [query], {"module": module.name}) or [[]]
+    return _time(rows[0][0]) if rows else None
+
+
 def ask(course: Course, queries: Sequence[str], values: dict[str, str]) -> list[list] | None:
     """The rows that each query finds in a course's gradebook; None before the first gradebook exists."""
     address = course.gradebook
