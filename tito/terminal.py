@@ -143,8 +143,13 @@ def map_lines(rows: list[dict], step: dict | None, exercises: bool) -> list[str]
             lines.append(f"  {each['exercise']:27}{state}")
     if step is None:
         return [*lines, "", "every module passes" if len(rows) > 1 else "it passes"]
+    return [*lines, "", *step_lines(step)]
+
+
+def step_lines(step: dict) -> list[str]:
+    """Where to go on in the course, and with which command."""
     where = f"{step['module']}, {step['exercise']}" if step["exercise"] else step["module"]
-    return [*lines, "", f"next: {where}, {step['state']}", f"      {step['command']}"]
+    return [f"next: {where}, {step['state']}", f"      {step['command']}"]
 
 
 def _builds_on(row):

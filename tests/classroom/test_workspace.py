@@ -86,11 +86,13 @@ def test_a_student_works_through_the_modules_on_answers_of_their_own(course, tmp
     run = mine("test", "tiny")
     assert run.returncode == 0, run.stdout + run.stderr
     assert "tinytorch/core/tiny.py is made of your answers now" in run.stdout
+    assert "next: 02_more, four, not started" in run.stdout
     assert "2 * np.asarray(x)" in package.read_text("utf-8")
     answer(work / "modules" / "02_more" / "more_dev.py", "return double(double(x))")
     run = mine("test", "more", "four")
-    assert run.returncode == 0 and "next: tito" in run.stdout, run.stdout + run.stderr
-    assert mine("submit", "tiny").returncode == 0
+    assert run.returncode == 0 and "next: tito test more" in run.stdout, run.stdout + run.stderr
+    run = mine("submit", "tiny")
+    assert run.returncode == 0 and "next:" not in run.stdout, run.stdout + run.stderr
     run = mine("doctor")
     assert run.returncode == 0 and "installed: JupyterLab" in run.stdout, run.stdout + run.stderr
     assert json.loads(mine("status", "--json").stdout)["next"] is None

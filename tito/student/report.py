@@ -12,6 +12,8 @@ from tito import sanitize, terminal
 from tito import verdict as v
 from tito.course import Module
 from tito.notebooks.notebook import exercise_of
+from tito.student import progress
+from tito.student import status as status_map
 from tito.student.work import Source, Work
 
 DETAILS = 6  # lines of a failure's message
@@ -31,9 +33,10 @@ class Report:
         show: Callable[[str], None] = lambda text: None,
         verbose: bool = False,
         only: list[str] | None = None,
+        packs: bool = False,  # `tito submit` says itself what follows
     ):
-        self.subject, self.say, self.verbose = subject, say, verbose
-        self.names = list(subject.answers)
+        self.subject, self.say, self.verbose, self.packs = subject, say, verbose, packs
+        self.names, self.only = list(subject.answers), only
         self.tests = tests_of(subject, only)
         self.left = collections.Counter(self.tests.values())
         self.verdicts: dict[str, list[v.Verdict]] = collections.defaultdict(list)  # by exercise
@@ -97,23 +100,39 @@ class Report:
 
     def _next(self, verdicts: list[v.Verdict]) -> Iterator[str]:
         module = self.subject.module
-        for number, name in enumerate(self.names, 1):
+        for name in self.names:
             found = [each for each in verdicts if each.exercise == name]
             status = worst(found) if found else v.PASSED
             if status in v.HARMLESS:
                 continue
-            about = title(self.subject.answers[name])
-            yield terminal.wrap(f"next: exercise {number}, {name}" + f": {about}" * bool(about), "")
-            if status == v.NOT_STARTED:
-                yield f"      write it, then: tito test {module.topic} {name}"
-            else:
-                yield f"      a hint: tito hint {module.topic} {name}"
+            yield from self._exercise_lines(name, status)
             return
-        whole = {each.exercise for each in verdicts} >= set(self.names)
-        if not whole:
-            yield f"next: tito test {module.topic}"
+        if self.packs:
+            return
+        if self.only:
+            following = progress.after(progress.of_work(self.subject), self.only[-1])
+            if following is None:
+                yield f"next: tito test {module.topic}"
+            else:
+                yield from self._exercise_lines(following.name, following.state)
+        elif module.course.is_workspace:
+            rows = status_map.of(module.course, module.course.modules)
+            step = status_map.next_step([row for row in rows if row["module"] != module.name])
+            yield from terminal.step_lines(step) if step else ()
         elif module.course.is_copy:
             yield f"next: tito submit {module.topic}"
+
+    def _exercise_lines(self, name: str, status: str) -> Iterator[str]:
+        """The exercise to go on with, and a command for its status."""
+        topic, about = self.subject.module.topic, title(self.subject.answers[name])
+        number = self.names.index(name) + 1
+        yield terminal.wrap(f"next: exercise {number}, {name}" + f": {about}" * bool(about), "")
+        if status in (v.NOT_STARTED, progress.NOT_STARTED):
+            yield f"      write it, then: tito test {topic} {name}"
+        elif status == progress.NOT_TESTED:
+            yield f"      tito test {topic} {name}"
+        else:
+            yield f"      a hint: tito hint {topic} {name}"
 
 
 def tests_of(subject: Source | Work, only: list[str] | None = None) -> dict[str, str]:
