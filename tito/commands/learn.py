@@ -144,10 +144,11 @@ def start(context, folder, begin):
     made = workspace.make(course, folder, course.module(begin) if begin else None)
     place, topic = os.path.relpath(made.path), made.begin.topic
     click.echo(f"{len(made.modules)} modules without answers in {place}; begin with {topic}")
-    click.echo(f"next: cd {shlex.quote(place)}")
+    enter = f"cd {shlex.quote(place)}"
+    click.echo(f"next: {enter} && source .venv/bin/activate" if made.ready else f"next: {enter}")
     if made.ready:
-        click.echo(f"      .venv/bin/tito notebook {topic}")
-        click.echo(f"      .venv/bin/tito test {topic}")
+        click.echo(f"      tito notebook {topic}")
+        click.echo(f"      tito test {topic}")
     else:
         click.echo("      set up the folder as its README.md says")
 
@@ -175,7 +176,7 @@ def watch(module, exercise):
 def hint(module, exercise, again, every, as_json):
     """Show the next hint for an exercise, or for the first exercise that does not pass.
 
-    Hints start with a question and end with almost a program. They answer your last failure.
+    Hints start with a question and end with almost a program. Hints about the exercise's last failure come first.
     """
     from tito import terminal
     from tito.student import hints
@@ -267,7 +268,7 @@ def submit(module, exercise, student, as_json):
     say(terminal.heading(module.number, module.about["title"]))
     for text in work.which(subject):
         say(terminal.wrap(text, "  "))
-    told = report.Report(subject, say, show, only=only)
+    told = report.Report(subject, say, show, only=only, packs=True)
     with told.clock:
         packed = submit.run(subject, owner, only, told.add)
     told.end([terminal.wrap(each, "  ") for each in subject.repaired])

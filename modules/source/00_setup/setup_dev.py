@@ -32,10 +32,10 @@ r"""
 | open | `tito notebook setup` | JupyterLab shows this lesson |
 | write | | you replace `raise NotImplementedError()` in an exercise, and save |
 | test | `tito test setup` | every test runs, and the first failure is shown in detail |
-| hint | `tito hint setup` | one hint, chosen by your last failure |
+| hint | `tito hint setup` | the next hint for the first exercise that does not pass |
 | submit | `tito submit setup` | your answers are packed into one file for the grader |
 
-An **exercise** is a cell that begins with `#| export`. The cells below it are its **tests**. You cannot break a test by accident: the
+An **exercise** is a cell with the comment `# Your turn` at its top. The cells below it are its **tests**. You cannot break a test by accident: the
 grader runs its own copy. `tito watch setup` runs the tests each time you save.
 """
 
@@ -69,7 +69,7 @@ def check_fields(info, fields):
 
 # %% [markdown]
 r"""
-**Exercise 1** (5 lines). Fill the dict in `personal_info` with your name, your mail address, your school or company, a name for your
+**Exercise 1** (5 lines). Return a dict from `personal_info` with your name, your mail address, your school or company, a name for your
 system, and the version "1.0.0". Save. Then run `tito test setup personal_info` in a terminal, or run the two cells below.
 
 *Hint: write "none" for what you do not want to tell. Only the mail address must have an @ with text on both sides.*
