@@ -80,6 +80,9 @@ def test_columns_can_be_named(tiny, tmp_path):
     [
         ("ID,Name\n1,A\n1,B\n", "1 is in the file twice"),
         ("ID,Name\n1,<b>A</b>\n", "the row of 1 contains HTML"),
+        ('ID,Name\n1,"A B\n2,"C D"\n', "line 2 has a cell of several lines"),
+        ('Name,ID\nE,1\n"A B,2\n', "line 3 has 1 cell, the first has 2"),
+        ("ID,Name\n1,A,B\n", "line 2 has 3 cells, the first has 2"),
         ("ID,Name\n", "no students in"),
         ("ID,Name\n,A\n", "no students in"),
         ("", "it is empty"),
@@ -93,8 +96,12 @@ def test_a_list_that_cannot_be_taken_is_refused(tiny, tmp_path, text, said):
 def test_names_go_to_the_gradebook_the_scores_and_formgrader(course, tmp_path):
     path = tmp_path / "list.csv"
     path.write_text(FILES["Gradescope"])
+    row = path.read_text().splitlines()[1].replace("Ann", "Test").replace("Lee", "Student")
+    row = row.replace("101", "999").replace("ann@", "test@")
+    path.write_text(FILES["Gradescope"] + row + "\n")
     run = tito("roster", "import", str(path), course=course.course.root)
     assert run.returncode == 0, run.stderr
+    assert run.stderr == "left out Canvas's test student: 999\n"
     assert run.stdout.splitlines() == ["2 students, ids from SID, Email", "2 sections: A, B"]
     assert "Ann" in str(reader.ask(course.course, ["select * from student"], {}))
     with Gradebook(course.course.gradebook, course.course.course_id) as book:

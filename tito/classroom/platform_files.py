@@ -32,10 +32,11 @@ class Person:
     email: str = ""
 
 
-def read(path: Path) -> list[list[str]]:
+def read(path: Path, strict: bool = False) -> list[list[str]]:
     """The rows of an exported table, all as wide as the first.
 
-    Blackboard writes UTF-16 with tabs, the others UTF-8 with commas or semicolons.
+    Blackboard writes UTF-16 with tabs, the others UTF-8 with commas or semicolons. If `strict`, refuse a row whose
+    quotes are not closed, which would swallow the next line, and a row that is not as wide as the first.
     """
     try:
         if path.stat().st_size > FILE_BYTES:
@@ -46,7 +47,12 @@ def read(path: Path) -> list[list[str]]:
         first = content.partition("\n")[0]
         delimiter = max(",;\t", key=first.count)
         lines = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)
-        rows = [row for row in lines if row]
+        rows, begins = [], 1
+        for row in lines:
+            if strict and row:
+                _refuse_damaged(row, rows[0] if rows else row, begins)
+            rows += [row] if row else []
+            begins = lines.line_num + 1
         if not rows:
             raise ValueError("it is empty")
     except (OSError, ValueError, csv.Error) as error:
@@ -56,6 +62,19 @@ def read(path: Path) -> list[list[str]]:
         ) from None
     width = len(rows[0])
     return [[Theirs(cell) for cell in (row + [""] * width)[:width]] for row in rows]
+
+
+def _refuse_damaged(row: list[str], header: list[str], line: int) -> None:
+    """Raise ValueError if a cell goes over several lines, or the row has more or fewer cells than the header."""
+    if any("\n" in cell.strip() or "\r" in cell.strip() for cell in row):
+        raise ValueError(f"line {line} has a cell of several lines: a quote is not closed")
+    width = len(row)
+    while width > len(header) and not row[width - 1].strip():
+        width -= 1
+    if width != len(header):
+        raise ValueError(
+            f"line {line} has {sanitize.count(width, 'cell')}, the first has {len(header)}"
+        )
 
 
 def place(header: Sequence[str], names: Iterable[str]) -> int | None:

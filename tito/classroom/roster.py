@@ -77,7 +77,7 @@ def read(course: Course, path: Path, named: Named | None = None) -> list[Student
         contains HTML.
     """
     named = named or Named()
-    rows = files.read(path)
+    rows = files.read(path, strict=True)
     columns = _ids(rows, named.id)
     body = [row for row in rows[1:] if any(row[n].strip() for n in columns)]
     columns = [n for n in columns if any(row[n].strip() for row in body)]
@@ -103,6 +103,11 @@ def read(course: Course, path: Path, named: Named | None = None) -> list[Student
         )
     _refuse(found)
     return found
+
+
+def is_test_student(student: Student) -> bool:
+    """Whether a row is the test student that Canvas adds for a teacher."""
+    return (student.first_name.casefold(), student.last_name.casefold()) == ("test", "student")
 
 
 def enter(course: Course, students: list[Student]) -> None:

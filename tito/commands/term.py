@@ -31,7 +31,11 @@ def import_roster(context, file, id_column, name, email, section):
 
     course = context.obj()
     course.refuse_copy()
-    students = lists.read(course, file, lists.Named(id_column, name, email, section))
+    found = lists.read(course, file, lists.Named(id_column, name, email, section))
+    students = [each for each in found if not lists.is_test_student(each)]
+    for each in found:
+        if each not in students:
+            click.echo(f"left out Canvas's test student: {each.id}", err=True)
     lists.enter(course, students)
     used = ", ".join(dict.fromkeys(column for each in students for column in each.ids))
     sections = sorted({each.section for each in students if each.section})
