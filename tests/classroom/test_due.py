@@ -94,6 +94,17 @@ def test_without_a_due_date_an_extension_costs_nobody_points(graded):
     assert run(graded, "due", "tiny").stdout == "01_tiny: no due date\n"
 
 
+def test_a_student_in_time_is_not_late_though_the_platform_says_so(graded):
+    log = graded.course.build / "collected" / graded.name / "s1" / "index.json"
+    log.parent.mkdir(parents=True)
+    log.write_text('[{"sha256": "0", "counts": true, "late": true}]')
+    assert score(graded)["s1"][1] == "marked late by the platform"
+    due.set_due(graded, SENT - datetime.timedelta(minutes=5))
+    assert score(graded)["s1"][1] == "5 min late"
+    due.set_due(graded, SENT)
+    assert score(graded)["s1"][1] == ""
+
+
 def test_a_plug_in_that_fails_is_one_line_and_the_marks_stay(graded):
     plug_in(graded, "return 1 / 0")
     done = refused(run(graded, "due", "tiny", "2026-12-01 12:00 UTC"), 3, "ZeroDivisionError")

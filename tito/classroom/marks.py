@@ -54,6 +54,7 @@ class Mark:
     email: str = ""
     section: str = ""
     late: str = ""  # such as "2 h late"; empty if on time or not known
+    dated: bool = False  # whether the time of submission and the due date are known
 
     @property
     def points(self) -> float:
@@ -129,7 +130,9 @@ def read(module: Module) -> Class:
 def _known(mark: Mark, person: dict, module: Module) -> Mark:
     """The mark with what the class list and the platform say of the student."""
     names: dict[str, Any] = {key: getattr(mark, key) or str(person.get(key) or "") for key in NAMES}
-    late = mark.late or ("late" if collected.is_late(module, mark.student) else "")
+    # Canvas knows nothing of extensions granted here, so its mark counts only where a date is missing.
+    told = not mark.dated and collected.is_late(module, mark.student)
+    late = "marked late by the platform" if told else mark.late
     return replace(mark, late=late, section=str(person.get("section") or ""), **names)
 
 
@@ -214,6 +217,7 @@ def _merge(mark: Mark, book: "reader.Entry", cells) -> Mark:
         comments=tuple(comments.items()),
         timestamp=book.timestamp or mark.timestamp,
         late=_late(book.late),
+        dated=book.dated,
         first_name=book.first_name,
         last_name=book.last_name,
         email=book.email,

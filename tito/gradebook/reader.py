@@ -69,6 +69,7 @@ class Entry:
     email: str
     penalty: float
     late: datetime.timedelta = datetime.timedelta()
+    dated: bool = False  # whether the time of submission and the due date are known
     grades: dict[str, Grade] = field(default_factory=dict)
     comments: dict[str, str] = field(default_factory=dict)
 
@@ -147,7 +148,8 @@ def _entry(row) -> Entry:
     _, timestamp, first, last, email, penalty, due, extension = row
     stamp = f"{timestamp}".partition(".")[0] + " UTC" if timestamp else ""
     first, last, email = (sanitize.line(each or "") for each in (first, last, email))
-    return Entry(stamp, first, last, email, _number(penalty), _late(timestamp, due, extension))
+    late, dated = _late(timestamp, due, extension), bool(timestamp and due)
+    return Entry(stamp, first, last, email, _number(penalty), late, dated)
 
 
 def _late(
