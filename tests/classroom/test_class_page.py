@@ -6,7 +6,8 @@ import pytest
 
 from tests.support import marking
 from tests.support.commands import tito
-from tito.classroom import class_page, collected, marks
+from tito.classroom import class_page, collected, feedback, marks
+from tito.course import TitoError
 
 
 @pytest.fixture
@@ -46,6 +47,16 @@ def test_the_page_names_hard_tests_and_students(graded):
     assert said["Undecided tests"] == ["s8"]
     assert "Ann Lee13 (s13)" in page and "12 students with marks" in page
     assert not re.search(r"<script|src=|href=|https?://", page)
+
+
+def test_a_student_whose_file_was_refused_has_not_submitted_nothing(graded):
+    collected.refuse(graded, "s13", "the file is empty")
+    said = dict(class_page.lists(marks.read(graded)))
+    assert "Submitted nothing" not in said
+    assert said["Submitted, but tito collect could not read it"] == ["Ann Lee13 (s13)"]
+    with pytest.raises(TitoError, match="s13 has no marks here") as no:
+        feedback.among(marks.read(graded), ("s13",))
+    assert "is in the class list" in no.value.hint
 
 
 def test_a_name_is_text_on_the_page(graded):

@@ -150,10 +150,16 @@ def lists(found: Class) -> list[tuple[str, list[str]]]:
     module = found.module
     there = {mark.student for mark in found.marks} | set(submitted.students(module))
     people = collected.class_list(module.course)
+    unread = [who for who in collected.refused(module) if who not in there]
     undecided = [m for m in found.marks if any(t.status == v.UNDECIDED for t in m.tests)]
     said = {
         "Submitted nothing": [
-            _entry(who, about) for who, about in people.items() if who not in there
+            _entry(who, about)
+            for who, about in people.items()
+            if who not in there and who not in unread
+        ],
+        "Submitted, but tito collect could not read it": [
+            _entry(who, people.get(who, {})) for who in unread
         ],
         "Submitted, not graded": sorted(there - {m.student for m in found.marks}),
         "Late": [f"{_named(mark)}: {mark.late}" for mark in found.marks if mark.late],

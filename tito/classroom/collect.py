@@ -136,6 +136,8 @@ def _student(
             write(report, "\n".join(sentences(taken)) + "\n", private=True)
     except (TitoError, OSError) as error:
         taken.state, taken.error = REFUSED, one_line(error)
+        if first not in strangers:
+            collected.refuse(module, taken.student, taken.error)
     return taken
 
 

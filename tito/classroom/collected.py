@@ -4,6 +4,7 @@ build/collected/MODULE/STUDENT contains each file as it came and index.json, bui
 student's name and the id that the platform gave, by the id here.
 """
 
+import contextlib
 import hashlib
 import json
 import time
@@ -77,6 +78,20 @@ def store(module: Module, student: str, newest: Read, others: list[Read]) -> Sto
     aside = [f"the one of {counting['collected']}"] if counting and is_other else []
     state = COLLECTED if counting is None else UNCHANGED if same and not stamped else UPDATED
     return Stored(state, aside)
+
+
+def refuse(module: Module, student: str, why: str) -> None:
+    """Keep why nothing of a student was collected, unless something was collected before."""
+    kept = folder(module) / student
+    with contextlib.suppress(TitoError, OSError):  # the report of tito collect says it too
+        if not (kept / "index.json").exists():
+            write(kept / "report.txt", f"{student}: {why}\n", private=True)
+
+
+def refused(module: Module) -> list[str]:
+    """The students who sent something of which nothing was collected."""
+    reports = sorted(folder(module).glob("*/report.txt"))
+    return [each.parent.name for each in reports if not (each.parent / "index.json").exists()]
 
 
 def know(course: Course, files: list[StudentFile]) -> list[StudentFile]:

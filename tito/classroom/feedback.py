@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from tito import sanitize
 from tito import verdict as v
-from tito.classroom import markdown, marks, withheld
+from tito.classroom import collected, markdown, marks, withheld
 from tito.course import Exit, Module, TitoError, write
 from tito.export import cache as records
 
@@ -150,10 +150,13 @@ def among(found: marks.Class, wanted: tuple[str, ...]) -> list[marks.Mark]:
     failed = dict(found.failed)
     for name in wanted:
         if name not in known and name not in failed:
-            near = difflib.get_close_matches(name, known, n=1)
+            listed = name in collected.class_list(found.module.course)
+            near = [] if listed else difflib.get_close_matches(name, known, n=1)
             hint = (
                 f"did you mean {near[0]}?" if near else "tito scores lists all students with marks"
             )
+            if listed:
+                hint = "the student is in the class list: collect and grade a submission first"
             raise TitoError(f"{sanitize.line(name, 60)} has no marks here", hint, Exit.USAGE)
     if not wanted:
         return found.marks
