@@ -215,7 +215,9 @@ def _rows(module, path: Path, cells, wrong: list[str]):
 def _row(where, student, cell, now: Marked) -> Row:
     points, extra = (_points(cell[name], name) for name in ("points", "extra"))
     if not now.grade and (points is not None or extra is not None):
-        raise ValueError("it has no points, only a comment; give points to its tests")
+        raise ValueError(
+            "it has no points, only a comment; tito marks export with --tests writes a row for each test, for points"
+        )
     if points is not None and not 0 <= points <= now.most:
         raise ValueError(
             f"{sanitize.count(points, 'point')}, from 0 to {sanitize.number(now.most)}"

@@ -212,10 +212,16 @@ def feedback(course, module, students, form, hold, give, output, as_json):
         document = {"schema": 1, "module": module.name, "pages": written, "failed": failed}
         click.echo(json.dumps(document, indent=2))
     click.echo(found.source, err=True)
-    if kept_back := withheld.read(module):
-        click.echo(f"withheld: {', '.join(sorted(kept_back))}", err=True)
+    _say_withheld(module)
     if found.failed:
         raise marks.complaint(found.failed, "page")
+
+
+def _say_withheld(module):
+    from tito.classroom import withheld
+
+    if kept_back := withheld.read(module):
+        click.echo(f"withheld: {', '.join(sorted(kept_back))}", err=True)
 
 
 def _feedback_archive(module, form, students, output):
@@ -227,6 +233,7 @@ def _feedback_archive(module, form, students, output):
     path = courses.Path(output or module.course.build / "feedback" / f"{module.name}-{form}.zip")
     courses.write_bytes(path, data, private=True)
     click.echo(os.path.relpath(path))
+    _say_withheld(module)
     if without:
         raise TitoError(
             f"{form} cannot find {sanitize.count(len(without), 'student')}: {', '.join(without[:5])}",
