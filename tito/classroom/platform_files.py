@@ -47,7 +47,8 @@ def read(path: Path, strict: bool = False) -> list[list[str]]:
         first = content.partition("\n")[0]
         delimiter = max(",;\t", key=first.count)
         lines = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)
-        rows, begins = [], 1
+        rows: list[list[str]] = []
+        begins = 1
         for row in lines:
             if strict and row:
                 _refuse_damaged(row, rows[0] if rows else row, begins)
