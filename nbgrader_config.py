@@ -62,3 +62,6 @@ c.Autograde.autograde_preprocessors = [
 
 # A page of formgrader shows parts of its own address, which may come from a link in a student's answer.
 formgrader.escape_pages()
+
+# nbgrader reads the time of a submission from a file that may be a link or a named pipe.
+formgrader.read_short_timestamps()

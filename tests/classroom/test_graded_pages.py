@@ -5,6 +5,7 @@ import copy
 import json
 import os
 import sqlite3
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -221,16 +222,102 @@ def test_nbgrader_copies_no_link_beside_a_notebook(asked, tmp_path, by):
         assert not path.is_symlink() and path.name not in ("marks.txt", "data", "again.txt")
 
 
-def test_links_are_not_among_the_files_that_nbgrader_copies(asked, tmp_path, monkeypatch):
+def test_only_the_time_of_a_submission_is_among_the_files_that_nbgrader_copies(
+    asked, tmp_path, monkeypatch
+):
     monkeypatch.chdir(asked.course.root)
-    hand_in(asked, "s1", beside={"deep/notes.txt": "of the student"})
+    hand_in(asked, "s1", beside={"deep/notes.txt": "of the student", "timestamp.txt": "2026-01-01"})
     folder = asked.course.place("submitted") / "s1" / asked.name
+    odd_files(folder)
+    found = [os.path.relpath(f, folder) for f in nbgrader_plugin.find_all_files(str(folder))]
+    assert found == ["timestamp.txt"]
+    for change in STAMPS.values():
+        (folder / "timestamp.txt").unlink()
+        change(folder / "timestamp.txt")
+        assert nbgrader_plugin.find_all_files(str(folder)) == []
+
+
+def odd_files(folder):
+    """What a person with a shell can put beside a notebook."""
+    (folder / "real").write_text("of an instructor")
+    os.link(folder / "real", folder / "hard")
     for name in ("marks.txt", "deep/marks.txt"):
+        (folder / name).parent.mkdir(exist_ok=True)
         os.symlink("/etc/passwd", folder / name)
     os.symlink("/etc", folder / "etc")
+    os.symlink("loop", folder / "loop")
     os.mkfifo(folder / "pipe")
-    found = sorted(os.path.relpath(f, folder) for f in nbgrader_plugin.find_all_files(str(folder)))
-    assert found == ["deep/notes.txt", asked.notebook.name]
+    os.mknod(folder / "socket", stat.S_IFSOCK | 0o600)
+    sparse(folder / "sparse")
+
+
+def sparse(path):
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
+STAMPS = {
+    "a pipe": os.mkfifo,
+    "a link to a device": lambda path: os.symlink("/dev/zero", path),
+    "a link to a file": lambda path: os.symlink("real", path),
+    "a sparse file": sparse,
+    "a socket": lambda path: os.mknod(path, stat.S_IFSOCK | 0o600),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@needs_sandbox
+def test_no_odd_file_beside_a_notebook_stops_nbgrader_or_fills_the_disk(asked):
+    """Nor does one in place of the notebook or of the time of submission."""
+    for number, change in enumerate(STAMPS.values()):
+        hand_in(asked, f"s{number}")
+        folder = submitted.place(asked, f"s{number}")
+        odd_files(folder)
+        change(folder / "timestamp.txt")
+        hand_in(asked, f"t{number}")
+        place = submitted.place(asked, f"t{number}") / asked.notebook.name
+        place.unlink()
+        change(place)
+    run = subprocess.run(
+        [sys.executable, "-m", "nbgrader", "autograde", asked.name],
+        cwd=asked.course.root,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 1
+    for number in range(len(STAMPS)):
+        assert notebook(asked, f"s{number}")
+        assert not (asked.course.place("autograded") / f"t{number}" / asked.name).exists()
+    assert all(
+        path.lstat().st_size < 1 << 20 for path in asked.course.build.rglob("autograded/**/*")
+    )
+
+
+@pytest.mark.slow
+def test_a_time_of_submission_is_read_only_from_a_short_file(asked):
+    """In a process of its own, as formgrader's server reads it for each list of submissions."""
+    for number, change in enumerate(STAMPS.values()):
+        hand_in(asked, f"s{number}", beside={"real": "2026-01-02 03:04:05"})
+        change(submitted.place(asked, f"s{number}") / "timestamp.txt")
+    hand_in(asked, "s5", beside={"timestamp.txt": "2026-01-02 03:04:05 UTC"})
+    code = """
+import sys
+from nbgrader.apps import NbGrader
+from nbgrader.apps.api import NbGraderAPI
+app = NbGrader()
+app.load_config_file()
+api = NbGraderAPI(config=app.config)
+print(*(api.get_submitted_timestamp(sys.argv[1], f"s{number}") for number in range(6)))
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code, asked.name],
+        cwd=asked.course.root,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert run.stdout == "None " * len(STAMPS) + "2026-01-02 03:04:05\n", run.stderr
 
 
 HTML_NAMES = ["<img src=x onerror=alert(1)>", '";alert(1);"', "a&lt;", "a\\x"]

@@ -1,4 +1,4 @@
-"""Run pytest as a user without rights: `python -m tests.support.plain_user -m attack`, as root."""
+"""Run pytest as a user without rights: `python -m tests.support.plain_user tests/grading/sandbox`, as root."""
 
 import os
 import shlex

@@ -1,12 +1,20 @@
-"""Escape the parts of its address that nbgrader's formgrader repeats in its pages.
+"""Change what nbgrader and its formgrader do with text of students and offer no setting for.
 
 nbgrader escapes nothing in its templates, so a link in a student's answer could run a script on the instructor's server.
+It opens a submission's timestamp.txt whatever it is: a named pipe stops it for ever, a link to /dev/zero takes all memory.
 """
 
 import functools
+import os
 import sys
+from pathlib import Path
+
+from tito import nofollow
+from tito.course import TitoError
+from tito.gradebook.submitted import STAMP, TIMESTAMP
 
 PAGES = "nbgrader.server_extensions.formgrader.formgrader"
+API = "nbgrader.apps.api"
 
 
 def escape_pages() -> None:
@@ -16,3 +24,45 @@ def escape_pages() -> None:
         from jinja2 import Environment
 
         vars(module)["Environment"] = functools.partial(Environment, autoescape=True)
+
+
+def read_short_timestamps() -> None:
+    """Have nbgrader and formgrader read a submission's time only from a short regular file that no link leads to."""
+    from nbgrader.coursedir import CourseDirectory
+
+    CourseDirectory.get_existing_timestamp = _existing_timestamp
+    module = sys.modules.get(API)  # only commands and servers that need it import it
+    if module is not None:
+        module.NbGraderAPI.get_submitted_timestamp = _submitted_timestamp
+
+
+def stamp(place: Path, path: Path) -> str:
+    """The text of a short regular file below a folder that no link leads to; else nothing."""
+    try:
+        data = nofollow.read(place, path.relative_to(place).parts, STAMP + 1)
+    except TitoError:
+        return ""
+    return data.decode(errors="replace").strip() if len(data) <= STAMP else ""
+
+
+def _existing_timestamp(self, dest_path):
+    """The time of submission in a folder, as nbgrader stores times: in UTC, without a zone."""
+    from nbgrader.utils import parse_utc
+
+    folder, place = Path(dest_path), Path(self.root, self.submitted_directory)
+    if not folder.is_relative_to(place):
+        place = folder
+    try:
+        text = stamp(place, folder / TIMESTAMP)
+        return parse_utc(text) if text else None
+    except (ValueError, OverflowError):
+        self.log.warning("Invalid timestamp string: %s", folder / TIMESTAMP)
+        return None
+
+
+def _submitted_timestamp(self, assignment_id, student_id):
+    """The time of a student's submission, which formgrader compares with the graded one."""
+    folder = self.coursedir.format_path(
+        self.coursedir.submitted_directory, student_id, assignment_id
+    )
+    return self.coursedir.get_existing_timestamp(os.path.abspath(folder))

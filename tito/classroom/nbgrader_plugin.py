@@ -3,8 +3,6 @@
 nbgrader_config.py names the two classes; everything else that nbgrader does with a submission is its own.
 """
 
-import os
-import stat
 from pathlib import Path
 
 import nbformat
@@ -14,8 +12,7 @@ from nbgrader.converters import base
 from traitlets import Bool
 
 from tito import course as courses
-from tito import nofollow
-from tito.classroom import feedback, grade, marks, withheld
+from tito.classroom import feedback, formgrader, grade, marks, withheld
 from tito.course import Module
 from tito.gradebook import submitted
 from tito.gradebook.records import Records
@@ -27,17 +24,18 @@ from tito.notebooks.repair import Released, repair
 _hands: dict[tuple, Hand] = {}  # by assignment version and sandbox; the latest alone
 
 
-# nbgrader copies every file beside a notebook to autograded/, also the target of a link, and no setting changes
-# that. So this module replaces the function that lists those files. nbgrader imports the exporter below first.
+# nbgrader copies every file beside a notebook to autograded/: the target of a link, a named pipe without end, a sparse
+# file of a terabyte. No setting changes that, so this module replaces the function that lists those files.
+# nbgrader imports the exporter below first.
 _all_files = base.find_all_files
 
 
 def find_all_files(path: str, exclude: list[str] | None = None) -> list[str]:
-    """List the files that nbgrader copies; from a submission, only regular files that no link leads to."""
-    found = _all_files(path, exclude)
+    """List the files that nbgrader copies; from a submission, only a short file with the time of submission."""
     if not Path(path).is_relative_to(_place()):
-        return found
-    return [f for f in found if not _link(Path(f)) and stat.S_ISREG(os.lstat(f).st_mode)]
+        return _all_files(path, exclude)
+    stamp = Path(path, submitted.TIMESTAMP)
+    return [str(stamp)] if formgrader.stamp(_place(), stamp) else []
 
 
 base.find_all_files = find_all_files
@@ -47,20 +45,13 @@ def _place() -> Path:
     return courses.find(".").place("submitted")  # nbgrader goes to its root
 
 
-def _link(path: Path) -> Path | None:
-    """The first part of a path below nbgrader's folder of submissions that is a link, if one is."""
-    place = _place()
-    inside = path.is_relative_to(place)
-    return nofollow.link(place, path.relative_to(place).parts) if inside else None
-
-
 class Exporter(NotebookExporter):
-    """Reads a submission only if no link leads to it."""
+    """Leaves the reading of a submission to the step Repair, which follows no link and reads no file without end."""
 
     def from_filename(self, filename, resources=None, **kw):
-        """Convert a notebook with the course's own page."""
-        if found := _link(Path(filename)):
-            raise RuntimeError(f"{found} is a link, which is not followed")
+        """Read a notebook; of a submission, nothing."""
+        if Path(filename).is_relative_to(_place()):
+            return self.from_notebook_node(nbformat.v4.new_notebook(), resources, **kw)
         return super().from_filename(filename, resources=resources, **kw)
 
 

@@ -12,6 +12,7 @@ from tito.notebooks import untrusted
 
 NAME = 128  # bytes of a student's name, which the gradebook and file names can contain
 TIMESTAMP = "timestamp.txt"
+STAMP = 100  # bytes of it that are read
 ACTIVE = frozenset('<>"&`\\')  # nbgrader puts names into its pages as they are
 
 
@@ -58,7 +59,7 @@ def read(module: Module, student: str) -> bytes:
 def timestamp(module: Module, student: str) -> str:
     """Read the time of submission, as nbgrader stores it; empty if there is none."""
     try:
-        return _read(module, student, TIMESTAMP, 100).decode(errors="replace")
+        return _read(module, student, TIMESTAMP, STAMP).decode(errors="replace")
     except TitoError:
         return ""
 
