@@ -170,7 +170,8 @@ def _empty(folder: str, size: str) -> None:
                 parent.chmod(0o755)
         if not place.exists():
             place.mkdir() if os.path.isdir(f"/proc/self/fd/{number}") else place.touch()
-        _mount(f"/proc/self/fd/{number}", str(place), None, BIND)
+        # A plain user's copy may not take a mount without the mounts below it: the kernel refuses.
+        _mount(f"/proc/self/fd/{number}", str(place), None, BIND | RECURSIVE)
 
 
 def _above(fds: list[int]) -> list[int]:
