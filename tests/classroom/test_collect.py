@@ -327,7 +327,7 @@ def test_the_kernels_module_goes_out_and_comes_back(root, tmp_path):
         shutil.copytree(root / name, tmp_path / name)
     module = Course(tmp_path).module("kernels")
     run = tito("release", "kernels", cwd=tmp_path)
-    assert run.returncode == 0 and run.stdout.endswith("build/release/11_kernels\n"), run.stderr
+    assert run.returncode == 0 and "build/release/11_kernels\n" in run.stdout, run.stderr
     given = module.course.place("release") / "11_kernels"
     source = nb.read(module)
     solutions = {c.id: c.source for c in source.cells if nb.role_of(c) == "solution"}
@@ -345,6 +345,11 @@ def test_the_kernels_module_goes_out_and_comes_back(root, tmp_path):
     shutil.make_archive(str(folder), "zip", folder)
     run = tito("collect", "kernels", "submissions.zip", "--json", cwd=tmp_path)
     assert run.returncode == 0, run.stderr
+    other = tmp_path / "other" / "dan" / "tensor_dev.ipynb"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(data(nb.read(Course(tmp_path).module("tensor"))))
+    (dan,), _ = collect.collect(module, other.parent.parent)
+    assert dan.state == "refused" and "did you mean tito collect tensor?" in str(dan.error)
     taken = json.loads(run.stdout)["students"]
     assert [len(each["answered"]) for each in taken] == [len(solutions), len(solutions), 0]
     assert [len(each["repaired"]) for each in taken] == [0, 1, 1]

@@ -123,7 +123,7 @@ def _student(
         taken.repaired = [f"passed over {said}" for said in found.passed_over]
         taken.unread = [*dict.fromkeys(e.unread for e in files if e.unread), *found.unread]
         if not found.read:
-            raise TitoError(_nothing(files, found), "")
+            raise TitoError(_nothing(module, files, found), "")
         newest = found.read[-1]
         worked = [e for e in found.read[:-1] if e.findings.answered and e.data != newest.data]
         taken.others = _others(found, newest, worked)
@@ -146,8 +146,14 @@ def _other(known: dict[str, dict[str, str]], file: StudentFile) -> str:
     return next((known[safe]["original"] for safe in same), "another")
 
 
-def _nothing(files: list[StudentFile], found: candidates.Reading) -> str:
+def _nothing(module: Module, files: list[StudentFile], found: candidates.Reading) -> str:
     """Why none of a student's files counts."""
+    for other in module.course.modules:
+        stem = other.notebook.stem
+        named = [e.entry.name for e in files if stem in e.entry.name.rpartition("/")[2]]
+        if named and other.name != module.name and not found.unread:
+            topic = other.topic
+            return f"{named[0]} has the name of {topic}: did you mean tito collect {topic}?"
     faults = [*found.unread, *found.passed_over]
     if faults:
         return faults[0]
