@@ -66,6 +66,11 @@ def test_a_name_is_text_on_the_page(graded):
     assert "<img" not in page and "&lt;img src=x&gt;" in page
 
 
+def test_backticks_of_a_title_become_code_and_its_html_stays_text():
+    shown = feedback.template("class_page.html").environment.filters["code"]("`a<b` raises <i>")
+    assert str(shown) == "<code>a&lt;b</code> raises &lt;i&gt;"
+
+
 def test_a_small_class_has_no_statistics(tiny):
     marking.record(tiny, "s1")
     run = tito("scores", "tiny", "--html", course=tiny.course.root)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from tito import sanitize
 from tito import verdict as v
@@ -216,6 +216,11 @@ def _row(test):
     }
 
 
+def _code(text: str) -> Markup:
+    """A line of text as HTML, with what is between backticks as code."""
+    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(text))))
+
+
 @cache
 def template(name: str):
     """A template of this folder."""
@@ -230,5 +235,6 @@ def template(name: str):
         keep_trailing_newline=True,
     )
     environment.filters["number"] = sanitize.number
+    environment.filters["code"] = _code
     environment.filters["count"] = sanitize.count
     return environment.get_template(name)
