@@ -274,3 +274,8 @@ def test_machine_quality_says_what_it_could_not_read(monkeypatch, tmp_path):
     monkeypatch.setattr(timing, "_others", lambda interval: 0.0)
     monkeypatch.setattr(timing, "PRESSURE", tmp_path / "missing")
     assert "CPU pressure not read" in timing.machine_quality()
+
+
+def test_a_result_in_the_place_of_the_peak_is_named():
+    with pytest.raises(TypeError, match="got 'awake': is it swapped with result"):
+        Profile.from_samples([1.0], [1.0], 64, "awake")

@@ -4,8 +4,10 @@ import ctypes
 import gc
 import html
 import math
+import numbers
 import os
 import random
+import reprlib
 import time
 import tracemalloc
 from dataclasses import dataclass, field, fields
@@ -61,6 +63,11 @@ class Profile:
         -------
         Profile
         """
+        if not isinstance(peak_memory, numbers.Real):
+            raise TypeError(
+                f"peak_memory must be a number of bytes, got {reprlib.repr(peak_memory)}:"
+                " is it swapped with result?"
+            )
         wall, cpu = np.asarray(wall, np.float64), np.asarray(cpu, np.float64)
         median = float(np.median(wall))
         return cls(
