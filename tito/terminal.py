@@ -203,7 +203,11 @@ class StatusLine:
 def packed_lines(packed) -> list[str]:
     """Where the file to submit is, and the earlier one if it was different."""
     kept = [f"  kept what was there: {os.path.relpath(packed.before)}"] if packed.before else []
-    return [*kept, f"submit this file: {os.path.relpath(packed.path)}"]
+    failing = {t["exercise"] for t in packed.result["tests"] if t["status"] not in v.HARMLESS}
+    count = sanitize.count(len(failing), "exercise")
+    verb = "does" if len(failing) == 1 else "do"
+    open_ = [f"packed; {count} {verb} not pass, and you can still submit it"] if failing else []
+    return [*kept, *open_, f"submit this file: {os.path.relpath(packed.path)}"]
 
 
 class Told:

@@ -50,6 +50,7 @@ def test_right_work_is_packed_and_exits_0(copy, name):
 def test_what_is_not_started_and_what_fails_is_said_and_packed_all_the_same(copy):
     run = tito("submit", "1", cwd=copy)
     assert run.returncode == 1 and "not started    0/2  double" in run.stdout
+    assert "packed; 1 exercise does not pass, and you can still submit it" in run.stdout
     answer(copy, "tiny_dev.ipynb", BAD)
     run = tito("submit", "1", "--json", cwd=copy)
     assert run.returncode == 1, run.stderr

@@ -16,14 +16,20 @@ def export(course, modules, check):
     """Write the package files of modules."""
     from tito.export import package
 
-    stale = []
+    stale, current = [], []
     for module in some(modules):
         path = module.package.relative_to(course.root)
         if check:
             if package.stale(module):
                 stale.append(str(path))
+        elif package.export(module):
+            click.echo(path)
         else:
-            click.echo(path if package.export(module) else f"{path} (current)")
+            current.append(path)
+    if len(current) == 1:
+        click.echo(f"{current[0]} (current)")
+    elif current:
+        click.echo(f"{len(current)} package files are current")
     if stale:
         raise TitoError(f"not current: {', '.join(stale)}", "tito export --all", Exit.FAILED)
 

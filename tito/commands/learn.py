@@ -78,9 +78,13 @@ def _test(module, names, options) -> dict:
         say(terminal.wrap(text, "  "))
     told = report.Report(subject, say, show, options.verbose, only)
     if options.inline:
-        with told.clock:
-            for each in subject.judge(testing.scratch(module), only=only):
-                told.add(each)
+        try:
+            with told.clock:
+                for each in subject.judge(testing.scratch(module), only=only):
+                    told.add(each)
+        except KeyboardInterrupt:
+            say(told.stopped())
+            sys.exit(Exit.FAILED)
         last_results.note(module, told.all(), subject.answers)
     notes = []
     if isinstance(subject, work.Work) and not only:

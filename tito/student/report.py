@@ -74,6 +74,11 @@ class Report:
         seconds = sum(each.seconds for each in shown)
         self.say(f"  {word} {f'{score:g}/{most:g}':>6}  {name} {seconds:6.2f} s{mark}")
 
+    def stopped(self) -> str:
+        """What a person reads who stopped the tests: the first exercise whose tests have not all ended."""
+        open_ = [name for name in self.names if len(self.verdicts[name]) < self.left[name]]
+        return f"stopped while testing {open_[0]}" if open_ else "stopped"
+
     def all(self) -> list[v.Verdict]:
         """All verdicts, in the order of the lesson."""
         found = [each for verdicts in self.verdicts.values() for each in verdicts]
