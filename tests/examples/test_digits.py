@@ -70,6 +70,8 @@ def check_result(text, output):
             assert svg.startswith("<svg ") and "currentColor" not in svg
 
 
+@pytest.mark.slow
+@pytest.mark.gate
 def test_options_that_cannot_work_are_refused_before_the_training(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")  # the import sets it where it is missing
     from examples.digits.__main__ import main

@@ -857,7 +857,14 @@ def multiply_with(product):
     ----------
     product : callable
         Multiplies two matrices; may return an array or a Tensor.
+
+    Raises
+    ------
+    TypeError
+        If `product` cannot be called.
     """
+    if not callable(product):
+        raise TypeError(f"product must be a function of two matrices, got {product!r}")
     token = _product.set(product)
     try:
         yield
