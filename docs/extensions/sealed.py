@@ -1,5 +1,6 @@
 """No page shows an answer or a hidden test: the built site is searched for the same lines as a release."""
 
+import functools
 import html
 import re
 from pathlib import Path
@@ -43,6 +44,7 @@ def leaks(folder: Path, course) -> list[str]:
     return found
 
 
+@functools.cache
 def secrets(course):
     """Secret lines, secret lines to look for within other lines too, and whole answers, of all modules.
 

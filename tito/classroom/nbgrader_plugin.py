@@ -49,10 +49,14 @@ class Exporter(NotebookExporter):
     """Leaves the reading of a submission to the step Repair, which follows no link and reads no file without end."""
 
     def from_filename(self, filename, resources=None, **kw):
-        """Read a notebook; of a submission, nothing."""
-        if Path(filename).is_relative_to(_place()):
-            return self.from_notebook_node(nbformat.v4.new_notebook(), resources, **kw)
-        return super().from_filename(filename, resources=resources, **kw)
+        """Read a notebook; of a submission nothing, unless nbgrader's own steps are used in place of Repair."""
+        if not Path(filename).is_relative_to(_place()):
+            return super().from_filename(filename, resources=resources, **kw)
+        notebook = nbformat.v4.new_notebook()
+        if not any(isinstance(step, Repair) for step in self._preprocessors):
+            data = submitted.read(_module(resources), resources["nbgrader"]["student"])
+            notebook = nbformat.reads(data.decode(), as_version=4)
+        return self.from_notebook_node(notebook, resources, **kw)
 
 
 class Feedback(HTMLExporter):

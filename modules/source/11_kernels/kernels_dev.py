@@ -2415,7 +2415,7 @@ def multiply_into(A, B, C, block_size=None, num_workers=1) -> np.ndarray:
 
 
 def multiply_in_threads(A, B, C, block_size, num_workers) -> np.ndarray:
-    """Add the product of A and B to C and return C; each thread takes columns of B, a whole number of tiles."""
+    """Add the product of A and B to C and return C; each thread computes the columns of some tiles."""
     n, tile = C.shape[1], tile_columns(C.dtype)
     tiles = -(-n // tile)
     if tiles < 2:
