@@ -176,7 +176,8 @@ from numba.core.dispatcher import Dispatcher
 made = [d for m in list(sys.modules.values()) if getattr(m, "__name__", "").startswith("tinytorch")
         for d in vars(m).values() if isinstance(d, Dispatcher) and d.signatures]
 assert not made, made
-assert not K.processes._idle and not K.break_even.cache_info().currsize
+from tinytorch.lab.workers import idle
+assert not idle._workers and not K.break_even.cache_info().currsize
 sys.stderr.write(str(spent))
 """
     best = min(float(_quiet([sys.executable, "-c", code])) for _ in range(3))

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from tinytorch.lab import processes
+from tinytorch.lab.workers import idle, messages
+from tinytorch.lab.workers.shared_memory import Block
 
 SHARED = Path("/dev/shm")
 
@@ -79,15 +81,15 @@ def test_nested_items_and_large_results():
 
 def test_arrays_travel_through_shared_memory(monkeypatch):
     sizes = []
-    write = processes._write
-    monkeypatch.setattr(processes, "_write", lambda s, m: sizes.append(len(repr(m))) or write(s, m))
+    write = messages.write
+    monkeypatch.setattr(messages, "write", lambda s, m: sizes.append(len(repr(m))) or write(s, m))
     array = np.ones(100_000)
     apply(np.sum, [array, array[::2], [array.reshape(100, -1).T]], workers=1)
     assert max(sizes) < 10_000
 
 
 def test_without_room_in_shared_memory_arrays_travel_by_the_pipe(monkeypatch):
-    monkeypatch.setattr(processes.Block, "reserve", lambda self, size: 0)
+    monkeypatch.setattr(Block, "reserve", lambda self, size: 0)
     array = np.arange(200_000.0)
     assert np.array_equal(apply(lambda x: x + 1, [array])[0], array + 1)
 
@@ -190,7 +192,7 @@ def test_an_error_ends_the_calls_that_still_run():
 
 
 def test_a_worker_without_a_call_outlives_an_error_of_the_pool():
-    processes.stop_idle()
+    idle.stop()
     [before] = apply(lambda _: os.getpid(), [0])
     with pytest.raises(KeyError):
         apply(lambda _: {}["missing"], [0], workers=1)
@@ -203,10 +205,10 @@ def test_what_the_operation_prints_is_printed_here(capsys):
 
 
 def test_a_pool_without_items_starts_nothing():
-    processes.stop_idle()
+    idle.stop()
     with processes.Pool(abs, 2):
         pass
-    assert not processes._idle
+    assert not idle._workers
 
 
 def test_fewer_than_one_worker_is_refused():
@@ -216,9 +218,9 @@ def test_fewer_than_one_worker_is_refused():
 
 def test_idle_workers_free_their_memory_and_end_on_request():
     apply(np.copy, [np.ones(1000)])
-    (_, worker), *_ = processes._idle
+    (_, worker), *_ = idle._workers
     assert os.fstat(worker._inbox.handle).st_size == 0
-    processes.stop_idle()
+    idle.stop()
     assert not worker.alive()
 
 
