@@ -53,6 +53,8 @@ def check_result(text, output):
     assert accuracy["pruned, int8"] >= accuracy["trained"] - 2
     assert abs(accuracy["pruned, int8"] - accuracy["pruned, int8, on the kernels"]) <= 1
     assert size["trained"] > 4 * size["pruned, int8"]
+    assert accuracy["version 2, retrained"] >= accuracy["trained"] - 3
+    assert size["trained"] > 4 * size["version 2, retrained"]
     assert all(0 < row[2] <= row[3] and row[5] > 0 for row in rows.values())
     assert "straight digits" in text and "alerts ['accuracy'" in text and "['retrain']" in text
     assert "accepted True" in text and "now version 2" in text
