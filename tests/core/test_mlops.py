@@ -204,6 +204,19 @@ def test_data_of_another_shape_is_refused_by_a_detector(bad):
         DriftDetector(np.zeros((5, 3))).detect_drift(bad)
 
 
+def test_nan_and_missing_features_are_refused_and_never_taken_for_drift():
+    for call in (
+        lambda: ks_statistic([1.0, np.nan], [1.0]),
+        lambda: ks_statistic([1.0], [np.nan, 2.0]),
+        lambda: holm([0.5, np.nan]),
+        lambda: DriftDetector(np.zeros((5, 2))).detect_drift(np.array([[0.0, np.nan]])),
+    ):
+        with pytest.raises(ValueError, match="NaN"):
+            call()
+    with pytest.raises(ValueError, match="rows of features"):
+        DriftDetector(np.zeros((5, 0)))
+
+
 def test_a_monitor_refuses_impossible_records_and_reports_the_trend():
     monitor = ModelMonitor("m", 0.9)
     assert monitor.check_alerts() == {"alerts": [], "accuracy": None, "p_value": None, "p99": None}

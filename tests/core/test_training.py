@@ -289,6 +289,8 @@ def test_a_history_has_one_value_for_each_epoch_also_where_validation_came_later
     figure = training.plot_history(history)
     assert [axes.get_title() for axes in figure.axes] == ["loss", "accuracy"]
     assert len(figure.axes[0].lines) == 2
+    with pytest.raises(ValueError, match="no epoch"):
+        training.plot_history({})
 
 
 def test_validation_leaves_model_optimizer_and_generator_as_they_are():

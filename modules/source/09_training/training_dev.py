@@ -1615,6 +1615,8 @@ def plot_history(history):
     from tinytorch.lab.themed import Picture
 
     names = [name.removeprefix("train_") for name in history if name.startswith("train_")]
+    if not names:
+        raise ValueError(f"the history has no epoch, only {list(history)}")
     with pyplot.style.context(["default", STYLE]):
         figure, panels = pyplot.subplots(
             1,

@@ -825,7 +825,7 @@ def ks_statistic(a, b):
     Parameters
     ----------
     a, b : array_like
-        One dimension each, at least one value.
+        One dimension each, at least one value, no NaN.
 
     Returns
     -------
@@ -835,6 +835,8 @@ def ks_statistic(a, b):
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if not (a.ndim == b.ndim == 1 and a.size and b.size):
         raise ValueError(f"expected two samples, got shapes {a.shape} and {b.shape}")
+    if np.isnan(a).any() or np.isnan(b).any():
+        raise ValueError("a sample contains NaN, which has no place in an order")
     ### BEGIN SOLUTION
     points = np.concatenate([a, b])
     below_a = np.searchsorted(np.sort(a), points, side="right") / a.size
@@ -1002,6 +1004,8 @@ def holm(p_values, alpha=0.05):
         One for each p-value, in their order.
     """
     p_values = np.asarray(p_values, np.float64)
+    if np.isnan(p_values).any():
+        raise ValueError(f"a p-value is NaN: {p_values}")
     significant = np.zeros(p_values.size, bool)
     ### BEGIN SOLUTION
     for rank, place in enumerate(np.argsort(p_values)):
@@ -1071,7 +1075,7 @@ class DriftDetector:
 
     def __init__(self, baseline_data, feature_names=None, alpha=0.01):
         self.baseline_data = np.asarray(baseline_data)
-        if self.baseline_data.ndim != 2 or not len(self.baseline_data):
+        if self.baseline_data.ndim != 2 or not self.baseline_data.size:
             raise ValueError(f"expected rows of features, got shape {self.baseline_data.shape}")
         features = self.baseline_data.shape[1]
         self.feature_names = list(feature_names or (f"feature_{j}" for j in range(features)))
