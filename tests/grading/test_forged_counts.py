@@ -77,9 +77,15 @@ def test_text_that_is_counted_changes_no_instrument(tiny, answer, words):
     assert found.points == 0 and words in found.message
 
 
+HONEST = {
+    "a thread that ends": LATER.replace("len(calls) == 1", "False").replace("time.sleep(0.2)", "pass"),
+    "NumPy's indices": "def double(x, y):\n    for (i,) in np.ndindex(x.shape):\n        y[i] = 2 * x[i]\n",
+}  # fmt: skip
+
+
 @pytest.mark.slow
-def test_honest_text_is_counted_in_each_case(tiny):
-    answer = LATER.replace("len(calls) == 1", "False").replace("time.sleep(0.2)", "pass")
+@pytest.mark.parametrize("answer", HONEST.values(), ids=HONEST)
+def test_honest_text_is_counted_in_each_case(tiny, answer):
     assert judged(tiny, answer, TWO_CASES).status == v.PASSED
 
 

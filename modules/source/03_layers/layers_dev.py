@@ -377,7 +377,7 @@ def xavier_weights(input_size, output_size, seed=None):
 
 
 # %% nbgrader={"grade": true, "grade_id": "xavier_weights_scale", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""The standard deviation follows the formula, for wide and for tall layers."""
+"""The standard deviation follows the formula, for wide, tall and small layers."""
 for sizes in [(300, 300), (50, 1000), (1000, 50)]:
     weights = np.asarray(xavier_weights(*sizes, seed=0))
     expected = np.sqrt(2 / sum(sizes))
@@ -386,6 +386,18 @@ for sizes in [(300, 300), (50, 1000), (1000, 50)]:
         f"{sizes}: standard deviation {weights.std():.5f}, expected {expected:.5f}"
     )
     assert abs(weights.mean()) < 0.02 * expected, f"{sizes}: mean {weights.mean():.5f}, expected 0"
+
+
+def small_layers():
+    """The weights of 2,000 layers from one input to two outputs."""
+    rng = np.random.default_rng(0)
+    return np.array([xavier_weights(1, 2, rng) for _ in range(2000)])
+
+
+spread, expected = np.asarray(checks.inside(small_layers)).std(), np.sqrt(2 / 3)
+assert abs(spread / expected - 1) < 0.05, (
+    f"(1, 2): standard deviation {spread:.3f}, expected {expected:.3f}"
+)
 
 # %% nbgrader={"grade": true, "grade_id": "xavier_weights_seeds", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """Weights are float32 and normally distributed; the same seed gives the same weights, another seed and the next draw others."""
@@ -526,8 +538,8 @@ check_forward(layer, Tensor([[1.0, 2.0, 3.0]]))
 """An empty batch, float64 and lists work, arguments are not changed, and wrong shapes raise an error."""
 ### BEGIN HIDDEN TESTS
 rng = np.random.default_rng(2)
-layer = Dense(3, 3, seed=2)
-layer.bias = Tensor([1.0, 2.0, 3.0])
+layer = Dense(3, 4, seed=2)
+layer.bias = Tensor([1.0, 2.0, 3.0, 4.0])
 weights = np.array(layer.weights)
 check_forward(layer, Tensor(np.zeros((0, 3), np.float32)))
 check_forward(layer, Tensor(rng.standard_normal((3, 3))))
@@ -536,7 +548,7 @@ x = Tensor(rng.standard_normal((2, 3), np.float32))
 first = checks.call(layer.forward, x)
 checks.equal(layer.forward(x), first, "the same input again")
 checks.equal(layer.weights, weights, "the weights after use")
-checks.equal(layer.bias, Tensor([1.0, 2.0, 3.0]), "the bias after use")
+checks.equal(layer.bias, Tensor([1.0, 2.0, 3.0, 4.0]), "the bias after use")
 checks.equal(layer([1.0, 2.0, 3.0]), layer(Tensor([1.0, 2.0, 3.0])), "a list")
 for shape in [(4,), (3, 2), (), (1, 1, 3)]:
     checks.refuses(ValueError, layer.forward, Tensor(np.ones(shape, np.float32)), match=str(shape))

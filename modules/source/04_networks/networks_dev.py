@@ -437,11 +437,10 @@ for first, second in checks.inside(first_weights, [None, np.random.default_rng(5
 """Other activations, no last activation, sizes in a tuple and no hidden layer work; wrong sizes raise an error."""
 ### BEGIN HIDDEN TESTS
 x = batch(4, 3)
-network = create_mlp(3, [4], 2, activation=cube, output_activation=None, seed=2)
-first, _, second = network.layers
-checks.close(
-    network(x), dense(second, dense(first, x.numpy()) ** 3), what="cubes, and nothing at the end"
-)
+network = create_mlp(3, [4, 5], 2, activation=cube, output_activation=None, seed=2)
+first, _, second, _, third = network.layers
+expected = dense(third, dense(second, dense(first, x.numpy()) ** 3) ** 3)
+checks.close(network(x), expected, 1e-4, 1e-4, what="cubes twice, and nothing at the end")
 network = create_mlp(3, (4,), 2, output_activation=cube, seed=3)
 first, _, second, _ = network.layers
 checks.close(network(x), dense(second, relu(dense(first, x.numpy()))) ** 3, what="ReLU and cubes")

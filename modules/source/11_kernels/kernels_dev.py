@@ -3319,8 +3319,17 @@ for scale in (0.1, 49.0):
     x = (np.arange(-120, 120) + 0.5) * scale
     q, _ = quantize(x, scale)
     checks.equal(q, np.rint(x / scale).astype(np.int8), f"halves of {scale}, in float64")
-*_, left, _ = counted(quantize_loop, steps[3:8], 1.0, np.full(5, 99, np.int8))
-checks.equal(left[2], expected[3:8], "five values for five places")
+
+
+def with_neighbors(x):
+    memory = np.full(x.size + 8, 99, np.int8)
+    quantize_loop(x, 1.0, memory[4:-4])
+    return memory
+
+
+neighbors = np.full(4, 99, np.int8)
+five = np.concatenate([neighbors, expected[3:8], neighbors])
+checks.equal(checks.inside(with_neighbors, steps[3:8]), five, "five values, and four bytes around")
 for wrong in (0.0, -1.0, np.nan, np.inf):
     checks.refuses(ValueError, quantize, [1.0], wrong, match=str(wrong))
 checks.refuses(ValueError, quantize, np.array([1, np.nan]), match="nan")

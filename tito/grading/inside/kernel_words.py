@@ -30,7 +30,7 @@ FUNCTIONS = """
     count_nonzero cross cumprod cumsum diag diagonal diff digitize dot dtype einsum empty empty_like errstate
     expand_dims eye finfo fix flatnonzero flip fliplr flipud full full_like hsplit hstack identity iinfo indices inner
     insert interp isclose isin isneginf isposinf isscalar issubdtype kron lexsort linspace max may_share_memory mean
-    median meshgrid min moveaxis nan_to_num nanmax nanmin nansum ndim nonzero ones ones_like outer pad
+    median meshgrid min moveaxis nan_to_num nanmax nanmin nansum ndenumerate ndim ndindex nonzero ones ones_like outer pad
     partition percentile prod ptp put putmask quantile ravel repeat require reshape result_type roll round
     searchsorted select shape shares_memory size sort split squeeze stack std sum swapaxes take take_along_axis
     tensordot tile trace transpose tri tril triu unique var vdot vsplit vstack where zeros zeros_like
