@@ -125,3 +125,21 @@ def test_several_people_in_one_teams_folder_are_refused(module):
     files = {f"HW/Ann/Version 2/{name}.ipynb": work + b" " * ord(name) for name in "ab"}
     said, failed = report(module, files | {f"HW/Bo/Version 1/{N}": work})
     assert failed and "perhaps of several students" in said
+
+
+def test_canvas_test_student_is_named_and_not_taken_for_a_student(module):
+    work = data(answered(module))
+    theirs = {
+        f"studenttest_LATE_999_9009_{N}": work,
+        "studenttest_999_text.html": b"<p>",
+    }
+    said, failed = report(
+        module, theirs | {f"leeann_101_9001_{N}": work, f"testa_102_9002_{N}": work}
+    )
+    assert not failed and "101 (leeann): collected" in said and "102 (testa): collected" in said
+    for name in theirs:
+        assert f"{name}: it is of Canvas's Test Student 999, whom Canvas makes" in said
+    assert not submitted(module, "999").exists()
+    with pytest.raises(TitoError, match=r"no student's work in .*Test Student 999") as raised:
+        report(module, dict([theirs.popitem()]))
+    assert "put it into a folder test" in raised.value.hint

@@ -46,7 +46,7 @@ def collect(
     module: Module,
     path: Path,
     say: Callable[[Taken], None] = lambda taken: None,
-    leave_out: Callable[[str], None] = lambda name: None,
+    leave_out: Callable[[str], None] = lambda line: None,
 ) -> tuple[list[Taken], list[str]]:
     """Take in a folder or an archive of submissions.
 
@@ -58,7 +58,8 @@ def collect(
     say : callable
         Told of each student as soon as the submission is kept.
     leave_out : callable
-        Told of each notebook that is nobody's work: hidden, or of tito's own folders.
+        Told of each file that is no student's work, and why: hidden, of tito's own folders, or of Canvas's Test
+        Student.
 
     Returns
     -------
@@ -81,10 +82,7 @@ def collect(
         known = {*collected.students(module.course), *collected.class_list(module.course)}
         people = owners.sort(found, module, named, local, frozenset(map(key, known)))
         if not people.files and not people.stray:
-            raise TitoError(
-                f"no notebook in {path}",
-                f"{module.notebook.name} of each student, in a folder named like the student",
-            )
+            raise _empty(module, path, people.left_out)
         strangers = collected.know(module.course, people.files)
         students: dict[str, list[StudentFile]] = {}
         for each in people.files:
@@ -93,9 +91,22 @@ def collect(
         for student in sorted(students):
             taken.append(_student(module, released, students[student], strangers))
             say(taken[-1])
-        for name in people.left_out:
-            leave_out(name)
+        for line in people.left_out:
+            leave_out(line)
         return taken, people.stray
+
+
+def _empty(module: Module, path: Path, left_out: list[str]) -> TitoError:
+    """The error about a path in which no student's file is."""
+    if left_out:
+        return TitoError(
+            f"no student's work in {path}; left out: {left_out[0]}",
+            "to try the commands with it, put it into a folder test, and collect the folder around that",
+        )
+    return TitoError(
+        f"no notebook in {path}",
+        f"{module.notebook.name} of each student, in a folder named like the student",
+    )
 
 
 def zone(course: Course) -> str:

@@ -21,6 +21,8 @@ PLATFORMS = {
     "Canvas": platform_names.canvas,
 }
 STAMP = "timestamp.txt"
+HIDDEN = "it is hidden or one of tito's own files"
+TEST_STUDENT = "it is of Canvas's Test Student {}, whom Canvas makes for your Student View"
 SYSTEM = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 
 
@@ -46,7 +48,7 @@ class StudentFile:
 
 @dataclass
 class Sorted:
-    """The students' files, sentences on files that belong to nobody, and notebooks that are nobody's work."""
+    """The students' files, and sentences on files that belong to nobody and on files that are left out."""
 
     files: list[StudentFile] = field(default_factory=list)
     stray: list[str] = field(default_factory=list)
@@ -161,7 +163,7 @@ def _by_place(
     outside = [p for p in placed if tuple(p.parts[:depth]) != around]
     for p in outside:
         if p.parts[-1].lower().endswith(".ipynb"):
-            result.left_out.append(shown(p.entry.name))
+            result.left_out.append(f"{shown(p.entry.name)}: {HIDDEN}")
         elif people_names.must_be_named(p.parts):
             result.stray.append(f"{shown(p.entry.name)}: it belongs to no student")
     if read is None:
@@ -175,6 +177,9 @@ def _by_place(
                     f"{shown(p.entry.name)}: it is not named as {platform} names submissions, "
                     "as the others are"
                 )
+            continue
+        if owner.is_test:
+            result.left_out.append(f"{shown(p.entry.name)}: {TEST_STUDENT.format(owner.id)}")
             continue
         try:
             each = _student_file(owner, _below(p, 1), zone)
@@ -251,7 +256,7 @@ def _named_by_people(
             elif len(p.parts) == 1 and people_names.must_be_named(p.parts):
                 raise TitoError("it is neither a notebook nor an archive", "")
             elif name.lower().endswith(".ipynb"):
-                result.left_out.append(name)
+                result.left_out.append(f"{name}: {HIDDEN}")
         except TitoError as error:
             if is_notebook(p.entry.name) or len(p.parts) == 1:
                 result.stray.append(f"{name}: {error}")

@@ -24,6 +24,9 @@ CANVAS_TEXT = re.compile(
     rf"(?:(?!LATE_)(?P<name>{WORD}*?)_(?P<late>LATE_)?(?P<id>\d+)|(?P<late_anon>LATE_)?(?P<anon>anon_[^\W_]+))"
     r"_(?P<kind>text|link)\.html"
 )
+# canvas-lms, app/models/course.rb: find_or_create_student_view_student makes the user "Test Student" for an
+# instructor's Student View. A download has the files under the sortable name, "Student, Test".
+TEST_STUDENT = "studenttest"
 # moodle, mod/assign/classes/downloader.php: get_student_prefix takes every _ out of a name, in any language.
 # The plugin is file, onlinetext or another; a folder for it, or the beginning of a file's name.
 MOODLE = re.compile(
@@ -67,6 +70,7 @@ class Owner:
     late: bool = False
     order: int = 0
     instead: str = ""  # what was handed in when it was no file
+    is_test: bool = False  # Canvas's Test Student, who is no student
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,8 @@ def canvas(placed: list[Placed]) -> Reader | None:
         late = bool(each["late"] or each["late_anon"])
         instead = {"text": "a text", "link": "a link"}.get(each.get("kind") or "", "")
         order = int((each.get("order") or "0")[:18])
-        return Owner(student, each["name"] or student, "", late, order, instead)
+        is_test = each["name"] == TEST_STUDENT
+        return Owner(student, each["name"] or student, "", late, order, instead, is_test)
 
     return read
 

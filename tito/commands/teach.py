@@ -97,8 +97,8 @@ def collect(context, words, also, as_json):
         click.echo(json.dumps(document | {"stray": stray, "left_out": left_out}, indent=2))
     for line in stray:
         click.echo(f"not taken in: {line}", err=as_json)
-    for name in left_out:
-        click.echo(f"left out, because it is hidden or one of tito's own: {name}", err=as_json)
+    for line in left_out:
+        click.echo(f"left out: {line}", err=as_json)
     collect.refuse_partial(taken, stray)
 
 
