@@ -345,11 +345,6 @@ def test_the_kernels_module_goes_out_and_comes_back(root, tmp_path):
     shutil.make_archive(str(folder), "zip", folder)
     run = tito("collect", "kernels", "submissions.zip", "--json", cwd=tmp_path)
     assert run.returncode == 0, run.stderr
-    other = tmp_path / "other" / "dan" / "tensor_dev.ipynb"
-    other.parent.mkdir(parents=True)
-    other.write_bytes(data(nb.read(Course(tmp_path).module("tensor"))))
-    (dan,), _ = collect.collect(module, other.parent.parent)
-    assert dan.state == "refused" and "did you mean tito collect tensor?" in str(dan.error)
     taken = json.loads(run.stdout)["students"]
     assert [len(each["answered"]) for each in taken] == [len(solutions), len(solutions), 0]
     assert [len(each["repaired"]) for each in taken] == [0, 1, 1]

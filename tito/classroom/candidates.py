@@ -9,6 +9,7 @@ import nbformat
 
 from tito.classroom import nested, people_names
 from tito.classroom.archive import Entry
+from tito.classroom.other_modules import OtherModules
 from tito.classroom.owners import StudentFile, is_notebook
 from tito.course import Module, TitoError
 from tito.notebooks import untrusted
@@ -48,6 +49,7 @@ class Reading:
     passed_over: list[str] = field(default_factory=list)  # readable, but not of this module
     unread: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)  # hidden, of tools or of other modules
+    other: Module | None = None  # the module that a file belongs to instead
 
     def say(self, each: StudentFile, why: str, is_likely: bool, unread: bool) -> None:
         """Note what a person should look at."""
@@ -57,8 +59,15 @@ class Reading:
             (self.unread if unread else self.passed_over).append(said)
 
 
-def read(files: list[StudentFile], released: Released, module: Module) -> Reading:
+def read(
+    files: list[StudentFile],
+    released: Released,
+    module: Module,
+    others: OtherModules | None = None,
+) -> Reading:
     """Read a student's files, those first that are likely to be the notebook.
+
+    Notebooks of another module are recognized by its exercises if `others` are given.
 
     Raises
     ------
@@ -73,7 +82,7 @@ def read(files: list[StudentFile], released: Released, module: Module) -> Readin
         wanted = [each for each in notebooks if not people_names.is_hidden(each.rest)]
     wanted.sort(key=lambda e: (_guess(e, words), -e.order, e.entry.name))
     for each in wanted[:CANDIDATES]:
-        _read_one(each, released, module, found)
+        _read_one(each, released, module, found, others)
     for each in wanted[CANDIDATES:]:
         found.say(each, f"more than {CANDIDATES} files", _is_likely(each, module), unread=True)
     found.left_out = [
@@ -89,22 +98,34 @@ def read(files: list[StudentFile], released: Released, module: Module) -> Readin
     return found
 
 
-def _read_one(each: StudentFile, released: Released, module: Module, found: Reading) -> None:
+def _read_one(
+    each: StudentFile,
+    released: Released,
+    module: Module,
+    found: Reading,
+    others: OtherModules | None,
+) -> None:
     likely = _is_likely(each, module)
     try:
         data = each.entry.read()
         if nested.looks_packed(data):
             inner = [_inside(each, entry) for entry in nested.unpack(each.entry, data)]
-            _read_inner(each, inner, released, module, found)
+            _read_inner(each, inner, released, module, found, others)
             return
-        notebook, findings = repair(released, untrusted.read(data))
+        sheet = untrusted.read(data)
+        notebook, findings = repair(released, sheet)
     except TitoError as error:
         found.say(each, str(error), likely, unread=True)
         return
-    if findings.answered or findings.not_started:
+    own = len(findings.answered) + len(findings.not_started)
+    if other := others.of(sheet, own) if others and findings.missing else None:
+        found.other = found.other or other
+        why = f"it has exercises of {other.name}, and {own or 'none'} of {module.name}"
+        found.say(each, why, True, unread=False)
+    elif own:
         found.read.append(Read(each, data, notebook, findings))
     else:
-        found.say(each, "it has no exercise of this module", likely, unread=False)
+        found.say(each, f"it has no exercise of {module.name}", likely, unread=False)
 
 
 def _read_inner(
@@ -113,6 +134,7 @@ def _read_inner(
     released: Released,
     module: Module,
     found: Reading,
+    others: OtherModules | None,
 ) -> None:
     """Read what an archive contains that has a notebook's name."""
     notebooks = [each for each in inner if is_notebook(each.entry.name)]
@@ -122,7 +144,7 @@ def _read_inner(
         if nested.looks_packed(each.entry.read()):
             found.say(each, "is an archive in an archive", True, unread=True)
         else:
-            _read_one(each, released, module, found)
+            _read_one(each, released, module, found, others)
     for each in notebooks[CANDIDATES:]:
         found.say(each, f"more than {CANDIDATES} files", _is_likely(each, module), unread=True)
     for each in (e for e in inner if nested.is_archive(e.entry.name)):

@@ -12,6 +12,7 @@ from tito import files as folders
 from tito import sanitize
 from tito.classroom import archive, candidates, collected, owners, people_names
 from tito.classroom.candidates import Read
+from tito.classroom.other_modules import OtherModules
 from tito.classroom.owners import StudentFile
 from tito.course import Course, Exit, Module, TitoError, make_folder, one_line, write
 from tito.gradebook.student_ids import key
@@ -40,6 +41,7 @@ class Taken:
     aside: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)  # notebooks that do not count, and why
     unread: list[str] = field(default_factory=list)  # what could not be read though it may count
+    other: str = ""  # the module that the work belongs to, if it is refused because of that
 
 
 def collect(
@@ -87,9 +89,9 @@ def collect(
         students: dict[str, list[StudentFile]] = {}
         for each in people.files:
             students.setdefault(each.student, []).append(each)
-        taken = []
+        others, taken = OtherModules(module), []
         for student in sorted(students):
-            taken.append(_student(module, released, students[student], strangers))
+            taken.append(_student(module, released, students[student], strangers, others))
             say(taken[-1])
         for line in people.left_out:
             leave_out(line)
@@ -122,7 +124,11 @@ def zone(course: Course) -> str:
 
 
 def _student(
-    module: Module, released: Released, files: list[StudentFile], strangers: list[StudentFile]
+    module: Module,
+    released: Released,
+    files: list[StudentFile],
+    strangers: list[StudentFile],
+    others: OtherModules,
 ) -> Taken:
     first = files[0]
     taken = Taken(first.student, first.name, first.original)
@@ -130,11 +136,12 @@ def _student(
         if first in strangers:
             known = collected.students(module.course)
             raise TitoError(f"{first.original} and {_other(known, first)} are one id here", "")
-        found = candidates.read(files, released, module)
+        found = candidates.read(files, released, module, others)
         taken.repaired = [f"passed over {said}" for said in found.passed_over]
         taken.unread = [*dict.fromkeys(e.unread for e in files if e.unread), *found.unread]
         if not found.read:
-            raise TitoError(_nothing(module, files, found), "")
+            taken.other = found.other.topic if found.other else ""
+            raise TitoError(_nothing(files, found), "")
         newest = found.read[-1]
         worked = [e for e in found.read[:-1] if e.findings.answered and e.data != newest.data]
         taken.others = _others(found, newest, worked)
@@ -157,14 +164,8 @@ def _other(known: dict[str, dict[str, str]], file: StudentFile) -> str:
     return next((known[safe]["original"] for safe in same), "another")
 
 
-def _nothing(module: Module, files: list[StudentFile], found: candidates.Reading) -> str:
+def _nothing(files: list[StudentFile], found: candidates.Reading) -> str:
     """Why none of a student's files counts."""
-    for other in module.course.modules:
-        stem = other.notebook.stem
-        named = [e.entry.name for e in files if stem in e.entry.name.rpartition("/")[2]]
-        if named and other.name != module.name and not found.unread:
-            topic = other.topic
-            return f"{named[0]} has the name of {topic}: did you mean tito collect {topic}?"
     faults = [*found.unread, *found.passed_over]
     if faults:
         return faults[0]
@@ -239,10 +240,14 @@ def refuse_partial(taken: list[Taken], stray: list[str]) -> None:
     if unread:
         said.append(f"{sanitize.count(unread, 'student')} sent files that could not be read")
     if said:
+        elsewhere = [each.other for each in taken if each.other]
+        hints = [
+            f"tito collect {topic} PATH reads work for {topic}" for topic in sorted(set(elsewhere))
+        ]
+        if refused + unread + len(stray) > len(elsewhere):
+            hints.append("ask for these files again, then run tito collect")
         raise TitoError(
-            ", ".join(said),
-            "the lines above name each; ask for these files again, then run tito collect",
-            Exit.FAILED,
+            ", ".join(said), f"the lines above name each; {'; '.join(hints)}", Exit.FAILED
         )
 
 
