@@ -60,7 +60,7 @@ def collect(
     say : callable
         Told of each student as soon as the submission is kept.
     leave_out : callable
-        Told of each file that is no student's work, and why: hidden, of tito's own folders, or of Canvas's Test
+        Told of each file that is not a student's work, and why: hidden, of tito's own folders, or of Canvas's Test
         Student.
 
     Returns

@@ -70,7 +70,7 @@ class Owner:
     late: bool = False
     order: int = 0
     instead: str = ""  # what was handed in when it was no file
-    is_test: bool = False  # Canvas's Test Student, who is no student
+    is_test: bool = False  # Canvas's Test Student
 
 
 @dataclass(frozen=True)
