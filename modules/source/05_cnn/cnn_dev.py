@@ -581,7 +581,7 @@ expected = windows_of(x, (3, 3), 3).max(axis=(4, 5))
 checks.equal(checks.call(max_pool2d, x, 3), expected)
 
 # %% nbgrader={"grade": true, "grade_id": "max_pool2d_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Negative elements, NaN, a block of 1 and an empty batch work; blocks that do not fit raise ValueError."""
+"""Negative elements, NaN, int64, a block of 1 and an empty batch work; blocks that do not fit raise ValueError."""
 ### BEGIN HIDDEN TESTS
 x = -np.arange(1.0, 17).reshape(1, 1, 4, 4)
 checks.equal(
@@ -591,6 +591,8 @@ checks.equal(checks.call(max_pool2d, x, 1), x, "a block of 1")
 x[0, 0, 3, 0] = np.nan
 checks.equal(max_pool2d(x), np.array([[[[-1.0, -3.0], [np.nan, -11.0]]]]), "a NaN in a block")
 checks.equal(max_pool2d(np.zeros((0, 2, 4, 5), np.float32)), np.zeros((0, 2, 2, 2), np.float32))
+large = np.full((1, 1, 2, 2), 2**53 + 1)
+checks.equal(max_pool2d(large), large[:, :, :1, :1], "int64, where a float rounds")
 for size in (0, 5):
     checks.refuses(ValueError, max_pool2d, x, size, match=str(size))
 ### END HIDDEN TESTS
@@ -839,18 +841,19 @@ layer = Conv2D(3, 2, 4, seed=2)
 before, x = np.array(layer.weights), integers(2, 2, 4, 4)
 checks.close(checks.call(layer.forward, Tensor(x)), expected_conv(x, before), what="the first call")
 checks.equal(layer.weights, before, "the weights after a call")
+layer.weights = Tensor(integers(4, 2, 3, 3, seed=7))
+checks.equal(layer(Tensor(x)), expected_conv(x, integers(4, 2, 3, 3, seed=7)), "other weights")
+layer.weights = Tensor(before)
 layer.product = lambda A, B: 3 * (np.asarray(A) @ np.asarray(B))
 layer.bias = Tensor(integers(4, seed=6))
 expected = expected_conv(x, 3 * before, integers(4, seed=6))
 checks.close(
     layer(Tensor(x)), expected, 1e-4, 1e-4, "a product that returns three times the product"
 )
-layer = Conv2D(3, 1, 2, padding=1, seed=3)
-x = integers(3, 3, dtype=np.float64)
-found = layer(x)
-checks.close(
-    found, expected_conv(x[None, None], np.asarray(layer.weights), None, 1, 1)[0], what="float64"
-)
+layer = Conv2D(3, 1, 2, stride=2, seed=3)
+x = integers(5, 5, dtype=np.float64)
+expected = expected_conv(x[None, None], np.asarray(layer.weights), None, 2)[0]
+checks.close(layer(x), expected, what="float64 and stride 2")
 checks.refuses(
     ValueError, Conv2D(3, 2, 1).forward, Tensor(np.ones((1, 3, 4, 4))), match="(1, 3, 4, 4)"
 )

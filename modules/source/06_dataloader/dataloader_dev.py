@@ -209,7 +209,7 @@ for i, (inputs, label) in enumerate(checks.inside(items, dataset, [0, 1, 2])):
     checks.equal(label, np.array([0, 1, 7][i], np.int32), f"the label of item {i}")
 
 # %% nbgrader={"grade": true, "grade_id": "ArrayDataset_indices", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Negative indices count from the end, indices out of range raise IndexError, and images keep their shape and dtype."""
+"""Negative indices count from the end, indices out of range raise IndexError, and images keep their shape, dtype and memory."""
 ### BEGIN HIDDEN TESTS
 images = np.arange(3 * 8 * 8, dtype=np.uint8).reshape(3, 8, 8)
 dataset = ArrayDataset(images, np.array([4, 5, 6], np.uint8))
@@ -223,6 +223,18 @@ for index in (3, -4):
     )
 [(image, _)] = checks.inside(items, dataset, [np.int64(1)])
 checks.equal(image, images[1], "an index of NumPy's type")
+
+
+def after_a_change(dataset):
+    """The inputs and labels of a dataset after the first item was overwritten."""
+    for each in dataset[0]:
+        each.data[...] = 99
+    return dataset.inputs, dataset.labels
+
+
+inputs, labels = checks.inside(after_a_change, dataset)
+checks.equal(inputs, images, "the inputs of the dataset, after an item was overwritten")
+checks.equal(labels, np.array([4, 5, 6], np.int32), "its labels, after an item was overwritten")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -552,6 +564,8 @@ images = np.random.default_rng(0).random((9, 4, 3)).astype(np.float32)
 checks.close(Standardizer().fit(images).mean, images.astype(np.float64).mean(axis=0), what="images")
 far = 1e8 + np.array([[0.0], [2.0], [4.0]])
 checks.close(Standardizer().fit(far).scale, far.std(axis=0), what="a feature near 1e8")
+small = np.array([[1e-6], [3e-6]])
+checks.close(Standardizer().fit(small).scale, small.std(axis=0), 1e-5, 0, "a feature near 1e-6")
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -865,7 +879,7 @@ assert again == [first, second], "a second run with seed 5 has another order"
 assert labels_of(resumed) == third, "a loader with epoch = 2 does not continue with the third epoch"
 
 # %% nbgrader={"grade": true, "grade_id": "DataLoader_edges", "locked": true, "points": 3, "schema_version": 3, "solution": false}
-"""Datasets without `batch`, full batches only, loops that end early, other seeds and an empty dataset work."""
+"""Datasets without `batch`, full batches, loops that end early, other seeds, no shuffling and an empty dataset work."""
 ### BEGIN HIDDEN TESTS
 [batches] = checks.inside(loader_of_squares, 7, batch_size=3, shuffle=False, drop_last=True)
 assert len(batches) == 2, f"7 squares in full batches of 3: expected 2 batches, got {len(batches)}"
@@ -876,6 +890,8 @@ checks.equal(batches[1][1], np.array([3, 4, 5], np.int32), "their labels")
 [one], [two] = (checks.inside(loader_of_squares, 40, seed=seed) for seed in (1, 2))
 assert sorted(labels_of(one)) == list(range(40)), "an epoch misses examples"
 assert labels_of(one) != labels_of(two), "seeds 1 and 2 gave the same order"
+[_, second] = checks.inside(loader_of_squares, 40, 2, seed=1)
+assert labels_of(second) != labels_of(two), "seed 2 begins with the second epoch of seed 1"
 
 
 def after_an_early_end():
@@ -883,6 +899,12 @@ def after_an_early_end():
     for _ in loader:
         break
     return loader.epoch, epochs(loader, 1)[0]
+
+
+def epochs_in_order():
+    loader = DataLoader(Squares(4), batch_size=2, shuffle=False)
+    epochs(loader, 3)
+    return loader.epoch
 
 
 def interleaved():
@@ -902,6 +924,8 @@ assert labels_of(following) == labels_of(expected), (
 )
 for seen in checks.inside(interleaved):
     assert sorted(seen) == list(range(6)), f"two loops at once: one saw the labels {sorted(seen)}"
+counted = checks.inside(epochs_in_order)
+assert counted == 3, f"after 3 epochs without shuffling, loader.epoch is {counted}"
 assert checks.inside(loader_of_squares, 0, batch_size=3) == [[]], "an empty dataset has no batches"
 ### END HIDDEN TESTS
 

@@ -143,7 +143,7 @@ def numerical_gradient(function, x, step=1e-6):
     function : callable
         Takes an array in the shape of `x` and returns a number.
     x : array_like
-        Left as it is.
+        Of any shape, also an empty one. Left as it is.
     step : float
         How far each element is moved.
 
@@ -293,6 +293,7 @@ for shape in [
     checks.equal(unbroadcast(gradient, shape), expected, f"from (2, 3, 4) to {shape}")
 checks.equal(unbroadcast(np.zeros((0, 3)), (3,)), np.zeros(3), "from (0, 3) to (3,)")
 checks.equal(unbroadcast(np.zeros((2, 0)), (2, 1)), np.zeros((2, 1)), "from (2, 0) to (2, 1)")
+checks.equal(unbroadcast(np.zeros((2, 0)), (0,)), np.zeros(0), "from (2, 0) to (0,)")
 checks.equal(unbroadcast(np.ones((1, 1, 3)), (1, 3)), np.ones((1, 3)), "from (1, 1, 3) to (1, 3)")
 ### END HIDDEN TESTS
 
