@@ -342,7 +342,7 @@ check_descent(
 
 
 # %% nbgrader={"grade": true, "grade_id": "SGD_long", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""100 steps with momentum and decay, two parameters, saved state and float32 give the right weights."""
+"""100 steps with momentum and decay, two parameters, saved state, another learning rate and float32 give the right weights."""
 ### BEGIN HIDDEN TESTS
 expected = [[-0.2083295132695973, 0.22730619397512694, -0.23808907894817527]]
 settings = {"learning_rate": 0.05, "momentum": 0.8, "weight_decay": 0.1}
@@ -379,6 +379,26 @@ checks.close(found[0], np.array([-1.1875]), 1e-12, 1e-12, "a parameter that alwa
 checks.close(found[1], np.array([0.75, 1.75]), 1e-12, 1e-12, "a parameter that joins later")
 checks.equal(np.asarray(found[2]), np.asarray(found[0]), "the first parameter from a saved state")
 checks.equal(np.asarray(found[3]), np.asarray(found[1]), "the second parameter from a saved state")
+
+
+def one_gradient():
+    """The weight after a gradient of 1, and of 2 in the same memory; and the buffers without momentum."""
+    weight = Variable(Tensor(np.array([1.0])))
+    weight.grad = Variable(Tensor(np.array([1.0])), requires_grad=False)
+    optimizer, plain = SGD([weight], 0.5, momentum=0.5), SGD([weight], 0.5)
+    optimizer.step()
+    weight.grad.data.data[:] = 2.0
+    optimizer.learning_rate = 0.25
+    optimizer.step()
+    after = np.array(weight)
+    plain.step()
+    return after, len(plain.momentum_buffers)
+
+
+after, buffers = checks.inside(one_gradient)
+what = "0.5 - 0.25 * (0.5 * 1 + 2): another learning rate, and a gradient in the same memory"
+checks.equal(np.asarray(after), np.array([-0.125]), what)
+assert buffers == 0, f"without momentum there are {buffers} buffers"
 ### END HIDDEN TESTS
 
 # %% [markdown]
