@@ -716,21 +716,23 @@ class FixedOptimizer:
 
 
 def rates_of(kind, initial, settings, steps):
-    """The learning rates that a schedule sets, the initial one first."""
+    """The learning rates that a schedule sets, the initial one first; and the last again, from a saved state."""
     optimizer = FixedOptimizer(initial)
     schedule, rates = kind(optimizer, **settings), [initial]
     for _ in range(steps):
         schedule.step()
         rates.append(optimizer.learning_rate)
-    return [float(rate) for rate in rates]
+    resumed = kind(FixedOptimizer(7.0), **settings)
+    resumed.load_state_dict(schedule.state_dict())
+    return [float(rate) for rate in (*rates, resumed.get_lr())]
 
 
 def check_rates(kind, initial, expected, **settings):
     """Compare the learning rates of a schedule with what they must be."""
     found = checks.inside(rates_of, kind, initial, settings, len(expected) - 1)
-    checks.close(
-        np.array(found, np.float64), np.array(expected, np.float64), 1e-12, 1e-12, f"{settings}"
-    )
+    expected = np.array([*expected, expected[-1]], np.float64)
+    what = f"{settings}, and the last rate again from a saved state"
+    checks.close(np.array(found, np.float64), expected, 1e-12, 1e-12, what)
 
 
 # %% nbgrader={"grade": true, "grade_id": "StepLR_example", "locked": true, "points": 2, "schema_version": 3, "solution": false}
