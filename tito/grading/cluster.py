@@ -9,15 +9,18 @@ import itertools
 import json
 import math
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tito.course import TitoError, one_line
 from tito.grading import grade_one
 from tito.grading.grade_one import Assignment
 from tito.grading.grader_process import Hand
-from tito.grading.pool import Read
+from tito.grading.pool import Outcome, Read, Work
+
+if TYPE_CHECKING:
+    from distributed import Future
 
 PART = 20  # students in a task, at most
 WAIT = 30  # seconds for the scheduler, and for the first worker
@@ -26,8 +29,8 @@ _kept = threading.local()
 
 
 def run(
-    assignment: grade_one.Assignment, unsafe: bool, work: Iterable[tuple[str, Read]], address: str
-) -> Iterator[tuple[str, dict[str, Any]]]:
+    assignment: grade_one.Assignment, unsafe: bool, work: Work, address: str
+) -> Iterator[Outcome]:
     """Grade the submissions in `work`; yields each name with its record or error, as they are done.
 
     Raises
@@ -55,7 +58,7 @@ def run(
             raise TitoError(f"{address} has no workers", f"start one: dask worker {address}")
         parts = _parts(list(work), threads)
         document = asdict(assignment)
-        pending: dict[Any, list[str]] = {}
+        pending: dict[Future[list[str]], list[str]] = {}
         while True:
             for part in itertools.islice(parts, max(0, 2 * threads - len(pending))):
                 sent, unreadable = _read(part)
@@ -88,16 +91,17 @@ def grade_part(
         return [json.dumps({"stop": str(error), "hint": error.hint, "code": error.code})]
 
 
-def _parts(work: Any, threads: Any) -> Iterator[Any]:
+def _parts(work: list[tuple[str, Read]], threads: int) -> Iterator[list[tuple[str, Read]]]:
     """Parts of a class: large enough that sending them costs little, and some for every thread."""
     size = max(1, min(PART, math.ceil(len(work) / (2 * threads))))
     for first in range(0, len(work), size):
         yield work[first : first + size]
 
 
-def _read(part: Any) -> Any:
+def _read(part: list[tuple[str, Read]]) -> tuple[list[tuple[str, bytes]], list[Outcome]]:
     """What can be read of a part, and the outcome of those whose work cannot."""
-    sent, unreadable = [], []
+    sent: list[tuple[str, bytes]] = []
+    unreadable: list[Outcome] = []
     for name, read in part:
         try:
             sent.append((name, read()))
@@ -106,7 +110,7 @@ def _read(part: Any) -> Any:
     return sent, unreadable
 
 
-def _outcomes(future: Any, names: list[str]) -> Any:
+def _outcomes(future: "Future[list[str]]", names: list[str]) -> Iterator[Outcome]:
     try:
         found = [json.loads(text) for text in future.result()]
     except Exception as error:  # the worker was lost again and again, or could not run the task

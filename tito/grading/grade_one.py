@@ -22,6 +22,7 @@ from tito.grading import supervisor
 from tito.grading.job import Job, below, fill
 from tito.grading.sandbox import selftest, shown_files, zygotes
 from tito.grading.sandbox.bubblewrap import Sandbox
+from tito.grading.sandbox.protocols import AnySandbox
 from tito.notebooks import safe_notebook, untrusted
 from tito.notebooks.released_cells import Released
 from tito.notebooks.repair import repair
@@ -83,7 +84,7 @@ def working_sandbox() -> Sandbox:
 
 
 @contextlib.contextmanager
-def open_sandbox(assignment: Assignment, unsafe: bool) -> Iterator[Any]:
+def open_sandbox(assignment: Assignment, unsafe: bool) -> Iterator[AnySandbox | None]:
     """Provide the sandbox for `grade`: zygotes in a tested sandbox; None if `unsafe`.
 
     Raises
@@ -106,7 +107,7 @@ def open_sandbox(assignment: Assignment, unsafe: bool) -> Iterator[Any]:
 def grade(
     assignment: Assignment,
     data: bytes,
-    sandbox: Any,
+    sandbox: AnySandbox | None,
     say: Callable[[Verdict], object] = lambda verdict: None,
 ) -> dict[str, Any]:
     """Grade one submission.
@@ -153,7 +154,7 @@ def grade(
     }
 
 
-def judged(job: Job, twice: list[str], sandbox: Any) -> Iterator[verdict.Verdict]:
+def judged(job: Job, twice: list[str], sandbox: AnySandbox | None) -> Iterator[verdict.Verdict]:
     """The verdicts of a job. An exercise that is defined twice is judged with each definition; the better result counts."""
     held: dict[str, list[verdict.Verdict]] = {name: [] for name in twice}
     for each in supervisor.run(job, sandbox):
@@ -174,7 +175,12 @@ def _released(texts: tuple[str, ...]) -> Released:
     return Released([nbformat.reads(text, as_version=4) for text in texts])
 
 
-def _graded(made: Any, released: Any, job: Job, verdicts: list[Verdict]) -> Any:
+def _graded(
+    made: nbformat.NotebookNode,
+    released: nbformat.NotebookNode,
+    job: Job,
+    verdicts: list[Verdict],
+) -> str:
     """The notebook as formgrader shows it: the instructor's tests, and below each what came of it."""
     safe_notebook.sanitize(made, released)
     sources = {cell.id: cell.source for cell in job.cells if cell.role in LOCKED}

@@ -17,6 +17,7 @@ from typing import Any
 from tito.course import TitoError, one_line
 from tito.grading.grade_one import Assignment, from_plain, grade, open_sandbox
 from tito.grading.inside import limits
+from tito.grading.sandbox.protocols import AnySandbox
 
 START = [sys.executable, "-I", "-c", "from tito.grading.grader_process import main; main()"]
 TRIES = 2  # for a submission during which the process itself ended
@@ -28,7 +29,7 @@ class Hand:
 
     def __init__(self, assignment: Assignment, unsafe: bool) -> None:
         self.first = {"assignment": asdict(assignment), "unsafe": unsafe}
-        self.process: Any = None  # a Popen while it runs
+        self.process: subprocess.Popen[bytes] | None = None
         self.stopped = False
 
     def grade(self, data: bytes) -> dict[str, Any]:
@@ -61,9 +62,7 @@ class Hand:
         """End the process and the sandboxes it started."""
         if self.process:
             self.process.kill()
-            self.process.wait()
-            self.process.stdin.close()
-            self.process.stdout.close()
+            self.process.communicate()
             self.process = None
 
     def _start(self) -> bool:
@@ -87,10 +86,13 @@ class Hand:
         )
 
     def _ask(self, message: dict[str, Any]) -> dict[str, Any] | None:
+        process = self.process
+        if not process or not process.stdin or not process.stdout:
+            return None
         try:
-            self.process.stdin.write(json.dumps(message).encode() + b"\n")
-            self.process.stdin.flush()
-            answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+            process.stdin.write(json.dumps(message).encode() + b"\n")
+            process.stdin.flush()
+            answer: dict[str, Any] = json.loads(process.stdout.readline())
             return answer
         except (OSError, ValueError):  # it has ended
             return None
@@ -103,7 +105,7 @@ def main() -> None:
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
 
-    def answer(outcome: Any) -> None:
+    def answer(outcome: dict[str, Any]) -> None:
         out.write(json.dumps(outcome) + "\n")
         out.flush()
 
@@ -118,7 +120,7 @@ def main() -> None:
         answer({"error": str(error), "hint": error.hint, "code": error.code})
 
 
-def _outcome(assignment: Assignment, line: Any, sandbox: Any) -> Any:
+def _outcome(assignment: Assignment, line: str, sandbox: AnySandbox | None) -> dict[str, Any]:
     try:
         return grade(assignment, base64.b64decode(json.loads(line)["data"]), sandbox)
     except TitoError as error:

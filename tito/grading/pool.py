@@ -11,11 +11,11 @@ from tito.grading.grade_one import Assignment
 from tito.grading.grader_process import Hand
 
 Read = Callable[[], bytes]
+Work = Iterable[tuple[str, Read]]
+Outcome = tuple[str, dict[str, Any]]  # a student, and the record or error
 
 
-def run(
-    assignment: Assignment, unsafe: bool, work: Iterable[tuple[str, Read]], jobs: int
-) -> Iterator[tuple[str, dict[str, Any]]]:
+def run(assignment: Assignment, unsafe: bool, work: Work, jobs: int) -> Iterator[Outcome]:
     """Grade the submissions in `work`; yields each name with its record or error, as they are done.
 
     Raises
@@ -24,7 +24,7 @@ def run(
         If nothing can be graded here.
     """
     todo, lock, over = iter(work), threading.Lock(), threading.Event()
-    done: queue.Queue[Any] = queue.Queue(2 * jobs)
+    done: queue.Queue[Outcome | Exception | None] = queue.Queue(2 * jobs)
     hands = [Hand(assignment, unsafe) for _ in range(jobs)]
     threads = [
         threading.Thread(target=_grade, args=(hand, todo, lock, over, done), daemon=True)
@@ -35,13 +35,13 @@ def run(
     try:
         left = len(threads)
         while left:
-            name, outcome = done.get()
+            outcome = done.get()
             if isinstance(outcome, Exception):
                 raise outcome
-            if name is None:
+            if outcome is None:
                 left -= 1
             else:
-                yield name, outcome
+                yield outcome
     finally:
         over.set()
         for hand in hands:
@@ -51,21 +51,28 @@ def run(
                 done.get(timeout=0.05)
 
 
-def _grade(hand: Any, todo: Any, lock: threading.Lock, over: Any, done: Any) -> None:
+def _grade(
+    hand: Hand,
+    todo: Iterator[tuple[str, Read]],
+    lock: threading.Lock,
+    over: threading.Event,
+    done: "queue.Queue[Outcome | Exception | None]",
+) -> None:
     try:
         while not over.is_set():
             with lock:
-                name, read = next(todo, (None, None))
-            if name is None or read is None:
+                task = next(todo, None)
+            if task is None:
                 break
+            name, read = task
             try:
                 data = read()
             except TitoError as error:
                 done.put((name, {"error": str(error)}))
             else:
                 done.put((name, hand.grade(data)))
-        done.put((None, None))
+        done.put(None)
     except Exception as error:
-        done.put((None, error))
+        done.put(error)
     finally:
         hand.end()

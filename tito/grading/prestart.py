@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, cast
 
 import tinytorch
 from tito.grading.job import Job
@@ -38,7 +38,7 @@ class Prestarted:
         workers = [process.STUDENT, process.CLEAN] if counts else [process.STUDENT]
         start = {"folder": job.scratch, "imports": imports(job), "workers": workers}
         with contextlib.suppress(OSError):  # the run will say that it is gone
-            stdin: Any = self._judge.stdin
+            stdin = cast(IO[bytes], self._judge.stdin)
             stdin.write(json.dumps(start).encode() + b"\n")
             stdin.flush()
 
@@ -70,13 +70,11 @@ def judge() -> None:
     waiting = {name: process.Own(start["folder"], command=command) for name in start["workers"]}
     _import(start["imports"])
 
-    def launch(folder: str, name: str) -> Any:
+    def launch(folder: str, name: str) -> process.Own:
         return waiting.pop(name, None) or process.Own(folder)
 
     try:
-        with contextlib.suppress(
-            json.JSONDecodeError
-        ):  # the process that started it has no job for it
+        with contextlib.suppress(json.JSONDecodeError):  # the starting process sent no job
             main.main(launch=launch)
     finally:
         for each in waiting.values():
@@ -89,14 +87,13 @@ def worker() -> None:
 
     worker.instruments()
     _import(json.loads(sys.argv.pop()))
-    if (
-        "numba" in sys.modules
-    ):  # its first function costs a third of a second, compiled before or not, its first array imports more
-        sys.modules["numba"].njit(_nothing)(sys.modules["numpy"].zeros(1))
+    if "numba" in sys.modules:
+        # Numba's first function costs a third of a second, even from the cache. Its first array imports more.
+        sys.modules["numba"].njit(_identity)(sys.modules["numpy"].zeros(1))
     worker.main()
 
 
-def _nothing(x: Any) -> Any:
+def _identity(x: object) -> object:
     return x
 
 

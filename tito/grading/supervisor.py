@@ -12,23 +12,28 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from typing import Any
+from io import BufferedReader
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from tito import verdict as v
 from tito.course import Exit, TitoError
 from tito.grading.job import Job
-from tito.grading.judge import process
 from tito.grading.judge.budget import judge_seconds, wall_seconds
-from tito.grading.sandbox.bubblewrap import Sandbox
+from tito.grading.judge.process import ONE_THREAD, describe, end
 from tito.grading.sandbox.monitor import Monitor
+from tito.grading.sandbox.protocols import AnyProcess, AnySandbox
 from tito.grading.state import State, not_judged
 from tito.verdict import Verdict
 
+if TYPE_CHECKING:
+    from tito.grading.prestart import Prestarted
 START = [sys.executable, "-I", "-c", "from tito.grading.judge.main import main; main()"]
 LINE = 2**20  # bytes of one verdict
 
 
-def run(job: Job, sandbox: Sandbox | None = None, judge: Any = None) -> Iterator[Verdict]:
+def run(
+    job: Job, sandbox: AnySandbox | None = None, judge: "Prestarted | None" = None
+) -> Iterator[Verdict]:
     """Judge a job; yields each verdict as soon as it is known.
 
     Every test gets a verdict. If the judge itself does not reach one, its status is ``killed``.
@@ -50,9 +55,9 @@ def run(job: Job, sandbox: Sandbox | None = None, judge: Any = None) -> Iterator
     while state.open and state.may_start():
         with contextlib.ExitStack() as ending:
             monitor = Monitor(sandbox, job) if sandbox else None
-            judge = ending.enter_context(monitor or judge or _own_judge())
-            yield from _verdicts(job, judge, state, until)
-            why = _ending(judge, monitor, job) if _signal(judge) else ""
+            process = ending.enter_context(monitor or judge or _judge_process())
+            yield from _verdicts(job, process, state, until)
+            why = _reason(process, monitor, job) if _signal(process) else ""
         if not why or not state.at or time.monotonic() >= until:
             break
         yield from state.lose(why)
@@ -62,34 +67,35 @@ def run(job: Job, sandbox: Sandbox | None = None, judge: Any = None) -> Iterator
 
 
 @contextlib.contextmanager
-def _own_judge() -> Iterator[Any]:
+def _judge_process() -> Iterator[subprocess.Popen[bytes]]:
     judge = subprocess.Popen(
         START,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=os.environ | process.ONE_THREAD,
+        env=os.environ | ONE_THREAD,
     )
     try:
         yield judge
     finally:
-        process.end(judge)
+        end(judge)
 
 
-def _verdicts(job: Job, judge: Any, state: State, until: float) -> Iterator[Verdict]:
+def _verdicts(job: Job, judge: AnyProcess, state: State, until: float) -> Iterator[Verdict]:
     """A judge's verdicts; `state` keeps them, and the test that it worked on when it ended."""
     log = bytearray()
-    reader = threading.Thread(target=_keep, args=(judge.stderr, log), daemon=True)
+    stdin, stdout = cast(IO[bytes], judge.stdin), cast(IO[bytes], judge.stdout)
+    reader = threading.Thread(target=_read_log, args=(judge.stderr, log), daemon=True)
     reader.start()
     deadline = threading.Timer(until - time.monotonic(), judge.kill)
     deadline.daemon = True
     deadline.start()
     state.at = ""
     try:
-        given = {"cells": _told(job, judge), "before": state.before()}
-        judge.stdin.write(json.dumps(vars(job) | given).encode())
-        judge.stdin.close()
-        while line := judge.stdout.readline(LINE):
+        given = {"cells": _cells_for(judge, job), "before": state.before()}
+        stdin.write(json.dumps(vars(job) | given).encode())
+        stdin.close()
+        while line := stdout.readline(LINE):
             found = state.read(line)
             if found:
                 yield found
@@ -106,28 +112,28 @@ def _verdicts(job: Job, judge: Any, state: State, until: float) -> Iterator[Verd
         raise TitoError("the judge process crashed: " + "\n".join(last), "report this", Exit.BUG)
 
 
-def _ending(judge: Any, monitor: Any, job: Job) -> str:
+def _reason(judge: AnyProcess, monitor: Monitor | None, job: Job) -> str:
     """Why a judge was killed."""
-    if monitor and monitor.judge.why:
-        return str(monitor.judge.why)
-    said = process.describe(-_signal(judge))
+    if monitor and monitor.judge and monitor.judge.why:
+        return monitor.judge.why
+    said = describe(-_signal(judge))
     seconds = judge_seconds(job.seconds)
     return f"used more than {seconds:g} s of CPU time" if said.endswith("SIGPROF") else said
 
 
-def _signal(judge: Any) -> int:
+def _signal(judge: AnyProcess) -> int:
     """The signal that ended a judge; 0 if none did. A sandbox reports it as an exit code above 128."""
-    code: int = judge.returncode
+    code = judge.returncode or 0
     return max(-code, code - 128, 0)
 
 
-def _told(job: Job, judge: Any) -> list[int | dict[str, Any]]:
-    """The job's cells; cells that a judge has read already are given by their place in its list."""
+def _cells_for(judge: AnyProcess, job: Job) -> list[int | dict[str, Any]]:
+    """The job's cells. A cell that the judge has already read is replaced by its index in the judge's list."""
     places = {id(cell): place for place, cell in enumerate(getattr(judge, "known", ()))}
     return [places[id(cell)] if id(cell) in places else asdict(cell) for cell in job.cells]
 
 
-def _keep(stream: Any, log: bytearray) -> None:
+def _read_log(stream: BufferedReader, log: bytearray) -> None:
     while part := stream.read1(65536):
         log += part
         del log[:-65536]

@@ -169,7 +169,7 @@ main.main()
     def ahead():
         with subprocess.Popen([sys.executable, "-c", code], **pipes) as process:
             process.known = made.cells
-            assert supervisor._told(filled, process) == [asdict(own), *range(len(made.cells))]
+            assert supervisor._cells_for(process, filled) == [asdict(own), *range(len(made.cells))]
             yield process
 
     found = list(supervisor.run(filled, judge=ahead()))

@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def settle(
     uid: int | None,
     bounds: dict[str, Any] | None,
     lifetime: bool = True,
-    report: Any = None,
+    report: socket.socket | None = None,
 ) -> None:
     """Start a process for `role` that has no rights, and wait until it ends; never returns.
 

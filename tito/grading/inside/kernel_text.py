@@ -226,7 +226,7 @@ class Space:
                 if isinstance(name, str) and name.startswith("__"):
                     _refuse(statement.path, line, f"the name {name}")
 
-    def _modules(self, statement: Any, used: Any) -> Any:
+    def _modules(self, statement: Statement, used: frozenset[str]) -> dict[str, ModuleType]:
         """The modules that names in a statement represent. Refuses other imports, and names that are bound twice."""
         found = {}
         for node in ast.walk(statement.tree):
@@ -294,20 +294,21 @@ def _is_plain_format(node: ast.Attribute) -> bool:
     )
 
 
-def _raise(error: BaseException, *_args: Any, **_kwargs: Any) -> None:
+def _raise(error: BaseException, *_args: object, **_kwargs: object) -> None:
     raise error
 
 
-def _binds(node: Any) -> Any:
+def _binds(node: ast.stmt) -> list[str]:
     """The names that a top-level statement binds."""
-    names, waiting = [], [node]
+    names: list[str] = []
+    waiting: list[ast.AST] = [node]
     while waiting:
         each = waiting.pop()
         if isinstance(each, ast.FunctionDef | ast.ClassDef):
             names.append(each.name)
         elif isinstance(each, ast.Import | ast.ImportFrom):
             names += [alias.asname or alias.name.partition(".")[0] for alias in each.names]
-        elif _stores(each):
+        elif isinstance(each, ast.Name) and _stores(each):
             names.append(each.id)
         elif not isinstance(each, ast.Lambda | ast.comprehension):  # their names are their own
             waiting += ast.iter_child_nodes(each)
@@ -338,8 +339,9 @@ class _Annotations(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
-def _without_annotations(tree: ast.stmt) -> Any:
-    return _Annotations().visit(tree)
+def _without_annotations(tree: ast.stmt) -> ast.stmt:
+    stripped: ast.stmt = _Annotations().visit(tree)
+    return stripped
 
 
 def _line(tree: ast.stmt, name: str) -> int:

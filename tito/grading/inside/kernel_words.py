@@ -6,6 +6,7 @@ A module appears as a facade, which has only the listed functions and nothing th
 import builtins
 import functools
 import importlib
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -63,18 +64,18 @@ PLAIN = bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset
 
 
 class _ArrayLike(type):
-    def __instancecheck__(cls, value: Any) -> bool:
+    def __instancecheck__(cls, value: object) -> bool:
         return isinstance(value, np.ndarray)
 
 
 class ndarray(metaclass=_ArrayLike):
     """Replaces NumPy's class, which could make arrays in memory of other objects."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: object, **kwargs: object) -> None:
         raise TypeError("make an array with np.empty or np.zeros")
 
 
-def type_of(value: Any) -> Any:
+def type_of(value: object) -> type:
     """The type of plain data and of a layer; the types of other objects could make new ones."""
     if type(value) is np.ndarray:
         return ndarray
@@ -98,14 +99,14 @@ BUILTINS = {
 }
 
 
-def attribute(value: Any, name: str, *default: Any) -> Any:
+def attribute(value: object, name: str, *default: object) -> object:
     """What `getattr` gives for the attributes that the text may read."""
     if name not in ATTRIBUTES:
         raise TypeError(f"the attribute {name!r} cannot be read here")
     return getattr(value, name, *default)
 
 
-def has_attribute(value: Any, name: str) -> bool:
+def has_attribute(value: object, name: str) -> bool:
     """What `hasattr` gives for the attributes that the text may read."""
     return name in ATTRIBUTES and hasattr(value, name)
 
@@ -116,9 +117,9 @@ OWN = {"type": type_of, "getattr": attribute, "hasattr": has_attribute}
 
 def _import(
     name: str,
-    globals: Any = None,  # noqa: ARG001
-    locals: Any = None,  # noqa: ARG001
-    fromlist: Any = (),
+    globals: object = None,  # noqa: ARG001
+    locals: object = None,  # noqa: ARG001
+    fromlist: Sequence[str] | None = (),
     level: int = 0,
 ) -> ModuleType:
     module = facade(name) if fromlist else facade(name.partition(".")[0])
@@ -172,14 +173,14 @@ def offered(value: Any) -> Any:
     raise Unseen(str(getattr(value, "__module__", "")))
 
 
-def _of_the_course(value: Any) -> bool:
+def _of_the_course(value: object) -> bool:
     """Whether the lesson or a module of the course defines a function or a class."""
     home = str(getattr(value, "__module__", ""))
     return home == "__main__" or home.startswith("tinytorch.core.")
 
 
 @functools.cache
-def _words() -> list[Any]:
+def _words() -> list[object]:
     """Everything that facades contain."""
     modules = [facade(name) for name in ("numpy", "numba", *LAB, *PYTHON)]
     return [value for module in modules if module for value in vars(module).values()]
@@ -197,7 +198,7 @@ def _made(name: str, values: dict[str, Any]) -> ModuleType:
     return module
 
 
-def _own(module: Any, name: str) -> bool:
+def _own(module: ModuleType, name: str) -> bool:
     """Whether a module gives a function, or a word of a kernel, by a name; not a class, nor what it imports."""
     value = getattr(module, name)
     if name.startswith("_") or isinstance(value, (ModuleType, type, dict)):

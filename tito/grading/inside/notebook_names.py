@@ -17,7 +17,7 @@ class Kernel:
     def __init__(self, names: dict[str, Any]) -> None:
         self.user_ns = names
 
-    def run_line_magic(self, name: str, line: str = "", *_: Any) -> Any:
+    def run_line_magic(self, name: str, line: str = "", *_: object) -> object:
         """Run a line magic."""
         if name in ("time", "prun"):
             return self._run(line)
@@ -27,7 +27,7 @@ class Kernel:
             )
         return None
 
-    def run_cell_magic(self, name: str, line: str = "", body: str = "") -> Any:
+    def run_cell_magic(self, name: str, line: str = "", body: str = "") -> object:
         """Run a cell magic."""
         if name in ("time", "prun", "capture"):
             return self._run(body)
@@ -40,7 +40,7 @@ class Kernel:
                 sys.path.insert(0, str(Path.cwd()))
         return None
 
-    def getoutput(self, *_: Any, **__: Any) -> list[str]:
+    def getoutput(self, *_: object, **__: object) -> list[str]:
         """Shell commands do not run, so there is no output."""
         return []
 
@@ -49,7 +49,7 @@ class Kernel:
             raise AttributeError(name)
         return _nothing
 
-    def _run(self, text: str) -> Any:
+    def _run(self, text: str) -> object:
         try:
             code = compile(text.strip(), "<magic>", "eval")
         except SyntaxError:
@@ -66,11 +66,11 @@ def add(names: dict[str, Any]) -> None:
     builtins.input = _input
 
 
-def _nothing(*_: Any, **__: Any) -> None:
+def _nothing(*_: object, **__: object) -> None:
     return None
 
 
-def _display(*objects: Any, **_: Any) -> None:
+def _display(*objects: object, **_: object) -> None:
     for each in objects:
         print(repr(each))
 

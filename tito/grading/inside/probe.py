@@ -26,7 +26,7 @@ def main() -> None:
     sys.stdin.read()  # the process that asked measures memory until then
 
 
-def _reads(given: Any) -> bool:
+def _reads(given: dict[str, Any]) -> bool:
     """Files that only the outside has; and no folder of the system can be written to."""
     places = ("/", "/usr", "/etc", sys.prefix, os.path.dirname(__file__))
     return any(os.access(path, os.R_OK) for path in given["files"]) or any(
@@ -34,7 +34,7 @@ def _reads(given: Any) -> bool:
     )
 
 
-def _connects(given: Any) -> bool:
+def _connects(given: dict[str, Any]) -> bool:
     """A server that listens outside on loopback, and one on an abstract name."""
     for family, address in (
         (socket.AF_INET, ("127.0.0.1", given["port"])),
@@ -50,7 +50,7 @@ def _connects(given: Any) -> bool:
     return False
 
 
-def _sees_processes(given: Any) -> bool:
+def _sees_processes(given: dict[str, Any]) -> bool:
     """The process outside that asked; here its number means nobody, or somebody else."""
     return _has(f"/proc/{given['pid']}/cmdline", bytes.fromhex(given["command"]))
 
@@ -63,20 +63,20 @@ def _has(path: str, text: bytes) -> bool:
         return False
 
 
-def _is_root(_given: Any) -> bool:
+def _is_root(_given: dict[str, Any]) -> bool:
     """A user whose limits bind, and no capability that could lift them."""
     with open("/proc/self/status") as file:
         status = dict(line.split(":", 1) for line in file)
     return os.getuid() == 0 or int(status["CapEff"], 16) != 0 or int(status["CapPrm"], 16) != 0
 
 
-def _calls(_given: Any) -> bool:
+def _calls(_given: dict[str, Any]) -> bool:
     """A system call that the filter must refuse: a file in memory that no limit sees."""
     libc = ctypes.CDLL(None, use_errno=True)
     return int(libc.memfd_create(b"probe", 0)) >= 0
 
 
-def _limitless(given: Any) -> bool:
+def _limitless(given: dict[str, Any]) -> bool:
     """The number of processes is bounded, and the bound binds."""
     children: list[int] = []
     try:
@@ -94,7 +94,7 @@ def _limitless(given: Any) -> bool:
             os.waitpid(child, 0)
 
 
-def _environment(given: Any) -> bool:
+def _environment(given: dict[str, Any]) -> bool:
     """A variable of the caller's, here or in the first process of the sandbox."""
     callers = {text.encode(errors="surrogateescape") for text in given["environment"]}
     return any(callers & _variables(f"/proc/{pid}/environ") for pid in ("self", 1))
@@ -108,12 +108,12 @@ def _variables(path: str) -> set[bytes]:
         return set()
 
 
-def _shares_memory(given: Any) -> bool:
+def _shares_memory(given: dict[str, Any]) -> bool:
     """Shared memory and message queues of System V, which are one set for all processes of a namespace."""
     return os.readlink("/proc/self/ns/ipc") == str(given["ipc"])
 
 
-def _roomy(given: Any) -> bool:
+def _roomy(given: dict[str, Any]) -> bool:
     """A folder in memory that is larger than its bound."""
     folders = map(os.statvfs, ("/tmp", "/dev/shm"))
     return any(each.f_blocks * each.f_frsize > given["scratch"] for each in folders)

@@ -15,7 +15,10 @@ import time
 import types
 from collections.abc import Callable, Iterator
 from types import CodeType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import asyncio
 
 FUTURE = functools.reduce(
     operator.or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
@@ -42,7 +45,7 @@ class Runner:
         self.names = names
         self.flags = 0  # of `from __future__` imports, which apply to all later cells
         self.clock = _Clock()
-        self.loop: Any = None
+        self.loop: asyncio.AbstractEventLoop | None = None
 
     def limited(self, cpu: float, wall: float) -> "_Clock":
         """A context that limits the CPU and wall seconds of all statements in it."""
@@ -51,7 +54,7 @@ class Runner:
         return self.clock
 
     def run(
-        self, body: list[ast.stmt], compiled: Callable[..., Any]
+        self, body: list[ast.stmt], compiled: Callable[..., CodeType]
     ) -> Iterator[tuple[list[ast.stmt], BaseException | None]]:
         """Run statements; yields the statements that ran, in parts, with the exception that ended each part.
 

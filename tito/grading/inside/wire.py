@@ -14,7 +14,8 @@ import json
 import struct
 import sys
 import types
-from typing import Any
+from collections.abc import Callable
+from typing import IO, Any, Protocol
 
 import numpy as np
 
@@ -36,6 +37,11 @@ PLAIN_TYPES = {
 }
 
 
+Buffer = bytes | memoryview
+Parts = list[Buffer]  # a message as it is sent
+Message = tuple[Any, Parts]  # a tree of JSON values, and the buffers
+
+
 class WireError(Exception):
     """A value cannot travel, or a message is not one of ours."""
 
@@ -51,7 +57,17 @@ class Record(types.SimpleNamespace):
         return f"{self.kind.rpartition(':')[2]}({', '.join(fields)})"
 
 
-def pack(message: Any, dump: Any = None) -> list[Any]:
+class Readable(Protocol):
+    """A stream of bytes."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read up to `size` bytes."""
+
+    def readinto(self, memory: bytearray | memoryview, /) -> int | None:
+        """Read into memory; returns how many bytes."""
+
+
+def pack(message: Message, dump: Callable[[Any], bytes] | None = None) -> Parts:
     """The bytes of a message, in parts; raises `WireError` if it is too large to travel.
 
     What the judge sends may be written by `marshal.dumps`, which takes less time than JSON and is as safe as
@@ -65,7 +81,7 @@ def pack(message: Any, dump: Any = None) -> list[Any]:
     return [HEAD.pack(len(head), total) + head, *buffers]
 
 
-def write(stream: Any, parts: Any) -> None:
+def write(stream: IO[bytes], parts: Parts) -> None:
     """Send a packed message."""
     for part in parts:
         stream.write(part)
@@ -80,7 +96,7 @@ def _parsed(text: bytes) -> Any:
     return json.loads(text.decode("ascii"))
 
 
-def read(stream: Any, load: Any = _parsed) -> Any:
+def read(stream: Readable, load: Callable[[bytes], Any] = _parsed) -> Message | None:
     """Receive one message: a tree and its buffers; None at the end of the stream."""
     head = stream.read(HEAD.size)
     if len(head) < HEAD.size:
@@ -104,7 +120,7 @@ def read(stream: Any, load: Any = _parsed) -> Any:
         raise WireError(f"a message that is not ours: {type(error).__name__}") from None
 
 
-def _exactly(stream: Any, size: int) -> bytearray | None:
+def _exactly(stream: Readable, size: int) -> bytearray | None:
     data = bytearray(size)
     left = memoryview(data)
     while left:
@@ -121,15 +137,21 @@ class Encoder:
     With `answers` it does so for a worker, whose classes stay where they are.
     """
 
-    def __init__(self, other: Any, *, keep_strides: bool = False, answers: bool = False) -> None:
+    def __init__(
+        self,
+        other: Callable[["Encoder", Any], Any],
+        *,
+        keep_strides: bool = False,
+        answers: bool = False,
+    ) -> None:
         self.other, self.keep_strides, self.answers = other, keep_strides, answers
-        self.buffers: list[Any] = []
+        self.buffers: Parts = []
 
-    def message(self, value: Any) -> Any:
+    def message(self, value: Any) -> Message:
         """A whole message: its tree and its buffers."""
         return self.tree(value), self.buffers
 
-    def buffer(self, data: Any) -> int:
+    def buffer(self, data: Buffer) -> int:
         """Add a buffer and return its number."""
         self.buffers.append(data)
         return len(self.buffers) - 1
@@ -185,12 +207,12 @@ class Encoder:
             return self.record(f"{kind.__module__}:{kind.__name__}", fields, depth)
         return self.other(self, value)
 
-    def record(self, kind: Any, fields: dict[str, Any], depth: int) -> Any:
+    def record(self, kind: str, fields: dict[str, Any], depth: int) -> dict[str, Any]:
         """A result of the instruments, field by field."""
         fields = {name: self.tree(value, depth + 1) for name, value in fields.items()}
         return {"!": "record", "type": kind, "fields": fields}
 
-    def array(self, value: Any) -> Any:
+    def array(self, value: np.ndarray) -> dict[str, Any]:
         """An array: its shape and dtype in the tree, its bytes in a buffer."""
         if value.dtype.kind not in KINDS:
             raise WireError(
@@ -225,7 +247,12 @@ class Decoder:
     """
 
     def __init__(
-        self, buffers: list[Any], other: Any, *, trusted: bool = False, answers: bool = False
+        self,
+        buffers: Parts,
+        other: "Callable[[Decoder, dict[str, Any]], object] | None",
+        *,
+        trusted: bool = False,
+        answers: bool = False,
     ) -> None:
         self.buffers, self.other, self.trusted, self.answers = buffers, other, trusted, answers
         self.taken: set[int] = set()
@@ -236,10 +263,7 @@ class Decoder:
             return self._value(node, depth)
         try:
             return self._value(node, depth)
-        except (
-            WireError,
-            NameError,
-        ):  # an undefined name is not a fault of the message
+        except (WireError, NameError):  # an undefined name is not a fault of the message
             raise
         except Exception as error:  # hostile input may break any of the constructors below
             raise WireError(f"a value that is not ours: {type(error).__name__}: {error}") from None
@@ -300,9 +324,11 @@ class Decoder:
         if tag == "record":
             fields = {name: self._value(each, depth + 1) for name, each in node["fields"].items()}
             return self.record(node["type"], fields)
+        if self.other is None:
+            raise WireError(f"no tag {tag}")
         return self.other(self, node)
 
-    def array(self, node: Any) -> Any:
+    def array(self, node: dict[str, Any]) -> np.ndarray:
         """An array: its shape and dtype in the tree, its bytes in a buffer."""
         dtype = _dtype(node["dtype"])
         shape = tuple(node["shape"])
@@ -320,22 +346,22 @@ class Decoder:
         array.flags.writeable = bool(node["writeable"])
         return array
 
-    def take(self, number: int) -> Any:
+    def take(self, number: int) -> Buffer:
         """A buffer; each can be had once, so that a few bytes do not become many arrays."""
         if type(number) is not int or number < 0 or number in self.taken:
             raise WireError(f"no buffer {number}")
         self.taken.add(number)
         return self.buffers[number]
 
-    def memory(self, number: int) -> Any:
+    def memory(self, number: int) -> np.ndarray:
         """The bytes of an array, which nothing else refers to; a large one stays where it was received."""
         data = self.take(number)
-        if len(data) < LARGE or data.readonly:
+        if len(data) < LARGE or memoryview(data).readonly:
             return np.frombuffer(bytearray(data), np.uint8)
         raw = np.frombuffer(data, np.uint8)
         return raw if raw.ctypes.data % 16 == 0 else raw.copy()
 
-    def record(self, place: Any, fields: dict[str, Any]) -> Any:
+    def record(self, place: str, fields: dict[str, Any]) -> object:
         """A result of the instruments, field by field."""
         module, _, name = place.partition(":")
         if not module.startswith("tinytorch.lab."):
@@ -362,7 +388,7 @@ def is_key(value: Any) -> bool:
     return type(value) in plain or type(value).__module__ == "numpy"
 
 
-def _dtype(name: str) -> Any:
+def _dtype(name: str) -> np.dtype:
     if len(name) > bounds.NAME:
         raise WireError("a dtype with a long name")
     dtype = np.dtype(name)

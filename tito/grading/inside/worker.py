@@ -10,6 +10,7 @@ import contextlib
 import functools
 import hashlib
 import importlib
+import io
 import marshal
 import os
 import sys
@@ -18,7 +19,7 @@ import types
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import cloudpickle
 import numpy as np
@@ -220,18 +221,19 @@ class Session:
             self.result = value
         return reply
 
-    def hold(self, encoder: wire.Encoder, value: Any) -> Any:
+    def hold(self, encoder: wire.Encoder, value: Any) -> dict[str, Any]:
         """What stays here: its number, and what messages call it."""
         if self.texts.cells:
             raise TypeError(f"expected plain data, got {type(value).__name__}")
         if type(value) in DICTS:
-            return encoder.tree(dict(value))
+            tree: dict[str, Any] = encoder.tree(dict(value))
+            return tree
         self.count += 1
         self.held[self.count] = value
         name = value.__name__ if type(value) in NAMED else ""
         return {"!": "handle", "id": self.count, "class": type(value).__name__, "name": name}
 
-    def find(self, decoder: Any, node: Any) -> Any:
+    def find(self, decoder: wire.Decoder, node: dict[str, Any]) -> object:
         """What a request refers to: a student's name, a stored object, or a function from the judge."""
         if node["!"] == "name":
             return lookup(node["name"])
@@ -250,14 +252,14 @@ class Undefined(NameError):
     """A test asks for a name that no cell of the student's defines."""
 
 
-def _array(value: Any) -> Any:
+def _array(value: object) -> np.ndarray | None:
     """A value as an array of plain values; None if it has others."""
     array = np.asarray(value)
     return array if array.dtype.kind in wire.KINDS else None
 
 
 # How a proxy is read as plain data; what a test compares it with is not known here.
-READ: dict[str, Callable[[Any], Any]] = {
+READ: dict[str, Callable[[Any], object]] = {
     "array": _array,
     "list": list,
     "len": len,
@@ -280,7 +282,7 @@ def imported(module: str, name: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def held(number: int) -> Any:
+def held(number: int) -> object:
     """An object that stayed here."""
     return session.held[number]
 
@@ -352,8 +354,10 @@ def main() -> None:
     """Answer requests until the judge closes the pipe."""
     global session
     incoming, outgoing = _take_over_stdio()
-    hello, buffers = wire.read(incoming, marshal.loads)
-    start = wire.Decoder(buffers, None).value(hello)
+    hello = wire.read(incoming, marshal.loads)
+    if hello is None:  # the judge is gone
+        return
+    start = wire.Decoder(hello[1], None).value(hello[0])
     session = Session(Path(start["cells"]), start["hidden"], start["package"])
     sys.modules.setdefault("tito.grading.inside.worker", sys.modules[__name__])
     number = 0
@@ -381,9 +385,9 @@ def main() -> None:
         wire.write(outgoing, parts)
 
 
-def _take_over_stdio() -> Any:
+def _take_over_stdio() -> tuple[wire.Readable, IO[bytes]]:
     """Keep the two pipes to the judge and point the student's own output at the log."""
-    incoming = os.fdopen(os.dup(0), "rb", 65536)
+    incoming = io.BufferedReader(io.FileIO(os.dup(0)), 65536)
     outgoing = os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nowhere, 0)

@@ -80,10 +80,10 @@ def first_calls() -> None:
     if "tinytorch.lab.simd" in sys.modules:
         sys.modules["tinytorch.lab.simd"].width()
     if "tito.grading.inside.worker" in sys.modules and "numba" in sys.modules:
-        sys.modules["numba"].njit(_nothing)(0)
+        sys.modules["numba"].njit(_identity)(0)
 
 
-def _nothing(x: Any) -> Any:
+def _identity(x: object) -> object:
     return x
 
 
@@ -193,13 +193,13 @@ def _filter_calls() -> None:
 
 
 def _mount(
-    source: str | None, target: str, kind: Any, flags: int, options: str | None = None
+    source: str | None, target: str, kind: str | None, flags: int, options: str | None = None
 ) -> None:
     text = [None if each is None else each.encode() for each in (source, target, kind, options)]
     _check(LIBC.mount(*text[:3], ctypes.c_ulong(flags), text[3]), f"mount {target}")
 
 
-def _check(result: Any, what: str) -> None:
+def _check(result: int, what: str) -> None:
     if result:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")

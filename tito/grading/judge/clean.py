@@ -25,7 +25,7 @@ class Clean:
     """
 
     def __init__(
-        self, start: Callable[[], Worker], given: list[Cell], texts: list[dict[str, Any]]
+        self, start: Callable[[], Worker], given: list[Cell], texts: list[dict[str, str]]
     ) -> None:
         self.start, self.given, self.texts = start, given, texts
         self.worker: Worker | None = None
@@ -33,12 +33,12 @@ class Clean:
 
     def call(
         self,
-        helper: Any,
+        helper: object,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         instead: dict[str, Any],
         above: list[str],
-    ) -> Any:
+    ) -> object:
         """Run a helper of a test.
 
         Parameters

@@ -19,7 +19,7 @@ LARGE = 2**22  # bytes of arguments that do not travel back in the same message 
 
 
 def observe(
-    ask: Ask, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any], shared: bool
+    ask: Ask, target: object, args: tuple[Any, ...], kwargs: dict[str, Any], shared: bool
 ) -> Observed:
     """Call a function in the worker.
 
@@ -31,26 +31,29 @@ def observe(
     request = {"op": "call", "args": list(args), "kwargs": kwargs}
     values = [*args, *kwargs.values()]
     (result,), changed, sharing = _observed(ask, request | {"target": target}, [values], shared)
-    names = [
+    changed_names, shared_names = (
         [_name(ask, target, len(args), kwargs, at) for _, at in places]
         for places in (changed, sharing)
-    ]
-    return result, *names
+    )
+    return result, changed_names, shared_names
 
 
-def observe_each(ask: Ask, target: Any, cases: list[Any]) -> list[Observed]:
+def observe_each(ask: Ask, target: object, cases: list[Any]) -> list[Observed]:
     """Call a function in the worker once for each list of arguments, as `observe` does, in one request."""
     cases = [list(case) for case in cases]
     request = {"op": "calls", "target": target, "cases": cases}
     results, changed, sharing = _observed(ask, request, cases, True)
     found: list[Observed] = [(result, [], []) for result in results]
-    for which, places in ((1, changed), (2, sharing)):
-        for case, place in places:
-            found[case][which].append(_name(ask, target, len(cases[case]), {}, place))
+    for case, place in changed:
+        found[case][1].append(_name(ask, target, len(cases[case]), {}, place))
+    for case, place in sharing:
+        found[case][2].append(_name(ask, target, len(cases[case]), {}, place))
     return found
 
 
-def _observed(ask: Any, request: dict[str, Any], cases: Any, shared: bool) -> Any:
+def _observed(
+    ask: Ask, request: dict[str, Any], cases: list[list[Any]], shared: bool
+) -> tuple[list[object], list[tuple[int, int]], list[tuple[int, int]]]:
     """The results, and the arguments that were changed and that are shared, each as case and place in it."""
     sent = [[arrays([value]) for value in case] for case in cases]
     flat = [each for case in sent for found in case for each in found]
@@ -85,23 +88,24 @@ def _observed(ask: Any, request: dict[str, Any], cases: Any, shared: bool) -> An
     return results, list(dict.fromkeys(changed)), list(dict.fromkeys(sharing))
 
 
-def _differing(sent: Any, after: Any) -> Any:
+def _differing(sent: list[np.ndarray], after: object) -> list[int]:
     """The places of arrays that are not what was sent; -1 represents all of them."""
     if type(after) is not list or len(after) != len(sent):
         return [-1] if sent else []
     return [n for n, pair in enumerate(zip(sent, after, strict=True)) if not _same(*pair)]
 
 
-def _same(one: Any, other: Any) -> Any:
-    alike = type(other) is np.ndarray and (one.shape, one.dtype) == (other.shape, other.dtype)
-    return alike and _bytes(one) == _bytes(other)
+def _same(one: np.ndarray, other: object) -> bool:
+    if type(other) is not np.ndarray or (one.shape, one.dtype) != (other.shape, other.dtype):
+        return False
+    return _bytes(one) == _bytes(other)
 
 
-def _bytes(array: Any) -> Any:
+def _bytes(array: np.ndarray) -> bytes:
     return np.ascontiguousarray(array).tobytes()
 
 
-def _shared(results: Any, again: Any, count: int) -> Any:
+def _shared(results: list[object], again: list[object], count: int) -> list[int]:
     """The places of arguments whose bytes changed in the result when they were overwritten."""
     before, after = arrays(results), arrays(again)
     if len(before) != len(after):
@@ -116,7 +120,7 @@ def _shared(results: Any, again: Any, count: int) -> Any:
     return sorted({places.get(bits, -1) for bits in found})
 
 
-def _name(ask: Any, target: Any, count: int, kwargs: dict[str, Any], place: Any) -> Any:
+def _name(ask: Ask, target: object, count: int, kwargs: dict[str, Any], place: int) -> str:
     """What an argument is called in a message; the worker is asked, for it has the function."""
     if place < 0:
         return ""

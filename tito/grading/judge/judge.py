@@ -58,10 +58,10 @@ class Judge:
     def __init__(
         self,
         job: Job,
-        launch: Callable[..., Any],
+        launch: Callable[[str, str], process.Process],
         meter: Meter,
         fatal: Fatal,
-        given: dict[str, Any],
+        given: dict[str, str],
     ) -> None:
         self.job, self.launch, self.meter = job, launch, meter
         self.loader = Loader(job, meter, fatal, given, self._new_worker)
@@ -126,7 +126,7 @@ class Judge:
                 self.loader.ready()
             self.go(places[0])
 
-    def ask(self, request: dict[str, Any]) -> Any:
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Ask the worker, and start one if there is none; proxies call this."""
         worker = self.loader.ready()
         if worker is None:
@@ -138,27 +138,33 @@ class Judge:
             raise
 
     def observe(
-        self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], shared: bool
-    ) -> Any:
+        self, function: object, args: tuple[Any, ...], kwargs: dict[str, Any], shared: bool
+    ) -> evidence.Observed:
         """Call a function in the worker, and tell which arguments it changed and, if asked, shares."""
         return evidence.observe(self.ask, function, args, kwargs, shared)
 
-    def observe_each(self, function: Any, cases: Any) -> Any:
+    def observe_each(self, function: object, cases: list[Any]) -> list[evidence.Observed]:
         """Call a function in the worker for each of several cases; `checks.calls` asks for it."""
         return evidence.observe_each(self.ask, function, cases)
 
-    def inside(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def inside(self, function: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
         """Run a helper of the tests in the worker; `checks.inside` asks for it."""
         request = {"op": "call", "target": function, "args": list(args), "kwargs": kwargs}
         return self.ask(request | {"after": False, "keep": False})["value"]
 
     def on_source(
-        self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], instead: dict[str, Any]
-    ) -> Any:
+        self,
+        function: object,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        instead: dict[str, Any],
+    ) -> object:
         """Run a helper of the tests on the text of the student's cells; `checks.on_source` asks for it."""
         return self._clean().call(function, args, kwargs, instead, self._texts_above())
 
-    def timed(self, kernel: Any, baseline: Any, args: tuple[Any, ...], kernel_first: bool) -> Any:
+    def timed(
+        self, kernel: object, baseline: object, args: tuple[Any, ...], kernel_first: bool
+    ) -> tuple[list[object], list[float]]:
         """Time a kernel in the worker and a function of the test in a clean one; `speed.at_least` asks for it."""
         clean = self._clean()
         if clean.used:  # a thread that the text left would add its CPU time to the baseline's
@@ -171,7 +177,7 @@ class Judge:
         """The test could not tell whether the work is fast enough: that costs no points."""
         self.doubts.append(why)
 
-    def _clean(self) -> Any:
+    def _clean(self) -> Clean:
         if self.clean is None:
             given = [cell for cell in self.job.cells if cell.role in ("given", "locked")]
             texts = [
@@ -182,10 +188,10 @@ class Judge:
             self.clean = Clean(self._clean_worker, given, texts)
         return self.clean
 
-    def _texts_above(self) -> Any:
+    def _texts_above(self) -> list[str]:
         return [cell.id for cell in self.loader.cells if cell.role in STUDENT]
 
-    def _cpu(self) -> Any:
+    def _cpu(self) -> float:
         worker = self.loader.ready()
         return worker.process.cpu() if worker else 0.0
 
@@ -233,7 +239,7 @@ class Judge:
             message=message,
         )
 
-    def _try(self, cell: Cell) -> Any:
+    def _try(self, cell: Cell) -> tuple[verdict.Status, str]:
         if cell.empty:
             return verdict.SKIPPED, "hidden: it runs when the work is graded"
         if self.ended.get(cell.exercise, 0) >= STARTS:

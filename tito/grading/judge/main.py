@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from tito.grading.inside.lookups import global_names
@@ -49,7 +50,9 @@ def know(cells: list[dict[str, Any]]) -> None:
 _known: list[Cell] = []  # cells that a job names by their place in this list
 
 
-def main(monitor: Any = None, launch: Any = process.Own) -> None:
+def main(
+    monitor: int | None = None, launch: Callable[[str, str], process.Process] = process.Own
+) -> None:
     """Read a job on standard input, write one line of JSON for each verdict on standard output.
 
     A cell may be a number: its place among the cells that `know` got. In a sandbox `monitor` is the descriptor of
@@ -64,7 +67,7 @@ def main(monitor: Any = None, launch: Any = process.Own) -> None:
     job = Job(**said)
     meter = Meter(job, Used(**before["used"]))
 
-    def write(said: Any) -> None:
+    def write(said: dict[str, Any]) -> None:
         try:
             out.write(json.dumps(said) + "\n")
             out.flush()
@@ -75,7 +78,7 @@ def main(monitor: Any = None, launch: Any = process.Own) -> None:
         write({"at": cell.id, "used": vars(meter.total())})
         limit_cpu(judge_seconds(meter.one))
 
-    def report(result: Any) -> None:
+    def report(result: Verdict) -> None:
         write(vars(result))
 
     if monitor is None:
@@ -83,7 +86,7 @@ def main(monitor: Any = None, launch: Any = process.Own) -> None:
     else:
         line = socket.socket(fileno=monitor)
 
-        def launch(_folder: str, name: str) -> Any:
+        def launch(_folder: str, name: str) -> process.Process:
             return process.Supervised(line, name)
 
     make = functools.partial(Judge, job, launch, meter, Fatal())

@@ -11,9 +11,13 @@ import select
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tito.grading.inside import wire
+from tito.grading.judge.process import Process
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 PART = 65536  # bytes that are read or written at once
 LEFT = 8  # parts that a pipe can contain
@@ -23,7 +27,11 @@ class Polled(io.RawIOBase):
     """The pipes in the judge's own thread; `idle` is called now and then during a wait, and may end it by raising."""
 
     def __init__(
-        self, process: Any, heard: Callable[..., Any], idle: Callable[..., Any], step: float
+        self,
+        process: Process,
+        heard: Callable[[bytes], None],
+        idle: Callable[[], None],
+        step: float,
     ) -> None:
         self.heard, self.idle, self.step = heard, idle, step
         self.requests, self.answers, self.log = (
@@ -39,7 +47,7 @@ class Polled(io.RawIOBase):
         self.since = 0.0
         self.received = 0  # bytes of answers
 
-    def send(self, message: list[Any]) -> None:
+    def send(self, message: wire.Parts) -> None:
         """Write a packed message; nothing tells if the worker is gone but that no answer comes."""
         self.since = time.monotonic()
         if sum(map(len, message)) <= PART:
@@ -53,7 +61,7 @@ class Polled(io.RawIOBase):
                     except BlockingIOError:
                         self._wait(self.writing, self.requests)
 
-    def receive(self) -> Any:
+    def receive(self) -> wire.Message | None:
         """The next message; None when the worker has closed its pipe."""
         self.since = time.monotonic()
         return wire.read(self.stream)
@@ -72,14 +80,14 @@ class Polled(io.RawIOBase):
         """Whether it can be read, as io asks."""
         return True
 
-    def readinto(self, memory: Any) -> Any:
+    def readinto(self, memory: "WriteableBuffer") -> int:
         """For the stream of answers: wait, then read what is there."""
         self._wait(self.reading, self.answers)
         count = os.readv(self.answers, [memory])
         self.received += count
         return count
 
-    def _wait(self, poll: Any, wanted: Any) -> None:
+    def _wait(self, poll: "select.poll", wanted: int) -> None:
         while True:
             found = [number for number, _ in poll.poll(self.step * 1000)]
             if self.log in found:
@@ -98,7 +106,7 @@ class Polled(io.RawIOBase):
         if not part:
             self._listen(lambda poll: poll.unregister(self.log))
 
-    def _listen(self, change: Any) -> None:
+    def _listen(self, change: "Callable[[select.poll], None]") -> None:
         for poll in (self.writing, self.reading, self.hearing):
             change(poll)
 
@@ -107,20 +115,24 @@ class Threaded:
     """The same where pipes cannot be polled: a thread for each."""
 
     def __init__(
-        self, process: Any, heard: Callable[..., Any], idle: Callable[..., Any], step: float
+        self,
+        process: Process,
+        heard: Callable[[bytes], None],
+        idle: Callable[[], None],
+        step: float,
     ) -> None:
         self.process, self.heard, self.idle, self.step = process, heard, idle, step
-        self.requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.answers: queue.Queue[Any] = queue.Queue(maxsize=2)
+        self.requests: queue.SimpleQueue[wire.Parts | None] = queue.SimpleQueue()
+        self.answers: queue.Queue[wire.Message | Exception | None] = queue.Queue(maxsize=2)
         self.received = 0
         for target in (self._write, self._read, self._hear):
             threading.Thread(target=target, daemon=True).start()
 
-    def send(self, message: Any) -> None:
+    def send(self, message: wire.Parts) -> None:
         """Have a thread write a packed message."""
         self.requests.put(message)
 
-    def receive(self) -> Any:
+    def receive(self) -> wire.Message | None:
         """The next message; None when the worker has closed its pipe."""
         while True:
             try:
@@ -152,13 +164,13 @@ class Threaded:
         except Exception as error:
             self.answers.put(error)
 
-    def read(self, size: int) -> Any:
+    def read(self, size: int) -> bytes:
         """For `wire.read`: bytes of an answer, counted."""
         part = self.process.stdout.read(size)
         self.received += len(part)
         return part
 
-    def readinto(self, memory: Any) -> Any:
+    def readinto(self, memory: "WriteableBuffer") -> int:
         """As `read`, into memory."""
         count = self.process.stdout.readinto(memory)
         self.received += count

@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from typing import Any
+from io import BufferedReader, BufferedWriter
+from typing import cast
 
 import psutil
 
@@ -32,7 +33,7 @@ class Own:
     """A process that the judge starts, without a sandbox."""
 
     def __init__(
-        self, folder: str | os.PathLike[str], name: str = STUDENT, command: Any = START
+        self, folder: str | os.PathLike[str], name: str = STUDENT, command: list[str] = START
     ) -> None:
         with memory.unlimited():
             self._process = subprocess.Popen(
@@ -43,8 +44,9 @@ class Own:
                 cwd=folder,
                 start_new_session=os.name == "posix",
             )
-        self.stdin, self.stdout = self._process.stdin, self._process.stdout
-        self.stderr = self._process.stderr
+        self.stdin = cast(BufferedWriter, self._process.stdin)
+        self.stdout = cast(BufferedReader, self._process.stdout)
+        self.stderr = cast(BufferedReader, self._process.stderr)
 
     def cpu(self) -> float:
         """CPU seconds of the worker and its children so far."""
@@ -105,9 +107,10 @@ class Supervised:
         """How a worker that closed its pipe has ended."""
         return str(self._ask("ending"))
 
-    def _ask(self, what: str) -> Any:
+    def _ask(self, what: str) -> float | str:
         self._monitor.send(json.dumps({"op": what, "worker": self._worker}).encode())
-        return json.loads(self._monitor.recv(4096))
+        answer: float | str = json.loads(self._monitor.recv(4096))
+        return answer
 
 
 Process = Own | Supervised

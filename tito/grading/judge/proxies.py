@@ -5,11 +5,12 @@ object computes from a value of a test is evidence. Tests compare plain data, wh
 """
 
 import sys
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 import cloudpickle
 import numpy as np
+from numpy.typing import DTypeLike
 
 from tinytorch.lab.checks import Mismatch
 from tito.grading.inside import wire
@@ -19,6 +20,20 @@ class NotPlain(AssertionError):
     """A test used an object of the student's as if it were plain data."""
 
 
+class Worker(Protocol):
+    """The part of the judge that proxies use: it sends requests to the worker."""
+
+    holds: bool
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Send a request and return the reply."""
+
+    def observe(
+        self, function: object, args: tuple[Any, ...], kwargs: dict[str, Any], shared: bool
+    ) -> tuple[object, list[str], list[str]]:
+        """Call a function, and name the arguments that it changed and shares."""
+
+
 class Remote:
     """What stayed in the worker. A test calls it, passes it back, reads its attributes, and reads it as plain data.
 
@@ -26,6 +41,7 @@ class Remote:
     """
 
     __slots__ = ()
+    _worker: Worker
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it in the worker; a changed argument fails the test."""
@@ -36,7 +52,7 @@ class Remote:
             )
         return result
 
-    def observe(self, *args: Any, **kwargs: Any) -> Any:
+    def observe(self, *args: Any, **kwargs: Any) -> tuple[object, list[str], list[str]]:
         """Call, and tell also which arguments were changed and whose memory the result shares."""
         return self._worker.observe(self, args, kwargs, shared=True)
 
@@ -54,12 +70,12 @@ class Remote:
     def __len__(self) -> int:
         return int(self._read("len", int))
 
-    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        found = self._read("array", np.ndarray)
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        found: np.ndarray = self._read("array", np.ndarray)
         return found if dtype is None else found.astype(dtype)
 
     def __array_function__(
-        self, function: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, function: Callable[..., Any], _: object, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         return function(*_arrays(args), **_arrays(kwargs))
 
@@ -69,10 +85,10 @@ class Remote:
         except Exception:
             return str(self._described())
 
-    def __format__(self, how: Any) -> str:
+    def __format__(self, how: str) -> str:
         return repr(self)
 
-    def _read(self, how: Any, kind: Any) -> Any:
+    def _read(self, how: str, kind: type) -> Any:
         """What the worker makes of it, which knows nothing of what it is compared with."""
         found = self._worker.ask({"op": "read", "how": how, "target": self})["value"]
         return found if type(found) is kind else self._refuse()
@@ -111,13 +127,13 @@ for _name in [*_refused, *_reflected, *(f"r{each}" for each in _reflected)]:
 class StandIn(Remote):
     """A name that the student's cells define."""
 
-    def __init__(self, worker: Any, name: str) -> None:
+    def __init__(self, worker: Worker, name: str) -> None:
         vars(self).update(_worker=worker, __name__=name, __qualname__=name)
 
     def _described(self) -> str:
         return f"`{self.__name__}` itself"
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[Any, ...]:
         from tito.grading.inside.worker import lookup
 
         return lookup, (self.__name__,)
@@ -128,12 +144,12 @@ class Proxy(Remote):
 
     __slots__ = ("_class", "_id", "_name", "_worker")
 
-    def __init__(self, worker: Any, number: int, kind: Any, name: str) -> None:
+    def __init__(self, worker: Worker, number: int, kind: str, name: str) -> None:
         for slot, value in zip(self.__slots__, (kind, number, name, worker), strict=True):
             object.__setattr__(self, slot, value)
 
     @property
-    def __name__(self) -> Any:
+    def __name__(self) -> str:
         return self._name or self._class or "an object"
 
     def _described(self) -> str:
@@ -141,7 +157,7 @@ class Proxy(Remote):
             return f"the function `{self._name}`"
         return f"an object of class `{self._class}`" if self._class else "an object"
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> tuple[Any, ...]:
         from tito.grading.inside.worker import held
 
         return held, (self._id,)
@@ -151,7 +167,7 @@ for _kind in (StandIn, Proxy):
     type.__setattr__(_kind, "__name__", "object")  # as Python's own messages call it
 
 
-def encode(encoder: wire.Encoder, value: Any) -> Any:
+def encode(encoder: wire.Encoder, value: Any) -> dict[str, Any]:
     """Send a value that is not plain data: a reference, or a test's function by value (never the other way)."""
     kind = type(value)
     if kind is StandIn:
@@ -167,7 +183,7 @@ def encode(encoder: wire.Encoder, value: Any) -> Any:
 HERE = "__main__"  # where tests define things; what is imported from elsewhere stays what it is
 
 
-def _imported(value: Any) -> Any:
+def _imported(value: object) -> list[str] | None:
     """The module and the name by which a function can be imported; None if it cannot."""
     module, name = getattr(value, "__module__", None), getattr(value, "__name__", None)
     if type(module) is not str or type(name) is not str or module == HERE:
@@ -176,10 +192,10 @@ def _imported(value: Any) -> Any:
     return [module, name] if found is value else None
 
 
-def decoder(worker: Any) -> Any:
+def decoder(worker: Worker) -> Callable[[wire.Decoder, dict[str, Any]], "Proxy"]:
     """Rebuild an object that stayed in the worker as a proxy."""
 
-    def decode(_: Any, node: Any) -> Any:
+    def decode(_: wire.Decoder, node: dict[str, Any]) -> Proxy:
         if node["!"] != "handle":
             raise wire.WireError(f"no tag {node['!']}")
         worker.holds = True
@@ -188,6 +204,6 @@ def decoder(worker: Any) -> Any:
     return decode
 
 
-def _word(text: str) -> Any:
+def _word(text: object) -> str:
     """A name that a worker tells, if it is one."""
     return text if type(text) is str and text.isidentifier() and len(text) <= 60 else ""

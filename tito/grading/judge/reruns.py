@@ -6,7 +6,6 @@ version. So one wrong exercise costs its own points only.
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from tito import verdict as v
 from tito.grading.job import Job
@@ -58,7 +57,7 @@ class Reruns:
             self._first(more)
         self._again()
 
-    def _first(self, ids: Any) -> None:
+    def _first(self, ids: set[str]) -> None:
         """Judge tests with the student's own work; keep a test that may gain from a given version.
 
         Visible ones come first, so that no worker that has seen a hidden test answers for a visible one.

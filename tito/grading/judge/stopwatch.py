@@ -22,8 +22,8 @@ class Timed:
 def timed(
     student: Timed,
     clean: Timed,
-    kernel: Any,
-    baseline: Any,
+    kernel: object,
+    baseline: object,
     args: tuple[Any, ...],
     kernel_first: bool,
 ) -> tuple[list[object], list[float]]:

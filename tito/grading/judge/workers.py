@@ -38,7 +38,11 @@ class Worker:
     """
 
     def __init__(
-        self, job: Job, meter: Meter, started: Process, decode: Callable[..., Any]
+        self,
+        job: Job,
+        meter: Meter,
+        started: Process,
+        decode: Callable[[wire.Decoder, dict[str, Any]], object],
     ) -> None:
         self.meter, self.process, self.decode = meter, started, decode
         self.log, self.logged, self.asked = bytearray(), 0, 0
@@ -99,7 +103,7 @@ class Worker:
             message = self.pipes.receive()
             if message is not None:
                 tree, buffers = message
-                reply: Any = wire.Decoder(buffers, self.decode, answers=True).value(tree)
+                reply = wire.Decoder(buffers, self.decode, answers=True).value(tree)
                 if type(reply) is not dict:  # a proxy says of itself what the worker says
                     raise wire.WireError("no reply")
         except Exception as error:
@@ -134,13 +138,13 @@ class Worker:
         self.end()
         return WorkerGone(status, message)
 
-    def _heard(self, part: Any) -> None:
+    def _heard(self, part: bytes) -> None:
         self.logged += len(part)
         self.meter.printed += len(part)
         self.log += part
         del self.log[:-LOG_KEPT]
 
 
-def refuse(_: Any, node: Any) -> None:
+def refuse(_: wire.Decoder, node: dict[str, Any]) -> None:
     """Decode replies of a worker that may send plain data only."""
     raise wire.WireError(f"no tag {node['!']}")

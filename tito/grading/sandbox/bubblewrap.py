@@ -96,7 +96,7 @@ class Sandbox:
             words += ["--setenv", name, value]
         return words
 
-    def _places(self, stage: Any, template: bool) -> list[str]:
+    def _places(self, stage: Stage, template: bool) -> list[str]:
         size = ["--size", str(self.limits.scratch)] if self._has("sizes") else []
         folder = ["--perms", "1777", *size, "--tmpfs"]
         proc = ["--proc"] if self._has("processes") else ["--ro-bind", "/proc"]
@@ -230,7 +230,7 @@ def _version(bwrap: str) -> tuple[int, ...]:
 
 
 @contextlib.contextmanager
-def readable(data: bytes) -> Iterator[Any]:
+def readable(data: bytes) -> Iterator[int]:
     """A descriptor from which a child can read some bytes."""
     number = os.memfd_create("tito")
     try:

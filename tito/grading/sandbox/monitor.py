@@ -13,14 +13,14 @@ import socket
 import subprocess
 import threading
 import time
-from typing import Any
+from typing import cast
 
 from tito.grading.job import Job
 from tito.grading.judge.budget import worker_starts
 from tito.grading.judge.process import CLOSED, GRACE, clock, describe
 from tito.grading.sandbox import shown_files
-from tito.grading.sandbox.bubblewrap import Sandbox
 from tito.grading.sandbox.kernel_memory import KernelMemory
+from tito.grading.sandbox.protocols import AnyProcess, AnySandbox
 
 LOOK = 0.1  # seconds between two looks at what is used
 SELDOM = 5  # of so many looks one is at the judge too: it is one process and runs no student's code
@@ -32,7 +32,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 class Monitor(threading.Thread):
     """One run. All that it starts ends with this thread, and with the process that started it."""
 
-    def __init__(self, sandbox: Sandbox, job: Job) -> None:
+    def __init__(self, sandbox: AnySandbox, job: Job) -> None:
         super().__init__(daemon=True)
         self.sandbox, self.job = sandbox, job
         self.judge: Process | None = None
@@ -42,12 +42,12 @@ class Monitor(threading.Thread):
         self.starts = 0
         self.mine, self.judges = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
-    def __enter__(self) -> Any:
+    def __enter__(self) -> AnyProcess:
         self.start()
         self.started.wait()
         if self.error:
             raise self.error
-        return self.judge and self.judge.outer
+        return cast(Process, self.judge).outer
 
     def __exit__(self, *_: object) -> None:
         self.left.set()
@@ -124,8 +124,8 @@ class Monitor(threading.Thread):
             ours.append(reading if index else writing)
         try:
             place = shown_files.for_worker(tuple(self.job.earlier), self.job.course)
-            pipes: dict[str, Any] = dict(zip(("stdin", "stdout", "stderr"), theirs, strict=True))
-            started = self.sandbox.start("worker", place, **pipes)
+            pipes = dict(zip(("stdin", "stdout", "stderr"), theirs, strict=True))
+            started = self.sandbox.start("worker", place, (), **pipes)
             self.workers[name] = Process(started, self.sandbox)
             socket.send_fds(self.mine, [b"started"], ours)
         except OSError as error:
@@ -138,7 +138,7 @@ class Monitor(threading.Thread):
 class Process:
     """A sandbox that runs, and how it ended."""
 
-    def __init__(self, outer: subprocess.Popen[bytes], sandbox: Sandbox) -> None:
+    def __init__(self, outer: AnyProcess, sandbox: AnySandbox) -> None:
         self.outer, self.is_first = outer, getattr(outer, "first", False)
         self.limit = sandbox.limits.memory if "memory" not in sandbox.without else None
         self.seconds = sandbox.limits.cpu if "limits" not in sandbox.without else math.inf

