@@ -3,5 +3,5 @@
 import sys
 
 # jsonschema compiles a grammar for international addresses when it finds this package: over a second
-# of CPU, for a format that no notebook uses. It takes the absence of the package for a no.
+# of CPU, for a format that no notebook uses. With this entry the package counts as not installed.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from tito.course import Exit, TitoError
 
 
 class Commands(click.RichGroup):
-    """A group that ends every command with the exit codes and the two lines that tito promises."""
+    """A group whose commands all use tito's exit codes and print an error and a hint on two lines."""
 
     def main(self, *args, **kwargs):
         """Run a command, with output in UTF-8."""
@@ -48,7 +48,7 @@ class Commands(click.RichGroup):
             context.exit(Exit.BUG)
 
     def _invoke(self, context):
-        """Run a command; what is not there to import is one error."""
+        """Run a command; a missing package becomes one error line."""
         try:
             return super().invoke(context)
         except ImportError as error:

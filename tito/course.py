@@ -30,7 +30,7 @@ class Exit(enum.IntEnum):
 
 
 class TitoError(Exception):
-    """A mistake that a user can fix: what is wrong, and a hint at what to do."""
+    """A mistake that a user can fix, and a hint about what to do."""
 
     def __init__(self, message: str, hint: str, code: int = Exit.BROKEN):
         super().__init__(message)
@@ -67,7 +67,7 @@ class Module:
 
     @property
     def source(self) -> Path:
-        """The percent source; a student may have the notebook alone, or work in it and leave the source."""
+        """The file to read: the percent source, or the notebook if a student works there."""
         source = self.folder / f"{self.topic}_dev.py"
         if self.course.use:
             return source.with_suffix(f".{self.course.use}")
@@ -83,7 +83,7 @@ class Module:
         return read_release(self.folder / RELEASE)
 
     def is_as_released(self, path: Path) -> bool:
-        """Whether a student has not changed a file of the module since the release."""
+        """Whether a file of the module is unchanged since the release."""
         if not self.release:
             return False
         given = self.release["files"].get(path.relative_to(self.folder).as_posix())
@@ -109,7 +109,7 @@ class Module:
 
     @property
     def readme(self) -> Path:
-        """What students read first."""
+        """The module's README."""
         return self.folder / "README.md"
 
     @property
@@ -129,7 +129,7 @@ class Module:
 
     @property
     def packed_given(self) -> Path:
-        """The same in a student's copy."""
+        """The given versions in a student's copy, packed into one file."""
         return self.folder / "given.txt"
 
     @property
@@ -144,7 +144,7 @@ class Module:
 
     @property
     def record(self) -> Path:
-        """What is known of the source: results, and what was exported."""
+        """The cache of the source: test results, and the digest of the last export."""
         return self.course.build / "records" / f"{self.name}.json"
 
     @property
@@ -154,7 +154,7 @@ class Module:
 
     @cached_property
     def about(self) -> dict:
-        """What module.yaml says: title, summary, requires, hours, and the seconds a test may take."""
+        """The content of module.yaml: title, summary, requires, hours, and the CPU seconds of a test."""
         path = self.folder / "module.yaml"
         defaults: dict[str, Any] = {
             "title": self.topic.capitalize(),
@@ -207,7 +207,7 @@ class Course:
 
     @property
     def build(self) -> Path:
-        """The folder of everything that can be made again."""
+        """The folder for files that tito can make again."""
         return self.root / "build"
 
     def place(self, step: str) -> Path:
@@ -303,7 +303,7 @@ class Course:
         ]
 
     def module(self, wanted: str) -> Module:
-        """Find a module as a person would name it: kernels, 11 or 11_kernels."""
+        """Find a module by its topic, number or full name: kernels, 11 or 11_kernels."""
         names: dict[str, Module] = {}
         for module in self.modules:
             spellings = {module.name, module.topic, f"{module.number}", f"{module.number:02}"}
@@ -385,17 +385,17 @@ def read_yaml(path: Path) -> dict:
 
 
 def digest(data: bytes) -> str:
-    """The SHA-256 of some bytes, in hexadecimal; line ends of Windows count as plain ones."""
+    """The SHA-256 of some bytes, in hexadecimal, with CRLF counted as LF."""
     return hashlib.sha256(data.replace(b"\r\n", b"\n")).hexdigest()
 
 
 def write(path: Path, text: str, private: bool = False) -> None:
-    """Write a whole text file in UTF-8, or nothing; see `write_bytes`."""
+    """Write a text file in UTF-8, completely or not at all; see `write_bytes`."""
     write_bytes(path, text.encode("utf-8"), private)
 
 
 def write_bytes(path: Path, data: bytes, private: bool = False) -> None:
-    """Write a whole file or nothing: to a temporary file beside it, then in its place.
+    """Write a file completely or not at all: to a temporary file beside it, which is then renamed.
 
     A private file, and the folders made for it, are closed to others whatever the umask is; see `restrict`.
     """
@@ -439,12 +439,14 @@ def make_folder(path: Path, private: bool = False) -> None:
 
 
 def restrict(path: Path) -> None:
-    """Close a file or folder to all but its owner; in a folder that is shared with a group, to all but these.
+    """Close a file or folder to all but its owner, or its group in a shared folder.
 
     A folder is shared if its group may write there and files made there get that group, as nbgrader's
     option groupshared sets it.
     """
-    with contextlib.suppress(FileNotFoundError, PermissionError):  # somebody else's is left alone
+    with contextlib.suppress(
+        FileNotFoundError, PermissionError
+    ):  # another user's file stays as it is
         mode = path.stat().st_mode
         allowed = _private(path) | _private(path.parent)
         if mode & 0o777 & ~allowed:
@@ -457,7 +459,7 @@ def _private(folder: Path) -> int:
 
 
 def umask() -> int:
-    """The permissions that new files do not get."""
+    """The process's umask: the permissions that new files do not get."""
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

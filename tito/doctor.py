@@ -31,7 +31,7 @@ INSTALL_WORKSPACE = "pip install --config-settings editable_mode=compat -e . -c 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing examined: ok, worth knowing, or broken with a fix."""
+    """The result of one check: ok, a note, or broken with a fix."""
 
     level: Level
     text: str

@@ -84,7 +84,7 @@ def scratch(target: Path) -> Path:
 
 
 def recover(target: Path) -> None:
-    """Clean up after a killed run: restore the folder it had moved, delete the folder it had begun."""
+    """Clean up after a killed run: restore the folder that it moved, delete the unfinished folder."""
     old = _aside(target)
     if old.exists():
         kept = target if not target.exists() else free(target.with_name(f"{target.name}.earlier"))

@@ -1,4 +1,4 @@
-"""Open files below a folder part by part without following links, even if somebody swaps a part meanwhile."""
+"""Open files below a folder without following links, even if somebody replaces a part of the path meanwhile."""
 
 import contextlib
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tito.course import TitoError
 
-# Where a folder cannot be kept open (Windows), each part of a path is checked before it is used.
+# On Windows a folder cannot be kept open, so each part of a path is checked before its use.
 HOLDS = os.open in os.supports_dir_fd and os.scandir in os.supports_fd
 FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 FLAGS |= getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -18,7 +18,7 @@ HINT = "ask for the notebook again"
 
 @dataclass(frozen=True)
 class Found:
-    """One name in a folder: its parts below the root, and what lstat says, or why that cannot be said."""
+    """An entry of a folder: its path below the root, and the result or the error of lstat."""
 
     parts: tuple[str, ...]
     about: os.stat_result | None
@@ -26,7 +26,7 @@ class Found:
 
     @property
     def is_folder(self) -> bool:
-        """Whether it is a folder, and no link to one."""
+        """Whether it is a folder, not a link to one."""
         return self.about is not None and stat.S_ISDIR(self.about.st_mode)
 
 
@@ -73,7 +73,7 @@ def read(root: Path, parts: tuple[str, ...], most: int) -> bytes:
 
 
 def link(root: Path, parts: tuple[str, ...]) -> Path | None:
-    """The first part below a root that is a link, if one is."""
+    """The first part of a path that is a link, if there is one."""
     path = root
     for part in parts:
         path = path / part

@@ -1,4 +1,4 @@
-"""Sanitize HTML that somebody else wrote, so that it neither runs nor loads anything."""
+"""Sanitize HTML of students, so that it neither runs nor loads anything."""
 
 import re
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ ATTRIBUTES = {
     "td": {"colspan", "rowspan", "style"},
     "th": {"colspan", "rowspan", "scope", "style"},
 }
-# The only input is the box of a task list, and nobody can use it.
+# The only input is the checkbox of a task list, disabled.
 FIXED = {"input": {"type": "checkbox", "disabled": "disabled"}}
 LINKS = ("http", "https", "mailto")
 # A picture must be part of the page, as pixels: fetching one tells its host that the page was opened, and SVG can contain scripts.
@@ -34,7 +34,7 @@ PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0
 
 
 def clean(html: str, pictures: Mapping[str, str] | None = None) -> str:
-    """Remove what is active: scripts, handlers, styles, forms, frames, ids and everything that is fetched.
+    """Remove active HTML: scripts, handlers, styles, forms, frames, ids and everything that is fetched.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def clean(html: str, pictures: Mapping[str, str] | None = None) -> str:
 
 
 def block(html: str, pictures: Mapping[str, str] | None = None) -> str:
-    """Cleaned HTML as Markdown that every renderer leaves alone: one line in which punctuation is written as entities."""
+    """Sanitized HTML as Markdown that renderers do not change: one line with punctuation as entities."""
     writer = _OneLine()
     writer.feed(clean(html, pictures))
     writer.close()
@@ -59,7 +59,7 @@ def block(html: str, pictures: Mapping[str, str] | None = None) -> str:
 
 
 def text_block(text: str) -> str:
-    """A text as it was typed, in the same form."""
+    """A plain text as Markdown that shows it unchanged, in the form of `block`."""
     return f"<div><pre>{_entities(text)}</pre></div>"
 
 
@@ -87,7 +87,7 @@ def _cleaner(pictures: Mapping[str, str]) -> "nh3.Cleaner":
 
 @cache
 def _classes() -> dict[str, set[str]]:
-    """The classes of highlighted code and formulas; others could imitate a part of the page."""
+    """The allowed classes: highlighted code and formulas. Others could imitate parts of the page."""
     from pygments.token import STANDARD_TYPES
 
     return {"div": {"highlight", "formula"}, "span": {*STANDARD_TYPES.values(), "formula"} - {""}}

@@ -8,18 +8,18 @@ ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b]{0,400}(?:\x07|\x1b\\)?|[ -/]*[0-~])"
 )
 ODD = "\ufffd"
-MARKS = 2  # accents on one letter; hundreds of them paint over the lines above
-# What makes a spreadsheet take a cell for a formula, and their wide forms, which some programs treat the same.
+MARKS = 2  # accents on one letter; hundreds of them cover the lines above
+# Characters that begin a formula in a spreadsheet, with their full-width forms.
 FORMULA = "=+-@\uff1d\uff0b\uff0d\uff20\u2212"
 
-# A spreadsheet that separates by semicolons cuts a line of commas there, whatever the quotes say.
+# A spreadsheet that expects semicolons splits a line there, even inside quotes.
 CUT = re.compile(rf"(;[\s\"']*)(?=[{re.escape(FORMULA)}])")
 
 
 def text(value, limit: int = 2000, lines: int = 40) -> str:
-    """The value as lines that can be shown: no control or direction characters, and not too many."""
+    """The value as lines that are safe to show, without control and direction characters."""
     whole = value if isinstance(value, str) else str(value)
-    # No more is looked at than can be shown, whatever was sent.
+    # Cut first, so that a very long text costs no time.
     shown = ESCAPES.sub("", whole[: 4 * limit]).replace("\r\n", "\n").replace("\r", "\n")
     shown = _without_piles("".join(_character(c) for c in shown.expandtabs(4))).strip("\n")
     rows = shown.split("\n")
@@ -44,19 +44,19 @@ def cell(value, limit: int = 500):
 
 
 def disarm(words: str) -> str:
-    """The text with an apostrophe before what a spreadsheet would compute."""
+    """The text with an apostrophe before anything that a spreadsheet would compute."""
     words = CUT.sub(r"\1'", words)
     start = words.lstrip("".join(map(chr, range(33))) + "\u00a0\u3000\u200b\ufeff")
     return f"'{words}" if start[:1] in FORMULA and start not in ("", "-") else words
 
 
 def number(value: float) -> str:
-    """A mark without digits that say nothing: 17, 16.5, 0.3333."""
+    """A mark without trailing zeros: 17, 16.5, 0.3333."""
     return f"{round(value, 4) + 0.0:.4f}".rstrip("0").rstrip(".")
 
 
 def count(quantity: float, noun: str) -> str:
-    """A number of things: 0 students, 1 student, 2.5 points."""
+    """A number with its noun: 0 students, 1 student, 2.5 points."""
     return f"{number(quantity)} {noun}{'s' * (quantity != 1)}"
 
 

@@ -60,7 +60,7 @@ def exercise_lines(name: str, verdicts: list[v.Verdict]) -> list[str]:
 
 
 def failure_lines(failure: dict) -> list[str]:
-    """A failure that was seen before: the test's title and what it said."""
+    """A stored failure: the test's title and its message."""
     lines = [wrap(f"{failure['status']}: {failure['title']}", "    ")]
     said = str(failure["message"]).split("\n")[:6]
     return lines + [wrap(line, "      ") for line in said if line.strip()]
@@ -75,7 +75,7 @@ def exercise_line(exercise, now: bool = False) -> str:
 
 
 def hint_lines(given, topic: str) -> list[str]:
-    """Hints, each with its number, and what to type for more."""
+    """Hints with their numbers, and the command for the next one."""
     name = given.exercise.name
     lines = []
     for number, text in given.hints:
@@ -89,7 +89,7 @@ def hint_lines(given, topic: str) -> list[str]:
 
 
 def trouble(line: str) -> str:
-    """A line on something that keeps tests from being run."""
+    """A line about a problem that prevents tests."""
     return click.style(wrap(line, "  ").rstrip(), fg="red")
 
 
@@ -127,7 +127,7 @@ def score_line(result: dict) -> str:
 
 
 def map_lines(rows: list[dict], step: dict | None, exercises: bool) -> list[str]:
-    """The course as a table in words, in the order in which it is taken, and below it where to go on."""
+    """The modules as a table, in their order, and below it the next step."""
     lines = [f"{'module':16}{'state':13}{'points':>9}  {'export':9}builds on"]
     for row in rows:
         score = "-" if row["score"] is None else f"{row['score']:g}"
@@ -147,7 +147,7 @@ def map_lines(rows: list[dict], step: dict | None, exercises: bool) -> list[str]
 
 
 def step_lines(step: dict) -> list[str]:
-    """Where to go on in the course, and with which command."""
+    """The next step in the course, with its command."""
     where = f"{step['module']}, {step['exercise']}" if step["exercise"] else step["module"]
     return [f"next: {where}, {step['state']}", f"      {step['command']}"]
 
@@ -159,7 +159,7 @@ def _builds_on(row):
 
 
 def given_lines(given, topic: str) -> list[str]:
-    """Hints as `tito hint` gives them: with the failure that they answer."""
+    """Hints as `tito hint` prints them, with the failure that they are about."""
     lines = []
     if given.failure:
         title = given.failure["title"]
@@ -211,7 +211,7 @@ def packed_lines(packed) -> list[str]:
 
 
 class Told:
-    """A line for each student as it is graded, and below them, on a terminal, how long it will take."""
+    """Prints a line for each graded student and, on a terminal, the remaining time below."""
 
     def __init__(self, to_stderr: bool):
         self.to_stderr = to_stderr
@@ -226,13 +226,13 @@ class Told:
             click.echo(said, nl=False, err=True)
 
     def end(self) -> None:
-        """Take the last line back."""
+        """Remove the status line."""
         if self.terminal:
             click.echo("\r\033[K", nl=False, err=True)
 
 
 def outcome_line(name: str, outcome: dict) -> str:
-    """One student: points, and what is worth a look."""
+    """A line about one student: points, and notes for the instructor."""
     name = "".join(c if c.isprintable() else "?" for c in name)
     if "error" in outcome:
         return f"{name:24}" + click.style(f"not graded: {outcome['error']}", fg="red")
@@ -258,7 +258,7 @@ def marks_lines(records: list[dict], before: dict[str, float], now: dict[str, fl
 
 
 def graded_line(graded, now: dict[str, float]) -> str:
-    """How a class did, by the marks that count now."""
+    """A line about the class, from the marks that count now."""
     text = f"{sanitize.count(len(graded.records), 'student')} graded"
     text += f", {graded.kept} of them before" if graded.kept else ""
     text += f"; {len(graded.failed)} could not be graded" if graded.failed else ""
@@ -271,7 +271,7 @@ def graded_line(graded, now: dict[str, float]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time as a person says it."""
+    """A duration in words."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -23,7 +23,7 @@ HARMLESS = (PASSED, UNDECIDED, SKIPPED)
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of one test; `points` of `max_points`, `seconds` of wall time."""
+    """The result of one test: `points` of `max_points`, `seconds` of wall time."""
 
     id: str
     title: str
@@ -36,7 +36,7 @@ class Verdict:
     message: str
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "status", Status(self.status))  # it may come from a file
+        object.__setattr__(self, "status", Status(self.status))  # a file has the status as text
 
 
 def in_order(verdicts: list[Verdict], names: list[str]) -> list[Verdict]:

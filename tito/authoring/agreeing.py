@@ -1,4 +1,4 @@
-"""Values that agree with every test: as answers, none of them may earn a point.
+"""Objects that agree with every comparison. No such object may earn a point as an answer.
 
 `tito check` puts each of them in place of every answer of a module. The text of this file runs in the worker,
 so it imports nothing of this package.
@@ -19,7 +19,7 @@ TEXT = (
 
 
 def agreeing(outcome, base=object, name="Agrees", module="__main__", arithmetic=None):
-    """Make an instance of a class whose comparisons give `outcome`, as does its arithmetic unless told."""
+    """Make an instance of a class whose comparisons, and by default its arithmetic, return `outcome`."""
     arithmetic = arithmetic or outcome
 
     def compare(self, *others):
@@ -62,7 +62,7 @@ def agreeing(outcome, base=object, name="Agrees", module="__main__", arithmetic=
 
 
 def array_like():
-    """An object that is nothing but ways to be read as an array or a sequence."""
+    """An object that NumPy can read as an array and Python as a sequence, and that has nothing else."""
 
     class Like:
         @property
@@ -85,14 +85,14 @@ def array_like():
 
 
 def agreeing_class():
-    """A class that agrees with everything, as do its instances."""
+    """A class that equals everything; its instances do too."""
     kind = type(always(True))
     meta = type("Meta", (type,), {f"__{each}__": lambda *_: True for each in COMPARISONS})
     return meta("AgreeingClass", (kind,), {"__hash__": lambda self: 0})
 
 
 def always(value, **options):
-    """An object of which every operation gives one value."""
+    """An object whose operations all return the same value."""
     return agreeing(lambda self, *others: value, **options)
 
 
@@ -102,7 +102,7 @@ def plausible(**options):
 
 
 def with_attributes(value):
-    """An object that agrees, of which every attribute is one value."""
+    """An object that equals everything and whose attributes all have the same value."""
 
     def attribute(self, name):
         if name.startswith("__"):
@@ -115,7 +115,7 @@ def with_attributes(value):
 
 
 def tensor(values):
-    """A Tensor of the course where it is not what students build; an array there."""
+    """A Tensor of the course, or an array in the module where students build Tensor."""
     try:
         from tinytorch.core.tensor import Tensor
     except ImportError:
@@ -124,7 +124,7 @@ def tensor(values):
 
 
 def refuse(kind, args, kwargs):
-    """Raise an exception whose text has every value of the call and many more."""
+    """Raise an exception whose text contains every argument of the call and many other values."""
 
     class Refusal(kind, RuntimeError):
         def __str__(self):

@@ -1,4 +1,4 @@
-"""Find tests that give points to the values of `agreeing`."""
+"""Find tests that give points to the objects of `agreeing`."""
 
 import ast
 import os
@@ -14,7 +14,7 @@ from tito.grading.job import Job
 from tito.notebooks.cells import BEGIN_HIDDEN, END_HIDDEN, Cell
 from tito.verdict import Verdict
 
-TOGETHER = 10  # answers that are tried in one run
+PER_RUN = 10  # answers that are tried in one run
 PRELUDE = """\
 import sys
 import types
@@ -27,7 +27,7 @@ sys.modules["agreeing"] = agreeing
 def earned(job: Job, names: list[str] | None = None) -> Iterator[tuple[str, Verdict]]:
     """Judge every test of a job with each agreeing answer; yield the answers that passed, with the verdict."""
     names = list(ANSWERS) if names is None else names
-    groups = [names[first : first + TOGETHER] for first in range(0, len(names), TOGETHER)]
+    groups = [names[first : first + PER_RUN] for first in range(0, len(names), PER_RUN)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for group, verdicts in zip(
             groups, pool.map(lambda g: verdicts_of(job, g), groups), strict=True
@@ -38,7 +38,7 @@ def earned(job: Job, names: list[str] | None = None) -> Iterator[tuple[str, Verd
 
 
 def verdicts_of(job: Job, names: list[str]) -> list[Verdict]:
-    """The verdicts of one run in which each of some answers takes the place of every exercise in turn."""
+    """The verdicts of one run in which each answer replaces every exercise in turn."""
     text = Path(agreeing.__file__).read_text(encoding="utf-8")
     prelude = Cell("agreeing", "solution", PRELUDE.format(text=text))
     cells = [prelude, *(each for each in job.cells if each.role not in ("solution", "test"))]
@@ -55,7 +55,7 @@ def verdicts_of(job: Job, names: list[str]) -> list[Verdict]:
 
 
 def _answers(source: str, name: str) -> str:
-    """A cell that gives every name of a solution cell to one answer."""
+    """A cell that binds every name of a solution cell to the same answer."""
     names = [node.name for node in ast.parse(source).body if hasattr(node, "name")]
     lines = [f"{each} = agreeing.answer({name!r})" for each in names]
     return "\n".join(["import agreeing", *lines])

@@ -35,7 +35,7 @@ def run(
     record: Path | None = None,
     jobs: int | None = None,
 ) -> Iterator[Finding]:
-    """Check everything that must be true of a module; `variants` is the slow part.
+    """Check everything that must be true of a module. The check of `variants` is slow.
 
     `cli` is the program that the commands in README.md are checked against. `record` keeps what known solutions
     earn, and `jobs` of them are graded at once.
@@ -78,7 +78,7 @@ def try_known(
     record: Path | None = None,
     jobs: int | None = None,
 ) -> Iterator[Finding]:
-    """Check nothing but the known solutions of some kinds and some exercises; of all exercises if there are none."""
+    """Check only the known solutions of these kinds and exercises; without exercises, of all."""
     source = read_text(module.source)
     cells = nb.cells(nb.parse(source, module.source), source)
     names = [cell.id for cell in cells if cell.role == "solution"]
@@ -268,7 +268,7 @@ def _names(module, cells, cli):
 
 
 def _bound(source):
-    """The names a cell gives: functions, classes, parameters, variables and attributes that it sets."""
+    """The names that a cell binds: functions, classes, parameters, variables and attributes."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
@@ -293,12 +293,12 @@ def commands(text: str) -> list[str]:
 
 
 def runs(command: str, cli: click.Group) -> None:
-    """Raise TitoError unless the program `cli` accepts a command line as it is written."""
+    """Raise TitoError unless the program `cli` accepts a command line."""
     program, *words = shlex.split(command)
     if program != "tito":
         return
     try:
-        # The options before the name of a command are the program's own.
+        # Options before the command's name belong to `tito` itself.
         _, rest, _ = cli.make_parser(click.Context(cli)).parse_args(list(words))
         if rest and rest[0] in cli.commands:
             cli.commands[rest[0]].make_context(rest[0], rest[1:])

@@ -1,7 +1,7 @@
 """Sentences of a lesson that claim a speed: each needs a formula, a citation, or a cell below that prints it.
 
-What a cell prints is judged by its unit, for the number is another on each machine; given the cells' outputs,
-the number itself is looked for.
+Without outputs, only the unit of what a cell prints is compared, because the number differs on each machine. With
+outputs, the number is compared too.
 """
 
 import ast
@@ -17,7 +17,7 @@ WORDS = {
 NUMBER = rf"(?:\d[\d,]*(?:\.\d+)?|\b(?:{'|'.join(WORDS)})\b)"
 COMPARED = r"(?:fast|slow|quick|cheap)er|speed-?ups?|sped up|sooner"
 SPEED = rf"{COMPARED}|speeds?|as (?:fast|slow|quick|long)|time|throughput|rate|costs?|gains?|(?:of|than) NumPy|peak|roof|miss(?:es)?"
-# A kind of claim: how it is worded, and what a cell that prints it says.
+# For each kind of claim: a pattern for the sentence, and one for the output of a cell that proves it.
 KINDS = [
     (rf"{NUMBER}[\s-]*(?:[GMT]?FLOP/?s|[GMTK]i?B/s|GOP/s|(?:\w+ ){{0,3}}(?:operations|bytes) a second)",
      r"FLOP/s|B/s|a second"),
@@ -38,7 +38,7 @@ SENTENCE = re.compile(r"(?<=[.!?:;])\s+(?=[A-Z`*$\d(])")
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence that claims a speed and shows no reason: its line (0 when unknown) and its words."""
+    """A sentence that claims a speed without a reason: its line (0 when unknown) and its text."""
 
     line: int
     sentence: str
@@ -72,14 +72,14 @@ def find(cells, outputs=None, prints: dict[str, str] | None = None) -> list[Clai
 
 
 def in_text(text: str) -> list[Claim]:
-    """The same for a page that has no cells."""
+    """List the claims without a reason in a page that has no cells."""
     from tito.notebooks.cells import Cell
 
     return find([Cell("page", "text", text)])
 
 
 def _below(cells, place):
-    """The cells for the reader from a text on, to the end of its section."""
+    """The cells below a text that the reader sees, up to the end of its section."""
     for cell in cells[place + 1 :]:
         if cell.role == "text" and re.match(r"#{1,2} ", cell.source):
             return

@@ -47,7 +47,7 @@ def cases(stubs: dict[str, str], dependents: dict[str, list[str]]) -> list[Case]
 
 
 def losses(found: list[Case], judge: Judge) -> Iterator[str]:
-    """What exercises lose for another's fault, one sentence each."""
+    """One sentence for each exercise that loses points because another exercise is wrong."""
 
     def run(case):
         return case, list(judge(case.answers, case.right))
@@ -58,10 +58,10 @@ def losses(found: list[Case], judge: Judge) -> Iterator[str]:
 
 
 def costs(found: Verdict) -> bool:
-    """Whether a test lost points for good."""
+    """Whether a test lost points with its own code and with given versions."""
     return found.points < found.max_points and found.status != v.UNDECIDED
 
 
 def lost(label: str, found: Verdict) -> str:
-    """The sentence on a test that lost points for another exercise's fault."""
+    """The sentence on a test that lost points because another exercise is wrong."""
     return f"{label}: {found.exercise} loses {found.id}: {found.status}: {found.message}"

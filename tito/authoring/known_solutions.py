@@ -1,6 +1,6 @@
 """Grade the variants: a wrong one must cost points of its own exercise only, a right one no points.
 
-A record keeps what each solution earned, so that a check of many solutions can be ended and go on later.
+A record stores what each solution earned, so that a long check can be interrupted and continued.
 """
 
 import contextlib
@@ -61,7 +61,7 @@ class Record:
                     self.known[found["code"]] = [Verdict(**each) for each in found["lost"]]
 
     def get(self, code: str) -> list[Verdict] | None:
-        """What is known about a job's code."""
+        """The stored result for a job's code, if there is one."""
         return self.known.get(code)
 
     def add(self, code: str, result: Result, seconds: float) -> None:
@@ -92,7 +92,7 @@ class Record:
             ) from None
 
     def _is_cut(self) -> bool:
-        """Whether the last line has no end: a run was killed while it wrote it."""
+        """Whether the last line is incomplete because a run was killed while it wrote the line."""
         assert self.path
         if not self.path.exists() or not self.path.stat().st_size:
             return False
@@ -109,9 +109,9 @@ def graded(
     record: Path | None = None,
     jobs: int | None = None,
 ) -> Iterator[Result]:
-    """Grade each solution: a wrong one on its own exercise and on the exercises that use it, a right one on all.
+    """Grade a wrong solution on its exercise and the exercises that use it, a right solution on all exercises.
 
-    `users` has the exercises that use another, by name. The order is mixed, so that the first results are a sample.
+    `users` maps an exercise to the exercises that use it. The order is random, so the first results are a sample.
     """
     kept = Record(record)
 

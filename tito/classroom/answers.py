@@ -18,7 +18,7 @@ from tito.notebooks.text import read_text
 
 @dataclass
 class Brought:
-    """What came of bringing answers over: the file they came from, and exercises by state."""
+    """The result of copying answers: their file, and the exercises by state."""
 
     file: str
     answered: list[str] = field(default_factory=list)
@@ -67,21 +67,19 @@ def bring_over(module: Module, path: Path) -> Brought:
 
 
 def sentences(brought: Brought) -> list[str]:
-    """What came of bringing answers over, in lines."""
+    """The result of copying answers, as lines."""
     lines = [f"{sanitize.count(len(brought.answered), 'answer')} brought over from {brought.file}"]
     lines += [f"  not there: {name}" for name in brought.missing]
     return lines + [f"  {each}" for each in brought.repaired]
 
 
 def _earlier(path: Path) -> list[nbformat.NotebookNode]:
-    """The notebook of the release that an earlier copy was made from; none if that copy does not have it."""
+    """The notebook of the release that an earlier copy was made from, if that copy still has it."""
     folder = path if path.is_dir() else path.parent
     text = past.manifest(folder / RELEASE).get("notebook")
     try:
         return [nbformat.reads(text, as_version=4)] if isinstance(text, str) else []
-    except (
-        Exception
-    ):  # whatever a file that somebody edited can raise: the answers are read without it
+    except Exception:  # a person may have edited the file; the answers can be read without it
         return []
 
 

@@ -27,7 +27,7 @@ from tito.gradebook.student_ids import BIDI, MARKS
 FILES = 50_000
 FILE_BYTES = 20 << 20  # of one file that is read
 TOTAL_BYTES = 2 << 30  # of all files of an archive, unpacked
-RATIO = 500  # how many times smaller a larger file, or a whole tar, may be packed; printed lines reach 300
+RATIO = 500  # the largest allowed compression ratio; a notebook of printed lines reaches 300
 DEPTH, NAME, HEADER_BYTES = 24, 255, 1 << 16
 NOTEBOOKS = (".ipynb", ".py")
 WANTED = (*NOTEBOOKS, ".txt", ".yml")
@@ -38,7 +38,7 @@ HINT = "unpack it yourself into a folder, look at its contents, and collect the 
 
 @dataclass(frozen=True)
 class Entry:
-    """A file: its name with / between the parts, its size, its time if known, why it cannot be read if it cannot.
+    """A file: its name with / between the parts, its size, its time if known, and a reason if it cannot be read.
 
     An empty folder is an entry whose name ends with /.
     """
@@ -64,7 +64,7 @@ class Entry:
 
 
 class Hostile(Exception):
-    """An archive that tries to do harm, and how."""
+    """An archive that tries to do harm; the message says how."""
 
 
 @contextlib.contextmanager
@@ -91,7 +91,7 @@ def entries(path: Path) -> Iterator[list[Entry]]:
             _refuse_faulty(found)
         except Hostile as error:
             raise TitoError(f"{path.name} is refused: {error}", HINT) from None
-        except Exception as error:  # whatever the readers of broken archives raise
+        except Exception as error:  # zipfile and tarfile raise many types for broken archives
             raise TitoError(
                 f"cannot read {path.name} as an archive: {one_line(error)}",
                 "download it again; zip and tar are read",
@@ -102,7 +102,7 @@ def entries(path: Path) -> Iterator[list[Entry]]:
 def unpack(
     file: BinaryIO, size: int, keep: Callable[[bytes], Callable[[], bytes]], most: int = TOTAL_BYTES
 ) -> list[Entry]:
-    """The files of an archive that is open; what a tar contains is given to `keep`, which gives it back later."""
+    """The files of an open archive. `keep` stores the contents of a tar and returns a function that reads them."""
     start = file.read(8)
     file.seek(0)
     if start.startswith(b"PK"):
@@ -177,7 +177,7 @@ def _load_zip(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
     try:
         with archive.open(info) as file:
             return file.read(FILE_BYTES)
-    except Exception as error:  # a broken member may raise what the decompressor does
+    except Exception as error:  # decompressors raise many types for a broken member
         name = Path(_name(info.filename)[0]).name
         raise TitoError(f"{name} is damaged: {one_line(error)}", "download it again") from None
 
@@ -226,7 +226,7 @@ def opened(file: BinaryIO, start: bytes) -> Any:
 
 
 def _keep(scratch: str, data: bytes) -> Callable[[], bytes]:
-    """Keep what a tar contains in a file with a name of our own."""
+    """Store the contents of a tar in files with names of our own."""
     handle, name = tempfile.mkstemp(dir=scratch)
     with open(handle, "wb") as file:
         file.write(data)
@@ -234,7 +234,7 @@ def _keep(scratch: str, data: bytes) -> Callable[[], bytes]:
 
 
 class _Member(tarfile.TarInfo):
-    """A member whose headers are short; tarfile reads them into memory whole."""
+    """A member with short headers only, because tarfile reads whole headers into memory."""
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
         headers = [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE]
@@ -259,7 +259,7 @@ class _Bounded:
 
 
 def _name(name: str) -> tuple[str, str]:
-    """A name that is safe to show and to tell students by, and what is wrong with it if it is not read.
+    """A name that is safe to print and to find a student by, and the reason if the file is not read.
 
     Raises
     ------
@@ -281,7 +281,7 @@ def _name(name: str) -> tuple[str, str]:
 
 
 def _clean(name: str) -> str:
-    """A name in one normal form, without marks of direction; what would drive a terminal is replaced."""
+    """A name in Unicode's NFC form. Direction marks are removed, control characters are replaced."""
     name = unicodedata.normalize("NFC", name.translate(MARKS))
     return "".join(c if unicodedata.category(c) not in ("Cc", "Cs") and c not in BIDI else "\ufffd" for c in name)  # fmt: skip
 
@@ -296,7 +296,7 @@ def _refuse_bomb(name: str, size: int, packed: int) -> None:
 
 
 def _refuse_faulty(found: list[Entry]) -> None:
-    """Refuse an archive in which there is not one file that can be read."""
+    """Refuse an archive without a single readable file."""
     files = [entry for entry in found if not entry.name.endswith("/")]
     if files and all(entry.fault for entry in files):
         raise Hostile(f"{_shown(files[0].name)} {files[0].fault}")

@@ -47,7 +47,7 @@ SUFFIXES = (".py", ".html", ".css", ".yaml", ".toml", ".md", ".npz")
 
 
 def pack(module: Module) -> bytes:
-    """The archive, the same for the same course. It contains the solution and the hidden tests."""
+    """Return the archive, which contains the solution and the hidden tests. The same course makes the same bytes."""
     course = module.course
     course.refuse_copy()
     history(module)
@@ -128,7 +128,7 @@ def _file(path: Path, name: Path) -> StudentFile:
 
 
 def _test(test: dict) -> dict:
-    """A test as the results name it; a hidden test shows its title and verdict only."""
+    """A test for Gradescope's results; of a hidden test only the title and the verdict."""
     message = "" if test["hidden"] else sanitize.text(test["message"] or "")
     word = feedback.WORDS[test["status"]]
     return {
@@ -142,11 +142,11 @@ def _test(test: dict) -> dict:
 
 
 def main() -> None:
-    """Grade the submission of the folder named second with the module named first."""
+    """Grade a submission; the arguments are the module and the folder."""
     name, folder = sys.argv[1], Path(sys.argv[2])
     result = run(Course(Path.cwd()).module(name), folder)
     write(folder / "results" / "results.json", json.dumps(result, indent=1) + "\n")
-    os._exit(0)  # nothing that a submission left behind keeps the run alive
+    os._exit(0)  # do not wait for threads that a submission left running
 
 
 if __name__ == "__main__":

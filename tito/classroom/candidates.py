@@ -43,7 +43,7 @@ class Read:
 
 @dataclass
 class Reading:
-    """What came of a student's files: those read, best last, and sentences on the others."""
+    """A student's files: the notebooks that were read, the best last, and sentences on the others."""
 
     read: list[Read] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)  # readable, but not of this module
@@ -65,14 +65,14 @@ def read(
     module: Module,
     others: OtherModules | None = None,
 ) -> Reading:
-    """Read a student's files, those first that are likely to be the notebook.
+    """Read a student's files, beginning with the most likely notebook.
 
     Notebooks of another module are recognized by its exercises if `others` are given.
 
     Raises
     ------
     TitoError
-        If several are notebooks of the module, and it cannot be said that one student wrote them.
+        If several files are notebooks of the module and may be the work of several students.
     """
     found, words = Reading(), people_names.Words(module, "")
     everything = [*files, *_unpacked(files, found)]
@@ -136,7 +136,7 @@ def _read_inner(
     found: Reading,
     others: OtherModules | None,
 ) -> None:
-    """Read what an archive contains that has a notebook's name."""
+    """Read the files in an archive that are named like a notebook."""
     notebooks = [each for each in inner if is_notebook(each.entry.name)]
     if not notebooks:
         found.say(outer, "it is an archive without a notebook", True, unread=True)
@@ -152,7 +152,7 @@ def _read_inner(
 
 
 def _unpacked(files: Iterable[StudentFile], found: Reading) -> list[StudentFile]:
-    """What a student's own archives contain."""
+    """The files in a student's own archives."""
     made: list[StudentFile] = []
     packed = [each for each in files if nested.is_archive(each.entry.name)]
     for each in packed[ARCHIVES:]:
@@ -186,7 +186,7 @@ def _is_likely(each: StudentFile, module: Module) -> bool:
 
 
 def _guess(each: StudentFile, words: people_names.Words) -> int:
-    """Smaller for a file that is more likely to be the notebook, by its name."""
+    """A sort key by name: smaller for a file that is more likely the notebook."""
     name = _short(each)
     if words.is_own(name):
         return 0

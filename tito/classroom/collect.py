@@ -24,7 +24,7 @@ REFUSED = "refused"
 
 @dataclass
 class Taken:
-    """What came of one student's submission."""
+    """The result for one student's submission."""
 
     student: str
     name: str
@@ -39,8 +39,8 @@ class Taken:
     missing: list[str] = field(default_factory=list)
     repaired: list[str] = field(default_factory=list)
     aside: list[str] = field(default_factory=list)
-    others: list[str] = field(default_factory=list)  # notebooks that do not count, and why
-    unread: list[str] = field(default_factory=list)  # what could not be read though it may count
+    others: list[str] = field(default_factory=list)  # notebooks that do not count, with the reason
+    unread: list[str] = field(default_factory=list)  # files that may count but could not be read
     other: str = ""  # the module that the work belongs to, if it is refused because of that
 
 
@@ -50,7 +50,7 @@ def collect(
     say: Callable[[Taken], None] = lambda taken: None,
     leave_out: Callable[[str], None] = lambda line: None,
 ) -> tuple[list[Taken], list[str]]:
-    """Take in a folder or an archive of submissions.
+    """Collect a folder or an archive of submissions.
 
     Parameters
     ----------
@@ -58,15 +58,15 @@ def collect(
     path : Path
         A folder, a zip or a tar archive, named as a learning platform or a person names them.
     say : callable
-        Told of each student as soon as the submission is kept.
+        Called with each student as soon as the submission is stored.
     leave_out : callable
-        Told of each file that is not a student's work, and why: hidden, of tito's own folders, or of Canvas's Test
+        Called with each file that is not a student's work, and the reason: hidden, in tito's own folders, or of Canvas's Test
         Student.
 
     Returns
     -------
     list of Taken, list of str
-        What came of each student, and of files that belong to nobody.
+        The result for each student, and sentences on files without an owner.
 
     Raises
     ------
@@ -179,7 +179,7 @@ def _nothing(files: list[StudentFile], found: candidates.Reading) -> str:
 
 
 def _others(found: candidates.Reading, newest: Read, worked: list[Read]) -> list[str]:
-    """The notebooks that neither count nor are kept aside, and why."""
+    """The notebooks that neither count nor are kept aside, with reasons."""
     rest = [each for each in found.read if each not in worked and each is not newest]
     said = {
         "the same as the file that counts": [e for e in rest if e.data == newest.data],
@@ -207,7 +207,7 @@ def _tell(taken: Taken, newest: Read) -> None:
 
 
 def sentences(taken: Taken) -> list[str]:
-    """What came of a submission, in lines that its student could read."""
+    """The result for a submission, as lines that its student could read."""
     who = taken.student if taken.name == taken.student else f"{taken.student} ({taken.name})"
     unread = [f"  not read: {each}" for each in taken.unread if each != taken.error]
     if taken.state == REFUSED:
@@ -229,7 +229,7 @@ def sentences(taken: Taken) -> list[str]:
 
 
 def refuse_partial(taken: list[Taken], stray: list[str]) -> None:
-    """Raise the error that ends a run in which something could not be read, if something could not."""
+    """Raise an error if the run could not read something."""
     refused = sum(each.state == REFUSED for each in taken)
     unread = sum(bool(each.unread) for each in taken if each.state != REFUSED)
     said = []
@@ -252,5 +252,5 @@ def refuse_partial(taken: list[Taken], stray: list[str]) -> None:
 
 
 def summary(taken: Taken) -> dict:
-    """What came of a submission, as plain values."""
+    """The result for a submission, as plain values."""
     return asdict(taken)

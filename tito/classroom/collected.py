@@ -26,7 +26,7 @@ COLLECTED, UPDATED, UNCHANGED, KEPT_ASIDE = "collected", "updated", "unchanged",
 
 @dataclass(frozen=True)
 class Stored:
-    """What became of a submission: a state, and what was put aside for it, or instead of it."""
+    """What happened to a submission: a state, and the file that was put aside."""
 
     state: str
     aside: list[str]
@@ -81,7 +81,7 @@ def store(module: Module, student: str, newest: Read, others: list[Read]) -> Sto
 
 
 def refuse(module: Module, student: str, why: str) -> None:
-    """Keep why nothing of a student was collected, unless something was collected before."""
+    """Store the reason why nothing of a student was collected, unless something was collected before."""
     kept = folder(module) / student
     with contextlib.suppress(TitoError, OSError):  # the report of tito collect says it too
         if not (kept / "index.json").exists():
@@ -95,7 +95,7 @@ def refused(module: Module) -> list[str]:
 
 
 def know(course: Course, files: list[StudentFile]) -> list[StudentFile]:
-    """Remember the students' names and original ids; returns files of ids that were somebody else's before."""
+    """Store the students' names and original ids; returns files whose id belonged to another person before."""
     path = course.build / "collected" / "students.json"
     with folders.lock(path.with_name(".students.lock")):
         known = students(course)
@@ -141,14 +141,14 @@ def source(module: Module, student: str) -> str:
 
 
 def keep_class_list(course: Course, people: dict[str, dict]) -> None:
-    """Keep what a class list says of students beside what is known already."""
+    """Store the entries of a class list, beside what is already known."""
     known = class_list(course) | people
     text = json.dumps(known, indent=1, ensure_ascii=False) + "\n"
     write(course.build / "collected" / CLASS_LIST, text, private=True)
 
 
 def class_list(course: Course) -> dict[str, dict]:
-    """What was imported of each student, by id; empty without a class list."""
+    """The entries of the class list, by student id; empty without a class list."""
     path = course.build / "collected" / CLASS_LIST
     if not path.exists():
         return {}
@@ -175,7 +175,7 @@ def iso(file: StudentFile) -> str | None:
 
 
 def _put(path: Path, target: Path, text: str, time: str | None) -> bool:
-    """Write the notebook and its time stamp; returns whether the time stamp is another one now."""
+    """Write the notebook and its time stamp; returns whether the time stamp has changed."""
     for begun in target.glob(f".{path.name}.*"):  # by a run that was killed
         begun.unlink()
     if not path.is_file() or path.read_bytes() != text.encode():

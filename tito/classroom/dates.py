@@ -12,14 +12,14 @@ NONE = "none"
 
 
 def set_due(module: Module, text: str) -> str:
-    """Set or remove a module's due date; returns one line on what it is now."""
+    """Set or remove a module's due date; returns a line with the new date."""
     when = _when(module, text)
     due.set_due(module, when)
     return f"{module.name}: {_due(when)}{_redate(module)}"
 
 
 def extend(module: Module, student: str, text: str) -> str:
-    """Grant or remove an extension; returns one line on what it is now."""
+    """Grant or remove an extension; returns a line with the new date."""
     when = _when(module, text)
     known = {*collected.class_list(module.course), *collected.students(module.course)}
     known |= {*submitted.students(module), *reader.read(module)}
@@ -63,7 +63,7 @@ def _due(when: datetime.datetime | None) -> str:
 
 
 def _redate(module: Module) -> str:
-    """Compute penalties of graded students again; returns whose dates changed."""
+    """Recompute the penalties of graded students; returns the students whose dates changed."""
     students = sorted(reader.read(module))
     with Writer(module) as writer:
         writer.redate(*students)

@@ -27,7 +27,7 @@ WORDS = {
     v.UNDECIDED: "undecided",
     v.SKIPPED: "not run",
 }
-# What is said where the test's own message does not say what to look at.
+# Advice for a test whose message does not say what to look at.
 ADVICE = {
     v.FAILED: "Work out by hand what the title says, on the smallest input you can think of.",
     v.ERROR: "The code raised an exception that the test did not ask for.",
@@ -190,7 +190,7 @@ def _section(exercise, tests, mark):
 
 
 def _row(test):
-    """A test as the page shows it: in the table, with a finding of its own, or in a note on several."""
+    """A test as the page shows it: in the table, as a separate finding, or in a note on several tests."""
     lines = test.message.split("\n")
     look = " ".join(line[len(LOOK_AT) :] for line in lines if line.startswith(LOOK_AT))
     message = "\n".join(line for line in lines if not line.startswith(LOOK_AT)).strip()
@@ -217,7 +217,7 @@ def _row(test):
 
 
 def _code(text: str) -> Markup:
-    """A line of text as HTML, with what is between backticks as code."""
+    """A line of text as HTML; text between backticks becomes code."""
     return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(text))))
 
 

@@ -61,7 +61,7 @@ def _tokens(text: str) -> list[Token]:
             elif each.type == tokenize.STRING:
                 shown = "text"
             found.append(Token(shown, each.start[0]))
-    except (tokenize.TokenError, SyntaxError):  # the tokens before it are compared
+    except (tokenize.TokenError, SyntaxError):  # compare the tokens before the error
         pass
     return found
 
@@ -72,7 +72,7 @@ def _hash(tokens: list[Token]) -> int:
 
 
 def _relative(tokens: list[Token]) -> list[str]:
-    """The tokens with names numbered from the first in the run, so that a run is found wherever it is."""
+    """The tokens with each name replaced by the order of its first use in this run."""
     names: dict[str, str] = {}
     return [
         names.setdefault(t.text, f"n{len(names)}") if t.text.startswith("name") else t.text

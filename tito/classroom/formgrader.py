@@ -1,7 +1,7 @@
-"""Change what nbgrader and its formgrader do with text of students and offer no setting for.
+"""Patch how nbgrader and its formgrader handle text of students, where they have no setting.
 
 nbgrader escapes nothing in its templates, so a link in a student's answer could run a script on the instructor's server.
-It opens a submission's timestamp.txt whatever it is: a named pipe stops it for ever, a link to /dev/zero takes all memory.
+It opens any timestamp.txt of a submission: a named pipe blocks it forever, a link to /dev/zero fills the memory.
 """
 
 import functools

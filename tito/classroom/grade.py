@@ -1,7 +1,7 @@
 """Grade a class: submissions become records, graded notebooks and rows of nbgrader's gradebook.
 
-A record is written before anything is made of it, so that a run that was ended at any moment goes on where it
-was: it grades nobody twice and loses nobody.
+A record is written before anything is made from it. So an interrupted run continues where it stopped:
+it grades nobody twice and loses nobody.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from tito.notebooks import notebook as nb
 from tito.notebooks.released import history
 from tito.notebooks.text import read_text
 
-BATCH = 200  # records that are entered in the gradebook together
+BATCH = 200  # records in one transaction of the gradebook
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Progress:
 
 @dataclass
 class Graded:
-    """What came of a class: records in the order of the students' names, and who could not be graded."""
+    """The result for a class: records sorted by student, and the students who could not be graded."""
 
     records: list[dict]
     failed: list[dict]
@@ -58,7 +58,7 @@ class Graded:
 
 
 def assignment(module: Module) -> grade_one.Assignment:
-    """What a class is graded by, from the module's own source and what was released of it."""
+    """Make the assignment of a class from the module's source and its releases."""
     text = read_text(module.source)
     cells = nb.cells(nb.parse(text, module.source), text)
     made = job.make(module, cells, "")
@@ -88,11 +88,11 @@ def run(
     scheduler : str or None
         The address of a Dask scheduler, to grade on its workers.
     changed : bool
-        Leave those alone whose work, assignment and grader are what they were.
+        Skip students whose work, assignment and grader have not changed.
     unsafe : bool
         Run without a sandbox; every record says so.
     say : callable
-        Told of each student as soon as the record is kept.
+        Called with each student as soon as the record is stored.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def run(
 
 
 def _undated(module, students):
-    """Say for each student whose time of submission cannot be read why that is."""
+    """One sentence for each student whose time of submission cannot be read."""
     found = {}
     for name in students:
         try:
@@ -163,7 +163,7 @@ def _wanted(module, everybody, students):
 
 
 def _is_known(store, work, since, changed, unsafe, module, student):
-    """Whether a student's record is what grading now would give: made by this run, or by any if `changed`."""
+    """Whether a student's record is current: made by this run or, if `changed`, from the same work and grader."""
     record = store.read(student) if changed or since else None
     if record is None or not (changed or record["timestamp"] >= since):
         return False
@@ -177,7 +177,7 @@ def _is_known(store, work, since, changed, unsafe, module, student):
 
 
 def _not_entered(module, store, students):
-    """Whose record is not in the gradebook yet: of the students graded before, all if the gradebook is gone."""
+    """The students whose record is not in the gradebook yet: all graded students if there is no gradebook."""
     records = {name: store.read(name) for name in sorted(students)}
     file = module.course.gradebook.removeprefix("sqlite:///")
     return store.not_entered(records) if "://" in file or os.path.exists(file) else records
@@ -198,7 +198,7 @@ def _cores():
 
 
 def _keep(module, store, student, outcome):
-    """Write the graded notebook for formgrader, then the record: a record says that both are there."""
+    """Write the graded notebook for formgrader, then the record. So a record proves that both exist."""
     target = module.course.place("autograded") / student / module.name
     write(target / module.notebook.name, outcome.pop("notebook"), private=True)
     _stamp(module, student)
@@ -207,7 +207,7 @@ def _keep(module, store, student, outcome):
 
 
 def _stamp(module, student):
-    """Write the time of submission beside the graded notebook, as nbgrader does, if it is another one there."""
+    """Write the time of submission beside the graded notebook, as nbgrader does, if it has changed."""
     path = module.course.place("autograded") / student / module.name / submitted.TIMESTAMP
     stamp = submitted.timestamp(module, student)
     if not stamp:

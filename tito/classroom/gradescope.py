@@ -14,7 +14,7 @@ from tito.course import TitoError, one_line
 METADATA = "submission_metadata.yml"
 AROUND = re.compile(r"assignment_\d+_export")
 FOLDER = re.compile(r"submission_\d+")
-NODES, NESTING = 2_000_000, 60  # of the file; what an alias represents counts each time
+NODES, NESTING = 2_000_000, 60  # of the YAML file; the target of an alias counts each time
 
 
 def find(notebooks: list[Entry], files: list[Entry], stem: str) -> Entry | None:
@@ -32,7 +32,7 @@ def find(notebooks: list[Entry], files: list[Entry], stem: str) -> Entry | None:
 
 
 def owners(described: Entry) -> dict[str, list[Owner | TitoError]]:
-    """For each folder whose work it is; a submitter without an id or an address is an error of that one.
+    """The owner of each folder, or an error if a submitter has neither an id nor an address.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def _owner(person: object, time: str) -> Owner | TitoError:
 
 
 def _load(entry: Entry) -> dict:
-    """The file's mapping, with texts only: no number, time or object is made of what it says."""
+    """The file's mapping. All values stay text: no numbers, times or objects are made."""
     import yaml
 
     text = entry.read().decode("utf-8", "replace")
@@ -82,7 +82,7 @@ def _load(entry: Entry) -> dict:
 
 
 def _refuse_large(events: Iterator) -> None:
-    """Refuse what is too deep or, with every alias written out, too large to build."""
+    """Refuse YAML that is nested too deeply or becomes too large when aliases are expanded."""
     import yaml
 
     count = 0

@@ -125,7 +125,7 @@ def run(module: Module, unsafe: bool = False, say: Callable = lambda line: None)
 
 
 def unique(name: str, people: dict) -> str:
-    """Return a name that nobody before has."""
+    """Return the name, with a number if it is already taken."""
     taken = {each for each, _ in people.values()}
     number, made = 2, name
     while made in taken:
@@ -140,7 +140,7 @@ def challenge(known: job.Job, wanted: list[Cell]) -> job.Job:
 
 
 def answered(one: job.Job) -> job.Job:
-    """Take the answer to each open task from the student's own cell that defines its function last."""
+    """Take the answer to each open task from the student's last cell that defines its function."""
     own = [cell for cell in one.cells if cell.role == "own"]
     answers = dict(one.answers)
     for cell in own:
@@ -164,7 +164,7 @@ def measured(name: str, one: job.Job, sandbox) -> Iterator[Entry]:
 
 
 def entry(name: str, found: Verdict, functions: Collection[str] = ()) -> Entry:
-    """Return what a verdict on a task says; `functions` are names that students may leave undefined."""
+    """Make an entry from a verdict; `functions` are names that students may leave undefined."""
     missing = re.match(r"`(\w+)` is not defined", found.message)
     shown = re.search(r"\{.*\}", found.message)
     if found.status == UNDECIDED and shown:

@@ -68,7 +68,7 @@ def _new(form: str, classes: list[Class], column: str | None) -> list[list]:
 
 
 def note(form: str, roster: Path | None) -> str:
-    """What the platform will not do with a file that was made without its own export; else empty."""
+    """A warning about a file that was made without the platform's own export; else empty."""
     if roster is not None:
         return ""
     return {

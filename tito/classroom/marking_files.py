@@ -1,6 +1,6 @@
 """Export answers to CSV files in which tutors enter points and comments, and import these files.
 
-Each row is a cell of one student. Its version says what the row was when it was exported. So a row that the tutor did
+Each row is a cell of one student. Its version is a digest of the exported row. So a row that the tutor did
 not edit changes nothing. A row that somebody else has changed since is reported and not overwritten.
 """
 
@@ -46,7 +46,7 @@ class Sheet:
 
 @dataclass
 class Taken:
-    """What a file did: rows written, rows left alone, and what is in the way of others."""
+    """The result of an import: rows written, rows unchanged, and the problems of other rows."""
 
     written: int = 0
     same: int = 0
@@ -55,7 +55,7 @@ class Taken:
 
 @dataclass(frozen=True)
 class Row:
-    """A row that came back: where it is, what it is about and what it says."""
+    """A row of an imported file: its line, its cell and its values."""
 
     place: str
     student: str
@@ -94,7 +94,7 @@ def sheets(module: Module, tutors: tuple[str, ...], section: str, tests: bool) -
 
 
 def split(module: Module, students: list[str], tutors: tuple[str, ...]) -> dict[str, list[str]]:
-    """The students of each tutor. Who had a tutor keeps that tutor; others go to who has the fewest."""
+    """The students of each tutor. Students keep their tutor; others go to the tutor with the fewest students."""
     for tutor in tutors:
         if not TUTOR.fullmatch(tutor):
             raise TitoError(
@@ -117,7 +117,7 @@ def split(module: Module, students: list[str], tutors: tuple[str, ...]) -> dict[
 
 
 def take(module: Module, paths: list[Path]) -> Taken:
-    """Write what tutors entered to the gradebook; nothing is written if a row cannot be right.
+    """Write the tutors' entries to the gradebook; nothing is written if a row has an impossible value.
 
     Raises
     ------
@@ -168,7 +168,7 @@ def _enter(module, cells, rows) -> Taken:
 
 
 def _wanted(now: Marked, row: Row) -> Marked:
-    """The cell as the row has it. A comment that was not edited stays as it is, to the character."""
+    """The cell with the row's values. An unedited comment keeps every character."""
     kept = row.comment == _shown(now)[2]
     comment = now.comment if kept else _armed(row.comment)
     if not now.grade:
@@ -180,7 +180,7 @@ def _wanted(now: Marked, row: Row) -> Marked:
 
 
 def _rows(module, path: Path, cells, wrong: list[str]):
-    """The rows of a file that can be understood; what is wrong with the others goes to `wrong`."""
+    """The valid rows of a file; problems of the others are appended to `wrong`."""
     header, *body = platform_files.read(path)
     place = {name: platform_files.place(header, [name]) for name in NEEDED}
     columns = {name: column for name, column in place.items() if column is not None}
@@ -314,14 +314,14 @@ def _answers(module, student) -> dict[str, str]:
 
 
 def _works(module, cells) -> dict[str, str]:
-    """What was graded of each student, as a short checksum."""
+    """A short checksum of each student's graded work."""
     store = Records(module)
     found = {student: store.read(student) or {} for student in {who for who, _ in cells}}
     return {who: str(record.get("submission", ""))[:12] for who, record in found.items()}
 
 
 def _shown(each: Marked) -> tuple[float | None, float | None, str, str]:
-    """What a row shows of a cell in the columns that tutors write."""
+    """The values of a cell for the columns that tutors edit."""
     comment = sanitize.disarm(each.comment.replace("\r\n", "\n").strip())
     graded = each.points is not None
     state = (AGAIN if graded else WAITS) if each.waits else DONE if graded else ""
@@ -337,7 +337,7 @@ def _number(value: float | None) -> float | None:
 
 
 def _armed(text: str) -> str:
-    """A comment as it was written, without the apostrophe that kept a spreadsheet from computing it."""
+    """The comment without the apostrophe that keeps spreadsheets from computing it."""
     plain = text.removeprefix("'")
     return plain if sanitize.disarm(plain) == text else text
 

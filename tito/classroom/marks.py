@@ -21,7 +21,7 @@ NAMES = ("first_name", "last_name", "email")
 
 @dataclass(frozen=True)
 class Test:
-    """One test of one student; `by_hand` where a person gave the points, `waits` where one has yet to."""
+    """One test of one student; `by_hand` if a person gave the points, `waits` if a person must still do so."""
 
     id: str
     title: str
@@ -99,7 +99,7 @@ class Class:
 
 
 def read(module: Module) -> Class:
-    """The marks of everybody who was graded; a record that cannot be read stops nobody else's."""
+    """The marks of all graded students. A record that cannot be read does not stop the others."""
     found = Class(module)
     known = reader.read(module)
     cells = {cell.id: cell for cell in _cells(module) if cell.role == "test"}
@@ -128,7 +128,7 @@ def read(module: Module) -> Class:
 
 
 def _known(mark: Mark, person: dict, module: Module) -> Mark:
-    """The mark with what the class list and the platform say of the student."""
+    """The mark with the student's data from the class list and the platform."""
     names: dict[str, Any] = {key: getattr(mark, key) or str(person.get(key) or "") for key in NAMES}
     # Canvas knows nothing of extensions granted here, so its mark counts only where a date is missing.
     told = not mark.dated and collected.is_late(module, mark.student)
@@ -137,7 +137,7 @@ def _known(mark: Mark, person: dict, module: Module) -> Mark:
 
 
 def read_some(module: Module) -> Class:
-    """The same, where it is a mistake that nobody was graded."""
+    """Read marks as `read` does; raises TitoError if nobody was graded."""
     found = read(module)
     if found.marks or found.failed:
         return found
@@ -159,7 +159,7 @@ def beside(module: Module, student: str, name: str) -> str | None:
 
 
 def complaint(failed: list[tuple[str, str]], what: str) -> TitoError:
-    """One error for all that went wrong with single students."""
+    """One error for all students whose marks or pages failed."""
     shown = "; ".join(f"{sanitize.line(who, 60)}: {sanitize.line(why)}" for who, why in failed[:3])
     more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
     return TitoError(
@@ -186,7 +186,7 @@ def _cells(module):
 
 
 def _merge(mark: Mark, book: "reader.Entry", cells) -> Mark:
-    """A mark with the gradebook's points and comments, which may be a person's."""
+    """A mark with the points and comments of the gradebook, which a person may have entered."""
     tests, left, comments = [], dict(book.grades), dict(book.comments)
     for test in mark.tests:
         grade = left.pop(test.id, None)
@@ -287,7 +287,7 @@ def _test(found, cells) -> Test:
     if found["status"] not in (*v.Status,):
         raise ValueError(f"its record has a test that is {sanitize.line(found['status'], 20)}")
     cell = cells.get(name)
-    # The lesson may have hidden a test since; what was ever hidden stays so.
+    # A test that was hidden in any release stays hidden.
     hidden = found["hidden"] is not False or (cell is not None and cell.hidden)
     return Test(
         id=name,

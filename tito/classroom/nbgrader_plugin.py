@@ -21,7 +21,7 @@ from tito.notebooks import safe_notebook, untrusted
 from tito.notebooks.released import history
 from tito.notebooks.repair import Released, repair
 
-_hands: dict[tuple, Hand] = {}  # by assignment version and sandbox; the latest alone
+_hands: dict[tuple, Hand] = {}  # by assignment version and sandbox; only the latest
 
 
 # nbgrader copies every file beside a notebook to autograded/: the target of a link, a named pipe without end, a sparse
@@ -46,7 +46,7 @@ def _place() -> Path:
 
 
 class Exporter(NotebookExporter):
-    """Leaves the reading of a submission to the step Repair, which follows no link and reads no file without end."""
+    """Lets the step Repair read a submission, because it follows no link and limits the size."""
 
     def from_filename(self, filename, resources=None, **kw):
         """Read a notebook; of a submission nothing, unless nbgrader's own steps are used in place of Repair."""
@@ -76,7 +76,7 @@ class Feedback(HTMLExporter):
 
 
 class Repair(preprocessors.NbGraderPreprocessor):
-    """The released notebook with the student's answers, whatever was done to the cells, and no active HTML."""
+    """Puts the student's answers into the released notebook, and removes active HTML."""
 
     def preprocess(self, nb, resources):
         """Do the work of this step of nbgrader's conversion."""

@@ -28,7 +28,7 @@ def looks_packed(data: bytes) -> bool:
 
 
 def unpack(entry: Entry, data: bytes) -> list[Entry]:
-    """The contents of a student's archive, under names that begin with the name of the archive.
+    """The files of a student's archive; each name begins with the archive's name.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def unpack(entry: Entry, data: bytes) -> list[Entry]:
         found = _members(entry, data)
     except archive.Hostile as error:
         raise TitoError(f"{short} is refused: {error}", HINT) from None
-    except Exception as error:  # whatever the readers of broken archives raise
+    except Exception as error:  # zipfile and tarfile raise many types for broken archives
         raise TitoError(f"{short} cannot be unpacked: {one_line(error)[:100]}", HINT) from None
     return [_below(entry, each) for each in found]
 

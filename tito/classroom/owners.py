@@ -28,7 +28,7 @@ SYSTEM = ("__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini")
 
 @dataclass(frozen=True)
 class StudentFile:
-    """A file of a student, the id and name that a platform gives, and when it was handed in if that was said."""
+    """A file of a student, with the platform's id and name, and the time of submission if known."""
 
     student: str
     name: str
@@ -39,16 +39,14 @@ class StudentFile:
     order: int = 0
     instead: str = ""
     rest: tuple[str, ...] = ()  # the path that the student gave it
-    by_people: bool = (
-        False  # whether people, not a platform, named the folder or file that says whose it is
-    )
+    by_people: bool = False  # whether a person, not a platform, named the folder or file
     notes: tuple[str, ...] = ()
     unread: str = ""
 
 
 @dataclass
 class Sorted:
-    """The students' files, and sentences on files that belong to nobody and on files that are left out."""
+    """The students' files, and sentences on files without an owner and on files that are left out."""
 
     files: list[StudentFile] = field(default_factory=list)
     stray: list[str] = field(default_factory=list)
@@ -78,9 +76,9 @@ def sort(
     named : str
         The name of that folder or archive, without suffix.
     zone : str
-        The time zone of times that name none; empty if it is not known.
+        The time zone of times without one; empty if unknown.
     known : frozenset of str
-        Keys of the ids of students who are known: a folder with such a name is that student's, and not around a class.
+        Keys of known student ids: a folder with such a name belongs to one student and does not contain a class.
 
     Raises
     ------
@@ -102,7 +100,7 @@ def sort(
 
 
 def _refuse_shared_ids(candidates: list[tuple[str, StudentFile]], result: Sorted) -> None:
-    """Keep the files of each id that is one person's; of an id with two owners nothing is taken."""
+    """Keep the files of each id with one owner; take nothing of an id with two owners."""
     owners: dict[str, set[str]] = {}
     for owner, each in candidates:
         owners.setdefault(key(each.student), set()).add(owner)
@@ -263,13 +261,13 @@ def _named_by_people(
 
 
 def _is_students(placed: Placed, folders: set[str]) -> bool:
-    """Whether a file is one student's work: a notebook, and where there are no folders any work."""
+    """Whether a file is a student's work: a notebook or, if there are no folders, any document."""
     is_work = people_names.is_work(placed.parts)
     return is_work and (not folders or placed.entry.name.lower().endswith(".ipynb"))
 
 
 class _Stamps:
-    """The time stamps that nbgrader put into students' folders, or that everybody's folder has.
+    """The time stamps that nbgrader put into students' folders, or that every student's folder contains.
 
     A stamp that some folders have and others not may be a student's own file, so nobody's counts.
     """

@@ -1,4 +1,4 @@
-"""Recognize names that people gave to files and folders: which of them name a student, and which student."""
+"""Find the student in the names that people gave to files and folders."""
 
 import re
 from collections.abc import Sequence
@@ -87,19 +87,19 @@ def is_tool(parts: Sequence[str]) -> bool:
 
 
 def is_work(parts: Sequence[str]) -> bool:
-    """Whether a file may be what somebody handed in, in whatever format."""
+    """Whether a file may be a submission in any format."""
     name = parts[-1].lower()
     known = (*NOTEBOOKS, *DOCUMENTS, *TEXTS, *NESTED)
     return not is_hidden(parts) and name not in PAGES and name.endswith(known)
 
 
 def is_somebodys(parts: Sequence[str]) -> bool:
-    """Whether a file without a student must be named: only a student writes such files."""
+    """Whether only a student writes such files, so that one without a student must be reported."""
     return is_work(parts) and not parts[-1].lower().endswith(TEXTS)
 
 
 def must_be_named(parts: Sequence[str]) -> bool:
-    """Whether a file without a student must be named, because a person may have handed it in."""
+    """Whether a file without a student must be reported, because a person may have submitted it."""
     name = parts[-1].lower()
     is_own = name in PAGES or name.endswith(INSTRUCTORS) or is_tool(parts)
     return not is_own and not is_hidden(parts)
@@ -153,11 +153,11 @@ class Words:
         return named or folder.casefold() in self.around or bool(DOWNLOAD.fullmatch(folder))
 
     def is_own(self, name: str) -> bool:
-        """Whether a file is named as the module's notebook, whatever version or copy it is."""
+        """Whether a file has the name of the module's notebook, also as a version or a copy."""
         return base(name) in self.own or NUMBER.sub("", base(name)) in self.own
 
     def student(self, name: str) -> str:
-        """Who handed in a file, by its name: what is there beside the notebook's own name.
+        """The student in a file's name: what remains without the notebook's own name.
 
         Raises
         ------
@@ -179,7 +179,7 @@ class Words:
         return who
 
     def depth(self, paths: list[Sequence[str]], shared: int) -> int:
-        """How many of the folders that all files share contain a class, and not only one student."""
+        """How many of the shared parent folders contain a class, and not only one student."""
         found = 0
         for place in range(shared):
             inner = [path[place + 1 :] for path in paths]
@@ -195,7 +195,7 @@ class Words:
         return self.is_around(folder)
 
     def _people(self, paths: list[Sequence[str]]) -> set[str]:
-        """What in a folder may be a student each: none if the notebook itself is there."""
+        """The entries of a folder that may each be a student; none if the folder contains the notebook."""
         if any(len(path) == 1 and self._is_notebook(path[0]) for path in paths):
             return set()
         notebooks = [path for path in paths if path[-1].lower().endswith(".ipynb")]

@@ -21,12 +21,12 @@ NUMBERED = re.compile(r"\D*?\s?(\d+)")  # Moodle: "Participant 101", in any lang
 
 
 class Theirs(str):
-    """A cell of a file that a platform exported: it goes back whole."""
+    """A cell of a platform's own file: it is written back unchanged."""
 
 
 @dataclass(frozen=True)
 class Person:
-    """Whom a row is looked for: the id in the course, and the address in the gradebook."""
+    """The person that a row is looked for: the id in the course, and the address in the gradebook."""
 
     id: str
     email: str = ""
@@ -119,7 +119,7 @@ def _table(rows: list[list[str]], column: int) -> dict[str, set[int]]:
 
 
 def _keys(value: str) -> set[str]:
-    """What an id may be called: as it is, an address without its host, a number behind a word, without #."""
+    """Other forms of an id: an address without its host, only the number, without #."""
     key = value.strip().casefold()
     numbered = NUMBERED.fullmatch(key)
     return {key, key.partition("@")[0], key.removeprefix("#"), numbered[1] if numbered else ""} - {

@@ -1,6 +1,6 @@
 """Parse the file names in downloads of learning platforms. Only the first part of a path is the platform's.
 
-What follows in the path is the student's own and may be named like anything, so it is not looked at.
+Students choose the other parts, so they are not parsed.
 """
 
 import datetime
@@ -62,14 +62,14 @@ BRANCHES = ("-main", "-master")  # what GitHub adds to the name of a repository'
 
 @dataclass(frozen=True)
 class Owner:
-    """Whose a file is: the platform's id, the name beside it, when it was handed in, and its place among others."""
+    """The owner of a file: the platform's id and name, the time of submission, and its order among attempts."""
 
     id: str
     name: str
     time: str = ""
     late: bool = False
     order: int = 0
-    instead: str = ""  # what was handed in when it was no file
+    instead: str = ""  # what was submitted in place of a file
     is_test: bool = False  # Canvas's Test Student
 
 
@@ -85,7 +85,7 @@ Reader = Callable[[Sequence[str]], Owner | None]
 
 
 def canvas(placed: list[Placed]) -> Reader | None:
-    """One folder for all. The number of the attachment is its own; two files with one are not Canvas's."""
+    """One folder for all. Attachment numbers are unique: two files with one number are not Canvas's."""
     orders = [found["order"] for p in placed if len(p.parts) == 1 and (found := _canvas(p.parts))]
     if len(orders) != len(set(orders)):
         return None
@@ -220,7 +220,7 @@ def github(placed: list[Placed], around: str, slugs: Sequence[str]) -> Reader | 
 
 
 def _common(names: list[str], between: str) -> str:
-    """The words that all names begin with; the last word of a name is never one of them."""
+    """The words that all names begin with, without the last word of a name."""
     common = []
     for words in zip(*(name.split(between)[:-1] for name in names), strict=False):
         if len(set(words)) > 1:
@@ -239,7 +239,7 @@ def _order(text: str) -> int:
 
 
 def when(owner: Owner, zone: str) -> tuple[datetime.datetime | None, str]:
-    """The time in UTC that a platform's name says, and why it is not known if it is not."""
+    """The time in UTC from a platform's name, or the reason why it is unknown."""
     if not owner.time:
         return None, ""
     try:

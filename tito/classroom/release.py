@@ -75,7 +75,7 @@ class Release:
 
 
 def make(module: Module, output: Path | None = None) -> Release:
-    """Write a module's release, or nothing.
+    """Write a module's release, completely or not at all.
 
     Raises
     ------
@@ -194,7 +194,7 @@ def reference(module: Module) -> str:
 
 
 def about(module: Module, keys: tuple[str, ...], cells: list[Cell]) -> dict[str, str]:
-    """A module's files that tell of it: module.yaml with some of its keys, README, hints and ladder.
+    """The files that describe a module: module.yaml with some of its keys, README, hints and ladder.
 
     The README has the points that the tests in `cells` give.
     """
@@ -209,7 +209,7 @@ def about(module: Module, keys: tuple[str, ...], cells: list[Cell]) -> dict[str,
 
 
 def lesson(module: Module, keys: tuple[str, ...]) -> dict[str, str]:
-    """The files of a module without answers: the notebook, its percent form, what tells of it, release.json.
+    """The files of a module without answers: notebook, percent source, description, release.json.
 
     Raises
     ------
@@ -238,7 +238,7 @@ def _packed(module, cells):
 
 
 def _own(module, released, readme, number):
-    """The files that are made of the module's own source and its README."""
+    """The files that are made from the module's source and its README."""
     stem = module.notebook.stem
     return {
         f"{stem}.ipynb": nbformat.writes(released) + "\n",
@@ -302,7 +302,7 @@ def _project(text, lessons, has_license):
 
 
 def _readme(module, text, number):
-    """The module's README, with how to start; commands on what is not there are left out."""
+    """The module's README with instructions to start, without commands that do not work in a release."""
     text = text or f"# {module.about['title']}\n"
     others = {e.topic for e in module.course.modules} | {e.name for e in module.course.modules}
     others -= {module.topic, module.name}
@@ -326,7 +326,7 @@ def _content(texts, released):
 
 
 def _manifest(module, number, content, files):
-    """What a copy knows of itself; the notebook as released stays readable when both files were edited."""
+    """The content of release.json. It contains the released notebook, because students edit both files."""
     digests = {n: digest(_bytes(text)) for n, text in sorted(files.items()) if n != RELEASE}
     about = {"schema": 1, "module": module.name, "number": number, "content": content}
     about |= {"files": digests, "notebook": files[f"{module.notebook.stem}.ipynb"]}
@@ -383,7 +383,7 @@ def _strings(value):
 
 
 def _is_changed(target):
-    """Whether somebody wrote something in a release that exists."""
+    """Whether somebody changed a file of an existing release."""
     if not target.exists():
         return False
     files = past.manifest(target / RELEASE).get("files", {})

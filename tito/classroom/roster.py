@@ -1,7 +1,7 @@
 """Read a class list that a learning platform exported: ids, names, addresses and sections.
 
 Columns are found by their names in several languages, an address by its @, Moodle's identifier by its place;
-options name what is called otherwise. A student who is known in the course keeps the id that files were
+options name other columns. A student who is known in the course keeps the id that files were
 collected under.
 """
 
@@ -73,7 +73,7 @@ def read(course: Course, path: Path, named: Named | None = None) -> list[Student
     Raises
     ------
     TitoError
-        If the file cannot be read, its ids cannot be found, an id is there twice or cannot be one, or a name
+        If the file cannot be read, has no column of ids, has a duplicate or invalid id, or a name
         contains HTML.
     """
     named = named or Named()
@@ -118,7 +118,7 @@ def enter(course: Course, students: list[Student]) -> None:
 
 
 def _known(course: Course) -> list[str]:
-    """The students who handed in something; without the ids of files, a class list decides the ids."""
+    """The students who submitted something. Before any submission, the class list decides the ids."""
     folders = {name for module in course.modules for name in submitted.students(module)}
     return sorted(folders | set(collected.students(course)))
 

@@ -50,7 +50,7 @@ def made(
 
 
 def text(rows: list[list]) -> str:
-    """Rows as CSV. All text is quoted, so that no other delimiter cuts it, and none is a formula."""
+    """Rows as CSV. All text is quoted against other delimiters, and no text can become a formula."""
     made = io.StringIO()
     writer = csv.writer(made, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     for row in rows:
@@ -59,7 +59,7 @@ def text(rows: list[list]) -> str:
 
 
 def table(classes: list[Class]) -> list[list]:
-    """One row a student and module."""
+    """One row for each student and module."""
     rows = [
         [
             mark.module, mark.student, mark.last_name, mark.first_name, mark.email, mark.section, mark.points,
@@ -73,7 +73,7 @@ def table(classes: list[Class]) -> list[list]:
 
 
 def tests_table(classes: list[Class]) -> list[list]:
-    """One row a test, and how it fared."""
+    """One row for each test with its statistics."""
     rows = [
         [found.module.name, *(row[column] for column in TEST_COLUMNS[1:])]
         for found in classes

@@ -15,10 +15,10 @@ from tito.notebooks import untrusted
 from tito.notebooks.released import history
 from tito.notebooks.repair import Released, repair
 
-COMMON = 0.25  # of the class: what more students wrote is an idiom
-FEWEST = 3  # students that make an idiom at least
+COMMON = 0.25  # lines that a larger share of the class wrote are idioms and do not count
+FEWEST = 3  # an idiom needs at least so many students
 SHORTEST = 6  # an answer with fewer fingerprints is not compared
-LEAST = 0.7  # of the shorter answer's fingerprints
+LEAST = 0.7  # pairs that share a smaller part of the shorter answer are not reported
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two answers to one exercise, the share of the shorter that both have, and the lines."""
+    """Two answers to one exercise, how much of the shorter one they share, and the lines."""
 
     first: Answer
     second: Answer

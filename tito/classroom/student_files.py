@@ -1,6 +1,6 @@
-"""Which files of `tito` a student's copy needs: what a student's commands import, directly or not.
+"""Find the files of `tito` that a student's copy needs: what its commands import, directly or not.
 
-All commands are there, so that each can say that it is for the course. What only they import is left out.
+A copy has all commands, so that each can say that it needs the course. What only those import is left out.
 """
 
 import ast

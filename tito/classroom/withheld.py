@@ -12,7 +12,7 @@ def read(module: Module) -> set[str]:
 
 
 def change(module: Module, hold: tuple[str, ...], give: tuple[str, ...]) -> set[str]:
-    """Withhold the feedback of some students, give out the feedback of others; returns who is withheld now."""
+    """Withhold or release the feedback of some students; returns all students whose feedback is withheld."""
     module.course.keep_private()
     path = module.course.build / "collected" / "held.json"
     with files.lock(path.with_name(".held.lock")):

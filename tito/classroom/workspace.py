@@ -1,7 +1,7 @@
 """A workspace: every module without answers in one folder, for a person who learns alone.
 
 The package file of a module comes from the person's own answers once they pass. Before that it raises
-NotImplementedError; of the modules before the one to begin with, it is the reference.
+NotImplementedError. The modules before the chosen first module have the reference file.
 """
 
 import json
@@ -70,7 +70,7 @@ class Workspace:
 
 
 def make(course: Course, target: Path, begin: Module | None = None) -> Workspace:
-    """Make a workspace in a new folder, or nothing.
+    """Make a workspace in a new folder, completely or not at all.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def _environment_or_nothing(folder: Path) -> bool:
 
 
 def _environment(folder: Path) -> bool:
-    """Make a .venv that imports the workspace's own modules, and all else from the environment of this program."""
+    """Make a .venv that imports the workspace's modules, and other packages from this program's environment."""
     if os.name != "posix":
         return False
     venv.create(folder / ".venv", symlinks=True)

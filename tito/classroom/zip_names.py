@@ -30,7 +30,7 @@ def _unmarked(info: zipfile.ZipInfo) -> bytes | None:
     """A name's bytes, unless the zip says that they are UTF-8."""
     if info.flag_bits & UTF8_FLAG or _unicode_path(info):
         return None
-    return info.orig_filename.encode("cp437")  # what zipfile took them for
+    return info.orig_filename.encode("cp437")  # zipfile decoded them as cp437
 
 
 def _marked(info: zipfile.ZipInfo) -> str:
@@ -60,7 +60,7 @@ def _guess(raw: list[bytes]) -> str:
 
 
 def _looks_like_words(raw: list[bytes], coding: str) -> float:
-    """How many pairs of neighbors look like neighbors in a word; larger is better, undecodable the least."""
+    """How many pairs of adjacent characters look like part of a word; lowest if the bytes cannot be decoded."""
     score, pairs = 0.0, 0
     for each in raw:
         try:

@@ -10,7 +10,7 @@ from tito.course import TitoError
 
 
 def complete_module(_context, _parameter, incomplete):
-    """The modules whose names begin so, for the shell."""
+    """Completion for the shell: the modules whose names begin with the text."""
     with contextlib.suppress(Exception):
         return [m.topic for m in courses.find().modules if m.topic.startswith(incomplete)]
     return []
@@ -50,7 +50,7 @@ def takes_modules(function):
 
 
 def takes_works(function):
-    """Modules, each followed by exercises of it or by none; the command gets pairs."""
+    """Modules, each followed by any number of its exercises; the command gets pairs."""
 
     @click.argument(
         "words", metavar="[MODULE [EXERCISE]...]...", nargs=-1, shell_complete=complete_exercise
@@ -96,7 +96,7 @@ def takes_module(function):
 
 
 def _works(course, words):
-    """The modules that some words name, each with the exercises that are named after it."""
+    """The modules named on the command line, each with the exercises that follow it."""
     works, module = {}, None
     for word in words:
         try:
@@ -144,7 +144,7 @@ def some(modules):
 
 
 def complete_exercise(context, parameter, incomplete):
-    """A module as the first word, an exercise of it as the second."""
+    """Completion for the shell: a module as the first word, one of its exercises as the second."""
     before = context.params.get("words") or ()
     if not before:
         return complete_module(context, parameter, incomplete)
@@ -157,7 +157,7 @@ def complete_exercise(context, parameter, incomplete):
 
 
 def takes_exercise(function):
-    """A module and, if one likes, an exercise of it."""
+    """A module and, optionally, one of its exercises."""
 
     @click.argument(
         "words", metavar="MODULE [EXERCISE]", nargs=-1, shell_complete=complete_exercise

@@ -106,14 +106,14 @@ def _test(module, names, options) -> dict:
 
 
 def _say_if_solved(course, as_json=False):
-    """Tell a person who wants to learn, but opened the course itself, where to work."""
+    """If this is the course itself, tell a learner where to work."""
     if not course.is_copy:
         text = "This is the solved source. To work on the exercises, make a copy: tito start\n"
         click.echo(text, err=as_json)
 
 
 def _printer(as_json):
-    """Functions that print a line, and show the last line of a terminal; nothing on stdout beside JSON."""
+    """Functions that print a line and update the status line; with JSON, stdout gets only the JSON."""
     from tito import terminal
 
     if as_json:
@@ -123,7 +123,7 @@ def _printer(as_json):
 
 
 def _only(subject, names) -> list[str] | None:
-    """The exercises that some names mean; None for all."""
+    """The exercises with these names; None for all."""
     from tito.student import progress
 
     exercises = progress.of_work(subject) if names else []

@@ -50,7 +50,7 @@ def package_tests(module: Module) -> list[dict] | None:
 
 
 def keep_package_tests(module: Module, verdicts: list[dict]) -> None:
-    """Note that the package tests passed."""
+    """Store that the package tests passed."""
     keep(module, package_tests={"of": _package_test_inputs(module), "verdicts": verdicts})
 
 
@@ -65,12 +65,12 @@ def _package_test_inputs(module: Module) -> str:
 
 
 def keep(module: Module, **parts) -> None:
-    """Store more about the present source; what was stored about an earlier text is dropped."""
+    """Store values about the current source; values about an earlier text are dropped."""
     write(module.record, json.dumps(_known(module) | parts))
 
 
 def keep_export(module: Module) -> None:
-    """Note that the package file was made from this source."""
+    """Store that the package file was made from this source."""
     keep(module, package=_digest([module.package]))
 
 

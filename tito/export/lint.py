@@ -1,7 +1,7 @@
 """Find faults in a lesson's source before anything is made from it.
 
-nbdev, jupytext and nbgrader pass over most of these in silence: a cell is not exported, not graded,
-or exported broken. Here each is an error with a line and a hint.
+nbdev, jupytext and nbgrader report few of these faults: a cell is then not exported, not graded,
+or exported broken. Here each fault is an error with a line and a hint.
 """
 
 import ast
@@ -34,7 +34,7 @@ class Problem:
 
 
 class NotPython(TitoError):
-    """Cells of a source are not Python, and nothing else is wrong with it."""
+    """Some cells are not Python; the source has no other fault."""
 
 
 def check(module: Module, notebook, text: str) -> None:

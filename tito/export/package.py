@@ -1,7 +1,7 @@
 """Export a module: make its package file from its source.
 
-nbdev writes straight into its target and leaves it empty or broken when anything goes wrong, so it
-works in a scratch folder here; what it wrote is compiled, and only then takes the old file's place.
+nbdev writes directly into its target and leaves it empty or broken after an error. So it
+writes into a scratch folder here. The result is compiled, and only then replaces the old file.
 """
 
 import re
@@ -20,13 +20,13 @@ from tito.notebooks.text import digest_line, read_text
 
 
 def export(module: Module, notebook: nbformat.NotebookNode | None = None) -> bool:
-    """Write a module's package file if it differs; tell whether it did.
+    """Write a module's package file if it differs; returns whether it did.
 
     Parameters
     ----------
     module : Module
     notebook : NotebookNode, optional
-        A student's repaired notebook, which the rules for authors do not apply to.
+        A student's repaired notebook. The rules for authors do not apply to it.
     """
     text = render(module, notebook)
     changed = _on_disk(module) != text
@@ -87,7 +87,7 @@ def _run_nbdev(module: Module, notebook) -> str:
                 f"nbdev wrote no package for {module.source.name}: {one_line(error)}",
                 "tito doctor",
             ) from None
-        except Exception as error:  # nbdev raises whatever it met in a cell
+        except Exception as error:  # nbdev raises many types for faults in a cell
             raise TitoError(
                 f"nbdev cannot export {module.source.name}: {one_line(error)}",
                 f"tito check {module.topic}",

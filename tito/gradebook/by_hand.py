@@ -1,7 +1,7 @@
 """Read and write manual points, extra credit and comments in nbgrader's gradebook.
 
-A change is written only if the gradebook still has what the person saw. So two people never overwrite each other,
-and formgrader may be open at the same time.
+A change is written only if the gradebook still has the values that the person saw. So two people never overwrite
+each other's changes, and formgrader may be open at the same time.
 """
 
 from dataclasses import dataclass, replace
@@ -47,7 +47,7 @@ class Marked:
 
 
 def read(module: Module) -> dict[tuple[str, str], Marked]:
-    """Every cell of every graded student that has points or a place for a comment, by student and grade_id."""
+    """All cells with points or a comment field, by student and grade_id."""
     found = reader.ask(module.course, (GRADES, COMMENTS), {"module": module.name}) or ((), ())
     cells = {}
     for student, cell, grade, auto, points, extra, waits, most in found[0]:
@@ -61,7 +61,7 @@ def read(module: Module) -> dict[tuple[str, str], Marked]:
 
 
 def write(module: Module, changes: list[tuple[Marked, Marked]]) -> list[Marked]:
-    """Write pairs of what a person saw and what it becomes; returns what somebody else has changed since.
+    """Write changes as pairs of old and new values; returns cells that somebody else has changed since.
 
     Late penalties of the students concerned are computed again.
     """
@@ -89,7 +89,7 @@ def write(module: Module, changes: list[tuple[Marked, Marked]]) -> list[Marked]:
 
 
 def _change(connection, seen, wanted) -> bool:
-    """Write one cell, in a savepoint, so that its points and its comment are written together or not at all."""
+    """Write one cell in a savepoint, so that points and comment are written together."""
     from nbgrader.api import Comment, Grade
 
     grade, remark = Grade.__table__, Comment.__table__

@@ -39,7 +39,7 @@ def sent_at(module: Module, student: str) -> datetime.datetime | None:
 
 
 def current(connection: Connection, module: Module, students: list[str]) -> dict[str, str]:
-    """What a late penalty depends on, for each student in the gradebook: time, due date and extension."""
+    """For each student: the time, due date and extension that decide the late penalty."""
     table = SubmittedAssignment
     query = select(table.student_id, table.timestamp, Assignment.duedate, table.extension)
     found = connection.execute(query.join(Assignment).where(Assignment.name == module.name))
@@ -64,7 +64,7 @@ def penalize(module: Module, url: str, late: list[str]) -> None:
             )
     except SQLAlchemyError:
         raise
-    except Exception as error:  # whatever the instructor's own plug-in raises
+    except Exception as error:  # an instructor's own plug-in may raise anything
         raise PenaltyError(
             f"the late penalty{f' of {name}' if name else ''} cannot be computed: "
             f"{type(error).__name__}: {one_line(error)[:200]}",

@@ -33,7 +33,7 @@ def set_due(module: Module, when: datetime.datetime | None) -> None:
 
 
 def extend(module: Module, student: str, when: datetime.datetime | None) -> None:
-    """Keep until when a student may hand in, in UTC; None takes an extension back."""
+    """Store a student's extension, in UTC; None removes it."""
     module.course.keep_private()
     path = _path(module.course)
     with files.lock(path.with_name(".extensions.lock")):
@@ -44,13 +44,13 @@ def extend(module: Module, student: str, when: datetime.datetime | None) -> None
 
 
 def extensions(module: Module) -> dict[str, datetime.datetime | None]:
-    """Until when students may hand in who were granted an extension; None where it was taken back."""
+    """The extension of each student, in UTC; None if it was removed."""
     found = _read(module.course).get(module.name, {})
     return {who: datetime.datetime.fromisoformat(t) if t else None for who, t in found.items()}
 
 
 def write_extensions(connection: Connection, module: Module, students: list[str]) -> None:
-    """Write the extensions to the submissions in the gradebook; an extension made there stays if there is none here.
+    """Write the extensions to the submissions in the gradebook. Extensions that were entered only there stay.
 
     nbgrader cannot add an extension to a due date that is missing, so without one no submission has an extension.
     """

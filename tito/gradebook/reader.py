@@ -107,7 +107,7 @@ def ask(course: Course, queries: Sequence[str], values: dict[str, str]) -> list[
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        # Somebody may be writing: wait as long as a batch of grades takes.
+        # Another process may be writing: wait as long as a batch of grades takes.
         waits = {"timeout": 60} if address.startswith("sqlite") else {}
         engine = create_engine(address, connect_args=waits)
         with engine.connect() as connection:
@@ -119,7 +119,7 @@ def ask(course: Course, queries: Sequence[str], values: dict[str, str]) -> list[
 
 
 def examine(course: Course) -> str:
-    """What the gradebook is, in one line; a database file is read whole.
+    """One line about the gradebook; a database file is checked completely.
 
     Raises
     ------

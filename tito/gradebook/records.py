@@ -1,4 +1,4 @@
-"""The record of each graded student: one JSON file, written completely or not at all. All else is made from it."""
+"""The record of each graded student: a JSON file, written completely or not at all. Marks and pages are made from it."""
 
 import contextlib
 import datetime
@@ -126,7 +126,7 @@ class Records:
 
     @property
     def _holder(self) -> Path:
-        """Says who has the lock: a process that tries the lock empties the lock file."""
+        """The file that names the process with the lock. It is separate because trying a lock empties the lock file."""
         return self.folder.with_suffix(".holder")
 
     @property

@@ -35,7 +35,7 @@ PART = 400  # values in one query
 
 
 def enter(module: Module, students: list[str]) -> None:
-    """Write the records of some students, all of them or none."""
+    """Write the records of some students in one transaction."""
     course, store = module.course, Records(module)
     records = {name: record for name in students if (record := store.read(name))}
     url = dates.address(module)
@@ -94,7 +94,7 @@ class _Batch:
         return self._late(submissions, notebooks)
 
     def ask(self, statement, column=None, values=None):
-        """Run a query; with a column, only for rows in which it has one of the values."""
+        """Run a query; with a column, only for rows whose column has one of the values."""
         if column is None:
             return self.connection.execute(statement).all()
         values, rows = list(values), []
@@ -115,7 +115,7 @@ class _Batch:
             self.connection.execute(statement, rows)
 
     def _students(self):
-        """Add new students; name nameless students as their platform does on their files."""
+        """Add new students. A student without a name gets the name from the platform's files."""
         columns = select(Student.id, Student.first_name, Student.last_name)
         known = {row.id: row for row in self.ask(columns, Student.id, self.records)}
         names = roster.collected_names(self.module.course)

@@ -42,7 +42,7 @@ def keep(module: Module, notebook: NotebookNode) -> None:
                 )
         except (SQLAlchemyError, OSError, ValueError) as error:
             raise cannot_write(course, error) from None
-        except RuntimeError as error:  # cells came or went after work was taken in
+        except RuntimeError as error:  # cells were added or removed after submissions came in
             raise TitoError(
                 f"the gradebook refuses this release: {one_line(error)}",
                 "keep the grade_ids that were released, or start afresh with: "
@@ -51,7 +51,7 @@ def keep(module: Module, notebook: NotebookNode) -> None:
 
 
 def cannot_write(course: Course, error: Exception) -> TitoError:
-    """What to tell of an error of the database."""
+    """The message for an error of the database."""
     return TitoError(
         f"cannot write the gradebook {address(course)}: {reason(error, course)}",
         "free space, fix the permissions of the file and its folder, or gradebook in settings.ini",
@@ -74,7 +74,9 @@ def reason(error: Exception, course: Course) -> str:
     """
     from sqlalchemy.exc import ArgumentError
 
-    if isinstance(error, ValueError | ArgumentError):  # both may quote a part of a password
+    if isinstance(
+        error, ValueError | ArgumentError
+    ):  # their texts may contain a part of a password
         return "the address cannot be read; write / : @ in a password as %2F %3A %40"
     said = one_line(error).partition(" [SQL:")[0].partition(" (Background on this error")[0]
     for found in PASSWORD.finditer(course.gradebook):
@@ -84,7 +86,7 @@ def reason(error: Exception, course: Course) -> str:
 
 
 def prepare(course: Course) -> None:
-    """Make the database file, whole or not at all, if it does not exist."""
+    """Make the database file, completely or not at all, if it does not exist."""
     from nbgrader.api import Gradebook
 
     file = Path(course.gradebook.removeprefix("sqlite:///"))

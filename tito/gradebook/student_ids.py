@@ -13,7 +13,7 @@ from tito.course import TitoError
 CHARACTERS, BYTES = (
     64,
     128,
-)  # of an id: nbgrader's column, and what file names made of it can contain
+)  # of an id: limits of nbgrader's column and of file names
 ESCAPED = re.compile(
     r"~((?:10|[1-9a-f])?[0-9a-f]{4}|[0-9abcef][0-9a-f]{3}|d[0-7][0-9a-f]{2}|[0-9a-f]{1,3})~"
 )
@@ -25,7 +25,7 @@ BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # tu
 
 
 def student_id(name: str) -> str:
-    """The id for a name or an id of a platform; what is safe already stays as it is.
+    """The id for a name or an id of a platform; a safe id stays as it is.
 
     Parameters
     ----------
@@ -51,12 +51,12 @@ def student_id(name: str) -> str:
 
 
 def original(safe: str) -> str:
-    """The id as it was before it was made safe; spaces stay _, and what was cut off stays away."""
+    """The id before it was made safe. Spaces stay _, and removed characters are not restored."""
     return ESCAPED.sub(lambda found: chr(int(found[1], 16)), safe)
 
 
 def key(student: str) -> str:
-    """What two ids have in common when a file system or a reader may take one for the other."""
+    """A key that is equal for ids which a file system or a reader may confuse."""
     text = unicodedata.normalize("NFKC", original(student)).casefold()
     return "".join(c for c in text if unicodedata.category(c) != "Cf").replace(" ", "_")
 

@@ -26,7 +26,7 @@ def students(module: Module) -> list[str]:
 
 
 def _has_work(folder: Path, name: str) -> bool:
-    """Whether there is something of a module; a link in place of a student's folder is named, not passed over."""
+    """Whether a student's folder contains the module. A link also counts, so that it is reported."""
     return folder.is_symlink() or os.path.lexists(folder / name)
 
 

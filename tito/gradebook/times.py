@@ -1,4 +1,4 @@
-"""Times of submissions, as nbgrader and learning platforms write them, in UTC.
+"""Convert times of submissions, as nbgrader and learning platforms write them, to UTC.
 
 nbgrader writes "2026-12-01 13:30:00.000000 CET": the zone is an abbreviation, as Exchange.timezone has it at
 that time (nbgrader/exchange/abc/exchange.py). Blackboard and Brightspace write no zone.
@@ -35,7 +35,7 @@ def utc(text: str, zone: str = "") -> datetime.datetime:
     text : str
         As in a time stamp of nbgrader, Gradescope, Blackboard or Brightspace.
     zone : str
-        The zone of times that name none, such as Europe/Berlin; without it they are unreadable.
+        The zone of times without one, such as Europe/Berlin; without it they are unreadable.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def utc(text: str, zone: str = "") -> datetime.datetime:
 
 
 def split(text: str) -> tuple[datetime.datetime, str]:
-    """A time as it is, and the name of its zone, empty if it has none."""
+    """The time without its zone, and the zone's name, empty if it has none."""
     plain = " ".join(text.split())
     if not plain or len(plain) > LONGEST:
         raise Unreadable(f"{_shown(text)} is not a time")

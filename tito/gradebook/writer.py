@@ -43,7 +43,7 @@ class Writer:
                 self.process.stdout.close()
 
     def add(self, *students: str) -> None:
-        """Write the records of some students, at the latest when the run ends."""
+        """Queue the records of some students; they are written in batches, the last when the run ends."""
         if students:
             self._start()
         self.waiting += students
@@ -68,13 +68,13 @@ class Writer:
         self.waiting = []
 
     def _ask(self, what: dict) -> None:
-        with contextlib.suppress(BrokenPipeError):  # _answers tells why it is gone
+        with contextlib.suppress(BrokenPipeError):  # _answers reports why it ended
             self.process.stdin.write(json.dumps(what).encode() + b"\n")
             self.process.stdin.flush()
         self.sent += 1
 
     def _answers(self) -> None:
-        with contextlib.suppress(BrokenPipeError):  # it has ended: its answers say how
+        with contextlib.suppress(BrokenPipeError):  # it has ended; its answers say why
             self.process.stdin.close()
         for _ in range(self.sent):
             line = self.process.stdout.readline()
@@ -90,7 +90,7 @@ class Writer:
             self.redated += said.get("redated", [])
 
     def _ended(self) -> dict:
-        """Say why the process is gone: killed from outside, or a bug of ours."""
+        """The error for an ended process: killed from outside, or a bug of ours."""
         killed = self.process.wait() < 0
         error = "the process that enters marks was killed" if killed else "it cannot be written"
         return {"error": error, "code": Exit.BROKEN if killed else Exit.BUG}

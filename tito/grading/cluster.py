@@ -22,7 +22,7 @@ from tito.grading.pool import Outcome, Read, Work
 if TYPE_CHECKING:
     from distributed import Future
 
-PART = 20  # students in a task, at most
+PART = 20  # the most students in a task
 WAIT = 30  # seconds for the scheduler, and for the first worker
 IDLE = 60  # seconds after which a worker ends the process that grades
 _kept = threading.local()
@@ -92,14 +92,14 @@ def grade_part(
 
 
 def _parts(work: list[tuple[str, Read]], threads: int) -> Iterator[list[tuple[str, Read]]]:
-    """Parts of a class: large enough that sending them costs little, and some for every thread."""
+    """Split a class into parts, so that sending them costs little and each thread gets some."""
     size = max(1, min(PART, math.ceil(len(work) / (2 * threads))))
     for first in range(0, len(work), size):
         yield work[first : first + size]
 
 
 def _read(part: list[tuple[str, Read]]) -> tuple[list[tuple[str, bytes]], list[Outcome]]:
-    """What can be read of a part, and the outcome of those whose work cannot."""
+    """The submissions of a part, and an error for each that cannot be read."""
     sent: list[tuple[str, bytes]] = []
     unreadable: list[Outcome] = []
     for name, read in part:
@@ -113,7 +113,7 @@ def _read(part: list[tuple[str, Read]]) -> tuple[list[tuple[str, bytes]], list[O
 def _outcomes(future: "Future[list[str]]", names: list[str]) -> Iterator[Outcome]:
     try:
         found = [json.loads(text) for text in future.result()]
-    except Exception as error:  # the worker was lost again and again, or could not run the task
+    except Exception as error:  # Dask gave up, or the worker could not run the task
         said = f"the cluster could not grade it: {type(error).__name__}: {one_line(error)[:200]}"
         found = [{"error": said}] * len(names)
     if "stop" in found[0]:
@@ -123,7 +123,7 @@ def _outcomes(future: "Future[list[str]]", names: list[str]) -> Iterator[Outcome
 
 
 def _hand(assignment: Assignment, unsafe: bool) -> Hand:
-    """The process of this thread that grades: kept for the next part, ended when none comes."""
+    """The grader process of this thread. It waits for the next part, and ends after IDLE seconds."""
     key = (assignment.version, unsafe)
     if getattr(_kept, "timer", None) is not None:
         _kept.timer.cancel()

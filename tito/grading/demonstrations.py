@@ -1,7 +1,7 @@
 """Find the statements of demonstration cells that a student's answers need.
 
-Only definitions of such cells run when work is graded, because demonstrations measure and draw. In Jupyter everything
-runs, so an answer can use any name: then the statements that bind it run too.
+When work is graded, only the definitions of such cells run, because demonstrations measure and draw. In Jupyter every
+cell runs, so an answer can use any of their names. If it does, the statements that bind these names run too.
 """
 
 import builtins
@@ -28,7 +28,7 @@ class Step:
 
 
 def needed(cells: list[Cell], texts: dict[str, str]) -> dict[str, str]:
-    """The Python to run of demonstration cells, by cell id; cells of which only definitions run are left out.
+    """The Python of demonstration cells that must run, by cell id, without cells whose definitions are enough.
 
     Parameters
     ----------
@@ -90,13 +90,13 @@ def _all(text: str) -> tuple[Step, ...]:
 
 @functools.lru_cache(1024)
 def _others(text: str) -> tuple[Step, ...]:
-    """The statements that do not run by themselves."""
+    """The statements of a demonstration cell that are not definitions."""
     steps = zip(_all(text), statements(text), strict=True)
     return tuple(step for step, (node, _) in steps if not defines(node))
 
 
 def _kept(text: str, run: set[Step]) -> str:
-    """The text with blank lines instead of the statements that need not run."""
+    """The text with blank lines in place of statements that are not needed."""
     lines = text.split("\n")
     for step in _others(text):
         if step not in run:

@@ -36,7 +36,7 @@ SANDBOXED, UNSANDBOXED = "sandboxed", "unsandboxed"
 
 @dataclass(frozen=True)
 class Assignment:
-    """What a class is graded by: a job without answers, and what the students were given, latest first."""
+    """What a class is graded by: a job without answers, and the released notebooks, the latest first."""
 
     job: Job
     released: list[str]
@@ -44,19 +44,19 @@ class Assignment:
 
     @functools.cached_property
     def version(self) -> str:
-        """A digest of everything that a mark depends on, apart from the work and the grader."""
+        """A digest of everything that a mark depends on, except the submission and the grader."""
         return _digest(json.dumps(asdict(replace(self, job=replace(self.job, course="")))).encode())
 
 
 def from_plain(document: dict[str, Any]) -> Assignment:
-    """The assignment that `dataclasses.asdict` made a document of."""
+    """Undo `dataclasses.asdict` of an assignment."""
     return Assignment(**document | {"job": Job.from_plain(document["job"])})
 
 
 @functools.cache
 def grader() -> str:
-    """The version of the grader: a digest of its sources, the instruments, and what both run on."""
-    files = [  # each folder sorted by itself: the order must not depend on where the two are installed
+    """The version of the grader: a digest of its sources, the instruments, Python, NumPy and Numba."""
+    files = [  # sort each folder separately: the order must not depend on where the two are installed
         *sorted(shown_files.TOOL.glob("grading/**/*.py")),
         *sorted(shown_files.LIBRARY.glob("lab/**/*.py")),
         *sorted(shown_files.LIBRARY.glob("lab/data/*.npz")),
@@ -136,7 +136,7 @@ def grade(
     made, findings = repair(released, untrusted.read(data))
     with contextlib.ExitStack() as opened:
         job = fill(assignment.job, made, released)
-        if sandbox is None:  # compiled code of one student must not serve another
+        if sandbox is None:  # one student's compiled code must not be used for another
             folder = tempfile.TemporaryDirectory(prefix="tito-grade-", ignore_cleanup_errors=True)
             job = replace(job, scratch=opened.enter_context(folder))
         verdicts = []
@@ -181,7 +181,7 @@ def _graded(
     job: Job,
     verdicts: list[Verdict],
 ) -> str:
-    """The notebook as formgrader shows it: the instructor's tests, and below each what came of it."""
+    """The notebook for formgrader: the instructor's tests, each with its verdict as output."""
     safe_notebook.sanitize(made, released)
     sources = {cell.id: cell.source for cell in job.cells if cell.role in LOCKED}
     found = {each.id: each for each in verdicts}
@@ -203,7 +203,7 @@ def _graded(
 
 
 def _as_text(found: Verdict) -> Verdict:
-    """The verdict with a message that any file can contain."""
+    """The verdict with a message that can be written as UTF-8."""
     message = found.message.encode("utf-8", "replace").decode()
     return replace(found, message=message)
 

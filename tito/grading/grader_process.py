@@ -1,6 +1,6 @@
 """A process that grades one submission after another, and the client that sends it submissions.
 
-Each submission is graded in its own `try`: whatever is wrong with it is the outcome of that student alone.
+An error in one submission becomes the outcome of that student only.
 """
 
 import base64
@@ -25,7 +25,7 @@ GRACE = 5  # seconds in which a process that has closed its pipe must end
 
 
 class Hand:
-    """The end that gives out work; the process ends with the thread that started it."""
+    """Sends submissions to a grader process, which ends with the thread that started it."""
 
     def __init__(self, assignment: Assignment, unsafe: bool) -> None:
         self.first = {"assignment": asdict(assignment), "unsafe": unsafe}
@@ -53,7 +53,7 @@ class Hand:
         }
 
     def stop(self) -> None:
-        """Have `grade`, which another thread has called, come back at once."""
+        """Interrupt a call of `grade` in another thread."""
         self.stopped = True
         if process := self.process:
             process.kill()

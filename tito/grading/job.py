@@ -34,15 +34,15 @@ class Job:
     seconds: float = 20.0  # CPU time of one test or one cell
     output: int = 32 * 2**20  # bytes that one worker may print
     scratch: str = ""  # where the worker keeps the cells it runs
-    package: str = ""  # the package file, if the cells are the very ones it was made of
-    course: str = ""  # its folder, which no sandbox shows
+    package: str = ""  # the package file, if it was made from exactly these cells
+    course: str = ""  # the course's folder, which no sandbox shows
     earlier: list[str] = field(default_factory=list)  # modules that a student's code may import
     given: dict[str, str] = field(default_factory=dict)  # plain versions of exercises
     needs: dict[str, list[str]] = field(default_factory=dict)  # by test: exercises it can reach
 
     @classmethod
     def from_plain(cls, document: dict[str, Any]) -> "Job":
-        """The job that `dataclasses.asdict` made a document of."""
+        """Undo `dataclasses.asdict` of a job."""
         return cls(**document | {"cells": [Cell(**cell) for cell in document["cells"]]})
 
 
@@ -57,7 +57,7 @@ def make(
     """Make the job of judging `answers`; without them the module's own cells are judged."""
     cells = [each for each in cells if each.role != "text"]
     found = given.load(module, cells)
-    if only is not None:  # and what tells whether an exercise that they need works
+    if only is not None:  # and the tests of exercises that these need
         wanted = {each.id for each in cells if each.role == "test" and each.exercise in only}
         named = {name for test in wanted for name in found.needs.get(test, ())} | set(only)
         cells = [each for each in cells if each.role != "test" or each.exercise in named]
@@ -111,7 +111,7 @@ def fill(job: Job, made: "nbformat.NotebookNode", released: "Released") -> Job:
 
 
 def below(job: Job, exercises: list[str]) -> Job:
-    """The job of judging some exercises after all other cells, as in a kernel that has run them."""
+    """The job with the tests of some exercises moved below all other cells, as in a kernel that has run them."""
     tests = [cell for cell in job.cells if cell.role == "test"]
     others = [cell for cell in job.cells if cell.role != "test"]
     return replace(job, cells=others + tests, only=exercises)

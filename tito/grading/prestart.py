@@ -1,7 +1,7 @@
 """Start a judge and its workers before their job arrives, with everything imported.
 
-Nothing is forked and nothing is used twice, so what threads or caches a student's code leaves behind ends
-with its run, on every system.
+Nothing is forked or reused. So threads and caches that a student's code leaves behind end
+with the run, on every system.
 """
 
 import contextlib
@@ -32,12 +32,12 @@ class Prestarted:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=os.environ | process.ONE_THREAD,
-            start_new_session=os.name == "posix",  # an interrupt is for the process that started it
+            start_new_session=os.name == "posix",  # Ctrl-C must reach only the parent
         )
         counts = any("on_source" in cell.source for cell in job.cells)
         workers = [process.STUDENT, process.CLEAN] if counts else [process.STUDENT]
         start = {"folder": job.scratch, "imports": imports(job), "workers": workers}
-        with contextlib.suppress(OSError):  # the run will say that it is gone
+        with contextlib.suppress(OSError):  # `supervisor.run` reports a judge that has ended
             stdin = cast(IO[bytes], self._judge.stdin)
             stdin.write(json.dumps(start).encode() + b"\n")
             stdin.flush()
@@ -59,7 +59,7 @@ class Prestarted:
 
 
 def judge() -> None:
-    """Import what the first line of standard input names, start workers, and judge the job that follows."""
+    """Run the imports in the first line of standard input, start workers, and judge the job that follows."""
     from tito.grading.judge import main
 
     start = sys.stdin.readline()
@@ -82,7 +82,7 @@ def judge() -> None:
 
 
 def worker() -> None:
-    """Import what the argument names, then be a worker."""
+    """Run the imports in the argument, then run as a worker."""
     from tito.grading.inside import worker
 
     worker.instruments()

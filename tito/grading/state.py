@@ -29,7 +29,7 @@ class State:
         self.starts = 0
 
     def may_start(self) -> bool:
-        """Whether another judge may start; each test may end two: with the student's work, and with given versions."""
+        """Whether another judge may start. Each test may kill two: with the student's code, and with given versions."""
         self.starts += 1
         return self.starts <= 2 * len(self.tests) + 1
 
@@ -39,11 +39,11 @@ class State:
         return bool(self.open and not self.at and not self.settled and not self.lost)
 
     def before(self) -> dict[str, Any]:
-        """What a judge must know of the judges before it."""
+        """The results of earlier judges, for the next judge."""
         return {"settled": self.settled, "lost": self.lost, "used": vars(self.used)}
 
     def read(self, line: bytes) -> Verdict | None:
-        """A line of the judge: a verdict, or None if the judge begins a test."""
+        """Read a line of the judge: a verdict, or None if the judge begins a test."""
         try:
             said = json.loads(line)
             if "at" in said:
@@ -63,7 +63,7 @@ class State:
         return found
 
     def lose(self, why: str) -> list[Verdict]:
-        """The judge was ended while it worked on a test. The verdict is final if that has happened there before."""
+        """Record that the judge was killed during a test. After the second time the verdict is final."""
         cell = self.tests[self.at]
         if cell.id in self.settled:
             return []
@@ -78,6 +78,6 @@ class State:
 
 
 def not_judged(cell: Cell, status: Status, message: str) -> Verdict:
-    """A verdict on a test that no judge could give: it earns nothing."""
+    """The verdict on a test that no judge has finished: it earns nothing."""
     names = (cell.id, cell.title, cell.exercise)
     return Verdict(*names, 0.0, cell.points, cell.hidden, status, 0.0, message)

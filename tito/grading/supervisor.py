@@ -1,6 +1,6 @@
 """Start the judge of one job, read its verdicts, and end it at the deadline. No student code runs here.
 
-A judge that is killed costs the test that it worked on. Another judge goes on with the other tests.
+If a judge is killed, the test that it was running fails, and a new judge runs the other tests.
 """
 
 import contextlib
@@ -48,7 +48,9 @@ def run(
         A judge without a sandbox that was started ahead; see `prestart`.
     """
     state = State(job)
-    most = wall_seconds(job.seconds, job.cells)  # of workers; the judge computes as well
+    most = wall_seconds(
+        job.seconds, job.cells
+    )  # for the workers; the judge gets half of it in addition
     until = time.monotonic() + most + most / 2
     if sandbox:
         job = replace(job, scratch="/tmp/cells", package="")
@@ -105,7 +107,7 @@ def _verdicts(job: Job, judge: AnyProcess, state: State, until: float) -> Iterat
         judge.wait()
     finally:
         deadline.cancel()
-    # A judge that says nothing at all is our fault, not the student's: it must not cost points.
+    # A judge without any output is a bug of ours. It must not cost points.
     silent = state.is_fresh and time.monotonic() < until
     if silent or (judge.returncode and not _signal(judge)):
         last = log.decode(errors="replace").strip().splitlines()[-12:]

@@ -13,12 +13,12 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-KEPT = 20_000  # characters of a cell that is read once and kept
-SIZE = 256 * 1024  # characters of one cell that are parsed
-WORK = 4000  # lines times magics of a cell: IPython reads all lines again for each magic
-LINES = 10_000  # lines of a cell that are read statement by statement
+CACHED = 20_000  # characters; longer cells are not cached
+SIZE = 256 * 1024  # characters; longer cells are not parsed
+WORK = 4000  # the most lines times magics of a cell, because IPython reads all lines for each magic
+LINES = 10_000  # longer cells are not read statement by statement
 TRANSFORMS = 100  # calls of IPython for one cell, statement by statement
-# Cell magics that run their body in the notebook's namespace. All others run something else.
+# Cell magics that run their body in the notebook's namespace.
 BODIES = ("time", "capture", "prun")
 LINE = re.compile(r"\bon line (\d+)")  # in a message, counted from the start of a statement
 SPECIAL = re.compile(r"[%!?]|\A(?:[ \t]*\n)*[ \t]|^[,;/]|^>>>|^In \[", re.MULTILINE)
@@ -40,7 +40,7 @@ class Code:
 
 def code(source: str) -> Code:
     """Read a cell."""
-    return _kept(source) if len(source) <= KEPT else _code(source)
+    return _kept(source) if len(source) <= CACHED else _code(source)
 
 
 def python(source: str) -> str:
@@ -88,7 +88,7 @@ def _code(source: str) -> Code:
             pieces = _Pieces(lines)
             text, faults = "\n".join(pieces.rows()), pieces.faults
     text = _without_calls(text, faults)
-    if text is not source:  # IPython adds a line end, and joins continued lines
+    if text is not source:  # IPython adds a final newline, and joins continued lines
         text = text.rstrip("\n")
         text += "\n" * (source.count("\n") - text.count("\n"))
     return Code(text, parsed(text, 16 * SIZE) or [], faults)
@@ -114,7 +114,7 @@ def bound(node: ast.AST) -> list[str]:
             continue
         if isinstance(each, ast.Lambda):
             continue
-        if isinstance(each, ast.comprehension):  # its target is its own
+        if isinstance(each, ast.comprehension):  # a comprehension has a scope of its own
             waiting += [each.iter, *each.ifs]
             continue
         if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
@@ -184,7 +184,7 @@ class _Pieces:
         self.faults: list[tuple[int, str]] = []
         size = sum(map(len, lines))
         self.parses = min(10_000 + 16 * size, 8 * SIZE)  # characters that may still be parsed
-        self.transforms = TRANSFORMS  # calls of IPython that are left
+        self.transforms = TRANSFORMS  # remaining calls of IPython
 
     def rows(self) -> list[str]:
         made: list[str] = []
@@ -195,7 +195,7 @@ class _Pieces:
         return made
 
     def _next(self, *marks: str) -> list[int]:
-        """For each line, the number of the next line that contains one of the marks; the line itself counts."""
+        """For each line, the index of the next line, itself included, that contains one of the marks."""
         found, near = [], len(self.lines)
         for number in range(len(self.lines) - 1, -1, -1):
             near = number if any(mark in self.lines[number] for mark in marks) else near
@@ -225,7 +225,7 @@ class _Pieces:
                 end = self.brackets[end] + 1
             elif row > part.count("\n"):
                 end += 1
-            else:  # the fault is before the end: more lines do not help
+            else:  # the error is above the last line, so more lines do not help
                 break
             place = bisect.bisect_left(self.ends, end)
         self.faults.append(reason or (first + 1, "the cell is too long"))
@@ -243,7 +243,7 @@ class _Pieces:
 
 
 def _without_calls(text: str, faults: list) -> str:
-    """Replace the magics that run Python by that Python, and add the lines of it that cannot be read to `faults`."""
+    """Replace magics that run Python by that Python; lines that cannot be read are added to `faults`."""
     if "get_ipython" not in text:
         return text
     lines = text.split("\n")
@@ -262,7 +262,7 @@ def _without_calls(text: str, faults: list) -> str:
 
 
 def _inner(node: Statement) -> tuple[int, str] | None:
-    """The code that a magic runs in the notebook's namespace, and the line it begins on; None if there is no such code."""
+    """The Python that a magic runs in the notebook's namespace, and its first line; None if there is none."""
     call = node.value if isinstance(node, ast.Expr) else None
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
         return None

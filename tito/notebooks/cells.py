@@ -7,7 +7,7 @@ from functools import cached_property
 BEGIN_SOLUTION, END_SOLUTION = "### BEGIN SOLUTION", "### END SOLUTION"
 BEGIN_HIDDEN, END_HIDDEN = "### BEGIN HIDDEN TESTS", "### END HIDDEN TESTS"
 BEGIN_MARKS, END_MARKS = "### BEGIN MARK SCHEME", "### END MARK SCHEME"
-ELSEWHERE = "# answered in the cell of "  # the text of a cell whose exercise a merged cell answers
+ELSEWHERE = "# answered in the cell of "  # begins a cell whose exercise is answered in another cell
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Cell:
 
     @cached_property
     def empty(self) -> bool:
-        """Whether nothing but the title is left."""
+        """Whether only the title is left."""
         try:
             body = ast.parse(self.source).body
         except SyntaxError:

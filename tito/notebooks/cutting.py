@@ -1,4 +1,4 @@
-"""Cut merged cells apart at the released cells inside them, and join the two halves of a split cell."""
+"""Split cells that a student merged, and join cells that a student split."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +10,7 @@ from tito.notebooks.untrusted import Sheet
 
 
 def apart(sheet: Sheet, released: Released) -> list[Cell]:
-    """The cells of a submission, with released text in separate cells.
+    """The cells of a submission, with released text moved into separate cells.
 
     Tests and stubs are cut out of any cell. Other released text is cut out of scripts without cell borders only, and
     only while it comes in the order of the release.
@@ -47,7 +47,7 @@ def _joined(cells: list[Cell]) -> Iterator[Cell]:
 
 
 def _cut(cell: Cell, released: Released, latest: int | None, found: list[Cell]) -> int | None:
-    """Append the pieces of a cell to `found`; returns the place in the release of the last released text in a script."""
+    """Append the pieces of a cell to `found`; for a script, returns the release's index of the last piece."""
     lines = [line.rstrip() for line in cell.source.split("\n")]
     begin = number = 0
     while number < len(lines):

@@ -2,7 +2,7 @@
 
 `given.py` beside a lesson defines functions and classes by the names that the solution cells define. A function
 replaces the function of that name in its cell; a class replaces the methods that it defines. The rest of the cell
-stays. A student's copy has all of it in one packed file, which shows no code at a glance.
+stays. In a student's copy all of it is compressed in one file, so that nobody reads the code by accident.
 """
 
 import ast
@@ -25,14 +25,14 @@ LARGEST = 2**22  # bytes that a packed file may contain
 
 @dataclass(frozen=True)
 class Given:
-    """The text of a given cell by exercise, and by test the exercises whose code it can reach."""
+    """The given cell of each exercise, and for each test the exercises that it may run."""
 
     versions: dict[str, str] = field(default_factory=dict)
     needs: dict[str, list[str]] = field(default_factory=dict)
 
 
 def load(module: Module, cells: list[Cell]) -> Given:
-    """Read a module's given versions; a student's own cells cannot tell what a test needs.
+    """Read a module's given versions. `cells` are the author's, because a student's may not show what a test needs.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def unpack(text: str, name: str) -> Given:
 
 
 def needs(cells: list[Cell]) -> dict[str, list[str]]:
-    """The exercises besides its own that each test can reach, by the names in the code of the cells above it."""
+    """For each test, the other exercises that it may run, found by names in the cells above it."""
     above: dict[str, list[tuple[str, frozenset[str]]]] = {}  # by name: exercise, and names used
     order: list[str] = []
     found = {}
@@ -144,7 +144,7 @@ def _first(node: Definition) -> int:
 
 
 def _reached(names: frozenset[str], above: dict) -> set[str]:
-    """The exercises that names lead to."""
+    """The exercises that code with these names may run, directly or not."""
     waiting, seen, found = set(names), set(), set()
     while waiting:
         name = waiting.pop()

@@ -31,7 +31,7 @@ def add(notebook) -> None:
 
 
 def silence(source: str) -> str:
-    """A released hidden test, which is only its title, so that running the cell does not print the title."""
+    """A released hidden test, which has only a title, changed so that the cell does not print the title."""
     cell = lesson.Cell("", "test", source)
     return f"{source};" if cell.hidden and not source.endswith(";") else source
 

@@ -26,7 +26,7 @@ def parse(text: str, path) -> "nbformat.NotebookNode":
     """Make a notebook of the text of a percent source or of an .ipynb file."""
     try:
         notebook = copy.deepcopy(_parsed(text, path))
-    except Exception as error:  # whatever a parser raises on a file that a person wrote
+    except Exception as error:  # parsers raise many types for a broken file
         raise TitoError(
             f"cannot read {path} as a notebook: {one_line(error)}", "restore it from git"
         ) from None
@@ -65,7 +65,7 @@ def _cell_id(cell) -> str:
 
 
 def free_id(wanted: str, seen: set[str]) -> str:
-    """The id, or the first free one like it; it is taken from then on."""
+    """The id, with a number if it is taken; adds it to `seen`."""
     name, number = wanted, 1
     while name in seen:
         number += 1
@@ -105,7 +105,7 @@ def percent(notebook: "nbformat.NotebookNode") -> str:
 
 
 def inputs(notebook: "nbformat.NotebookNode") -> list[tuple[str, str]]:
-    """What a person wrote in a notebook, without outputs."""
+    """The cells' types and texts, without outputs."""
     return [(cell.cell_type, cell.source.rstrip()) for cell in notebook.cells]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 class Item:
     """A student's cell.
 
-    `after` is the number of released cells that precede it; `answers` are the places, in the release, of the solution
+    `after` is the number of released cells above it. `answers` are the indices, in the release, of the solution
     cells whose answers are complete with this cell.
     """
 

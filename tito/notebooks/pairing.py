@@ -13,13 +13,13 @@ SAME_SAVE = 2  # seconds within which one save writes both files
 def refuse_conflict(module: Module) -> None:
     """Refuse to choose between a percent source and the notebook beside it when their cells differ.
 
-    In a student's copy this is so when both were changed since the release. In the course it is so when the
-    notebook is newer: an editor that does not know the pairing saves the notebook alone. `tito --use` chooses.
+    In a student's copy the two conflict if both were changed since the release. In the course they conflict if the
+    notebook is newer, because an editor without pairing saves only the notebook. `tito --use` chooses.
 
     Raises
     ------
     TitoError
-        If nobody chose. Both files and the times of their last changes are named.
+        If nobody chose; the message names both files and their times.
     """
     notebook, source = module.notebook, module.notebook.with_suffix(".py")
     if module.course.use or not notebook.exists() or not source.exists():

@@ -12,7 +12,7 @@ from tito.notebooks.text import read_text
 
 
 def kept_in(module: Module) -> Path:
-    """The folder in which the course keeps what was released, also after a release was given away."""
+    """The folder in which the course keeps a copy of each release."""
     return module.course.build / "releases" / module.name
 
 
@@ -51,7 +51,7 @@ def manifest(path: Path) -> dict:
 
 
 def keep(module: Module, number: int, content: str, released: nbformat.NotebookNode) -> None:
-    """Keep a release in the course."""
+    """Store a copy of a release in the course."""
     base = kept_in(module) / f"{number:04}.json"
     if not base.exists():
         write(base.with_suffix(".ipynb"), nbformat.writes(released) + "\n")

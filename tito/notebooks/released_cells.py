@@ -46,7 +46,7 @@ class Released:
         self.blocks = self._blocks()
 
     def origin(self, texts: set[str]) -> NotebookNode:
-        """The release that a submission with these texts came from: it shares most of its cells."""
+        """The release that shares the most cells with a submission's texts."""
         shared = [
             sum(self.plain[cell.source] in texts for cell in version.cells)
             for version in self.versions

@@ -1,7 +1,7 @@
 """Put a student's code into the released notebook.
 
 Answers are found by grade_id, by text or by the functions they define. The instructor's tests run, so only the
-student's own code has to survive, in the student's order. `Findings` lists what was repaired.
+student's code must be kept, in the student's order. `Findings` lists what was repaired.
 """
 
 import copy
@@ -161,7 +161,7 @@ class _Repair:
         return first
 
     def _defined(self) -> dict[str, list[int]]:
-        """For each function to write, the student's code cells that define it."""
+        """For each required function, the student's code cells that define it."""
         found: dict[str, list[int]] = defaultdict(list)
         for number, cell in enumerate(self.cells):
             if cell.kind == "code" and self.plain[number] not in self.released.known:
@@ -170,7 +170,7 @@ class _Repair:
         return found
 
     def _written(self, source: str) -> list[str]:
-        """The functions to write that a text defines, stubs aside."""
+        """The required functions that a text defines, without stubs."""
         if not any(name in source for name in self.released.functions):
             return []
         last: dict[str, bool] = {}

@@ -10,14 +10,14 @@ import nbformat
 
 from tito import safe_html
 
-# More than an honest answer has; what is longer is shown as typed, because parsing Markdown can take time
+# Longer than an honest answer. A longer text is shown as typed, because parsing Markdown can take time
 # that grows with the square of its length.
 CELL, NOTEBOOK = 10_000, 40_000  # characters
 SHOWN = 200_000  # of one cell
 
 
 def sanitize(notebook: nbformat.NotebookNode, released: nbformat.NotebookNode) -> None:
-    """Make every cell harmless that is not as it was released.
+    """Sanitize every cell that differs from the release.
 
     Markdown is rendered, sanitized and kept as HTML; raw cells become text. Outputs are plain text already.
     """
@@ -38,10 +38,10 @@ def sanitize(notebook: nbformat.NotebookNode, released: nbformat.NotebookNode) -
 
 
 def markdown(source: str, attachments: dict | None = None) -> str:
-    """Markdown that shows what other Markdown shows, sanitized; attached pictures become part of it."""
+    """Sanitized Markdown; attached pictures become part of it."""
     try:
         html = _renderer().render(source)
-    except Exception:  # whatever a parser raises on a text that a stranger wrote
+    except Exception:  # parsers raise many types for hostile text
         return safe_html.text_block(source)
     pictures = {
         f"attachment:{name}": f"data:{kind};base64,{data}"

@@ -13,9 +13,9 @@ from tito.course import TitoError, one_line
 from tito.notebooks import cells, headers
 from tito.notebooks import notebook as nb
 
-# Shorter lines (a return, an else) are in any program and prove nothing; neither do fewer lines.
+# Lines with fewer characters (a return, an else) and answers with fewer lines are in any program and prove nothing.
 TELLING, WHOLE = 16, 4
-# A line with fewer names and numbers, as `rng = np.random.default_rng(0)`, is an idiom that tools may use too.
+# A line with fewer names and numbers, such as `rng = np.random.default_rng(0)`, may be in tools too.
 WORDS = 5
 WORD = re.compile(r"[^\W\d]\w*|\d[\d.]*")
 COMMON = {*keyword.kwlist, *dir(builtins), "0", "1"}
@@ -65,7 +65,7 @@ def student_version(notebook, record=None):
 
 
 def _strip_metadata(notebook):
-    """Leave the kernel's name, nbgrader's marks and what is collapsed; pairing would bring the solutions back."""
+    """Keep only the kernel, nbgrader's metadata and collapsed cells; pairing could restore the solutions."""
     notebook.metadata = NotebookNode(
         {key: notebook.metadata[key] for key in ("kernelspec",) if key in notebook.metadata}
     )
@@ -95,7 +95,7 @@ def leaks(notebook, released, known=()) -> list[str]:
 
 
 def secrets(notebook, known=()) -> set[str]:
-    """The telling lines that students must not be given, each with its spaces evened out.
+    """The lines that would give an answer away, with normalized spaces.
 
     These are lines of solutions, hidden tests and mark schemes, and of `known` solutions (texts of cells), unless
     they are also in text that the author shows.
@@ -108,7 +108,7 @@ def secrets(notebook, known=()) -> set[str]:
 
 
 def shown(text: str, secret: set[str], prose: bool = False) -> list[str]:
-    """What a text of a release shows that it must not: markers and secret lines, in prose also within a line."""
+    """Markers and secret lines in a text of a release; in prose, also parts of a line."""
     found = [marker for marker in MARKERS if marker in text]
     lines = list(dict.fromkeys(_even(line) for line in text.split("\n")))
     if prose:
@@ -118,7 +118,7 @@ def shown(text: str, secret: set[str], prose: bool = False) -> list[str]:
 
 
 def shown_elsewhere(text: str, secret: set[str], answers: list[str]) -> list[str]:
-    """What a file that is not made of the module shows: markers, whole answers, and secret lines that tell something."""
+    """Markers, whole answers and unusual secret lines in a file that is not made from the module."""
     found = [marker for marker in MARKERS if re.search(rf"^\s*{marker}", text, re.MULTILINE)]
     joined = _even(text)
     found += [line for line in sorted(secret) if line in joined and is_telling(line)]
@@ -126,17 +126,17 @@ def shown_elsewhere(text: str, secret: set[str], answers: list[str]) -> list[str
 
 
 def is_telling(line: str) -> bool:
-    """Whether a line has so many names and numbers of its own that nobody writes it by chance."""
+    """Whether a line has so many own names and numbers that it must be a copy."""
     return len({*WORD.findall(line)} - COMMON) >= WORDS
 
 
 def without_markers(text: str) -> str:
-    """A package file of an earlier module, which students are given solved, without its markers."""
+    """The package file of a solved earlier module, without markers."""
     return "".join(line for line in text.splitlines(True) if line.strip() not in MARKERS)
 
 
 def copied(text: str, answers: list[str]) -> list[str]:
-    """The first line of each answer that is whole in a text that is given to students."""
+    """The first line of each answer that a text for students contains completely."""
     lines = "\n".join(_telling(text))
     found = []
     for answer in answers:
@@ -182,7 +182,7 @@ def _visible(source):
 
 
 def solution_region(source: str) -> re.Match:
-    """The one place between the markers of a solution cell: groups indent and body."""
+    """A pattern of the region between the markers of a solution cell, with groups indent and body."""
     pattern = (
         rf"^(?P<indent>[ \t]*){cells.BEGIN_SOLUTION}\n(?P<body>.*?)^[ \t]*{cells.END_SOLUTION}"
     )

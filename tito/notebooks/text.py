@@ -41,7 +41,7 @@ def is_stub(cell: str) -> bool:
 
 
 def without_header(cell: str) -> str:
-    """A cell without the line with which a release says what the cell is; see `notebooks.headers`."""
+    """A cell without the header of a release; see `notebooks.headers`."""
     return HEADER.sub(r"\1", cell, count=1)
 
 
@@ -59,7 +59,7 @@ def parts(path: Path, text: str) -> list[str]:
 
 
 def exported_digest(module: Module) -> str:
-    """A digest of the exported cells. The package file carries it, so that a stale one shows."""
+    """A digest of the exported cells. It is also in the package file, to detect an outdated file."""
     digest = hashlib.sha256()
     for part in parts(module.source, read_text(module.source)):
         body = part.partition("\n")[2]

@@ -1,4 +1,4 @@
-"""Read a student's notebook in any format as data; nothing of it runs."""
+"""Read a student's notebook in any format as data, without running it."""
 
 import codecs
 import json
@@ -25,7 +25,7 @@ BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+")
 
 
 class Unreadable(TitoError):
-    """A submission that is not a notebook; the rest of the class goes on."""
+    """A submission that is not a notebook; other submissions are not affected."""
 
     def __init__(self, message: str, hint: str = "ask for the notebook again"):
         super().__init__(message, hint)
@@ -41,7 +41,7 @@ class Sheet:
 
 
 def read(data: bytes) -> Sheet:
-    """Read a notebook, or a script that a tool has made of one.
+    """Read a notebook, or a script that a tool made from one.
 
     Raises
     ------
@@ -146,6 +146,6 @@ def _pictures(attachments):
 
 
 def _clean(text):
-    """The text as a file can contain it: lone surrogates replaced, line ends plain."""
+    """The text with lone surrogates replaced and line ends as LF."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")

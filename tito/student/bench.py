@@ -1,8 +1,8 @@
 """`tito bench`: measure a module's kernels on this machine, step by step, beside their rivals.
 
-The steps are the tuple ``LADDER`` in the file ``<topic>_bench.py`` beside the lesson. The module's code runs in a
-process of its own (``python -m tito.student.bench``), which reads the steps from its standard input and answers
-with one line of JSON a step.
+The steps are the tuple ``LADDER`` in ``<topic>_bench.py`` beside the lesson. The module's code runs in a separate
+process (``python -m tito.student.bench``). It reads the steps from its standard input and answers
+with one line of JSON for each step.
 """
 
 import importlib
@@ -19,7 +19,7 @@ from tinytorch.lab.ladder import BUDGET, ERROR, MEASURED, NOT_STARTED, WRONG, St
 from tito.course import Exit, Module, TitoError, one_line
 from tito.grading.judge.process import ONE_THREAD
 
-SECONDS = 60  # that one step may take, compiling included
+SECONDS = 60  # the limit of one step, with compiling
 
 
 def run(
@@ -35,9 +35,9 @@ def run(
     module : Module
         Its package file is measured as it is.
     say : callable
-        Told one line before each step.
+        Called with one line before each step.
     seconds : float
-        That one step may take.
+        The limit of one step.
     budget : float
         Seconds for the pairs of one comparison.
 
@@ -98,7 +98,7 @@ def ladder(module: Module) -> tuple[Step, ...]:
     """
     try:
         return _ladder(module.bench)
-    except Exception as error:  # whatever a file that an author wrote may raise
+    except Exception as error:  # an author's file may raise anything
         raise TitoError(
             f"cannot read {module.bench}: {type(error).__name__}: {one_line(error)}",
             "define LADDER, a tuple of tinytorch.lab.ladder.Step",
@@ -113,7 +113,7 @@ def _ladder(path):
 
 
 def code(document: dict) -> int:
-    """The exit code that a document represents."""
+    """The exit code for a result."""
     if any(step["status"] not in (MEASURED, NOT_STARTED) for step in document["steps"]):
         return Exit.FAILED
     verdicts = {each["verdict"] for step in document["steps"] for each in step["comparisons"]}
@@ -121,7 +121,7 @@ def code(document: dict) -> int:
 
 
 def text(document: dict) -> str:
-    """The document for people, in 80 columns."""
+    """The result as text of 80 columns."""
     lines = [f"{'kernel':25}{'ms':>7}  {'against':16}{'ratio':>6}  {'interval':12} verdict"]
     for step in document["steps"]:
         name = step["kernel"]
@@ -182,7 +182,7 @@ def _picture(module, found):
 
 
 def _next(ladder, found, roof):
-    """What to do next, and what the roof says it would buy."""
+    """What to do next, and how much speed it can gain by the roofline."""
     from tinytorch.lab import roofline
 
     for step in found:

@@ -36,7 +36,7 @@ class Touched:
 
 
 def read(module: Module) -> Source | Work:
-    """What was saved: a student's work, repaired, or the author's cells, read without jupytext, which is slow.
+    """Read the saved file: a student's repaired work, or the author's cells, without jupytext, which is slow.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def cells(data: bytes, text: str = "") -> list[Cell]:
 def fault(module: Module, cells: list[Cell]) -> str:
     """The first cell in which a function is not Python, on one line; empty if there is none.
 
-    Other lines that are not Python cost nothing when a student's work is judged.
+    Other lines that are not Python do not fail tests.
     """
     for cell in cells:
         if cell.role in ("solution", "given", "locked", "test"):
@@ -98,10 +98,10 @@ def _fault(module, cell, row, reason):
 
 
 def touched(old: list[Cell], new: list[Cell]) -> Touched:
-    """What an edit may have changed the verdict of.
+    """The exercises whose verdict an edit may have changed.
 
-    A cell depends on another if it names what the other binds; tests reach a student's code by names alone. Where
-    names cannot tell (a statement that only has an effect, cells in another order), all that follows is touched.
+    A cell depends on another if it uses a name that the other binds, because tests find a student's code by names. If
+    names are not enough (a statement with side effects, cells in another order), all later exercises count.
     """
     old, new = ([cell for cell in cells if cell.role != "text"] for cells in (old, new))
     before, after = ({_key(cell) for cell in cells} for cells in (old, new))
@@ -139,7 +139,7 @@ def _key(cell):
 
 @dataclass(frozen=True)
 class _Facts:
-    """The names that a cell's code binds and may look up, and whether loading it does more than bind names.
+    """The names that a cell binds and may look up, and whether it has side effects.
 
     A name may be looked up as an attribute or in a text, too.
     """

@@ -6,14 +6,17 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-STEP, GROUP = 30, 120  # milliseconds of quiet that end a save, and the longest to wait for them
-LOOK = 1000  # milliseconds between two looks when nothing is heard
-SETTLE = 0.3  # seconds that an empty or missing file is given to be written
+STEP, GROUP = (
+    30,
+    120,
+)  # milliseconds without an event that end a save, and the longest wait for them
+LOOK = 1000  # milliseconds between two checks without an event
+SETTLE = 0.3  # seconds to wait for an empty or missing file to be written
 
 
 @contextlib.contextmanager
 def heard(folder: Path, names: set[str], tell: Callable[[], None]) -> Iterator[None]:
-    """Call `tell` after each save of one of these files, from a thread, for as long as the context lasts."""
+    """Call `tell` from a thread after each save of one of these files, until the context ends."""
     over = threading.Event()
     known = _stamps(folder, names)
     thread = threading.Thread(target=_watch, args=(folder, names, known, tell, over), daemon=True)
@@ -30,7 +33,7 @@ def _watch(folder, names, last, tell, over):
 
     while not over.is_set():
         here = _inode(folder)
-        if here is None:  # moved away, as when a branch is changed; it may come back
+        if here is None:  # missing, as during a change of branches; it may come back
             over.wait(LOOK / 1000)
             continue
         with contextlib.suppress(OSError):
@@ -56,7 +59,7 @@ def _watch(folder, names, last, tell, over):
 
 
 def _settled(folder, names, over):
-    """The files' stamps, when none of them is empty or gone any more, or for good."""
+    """The files' stamps, after waiting a moment for empty or missing files."""
     now, until = _stamps(folder, names), time.monotonic() + SETTLE
     usual = {name for name, stamp in now.items() if stamp}
     while (not usual or any(stamp and not stamp[1] for stamp in now.values())) and (

@@ -26,7 +26,7 @@ class Hint:
 
     @property
     def key(self) -> str:
-        """What it is remembered by; a hint that was reworded is new."""
+        """The key under which it is stored as shown; a reworded hint has a new key."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:12]
 
     @property
@@ -75,7 +75,7 @@ def load(module: Module) -> dict[str, list[Hint]]:
 def give(
     module: Module, wanted: str | None = None, *, again: bool = False, every: bool = False
 ) -> Given:
-    """The next hint for an exercise, or for the first that does not pass; it is remembered as given.
+    """The next hint for an exercise, or for the first that does not pass; it is stored as shown.
 
     Parameters
     ----------
@@ -83,14 +83,14 @@ def give(
     wanted : str, optional
         The exercise.
     again : bool
-        The hint that was given last, once more.
+        Repeat the last hint.
     every : bool
-        All that there are for what was last seen of the exercise.
+        Give all hints for the exercise and its last failure.
 
     Raises
     ------
     TitoError
-        If there is no such exercise, or nothing is left to do.
+        If there is no such exercise, or all exercises pass.
     """
     exercises = progress.of(module)
     exercise = progress.find(exercises, wanted) if wanted else progress.first_open(exercises)
@@ -137,7 +137,7 @@ def document(module: Module, given: Given) -> dict:
 
 
 def faults(module: Module, cells, secret) -> Iterator[str]:
-    """What is wrong with a module's hints; `secret(text)` lists what a text gives away."""
+    """The faults of a module's hints; `secret(text)` lists parts of answers in a text."""
     try:
         known = load(module)
     except TitoError as error:

@@ -17,11 +17,13 @@ from tito.notebooks import notebook as nb
 from tito.notebooks.pairing import refuse_conflict
 from tito.notebooks.text import read_text
 
-# JupyterLab asks the network for news at each first start. A user can turn that on in JupyterLab's settings.
+# Do not look for news on the network. A user can turn that on in JupyterLab's settings.
 DEFAULTS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
 }
-FORMGRADER = "/formgrader"  # not the page itself: nbgrader's cookie would be for its pages alone
+FORMGRADER = (
+    "/formgrader"  # not a page below it: nbgrader's cookie would be valid for that page only
+)
 CONFIG = "nbgrader_config.py"
 FIRST_PORT, PORTS = 8888, 50
 
@@ -47,7 +49,7 @@ def prepare(module: Module) -> None:
     Raises
     ------
     TitoError
-        If the notebook was edited later than the source and says something else.
+        If the notebook was edited later than the source and has different cells.
     """
     if module.source == module.notebook:
         return
@@ -63,7 +65,7 @@ def prepare(module: Module) -> None:
 
 
 def _keep_outputs(old, fresh):
-    """Carry over the outputs of cells that say the same."""
+    """Keep the outputs of cells whose text is unchanged."""
     before = {cell.id: cell for cell in old.cells if cell.cell_type == "code"}
     for cell in fresh.cells:
         same = before.get(cell.id)
@@ -72,7 +74,7 @@ def _keep_outputs(old, fresh):
 
 
 def _serve(course, browser, port, page):
-    """Become a server on this machine alone, in the course's folder: nbgrader looks there for its settings."""
+    """Replace this process by a server for this machine only, in the course's folder, where nbgrader reads its settings."""
     settings = course.build / "jupyter"
     write(settings / "labconfig" / "default_setting_overrides.json", json.dumps(DEFAULTS) + "\n")
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={course.root}"]
@@ -81,12 +83,12 @@ def _serve(course, browser, port, page):
         "--ServerApp.ip=127.0.0.1",
         "--ServerApp.contents_manager_class=tito.student.jupyter_contents.Contents",
     ]
-    command += [f"--LabApp.workspaces_dir={settings / 'workspaces'}"]  # tabs of this course alone
+    command += [
+        f"--LabApp.workspaces_dir={settings / 'workspaces'}"
+    ]  # open tabs are stored for each course
     port, token = port or _free_port(), os.environ.get("JUPYTER_TOKEN") or secrets.token_hex(24)
     command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
-    command += [
-        "--ServerApp.answer_yes=True"
-    ]  # one Ctrl-C ends it: the question would be in the log
+    command += ["--ServerApp.answer_yes=True"]  # one Ctrl-C ends it, without a question
     command += [] if browser else ["--no-browser"]
     command += ["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []  # a container
     added = {"PATH": os.path.dirname(sys.executable), "JUPYTER_CONFIG_PATH": str(settings)}
@@ -96,7 +98,7 @@ def _serve(course, browser, port, page):
     for name, first in added.items():
         environment[name] = os.pathsep.join([first, *filter(None, [os.environ.get(name)])])
     with log.open("wb") as file:
-        if os.name == "posix":  # become the server, so that ending this process ends it
+        if os.name == "posix":  # replace this process, so that ending it ends the server
             os.chdir(course.root)
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)

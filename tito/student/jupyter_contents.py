@@ -19,7 +19,9 @@ class Files(AsyncLargeFileManager):
 
     async def get(self, path, content=True, type=None, format=None, require_hash=False):
         """Read a file as JupyterLab asks."""
-        found = self._digest(path) if content else None  # before it is read: a change between shows
+        found = (
+            self._digest(path) if content else None
+        )  # before reading, to detect a change meanwhile
         model = await super().get(path, content, type, format, require_hash)
         if found:
             self._known[path.strip("/")] = found
@@ -48,6 +50,6 @@ class Contents(build_async_jupytext_contents_manager_class(Files)):  # type: ign
         """Read a file as JupyterLab asks."""
         model = await super().get(path, content, type, format, require_hash)
         if content and model["type"] == "notebook":
-            # Or JupyterLab adds it when the kernel has started, and calls the notebook edited.
+            # Otherwise JupyterLab adds it when the kernel starts, and marks the notebook as edited.
             model["content"].metadata.setdefault("language_info", IPythonKernel.language_info)
         return model

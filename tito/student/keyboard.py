@@ -7,11 +7,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
-LOOK = 0.05  # seconds between two looks where one cannot wait for a key
+LOOK = 0.05  # seconds between two checks for a key on Windows
 
 
 def has_terminal() -> bool:
-    """Whether a person sits there: keys can be read, and what is written is seen."""
+    """Whether keys can be read and output goes to a terminal."""
     if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
         return False
     if os.name != "posix":
@@ -23,7 +23,7 @@ def has_terminal() -> bool:
 
 @contextlib.contextmanager
 def heard(tell: Callable[[str], None]) -> Iterator[None]:
-    """Call `tell` with each key, from a thread, for as long as the context lasts."""
+    """Call `tell` from a thread with each key, until the context ends."""
     over = threading.Event()
     if os.name != "posix":
         thread = threading.Thread(target=_poll, args=(tell, over), daemon=True)
@@ -53,7 +53,7 @@ def heard(tell: Callable[[str], None]) -> Iterator[None]:
         os.write(writing, b"x")
         thread.join(1)
         signal.signal(signal.SIGCONT, waking)
-        with contextlib.suppress(termios.error):  # the terminal is gone
+        with contextlib.suppress(termios.error):  # the terminal was closed
             termios.tcsetattr(line, termios.TCSANOW, before)
         os.close(reading)
         os.close(writing)
@@ -73,7 +73,7 @@ def _read(line, waking, tell):
         if not data:
             tell("q")
             return
-        if data.startswith(b"\x1b"):  # an arrow or a function key, which comes as several
+        if data.startswith(b"\x1b"):  # an arrow or function key sends several bytes
             continue
         for key in data.decode("utf-8", "replace"):
             tell(key)

@@ -1,6 +1,6 @@
 """Store a student's last results in a module: the verdict of each test, and the hints that were shown.
 
-Unlike `records` it outlives the next edit: a hint answers the failure that was last on the screen.
+Unlike the cache of the export, it stays valid after an edit: a hint is about the failure shown last.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ TEXT = 2000  # characters kept of a message
 
 
 def read(module: Module) -> dict:
-    """The last verdicts by test, the digest of each exercise's cell that they are of, and hints by exercise."""
+    """The last verdicts by test, the digest of each exercise's cell then, and the shown hints by exercise."""
     found = {}
     with contextlib.suppress(OSError, ValueError):
         found = json.loads(module.seen.read_text(encoding="utf-8"))
@@ -26,7 +26,7 @@ def read(module: Module) -> dict:
 
 
 def note(module: Module, verdicts: Iterable[Verdict], sources: dict[str, str]) -> None:
-    """Remember verdicts; `sources` are the solution cells that they are of."""
+    """Store verdicts; `sources` are the judged solution cells."""
     verdicts = [verdict for verdict in verdicts if verdict.exercise in sources]
     judged = {verdict.exercise for verdict in verdicts}
     with _change(module) as known:
@@ -47,7 +47,7 @@ def note(module: Module, verdicts: Iterable[Verdict], sources: dict[str, str]) -
 
 
 def give(module: Module, exercise: str, hints: list[str]) -> None:
-    """Remember hints as given, the last one last."""
+    """Store hints as shown, the last one last."""
     with _change(module) as known:
         before = known["hints"].get(exercise)
         before = [each for each in before if each not in hints] if isinstance(before, list) else []
@@ -61,7 +61,7 @@ def digest(source: str) -> str:
 
 @contextlib.contextmanager
 def _change(module: Module) -> Iterator[dict]:
-    """What is known, to be changed: one at a time, and written whole."""
+    """A context to change the stored results, under a lock; they are written when it ends."""
     with files.lock(module.seen.with_suffix(".lock")):
         known = read(module)
         yield known

@@ -36,7 +36,7 @@ SOLUTION, GRADED = re.compile(r'"solution": ?true'), re.compile(r'"grade": ?true
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise: its state, points, and the first test that did not pass when last seen."""
+    """One exercise: its state, its points, and the first test that failed in the last run."""
 
     name: str
     state: State
@@ -50,7 +50,7 @@ class Exercise:
 
 def of(module: Module) -> list[Exercise]:
     """The exercises of a module, in the order of its cells."""
-    if module.release:  # the work may have lost its marks
+    if module.release:  # the student's file may have lost its metadata
         from tito.student import work
 
         return of_work(work.read(module))
@@ -69,7 +69,7 @@ def of(module: Module) -> list[Exercise]:
 
 
 def of_work(work: "Source | Work") -> list[Exercise]:
-    """The exercises of a work that was read, in the order of the lesson."""
+    """The exercises of a student's work, in the order of the lesson."""
     return _exercises(work.module, work.answers, work.points)
 
 

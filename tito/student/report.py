@@ -17,7 +17,7 @@ from tito.student import status as status_map
 from tito.student.work import Source, Work
 
 DETAILS = 6  # lines of a failure's message
-GIVEN = "tested with a given"  # how the note of a test begins that ran on a given version
+GIVEN = "tested with a given"  # begins the note of a test that ran with a given version
 BAD = (v.FAILED, v.ERROR, v.TIMEOUT, v.KILLED)
 ENDLESS = "look at: the condition that ends the loop, and the line that changes it in each turn"
 STOP = "A test that does not end is stopped for you. Ctrl-C stops it earlier; in tito watch, save a fix."
@@ -33,7 +33,7 @@ class Report:
         show: Callable[[str], None] = lambda text: None,
         verbose: bool = False,
         only: list[str] | None = None,
-        packs: bool = False,  # `tito submit` says itself what follows
+        packs: bool = False,  # `tito submit` prints the next step itself
     ):
         self.subject, self.say, self.verbose, self.packs = subject, say, verbose, packs
         self.names, self.only = list(subject.answers), only
@@ -46,7 +46,7 @@ class Report:
         self.failed: list[v.Verdict] = []  # of the first exercise that fails
 
     def add(self, verdict: v.Verdict) -> None:
-        """Take in a verdict; print the exercise if it was the last of its verdicts."""
+        """Add a verdict; print the exercise after its last verdict."""
         self.clock.count()
         found = self.verdicts[verdict.exercise]
         found.append(verdict)
@@ -75,7 +75,7 @@ class Report:
         self.say(f"  {word} {f'{score:g}/{most:g}':>6}  {name} {seconds:6.2f} s{mark}")
 
     def stopped(self) -> str:
-        """What a person reads who stopped the tests: the first exercise whose tests have not all ended."""
+        """The message after Ctrl-C: it names the first exercise whose tests have not all ended."""
         open_ = [name for name in self.names if len(self.verdicts[name]) < self.left[name]]
         return f"stopped while testing {open_[0]}" if open_ else "stopped"
 
@@ -85,7 +85,7 @@ class Report:
         return v.in_order(found, list(self.tests))
 
     def end(self, notes: list[str]) -> None:
-        """Print what there is to say of all exercises together: `notes`, the points, and what to do next."""
+        """Print the end of the report: `notes`, the points, and the next step."""
         verdicts = self.all()
         hidden = [each for each in verdicts if each.status == v.SKIPPED]
         if self.given:
@@ -128,7 +128,7 @@ class Report:
             yield f"next: tito submit {module.topic}"
 
     def _exercise_lines(self, name: str, status: str) -> Iterator[str]:
-        """The exercise to go on with, and a command for its status."""
+        """The next exercise, with a command that fits its status."""
         topic, about = self.subject.module.topic, title(self.subject.answers[name])
         number = self.names.index(name) + 1
         yield terminal.wrap(f"next: exercise {number}, {name}" + f": {about}" * bool(about), "")
@@ -148,7 +148,7 @@ def tests_of(subject: Source | Work, only: list[str] | None = None) -> dict[str,
 
 
 def worst(verdicts: list[v.Verdict]) -> str:
-    """The status of an exercise: the first failure of its tests, or else what keeps it from passing."""
+    """The status of an exercise: its first failure, or else its first test that does not pass."""
     found = [each.status for each in verdicts]
     ordered = (*BAD, v.NOT_STARTED, v.UNDECIDED, v.PASSED)
     return next((status for status in found if status in BAD), None) or min(
@@ -184,7 +184,7 @@ def title(source: str) -> str:
 
 
 class Clock:
-    """Shows on a terminal how many tests have ended, and how long the present one has run."""
+    """Shows on a terminal how many tests have ended, and how long the current test has run."""
 
     def __init__(self, module: Module, total: int, show: Callable[[str], None]):
         self.limit, self.total, self.show = float(module.about["seconds"]), total, show
@@ -202,7 +202,7 @@ class Clock:
         self.show("")
 
     def count(self) -> None:
-        """One more test has ended."""
+        """Count a finished test."""
         self.done, self.since = self.done + 1, time.monotonic()
         self.show("")
 

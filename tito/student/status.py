@@ -1,4 +1,4 @@
-"""`tito status`: a map of the course, read from files without importing or running anything."""
+"""`tito status`: the state of the course, read from files without running anything."""
 
 from tito import verdict as v
 from tito.course import Course, Module, TitoError

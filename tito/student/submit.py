@@ -23,7 +23,7 @@ FOLDER = "hand-in"
 
 @dataclass(frozen=True)
 class Packed:
-    """The file to submit, the backup of an earlier file, what was found in the work, and the result."""
+    """The file to submit, the backup of an earlier file, the findings, and the result."""
 
     path: Path
     before: Path | None

@@ -25,7 +25,7 @@ KEPT = 400  # folders of cells kept for their compiled code
 
 
 def export(module: Module, subject: Work | None = None) -> str:
-    """Bring the package file up to date, at no cost if it is.
+    """Export the package file if it is not current.
 
     Returns
     -------
@@ -54,12 +54,12 @@ def export(module: Module, subject: Work | None = None) -> str:
 
 
 def try_export(module: Module) -> str:
-    """Bring the package file of an author's source up to date.
+    """Export the package file of an author's source if it is not current.
 
     Returns
     -------
     str
-        Which cell is not Python, empty if all are: such a cell stops no test of the others.
+        The cell that is not Python, empty if all are. Such a cell does not stop the tests of other cells.
 
     Raises
     ------
@@ -78,7 +78,7 @@ def keep_own(module: Module, subject: Work, verdicts: list[v.Verdict]) -> str:
     Returns
     -------
     str
-        What a student should know: why there is no package file of this work, or that there is a new one.
+        A message for the student: there is a new package file, or why there is none.
     """
     if not module.course.is_workspace:
         return export(module, subject)
@@ -100,7 +100,7 @@ def exportable(made: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def scratch(module: Module) -> Path:
-    """The folder in which workers keep the cells they run, so that compiled code is found again."""
+    """The folder for the cells that workers run, kept so that Numba's cached code can be used again."""
     folder = module.course.build / "cells"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def scratch(module: Module) -> Path:
         raise TitoError(f"cannot make {folder}: {error.strerror}", "fix the permissions") from None
     aged = []
     for each in folder.iterdir():
-        with contextlib.suppress(FileNotFoundError):  # another run may be clearing up as well
+        with contextlib.suppress(FileNotFoundError):  # another run may delete it at the same time
             aged.append((each.stat().st_mtime, each))
     for _, each in sorted(aged, reverse=True)[KEPT:]:
         shutil.rmtree(each, ignore_errors=True)

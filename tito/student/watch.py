@@ -26,12 +26,12 @@ from tito.student import (
 )
 
 KEYS = "n next  h hint  l list  r rerun  q quit"
-PATIENCE = 0.5  # seconds that a file which cannot be read is given
-WAIT = 0.5  # seconds between two looks for an interrupt where waiting cannot be interrupted
+PATIENCE = 0.5  # seconds to wait for a file that cannot be read
+WAIT = 0.5  # seconds between two checks for Ctrl-C on systems where it does not end a wait
 
 
 class Watch:
-    """One person at work on one module. Only the thread that calls `run` changes it; others send events."""
+    """A watch of one module. Only the thread that calls `run` changes it; other threads send events."""
 
     def __init__(self, module: Module, wanted: str | None, events, say: Callable, status: Callable):
         self.module, self.events, self.say, self.status = module, events, say, status
@@ -49,7 +49,7 @@ class Watch:
         self.complaint = ""
 
     def run(self) -> None:
-        """Watch until somebody quits. Everything that was started has ended when this returns."""
+        """Watch until the user quits. All started processes have ended when this returns."""
         self._start_ahead()
         self.say(self._overview())
         fault = changes.fault(self.module, self.work.cells)
@@ -74,7 +74,7 @@ class Watch:
                 return self.events.get(timeout=WAIT)
 
     def _handle(self, what, *details) -> bool:
-        """Act on one event; False when it is time to go."""
+        """Handle one event; returns False to quit."""
         if what == "quit":
             return False
         if what == "saved":
@@ -107,7 +107,7 @@ class Watch:
         return True
 
     def _move(self):
-        """Go to the next exercise that does not pass; only this key does."""
+        """Go to the next exercise that does not pass, for the key n."""
         exercise = progress.after(self.exercises, self.now)
         if exercise is None:
             self.say("  every exercise passes")
@@ -179,7 +179,7 @@ class Watch:
                 time.sleep(0.02)
 
     def _complain(self, line):
-        """One line on what cannot be judged, and not twice the same."""
+        """Print a line about a file that cannot be tested, but not twice the same."""
         undone = self._stop()
         if undone:
             self.waiting.insert(0, undone)
@@ -189,7 +189,7 @@ class Watch:
         self.complaint = line
 
     def _queue(self, first, rest):
-        """Judge `first` at once and `rest` behind it, with what an earlier save left undone."""
+        """Queue `first`, then `rest` with the unfinished exercises of an earlier save."""
         undone = {name for batch in self.waiting for name in batch}
         undone |= set(self._stop())
         names = [each.name for each in self.exercises]
@@ -224,7 +224,7 @@ class Watch:
     def _job(self, only):
         """The job of judging some exercises, up to the last of their tests."""
         made = self.work.job(testing.scratch(self.module), only)
-        wanted = [cell.role == "test" for cell in made.cells]  # the tests that the job runs
+        wanted = [cell.role == "test" for cell in made.cells]  # tests that the job runs
         last = len(wanted) - wanted[::-1].index(True) if True in wanted else len(wanted)
         return replace(made, cells=made.cells[:last])
 
@@ -295,7 +295,7 @@ class Watch:
 
 
 class Run:
-    """One job under way. Its thread only sends what it reads."""
+    """A running job. Its thread only sends verdicts as events."""
 
     def __init__(self, task: job.Job, judge: Prestarted, tell: Callable):
         self.judge, self.tell, self.task = judge, tell, task
@@ -336,7 +336,7 @@ class Run:
 
 
 def run(module: Module, wanted: str | None, say: Callable, status: Callable) -> None:
-    """Watch a module until somebody quits, interrupts or closes the terminal.
+    """Watch a module until the user quits, presses Ctrl-C or closes the terminal.
 
     Parameters
     ----------
@@ -344,7 +344,7 @@ def run(module: Module, wanted: str | None, say: Callable, status: Callable) -> 
     wanted : str or None
         The exercise to begin with, instead of the first that does not pass.
     say, status : callables
-        Print lines; show a line that the next one takes the place of, or take it back.
+        Print a line; print, replace or remove the status line.
     """
     refuse_conflict(module)
     names = {module.notebook.name, f"{module.topic}_dev.py"}
@@ -362,7 +362,7 @@ def run(module: Module, wanted: str | None, say: Callable, status: Callable) -> 
 
 @contextlib.contextmanager
 def _ended_by(quit_: Callable) -> Iterator[None]:
-    """An interrupt, a closed terminal or a request to end is a wish to quit."""
+    """A context in which SIGINT, SIGHUP and SIGTERM quit the watch."""
     kinds = [getattr(signal, name, None) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
     before = {kind: signal.signal(kind, lambda *_: quit_()) for kind in kinds if kind}
     try:

@@ -173,7 +173,7 @@ def _released(module: Module) -> Released:
 
 
 def _unchanged(module: Module) -> tuple[str, Path]:
-    """One of the two files that is still as released, or the work itself: an old copy keeps no other."""
+    """The released text: from a file that is unchanged or, in an old copy, from the work itself."""
     for suffix in (".ipynb", ".py"):
         path = module.notebook.with_suffix(suffix)
         if module.is_as_released(path):
@@ -187,7 +187,7 @@ def _read_released(text: str, path: Path) -> Released:
 
 
 def which(subject: Source | Work) -> list[str]:
-    """A sentence that names the file that a student's work was read from, and when it was saved."""
+    """A sentence with the file that was read, and when it was saved."""
     if isinstance(subject, Source):
         return []
     source = subject.module.source

@@ -36,6 +36,6 @@ def overwrite(found: list[np.ndarray]) -> None:
     """Change every byte of the arrays, each array by a pattern of its own."""
     for place, array in enumerate(found):
         if array.size and array.dtype.itemsize:
-            array.flags.writeable = True  # their memory came in a message, and is nobody else's
+            array.flags.writeable = True  # the memory came in a message and is not shared
             changed = np.array(array, order="C", ndmin=1).view(np.uint8) ^ np.uint8(pattern(place))
             array[...] = changed.view(array.dtype).reshape(array.shape)

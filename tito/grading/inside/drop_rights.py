@@ -16,14 +16,14 @@ from typing import Any
 
 from tito.grading.inside import limits
 
-WARM = Path("/warm")  # compiled code of the course's own files, made before any student's code ran
+WARM = Path("/warm")  # Numba's cache for the course's own files
 CACHE = Path("/tmp/numba")
 ROLES = {
     "judge": "tito.grading.judge.main",
     "probe": "tito.grading.inside.probe",
     "worker": "tito.grading.inside.worker",
 }
-FAILED = 120  # the exit code of a sandbox that could not be put up
+FAILED = 120  # the exit code if the sandbox could not be built
 
 
 def settle(
@@ -34,12 +34,12 @@ def settle(
     lifetime: bool = True,
     report: socket.socket | None = None,
 ) -> None:
-    """Start a process for `role` that has no rights, and wait until it ends; never returns.
+    """Start a process for `role` without any rights, wait for its end, and exit with its code.
 
-    The exit code is also sent on `report`, where there is such a socket.
+    The exit code is also sent on the socket `report`, if given.
 
-    Under root only that process becomes another user: the process that stays must be a user whom bubblewrap,
-    which has no rights either, can end.
+    Under root only the new process changes its user. The waiting process keeps its user, because bubblewrap,
+    which also has no rights, must be able to end it.
     """
     code = FAILED
     try:
@@ -71,7 +71,7 @@ def settle(
 
 
 def _play(role: str, fds: list[int], uid: int | None) -> None:
-    """Be a judge, a worker or the probe to the end; never returns."""
+    """Run the judge, a worker or the probe, and exit."""
     code = 1
     try:
         if uid is not None:
@@ -94,7 +94,7 @@ def _play(role: str, fds: list[int], uid: int | None) -> None:
 
 
 def link_compiled(cache: Path) -> None:
-    """Let Numba find the course's compiled code; what a student compiles stays in the sandbox."""
+    """Let Numba find the course's compiled code. A student's compiled code stays in the sandbox."""
     if WARM.is_dir():
         for folder in filter(Path.is_dir, WARM.iterdir()):
             here = cache / folder.name

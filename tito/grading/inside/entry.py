@@ -8,7 +8,7 @@ from tito.grading.inside.drop_rights import settle
 
 
 def main() -> None:
-    """Become what the command line says, with the limits it says."""
+    """Run the role on the command line, with the limits given there."""
     role, settings = sys.argv[1], json.loads(sys.argv[2])
     del sys.argv[1:]
     if role == "template":

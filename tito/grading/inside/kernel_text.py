@@ -1,7 +1,7 @@
 """Make functions from the text of a student's cells, in a process that has run no other code of the student.
 
-The text may compute with what it is given and do nothing else: it imports only what `facade` knows, reads only listed
-attributes, sets only those in `SETTABLE`, and has no name that leads to the interpreter. So it cannot reach what counts its accesses.
+The text can compute with its arguments and do nothing else. It imports only the modules of `facade`, reads only listed
+attributes, sets only the attributes in `SETTABLE`, and cannot reach the interpreter. So it cannot change the counts of its accesses.
 """
 
 import ast
@@ -88,7 +88,7 @@ class Statement:
 
     @functools.cached_property
     def bound(self) -> list[str]:
-        """The names that the statement binds anywhere, as often as it does."""
+        """The names that the statement binds anywhere, once for each binding."""
         names = [
             node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name) and _stores(node)
         ]
@@ -112,7 +112,7 @@ class Texts:
         self.cells: dict[str, dict[str, list[Statement]]] = {}
 
     def add(self, name: str, source: str) -> None:
-        """Take in a cell; a text that is not Python binds nothing, as when it is loaded."""
+        """Add a cell. A text that is not Python binds nothing, as when it is loaded."""
         path = str(self.folder / f"{name}.py")
         linecache.cache[path] = len(source), None, source.splitlines(True), path
         found = self.cells[name] = {}
@@ -135,7 +135,7 @@ class Texts:
 
 
 class Space:
-    """Global names for functions of the text; fresh for each request, so that nothing is kept between two.
+    """Global names for functions made from the text. Each request has new ones, so nothing is kept.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ class Space:
     given : dict
         What the lesson's given cells and its test helpers define.
     instead : dict
-        What represents functions of the student, by name.
+        Functions of the test that replace functions of the student, by name.
     helpers : set of str
         Names of test helpers, which the text does not see.
     """
@@ -163,12 +163,12 @@ class Space:
         self.borrowed: list[str] = []
 
     def close(self) -> None:
-        """Take the student's functions out of the given cells' names."""
+        """Remove the student's functions from the names of the given cells."""
         for name in self.borrowed:
             del self.given[name]
 
     def get(self, name: str) -> Any:
-        """What a name represents: made from the student's text, or given."""
+        """The value of a name: made from the student's text, or given."""
         if name not in self.names and name not in self.making:
             self.making.add(name)
             if name in self.texts:
@@ -185,7 +185,7 @@ class Space:
             raise NameError(f"name {name!r} is not defined")
         value = offered(self.given[name])
         self._complete(value)
-        # Of data the text gets a copy: what it writes to it changes no helper of a test.
+        # The text gets a copy of data, so that it cannot change the data of a test's helper.
         return copy.deepcopy(value) if type(value) in MUTABLE else value
 
     def _run(self, statement: Statement) -> None:
@@ -206,9 +206,7 @@ class Space:
                 raise_at(error, path, _line(tree, name))
         self._check(statement, used)
         exec(statement.code, self.names)
-        self.names.update(
-            self.instead
-        )  # a statement that binds two names may have bound one of them
+        self.names.update(self.instead)  # the statement may have bound one of these names
 
     def _check(self, statement: Statement, used: frozenset[str]) -> None:
         modules = self._modules(statement, used)
@@ -227,7 +225,7 @@ class Space:
                     _refuse(statement.path, line, f"the name {name}")
 
     def _modules(self, statement: Statement, used: frozenset[str]) -> dict[str, ModuleType]:
-        """The modules that names in a statement represent. Refuses other imports, and names that are bound twice."""
+        """The modules that names in a statement refer to. Refuses other imports, and names that are bound twice."""
         found = {}
         for node in ast.walk(statement.tree):
             if isinstance(node, ast.Import):
@@ -245,7 +243,7 @@ class Space:
                         _refuse(statement.path, node.lineno, what)
                     found[alias.asname or alias.name] = vars(module)[alias.name]
         found = {name: value for name, value in found.items() if statement.bound.count(name) == 1}
-        # The compiler drops code that is never reached, as after the `raise` of a stub, and the names in it.
+        # The compiler drops unreachable code, such as code after the `raise` of a stub, with its names.
         written = {node.id for node in ast.walk(statement.tree) if isinstance(node, ast.Name)}
         for name in written.difference(used, statement.bound, self.texts):
             with contextlib.suppress(Unseen, NameError):  # a name that is never used may be missing
@@ -271,7 +269,7 @@ class Space:
                     self._complete(self.given[name])
 
     def _lend(self, name: str) -> None:
-        if name in self.given:  # what the given cells define stays theirs
+        if name in self.given:  # the given cells keep their own definitions
             return
         try:
             self.given[name] = self.get(name)
@@ -310,7 +308,9 @@ def _binds(node: ast.stmt) -> list[str]:
             names += [alias.asname or alias.name.partition(".")[0] for alias in each.names]
         elif isinstance(each, ast.Name) and _stores(each):
             names.append(each.id)
-        elif not isinstance(each, ast.Lambda | ast.comprehension):  # their names are their own
+        elif not isinstance(
+            each, ast.Lambda | ast.comprehension
+        ):  # lambdas and comprehensions have a scope of their own
             waiting += ast.iter_child_nodes(each)
     return names
 
@@ -320,7 +320,7 @@ def _stores(node: ast.AST) -> bool:
 
 
 def _module(node: ast.AST, modules: dict[str, ModuleType]) -> ModuleType | None:
-    """The module that an expression represents, if it is a name or a path of names."""
+    """The module that an expression refers to, if it is a name or a dotted name."""
     if isinstance(node, ast.Name):
         return modules.get(node.id)
     if isinstance(node, ast.Attribute):

@@ -57,7 +57,7 @@ PYTHON = {
 
 
 class Unseen(Exception):
-    """The text does not see this value."""
+    """The text may not use this value."""
 
 
 PLAIN = bool, int, float, complex, str, bytes, tuple, list, dict, set, frozenset, range, type(None)
@@ -76,7 +76,7 @@ class ndarray(metaclass=_ArrayLike):
 
 
 def type_of(value: object) -> type:
-    """The type of plain data and of a layer; the types of other objects could make new ones."""
+    """The type of plain data or of a layer. Other types could make new objects."""
     if type(value) is np.ndarray:
         return ndarray
     if type(value) in PLAIN or isinstance(value, (np.generic, np.dtype)):
@@ -100,18 +100,18 @@ BUILTINS = {
 
 
 def attribute(value: object, name: str, *default: object) -> object:
-    """What `getattr` gives for the attributes that the text may read."""
+    """`getattr` for the attributes that the text may read."""
     if name not in ATTRIBUTES:
         raise TypeError(f"the attribute {name!r} cannot be read here")
     return getattr(value, name, *default)
 
 
 def has_attribute(value: object, name: str) -> bool:
-    """What `hasattr` gives for the attributes that the text may read."""
+    """`hasattr` for the attributes that the text may read."""
     return name in ATTRIBUTES and hasattr(value, name)
 
 
-# Names of the text itself, so that they are the same in a process to which a function is sent.
+# Global names, not built-in names, so that they are sent along with a function to another process.
 OWN = {"type": type_of, "getattr": attribute, "hasattr": has_attribute}
 
 
@@ -133,7 +133,7 @@ BUILTINS["__import__"] = _import
 
 @functools.cache
 def facade(name: str) -> ModuleType | None:
-    """A module as the text sees it; None for a name that it does not see."""
+    """The part of a module that the text may use; None for other modules."""
     if name == "numpy":
         return _made(name, _numpy())
     if name == "numba":
@@ -156,7 +156,7 @@ def facade(name: str) -> ModuleType | None:
 
 
 def offered(value: Any) -> Any:
-    """A value of the given cells as the text sees it; refuses what leads out of them."""
+    """A value of the given cells that the text may use; raises `Unseen` for others."""
     if isinstance(value, ModuleType):
         found = facade(value.__name__)
         if found is None:
@@ -167,7 +167,7 @@ def offered(value: Any) -> Any:
     if not callable(value):
         return value
     if type(value).__module__.startswith("numba.") and hasattr(value, "py_func"):
-        value = value.py_func  # machine code would follow any index that it is given
+        value = value.py_func  # machine code does not check indices
     if _of_the_course(value) or any(value is each for each in _words()):
         return value
     raise Unseen(str(getattr(value, "__module__", "")))
@@ -181,25 +181,25 @@ def _of_the_course(value: object) -> bool:
 
 @functools.cache
 def _words() -> list[object]:
-    """Everything that facades contain."""
+    """All values in the facades."""
     modules = [facade(name) for name in ("numpy", "numba", *LAB, *PYTHON)]
     return [value for module in modules if module for value in vars(module).values()]
 
 
 def _as_it_is(function: Any = None, *_args: Any, **_options: Any) -> Any:
-    """A decorator that compiles elsewhere; here the function stays Python."""
+    """Replaces a compiling decorator: the function stays Python."""
     return function if callable(function) else _as_it_is
 
 
 def _made(name: str, values: dict[str, Any]) -> ModuleType:
     module = ModuleType(name)
-    vars(module).clear()  # of a module's own attributes only its name stays
+    vars(module).clear()  # such as __loader__ and __spec__
     vars(module).update({"__name__": name} | values)
     return module
 
 
 def _own(module: ModuleType, name: str) -> bool:
-    """Whether a module gives a function, or a word of a kernel, by a name; not a class, nor what it imports."""
+    """Whether a name is a function or a word of the CUDA dialect that the module itself defines."""
     value = getattr(module, name)
     if name.startswith("_") or isinstance(value, (ModuleType, type, dict)):
         return False

@@ -18,15 +18,15 @@ MB = 2**20
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP = 1, 4, 22, 24
 PR_SET_NO_NEW_PRIVS = 38
 SIGNALS = 128  # that wait to be delivered
-CAPABILITIES, CAPABILITY_VERSION = 64, 0x20080522  # more than there are; of the call
+CAPABILITIES, CAPABILITY_VERSION = 64, 0x20080522  # more than Linux has; the version of the call
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one sandbox may use. Memory and CPU time are summed over its processes; other sizes are each one's.
+    """What one sandbox may use. Memory and CPU time are sums over its processes; other limits are for each process.
 
-    CPU time is not bounded by RLIMIT_CPU: where that is set, a process can read its own CPU clock only in
-    steps of the kernel's tick of 1 to 10 ms, and everything that measures takes many times as long.
+    RLIMIT_CPU is not used for CPU time: if it is set, a process can read its own CPU clock only in
+    steps of the kernel's tick of 1 to 10 ms, and every measurement takes many times as long.
     """
 
     memory: int = (
@@ -41,7 +41,7 @@ class Limits:
 
 
 def apply(limits: dict[str, Any]) -> None:
-    """Give up the right to use more; nothing inside can take it back."""
+    """Set the limits; no process inside can raise them."""
     for name, key in (
         ("RLIMIT_AS", "address"),
         ("RLIMIT_NPROC", "processes"),
@@ -53,25 +53,25 @@ def apply(limits: dict[str, Any]) -> None:
     resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, 0))
     with contextlib.suppress(AttributeError, ValueError):
         resource.setrlimit(resource.RLIMIT_MSGQUEUE, (0, 0))
-        # Counted for the user outside, whom other sandboxes may have in common with this one.
+        # This is counted for the user outside, whom several sandboxes may share.
         resource.setrlimit(resource.RLIMIT_SIGPENDING, (SIGNALS, SIGNALS))
-    # If the machine runs out of memory, this process is ended first.
+    # If the machine runs out of memory, the kernel kills this process first.
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
         file.write("1000")
 
 
 def become(uid: int) -> None:
-    """Leave root for a user that owns nothing; the capabilities go with it."""
+    """Become a user that owns nothing; this drops the capabilities too."""
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
 
 
 def drop_capabilities() -> None:
-    """Give up every right that root could have."""
+    """Drop all capabilities."""
     libc = ctypes.CDLL(None, use_errno=True)
     for number in range(CAPABILITIES):
-        libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0)  # refused if it is gone already
+        libc.prctl(PR_CAPBSET_DROP, number, 0, 0, 0)  # fails if it is already dropped
     header, nothing = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
     if libc.capset(header, nothing):
         number = ctypes.get_errno()

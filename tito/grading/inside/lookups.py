@@ -9,13 +9,13 @@ LOOKUPS = ("LOAD_GLOBAL", "LOAD_NAME")
 
 @functools.cache
 def own_names(code: CodeType) -> frozenset[str]:
-    """The names that code looks up, without what functions inside it look up."""
+    """The names that code looks up, without the names that functions inside it look up."""
     return frozenset(each.argval for each in dis.get_instructions(code) if each.opname in LOOKUPS)
 
 
 @functools.cache
 def global_names(code: CodeType) -> frozenset[str]:
-    """The names that code, and the code of functions inside it, looks up beside its own."""
+    """The global names that code and the functions inside it look up."""
     return own_names(code).union(*map(global_names, inner(code)))
 
 

@@ -12,7 +12,7 @@ FILES = ("run", "load", "loadpy")  # magics that read a file, which is not part 
 
 
 class Kernel:
-    """The result of `get_ipython()`: magics that run Python run it, all others do nothing."""
+    """The result of `get_ipython()`. Magics such as %time run their Python; all others do nothing."""
 
     def __init__(self, names: dict[str, Any]) -> None:
         self.user_ns = names

@@ -14,20 +14,22 @@ from typing import Any
 
 
 def main() -> None:
-    """Read what to try on standard input; write the names of the protections that failed."""
+    """Read the attacks from standard input; write the names of the protections that failed."""
     given = json.loads(sys.stdin.readline())
     missing = [name for name, attempt in ATTEMPTS.items() if attempt(given)]
-    if os.fork() == 0:  # must end with the sandbox; while it runs it keeps standard error open
+    if (
+        os.fork() == 0
+    ):  # this child must end with the sandbox; until then it keeps standard error open
         os.setsid()
         os.close(1)
         time.sleep(20)
         os._exit(0)
     print(json.dumps(missing), flush=True)
-    sys.stdin.read()  # the process that asked measures memory until then
+    sys.stdin.read()  # the selftest measures memory until then
 
 
 def _reads(given: dict[str, Any]) -> bool:
-    """Files that only the outside has; and no folder of the system can be written to."""
+    """Try to read files from outside and to write to folders of the system."""
     places = ("/", "/usr", "/etc", sys.prefix, os.path.dirname(__file__))
     return any(os.access(path, os.R_OK) for path in given["files"]) or any(
         os.access(path, os.W_OK) for path in places
@@ -35,7 +37,7 @@ def _reads(given: dict[str, Any]) -> bool:
 
 
 def _connects(given: dict[str, Any]) -> bool:
-    """A server that listens outside on loopback, and one on an abstract name."""
+    """Try to connect to servers outside: on loopback, and on an abstract name."""
     for family, address in (
         (socket.AF_INET, ("127.0.0.1", given["port"])),
         (socket.AF_UNIX, "\0" + given["abstract"]),
@@ -51,7 +53,7 @@ def _connects(given: dict[str, Any]) -> bool:
 
 
 def _sees_processes(given: dict[str, Any]) -> bool:
-    """The process outside that asked; here its number means nobody, or somebody else."""
+    """Try to see the selftest's process, which has no number or another one in here."""
     return _has(f"/proc/{given['pid']}/cmdline", bytes.fromhex(given["command"]))
 
 
@@ -64,20 +66,20 @@ def _has(path: str, text: bytes) -> bool:
 
 
 def _is_root(_given: dict[str, Any]) -> bool:
-    """A user whose limits bind, and no capability that could lift them."""
+    """Check for root and for capabilities, which could lift the limits."""
     with open("/proc/self/status") as file:
         status = dict(line.split(":", 1) for line in file)
     return os.getuid() == 0 or int(status["CapEff"], 16) != 0 or int(status["CapPrm"], 16) != 0
 
 
 def _calls(_given: dict[str, Any]) -> bool:
-    """A system call that the filter must refuse: a file in memory that no limit sees."""
+    """Try a system call that the filter must refuse: memfd_create."""
     libc = ctypes.CDLL(None, use_errno=True)
     return int(libc.memfd_create(b"probe", 0)) >= 0
 
 
 def _limitless(given: dict[str, Any]) -> bool:
-    """The number of processes is bounded, and the bound binds."""
+    """Try to start more processes than the limit."""
     children: list[int] = []
     try:
         while len(children) <= given["processes"]:
@@ -95,7 +97,7 @@ def _limitless(given: dict[str, Any]) -> bool:
 
 
 def _environment(given: dict[str, Any]) -> bool:
-    """A variable of the caller's, here or in the first process of the sandbox."""
+    """Look for environment variables of the caller, here and in the sandbox's first process."""
     callers = {text.encode(errors="surrogateescape") for text in given["environment"]}
     return any(callers & _variables(f"/proc/{pid}/environ") for pid in ("self", 1))
 
@@ -109,12 +111,12 @@ def _variables(path: str) -> set[bytes]:
 
 
 def _shares_memory(given: dict[str, Any]) -> bool:
-    """Shared memory and message queues of System V, which are one set for all processes of a namespace."""
+    """Check whether System V shared memory and message queues are shared with the outside."""
     return os.readlink("/proc/self/ns/ipc") == str(given["ipc"])
 
 
 def _roomy(given: dict[str, Any]) -> bool:
-    """A folder in memory that is larger than its bound."""
+    """Look for a folder in memory that is larger than its limit."""
     folders = map(os.statvfs, ("/tmp", "/dev/shm"))
     return any(each.f_blocks * each.f_frsize > given["scratch"] for each in folders)
 

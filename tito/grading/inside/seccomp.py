@@ -1,7 +1,7 @@
 """The seccomp filter: system calls that a sandboxed process may not make.
 
-The filter is written for the kernel's packet-filter machine directly, so that no library is needed. What it
-denies fails with EPERM, as if the caller had no permission; a system call of another architecture ends the process.
+The filter is a program of the kernel's packet filter, written here without a library. A call that it
+denies fails with EPERM. A system call of another architecture ends the process.
 """
 
 import errno
@@ -15,11 +15,11 @@ LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 ALLOW, KILL, FAIL = 0x7FFF0000, 0x80000000, 0x00050000
 INSTRUCTION = struct.Struct("=HBBI")
 
-# What `uname -m` says: the kernel's name for the architecture, and the column of the table below.
+# By `uname -m`: the kernel's number of the architecture, and the column of the table below.
 MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 X32 = 0x40000000  # on x86-64, a second set of numbers for the same calls
 
-# Numbers on x86-64 and on aarch64; -1 where there is no such call. Those from 424 on are the same.
+# Numbers on x86-64 and on aarch64; -1 if there is no such call. From 424 on they are the same.
 DENIED = {
     # other processes' memory and state
     "ptrace": (101, 117),
@@ -29,7 +29,7 @@ DENIED = {
     "kcmp": (312, 272),
     "pidfd_getfd": (438, 438),
     "perf_event_open": (298, 241),
-    # memory that no limit sees
+    # memory that no limit counts
     "memfd_create": (319, 279),
     "memfd_secret": (447, 447),
     "shmget": (29, 194),
@@ -40,7 +40,7 @@ DENIED = {
     "mq_open": (240, 180),
     "vmsplice": (278, 75),
     "io_setup": (206, 0),
-    # signs to another sandbox: locks and watches of files that both see, and what the machine has in memory
+    # channels to another sandbox: locks and watches on shared files, and the state of the page cache
     "flock": (73, 32),
     "inotify_init": (253, -1),
     "inotify_init1": (294, 26),
@@ -122,14 +122,12 @@ CLONE, CLONE3, SOCKET, IOCTL = (56, 220), (435, 435), (41, 198), (16, 29)
 FCNTL, SIGACTION, SETSOCKOPT, GETSOCKOPT = (72, 25), (13, 134), (54, 208), (55, 209)
 # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_GETPIPE_SZ: no lock, lease, watch or larger pipe
 FCNTL_ALLOWED = (0, 1, 2, 3, 4, 1030, 1032)
-SIGCHLD = (
-    17  # to change what it does has no effect: the CPU time of ended children is always counted
-)
+SIGCHLD = 17  # changing its action has no effect, so that the CPU time of ended children is always counted
 OF_SOCKETS = 1  # SOL_SOCKET
-LARGER = (7, 8, 32, 33)  # SO_SNDBUF, SO_RCVBUF and both with FORCE: memory that no limit sees
-COOKIE = 57  # SO_COOKIE, a count of the whole machine
+LARGER = (7, 8, 32, 33)  # SO_SNDBUF, SO_RCVBUF and both with FORCE: memory that no limit counts
+COOKIE = 57  # SO_COOKIE, a counter of the whole machine
 NEW_NAMESPACES = 0x7E020000  # the flags of clone that make a namespace
-UNIX = 1  # the only family of sockets that stays: it cannot leave the sandbox
+UNIX = 1  # the only allowed family of sockets: it cannot leave the sandbox
 TYPING = (
     0x5412,
     0x541C,
@@ -149,7 +147,9 @@ def program(machine: str | None = None) -> bytes:
     code = [_load(ARCHITECTURE), _jump(EQUAL, architecture, over=1), _return(KILL), _load(NUMBER)]
     if column == 0:
         code += [_jump(AT_LEAST, X32, over=0, otherwise=1), _return(KILL)]
-    code += _when(CLONE3[column], [_fail(errno.ENOSYS)])  # its flags are in memory; libc asks clone
+    code += _when(
+        CLONE3[column], [_fail(errno.ENOSYS)]
+    )  # its flags are in memory, where the filter cannot read; libc then calls clone
     code += _when(
         CLONE[column],
         [_load(FIRST), _jump(ANY_BIT, NEW_NAMESPACES, over=0, otherwise=1), _fail(), _allow()],
@@ -185,7 +185,7 @@ def _unless(values: tuple[int, ...]) -> list[bytes]:
 
 
 def _unchanged(number: int) -> list[bytes]:
-    """Have rt_sigaction do nothing for this signal, unless it only asks: the new action is then null."""
+    """Have rt_sigaction do nothing for this signal, unless the call only reads: the new action is then null."""
     return [
         _load(FIRST),
         _jump(EQUAL, number, over=0, otherwise=5),
@@ -199,7 +199,7 @@ def _unchanged(number: int) -> list[bytes]:
 
 
 def _refused_without_times() -> list[bytes]:
-    """Refuse utimensat(2) if its third argument is null, which asks for the present time; else do nothing."""
+    """Refuse utimensat(2) if its third argument is null, which means the present time; else do nothing."""
     return [
         _load(THIRD),
         _jump(EQUAL, 0, over=0, otherwise=3),
@@ -215,7 +215,7 @@ def _load(offset: int) -> bytes:
 
 
 def _jump(kind: int, value: int, over: int, otherwise: int = 0) -> bytes:
-    """Skip `over` instructions if the loaded word compares so with the value, else `otherwise`."""
+    """Skip `over` instructions if the comparison of the loaded word with the value is true, else `otherwise`."""
     return INSTRUCTION.pack(kind, over, otherwise, value)
 
 

@@ -1,6 +1,6 @@
 """Run the statements of a cell in order; a statement that raises or takes too long costs only itself.
 
-The time limit here only saves a new worker. The judge enforces the real limit.
+The time limit here only avoids the start of a new worker. The judge enforces the real limit.
 """
 
 import __future__
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 FUTURE = functools.reduce(
     operator.or_, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 )
-SHARE = 0.6  # of the remaining time, for one statement
-TOGETHER = 0.9  # of the judge's limit, for all statements together
-LEAST = 0.05  # seconds for any statement
-LATE = 0.15  # of the time for all statements: a statement that takes more is late
-FAULTS = (SyntaxError, ValueError, RecursionError, MemoryError)  # that the compiler raises
+STATEMENT_SHARE = 0.6  # of the remaining time, for one statement
+CELLS_SHARE = 0.9  # of the judge's limit, for all statements
+MIN_SECONDS = 0.05  # for any statement
+LATE_SHARE = 0.15  # a statement that takes more of the time for all statements is late
+FAULTS = (SyntaxError, ValueError, RecursionError, MemoryError)  # the compiler raises these
 
 
 class TooLong(BaseException):
-    """A statement took more time than it has. If `late`, it is to blame, and not the statements above it."""
+    """A statement took too long. `late` if it alone took long, not only together with the statements above it."""
 
     def __init__(self, message: str, late: bool) -> None:
         super().__init__(message)
@@ -49,14 +49,14 @@ class Runner:
 
     def limited(self, cpu: float, wall: float) -> "_Clock":
         """A context that limits the CPU and wall seconds of all statements in it."""
-        self.clock.cpu, self.clock.wall = TOGETHER * cpu, TOGETHER * wall
-        self.clock.late = LATE * cpu, LATE * wall
+        self.clock.cpu, self.clock.wall = CELLS_SHARE * cpu, CELLS_SHARE * wall
+        self.clock.late = LATE_SHARE * cpu, LATE_SHARE * wall
         return self.clock
 
     def run(
         self, body: list[ast.stmt], compiled: Callable[..., CodeType]
     ) -> Iterator[tuple[list[ast.stmt], BaseException | None]]:
-        """Run statements; yields the statements that ran, in parts, with the exception that ended each part.
+        """Run statements. Yields them in parts, each with the exception that ended it, or None.
 
         Parameters
         ----------
@@ -129,7 +129,7 @@ def defines(node: ast.stmt) -> bool:
 def _first_good(
     runner: "Runner", body: list[ast.stmt], compiled: Callable[..., CodeType]
 ) -> list[ast.stmt]:
-    """The statements before the first that does not compile; that statement alone if it is the first."""
+    """The statements above the first that does not compile; if there are none, this first statement."""
     for number, node in enumerate(body):
         try:
             runner._compiled([node], compiled)
@@ -180,7 +180,7 @@ class _Clock(contextlib.AbstractContextManager["_Clock"]):
         self.begun = time.process_time(), time.monotonic()
         self.running = True
         for timer, left in self._timers():
-            share = max(SHARE * left, LEAST)
+            share = max(STATEMENT_SHARE * left, MIN_SECONDS)
             signal.setitimer(timer, share, share)
 
     def stop(self) -> None:

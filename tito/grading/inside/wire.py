@@ -1,8 +1,8 @@
 """The wire format: plain data between judge and worker.
 
-A message is a length, a tree and raw buffers; the tree of what comes from the worker is JSON. None of that is
-unpickled; whatever it names is looked up in closed lists, and arrays are rebuilt with their exact type. An
-answer brings no class and no function: what a worker has of those stays there, and the judge has a proxy.
+A message is a length, a tree and raw buffers. The worker writes the tree as JSON. Nothing in it is
+unpickled. Names are looked up in closed lists, and arrays are rebuilt with their exact type. An
+answer contains no class or function: they stay in the worker, and the judge gets a proxy.
 """
 
 import builtins
@@ -23,9 +23,9 @@ from tito.grading.inside import bounds
 
 LIMIT = 64 * 2**20  # bytes of one message
 TREE_LIMIT = 8 * 2**20  # bytes of its JSON: parsing takes many times as much memory
-LARGE = 2**16  # bytes of an array that are not copied once more on the way
+LARGE = 2**16  # bytes; an array of this size is sent without an extra copy
 DEPTH = 24  # levels of nesting
-KINDS = "biufcmMSU"  # dtype kinds that travel: no objects, no structures
+KINDS = "biufcmMSU"  # dtype kinds that are sent: no objects, no structures
 AS_IT_IS = {type(None), bool, float, str}
 TENSOR = "tinytorch.core.tensor"
 HEAD = struct.Struct(">II")  # bytes of JSON, bytes of buffers
@@ -43,7 +43,7 @@ Message = tuple[Any, Parts]  # a tree of JSON values, and the buffers
 
 
 class WireError(Exception):
-    """A value cannot travel, or a message is not one of ours."""
+    """A value cannot be sent, or a message is invalid."""
 
 
 class Record(types.SimpleNamespace):
@@ -68,10 +68,10 @@ class Readable(Protocol):
 
 
 def pack(message: Message, dump: Callable[[Any], bytes] | None = None) -> Parts:
-    """The bytes of a message, in parts; raises `WireError` if it is too large to travel.
+    """The bytes of a message, in parts; raises `WireError` if it is too large.
 
-    What the judge sends may be written by `marshal.dumps`, which takes less time than JSON and is as safe as
-    who sends it; a worker's messages are JSON.
+    The judge passes `marshal.dumps`, which is faster than JSON but safe only from a trusted
+    sender. A worker's messages are JSON.
     """
     tree, buffers = message
     head = (dump or _json)({"tree": tree, "sizes": [len(b) for b in buffers]})
@@ -132,9 +132,9 @@ def _exactly(stream: Readable, size: int) -> bytearray | None:
 
 
 class Encoder:
-    """Turns values into a tree and buffers; `other` is asked about whatever is not plain data.
+    """Turns values into a tree and buffers; `other` encodes values that are not plain data.
 
-    With `answers` it does so for a worker, whose classes stay where they are.
+    With `answers` it encodes for a worker, whose classes are not sent.
     """
 
     def __init__(
@@ -227,7 +227,7 @@ class Encoder:
         if self.keep_strides and not value.flags.c_contiguous and value.size:
             low, high = np.lib.array_utils.byte_bounds(value)
             if high - low <= 4 * value.nbytes + 4096:
-                # The memory that the view spans, so that it arrives with the same strides.
+                # Send all memory that the view spans, so that it keeps its strides.
                 node["strides"] = list(value.strides)
                 node["offset"] = value.__array_interface__["data"][0] - low
                 node["buffer"] = self.buffer(ctypes.string_at(low, high - low))
@@ -240,9 +240,9 @@ class Encoder:
 
 
 class Decoder:
-    """Rebuilds values from a tree and buffers; `other` is asked about tags that are not plain data.
+    """Rebuilds values from a tree and buffers; `other` decodes tags that are not plain data.
 
-    Of a `trusted` sender, what goes wrong is raised as it is. With `answers` it decodes for the judge, who takes no
+    Errors in a `trusted` sender's data are raised unchanged. With `answers` it decodes for the judge, which accepts no
     class from a worker.
     """
 
@@ -265,7 +265,7 @@ class Decoder:
             return self._value(node, depth)
         except (WireError, NameError):  # an undefined name is not a fault of the message
             raise
-        except Exception as error:  # hostile input may break any of the constructors below
+        except Exception as error:  # hostile input may make any constructor raise
             raise WireError(f"a value that is not ours: {type(error).__name__}: {error}") from None
 
     def _value(self, node: Any, depth: int) -> Any:  # noqa: C901 - one line for each tag
@@ -337,7 +337,7 @@ class Decoder:
         raw = self.memory(node["buffer"])
         if not self.trusted:
             bounds.shape(shape, dtype, len(raw))
-            if "strides" in node:  # a few bytes could be seen as a large array
+            if "strides" in node:  # they could make a large array from a few bytes
                 raise WireError("an answer with strides")
         if "strides" in node:
             array = np.ndarray(shape, dtype, raw, node["offset"], tuple(node["strides"]))
@@ -347,14 +347,14 @@ class Decoder:
         return array
 
     def take(self, number: int) -> Buffer:
-        """A buffer; each can be had once, so that a few bytes do not become many arrays."""
+        """A buffer. Each can be taken once, so that a few bytes cannot become many arrays."""
         if type(number) is not int or number < 0 or number in self.taken:
             raise WireError(f"no buffer {number}")
         self.taken.add(number)
         return self.buffers[number]
 
     def memory(self, number: int) -> np.ndarray:
-        """The bytes of an array, which nothing else refers to; a large one stays where it was received."""
+        """The bytes of an array in memory of its own; a large array uses the received memory."""
         data = self.take(number)
         if len(data) < LARGE or memoryview(data).readonly:
             return np.frombuffer(bytearray(data), np.uint8)
@@ -367,7 +367,7 @@ class Decoder:
         if not module.startswith("tinytorch.lab."):
             raise WireError(f"no record {place}")
         if self.answers:
-            # NumPy would read memory of the judge at the address in a field `__array_interface__`.
+            # A field `__array_interface__` could make NumPy read any address of the judge's memory.
             if any(not name.isidentifier() or name.startswith("_") for name in fields):
                 raise WireError(f"a record with the fields {', '.join(fields)[:200]}")
             return Record(**fields, kind=place)
@@ -381,7 +381,7 @@ class Decoder:
 
 
 def is_key(value: Any) -> bool:
-    """Whether a value is plain and can be looked up by its value; an object of a student's class cannot."""
+    """Whether a value is plain and hashable, and not an object of a student's class."""
     if type(value) in (tuple, frozenset):
         return all(map(is_key, value))
     plain = (*AS_IT_IS, int, bytes, complex)
@@ -398,7 +398,7 @@ def _dtype(name: str) -> np.dtype:
 
 
 def is_record(kind: object) -> bool:
-    """Whether a class is one of the instruments' own results, which travel field by field."""
+    """Whether a class is a result type of the instruments, which is sent field by field."""
     return (
         isinstance(kind, type)
         and dataclasses.is_dataclass(kind)
@@ -408,7 +408,7 @@ def is_record(kind: object) -> bool:
 
 
 def type_name(kind: type) -> str | None:
-    """What a class that a test may send is called: a plain type, an exception, or a NumPy scalar."""
+    """The name of a class that a test may send: a plain type, an exception, or a NumPy scalar."""
     if kind.__module__ == "builtins" and kind.__name__ in PLAIN_TYPES:
         return kind.__name__
     if kind.__module__ == "numpy" and issubclass(kind, np.generic):
@@ -417,6 +417,6 @@ def type_name(kind: type) -> str | None:
 
 
 def tensor_type() -> type[Any] | None:
-    """The Tensor of an earlier module, where it is imported; None where it belongs to the module that is judged."""
+    """The Tensor class if it is imported; None in the module in which students build it."""
     module = sys.modules.get(TENSOR)
     return vars(module).get("Tensor") if module else None

@@ -1,7 +1,7 @@
 """The process that runs a student's cells and answers calls to what they define.
 
-It decides nothing. The judge sends cells to load and calls to make; answers go back as plain data, and
-an object that is none stays here behind a number.
+It decides nothing. The judge sends cells to load and calls to make. Answers are plain data. Any other
+object stays here, and the judge gets its number.
 """
 
 import ast
@@ -34,7 +34,7 @@ from tito.grading.inside.statements import Runner, TooLong, defines, first_line
 PLACES = 20  # of an exception: the last of the student's lines that it passed through
 FUNCTIONS = (ast.FunctionDef, ast.ClassDef)
 NAMED = {types.FunctionType, types.BuiltinFunctionType, types.MethodType}
-DICTS = {Counter, OrderedDict, defaultdict}  # they travel as what they contain
+DICTS = {Counter, OrderedDict, defaultdict}  # they are sent as plain dicts
 
 session: "Session"
 
@@ -56,9 +56,9 @@ class Session:
         self.sent: list[Any] = []  # the arguments of the last call
         self.result: object = None
         self.texts = Texts(cells / "text")
-        self.helpers: frozenset[str] = frozenset()  # names of test helpers, where there are texts
-        self.space: Space | None = None  # the student's names, where they are made from text alone
-        self.marks: dict[int, dict[str, Any]] = {}  # names as they once were
+        self.helpers: frozenset[str] = frozenset()  # names of test helpers, which texts may not use
+        self.space: Space | None = None  # the student's names, if they are made from text
+        self.marks: dict[int, dict[str, Any]] = {}  # copies of the names, by the judge's mark
         self.module = types.ModuleType("__main__")
         vars(self.module)["__builtins__"] = builtins
         self.runner = Runner(vars(self.module))
@@ -74,11 +74,11 @@ class Session:
         Parameters
         ----------
         definitions : bool
-            Run only what the cell defines: it is a demonstration.
+            Run only the definitions: the cell is a demonstration.
         only : int or None
             Run this statement alone, so the judge knows which statement ends the process.
         skipped : list of int
-            Statements that took too long in another worker.
+            Indices of statements that took too long in another worker.
         """
         if self.latest[0] != (name, source):
             self.chain.update(source.encode())
@@ -102,8 +102,8 @@ class Session:
     def _compiled(self, path: Path, body: list[ast.stmt], flags: int) -> types.CodeType:
         """The code of statements.
 
-        CPython compiles a call on an imported module in a way of its own, so statements are compiled with the imports
-        of the cells above in view, as in the package file; they do not run again.
+        CPython compiles a call on an imported module in a special way. So statements are compiled below the imports
+        of the cells above, as in the package file. The imports do not run again.
         """
         if path == self.home and self.imports:
             seen = ast.parse("if False: pass").body[0]
@@ -113,11 +113,11 @@ class Session:
         return code
 
     def _home(self, name: str, source: str) -> tuple[Path, int]:
-        """The file that contains a cell's code, and how many lines lower: Numba keeps machine code by both.
+        """The file that contains a cell's code, and the line offset in it. Numba caches machine code by both.
 
-        Where the package file contains this very cell, as when a module is tested in place, it is the home,
-        so that code compiled for the one serves the other. After the first function that differs from
-        the package's, later ones may call it, and each cell has a file of its own.
+        If the package file contains exactly this cell, as when a module is tested in place, that file is used,
+        so that both share compiled code. After the first function that differs from
+        the package's, later functions may call it, so each cell gets a separate file.
         """
         if self.package:
             lines = source.split("\n")
@@ -149,7 +149,7 @@ class Session:
         return None
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:  # noqa: C901 - one line for each request
-        """Do what a request asks for and return the parts of the reply."""
+        """Execute a request and return the parts of the reply."""
         what = request["op"]
         if what == "load":
             errors = {}
@@ -184,7 +184,7 @@ class Session:
         if what == "again":
             overwrite(arrays(self.sent))
             return {"value": self.result}
-        if what == "carry":  # as a call whose result is the result of the last call
+        if what == "carry":  # sends the same data as a call, to measure the cost of sending
             return {"value": self.result}
         if what == "names":
             return {"value": checks.names(request["target"], request["count"])}
@@ -205,7 +205,7 @@ class Session:
         raise ValueError(f"no request {what!r}")
 
     def call(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Call a function, once or for each of several cases, and keep what may be asked for next."""
+        """Call a function, once or for each case, and keep arguments and result for later requests."""
         function, self.result = request["target"], None
         if request["op"] == "call":
             args, kwargs = request["args"], request["kwargs"]
@@ -222,7 +222,7 @@ class Session:
         return reply
 
     def hold(self, encoder: wire.Encoder, value: Any) -> dict[str, Any]:
-        """What stays here: its number, and what messages call it."""
+        """Keep an object; the judge gets its number, its class and its name."""
         if self.texts.cells:
             raise TypeError(f"expected plain data, got {type(value).__name__}")
         if type(value) in DICTS:
@@ -234,7 +234,7 @@ class Session:
         return {"!": "handle", "id": self.count, "class": type(value).__name__, "name": name}
 
     def find(self, decoder: wire.Decoder, node: dict[str, Any]) -> object:
-        """What a request refers to: a student's name, a stored object, or a function from the judge."""
+        """The object that a request refers to: a student's name, a kept object, or a function from the judge."""
         if node["!"] == "name":
             return lookup(node["name"])
         if node["!"] == "handle":
@@ -249,16 +249,16 @@ class Session:
 
 
 class Undefined(NameError):
-    """A test asks for a name that no cell of the student's defines."""
+    """A test uses a name that no cell of the student defines."""
 
 
 def _array(value: object) -> np.ndarray | None:
-    """A value as an array of plain values; None if it has others."""
+    """A value as an array of plain elements; None if there are other elements."""
     array = np.asarray(value)
     return array if array.dtype.kind in wire.KINDS else None
 
 
-# How a proxy is read as plain data; what a test compares it with is not known here.
+# Conversions of a proxy to plain data. The worker does not know what a test compares them with.
 READ: dict[str, Callable[[Any], object]] = {
     "array": _array,
     "list": list,
@@ -278,12 +278,12 @@ def lookup(name: str) -> Any:
 
 
 def imported(module: str, name: str) -> Any:
-    """What a module has by that name."""
+    """An object of a module, by its name."""
     return getattr(importlib.import_module(module), name)
 
 
 def held(number: int) -> object:
-    """An object that stayed here."""
+    """An object that was kept here."""
     return session.held[number]
 
 
@@ -293,7 +293,7 @@ def _imports(node: ast.stmt) -> bool:
 
 
 def hide(modules: list[str]) -> None:
-    """Let nothing be imported from the module under test and those after it, in this process."""
+    """Make imports of the module under test and of later modules fail in this process."""
     for name in modules:
         package, _, last = name.rpartition(".")
         sys.modules[name] = _Hidden(name)
@@ -312,7 +312,7 @@ class _Hidden(types.ModuleType):
 
 @functools.cache
 def instruments() -> str:
-    """What compiled code also depends on: the instruments' sources and the compiler's version."""
+    """Other inputs of compiled code: the instruments' sources and NumPy's version."""
     files = sorted(Path(lab.__file__).parent.rglob("*.py"))
     return "".join(hashlib.sha256(file.read_bytes()).hexdigest() for file in files) + np.__version__
 
@@ -331,14 +331,16 @@ def describe(error: BaseException) -> dict[str, Any]:
     if found:
         report |= {"cell": found[-1][0], "line": found[-1][1]}
     try:
-        judged = isinstance(error, checks.Mismatch)  # what to look at comes apart
+        judged = isinstance(error, checks.Mismatch)  # its hint is sent separately
         text = str(error.args[0] if judged else explained.text if explained else error)[:4000]
     except Exception:
         text = ""
     classes = [c.__name__ for c in type(error).__mro__ if c.__module__ == "builtins"]
     notes = [str(note)[:400] for note in getattr(error, "__notes__", ())][:8]
     look = getattr(error, "look", "") if isinstance(error, checks.Mismatch) else ""
-    sentence = explained or isinstance(error, (wire.WireError, Undefined))  # it says all there is
+    sentence = explained or isinstance(
+        error, (wire.WireError, Undefined)
+    )  # complete without the class
     kind = "TimeoutError" if isinstance(error, TooLong) else type(error).__name__
     return {
         "late": isinstance(error, TooLong) and error.late,
@@ -362,7 +364,7 @@ def main() -> None:
     sys.modules.setdefault("tito.grading.inside.worker", sys.modules[__name__])
     number = 0
     while (message := wire.read(incoming, marshal.loads)) is not None:
-        number += 1  # the judge counts as well, and takes no other answer
+        number += 1  # the judge counts too, and accepts only an answer with this number
         tree, buffers = message
         request = {}
         try:
@@ -386,7 +388,7 @@ def main() -> None:
 
 
 def _take_over_stdio() -> tuple[wire.Readable, IO[bytes]]:
-    """Keep the two pipes to the judge and point the student's own output at the log."""
+    """Keep the two pipes to the judge, and send the student's output to the log."""
     incoming = io.BufferedReader(io.FileIO(os.dup(0)), 65536)
     outgoing = os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDONLY)

@@ -1,8 +1,8 @@
 """A process in a sandbox that has imported what judges or workers need, and is forked for each run.
 
-It runs no student's code and is never reused after one: each copy gets namespaces, folders and a user of
-its own before its work begins. From there nothing of the template can be reached: it is not in the copy's
-process namespace, shares no folder that can be written to, no memory, no descriptor and no network with it.
+It runs no student's code. Each fork gets namespaces, folders and a user of
+its own before its work begins. The fork cannot reach the zygote, which is not in the fork's
+process namespace and shares no writable folder, memory, descriptor or network with it.
 """
 
 import ctypes
@@ -27,16 +27,16 @@ NO_SETUID, NO_DEVICES, NO_PROGRAMS, BIND, RECURSIVE, PRIVATE = 2, 4, 8, 0x1000, 
 NAMES = 2**15  # files in one of its folders
 TRIM, LARGE = -1, -3  # of mallopt(3)
 LIBC = ctypes.CDLL(None, use_errno=True)
-HELD = ctypes.PyDLL(None, use_errno=True)  # keeps the interpreter's lock during a call
+LIBC_WITH_GIL = ctypes.PyDLL(None, use_errno=True)  # keeps the GIL during a call
 
 
 def serve(line: int) -> None:
-    """Prepare for what standard input names, then make a copy of this process for each request on `line`."""
+    """Import what standard input names, then fork this process for each request on the socket `line`."""
     requests = socket.socket(fileno=line)
     prepare(**json.load(sys.stdin))
     problem = unsafe()
     requests.send(problem.encode() or b"ready")
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits here for what has ended
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended children need no wait
     gc.collect()
     gc.freeze()
     while not problem:
@@ -49,7 +49,7 @@ def serve(line: int) -> None:
             if _forked(NEW | (NEW_USERS if owner else 0)) == 0:
                 requests.close()
                 _begin(request, fds, owner)
-        except OSError:  # the supervisor sees that there is no copy
+        except OSError:  # the supervisor notices that there is no fork
             sys.excepthook(*sys.exc_info())
         for number in fds:
             os.close(number)
@@ -67,13 +67,13 @@ def prepare(role: str, imports: list[str], cells: list[dict[str, Any]]) -> None:
     for statement in imports:
         try:
             exec(statement, {})
-        except ImportError:  # what is being built cannot be imported yet
+        except ImportError:  # the module under test cannot be imported
             continue
     first_calls()
 
 
 def first_calls() -> None:
-    """Do the work that the sandbox and the imports need once in a process."""
+    """Do the work that happens once in a process, before the forks."""
     seccomp.program()
     if "numpy" in sys.modules:
         importlib.import_module("numpy.random")  # NumPy does it on first use
@@ -88,7 +88,7 @@ def _identity(x: object) -> object:
 
 
 def unsafe() -> str:
-    """Why this process must not be copied; empty if it may: no other thread, no memory shared with copies."""
+    """The reason why this process must not be forked: another thread or shared memory; empty if there is none."""
     if len(os.listdir("/proc/self/task")) > 1:
         return "an import has started a thread"
     with open("/proc/self/maps") as maps:
@@ -97,11 +97,11 @@ def unsafe() -> str:
 
 
 def _forked(flags: int) -> int:
-    """Copy this process into new namespaces: os.fork with clone(2), which alone makes the copy the first in them."""
+    """Fork this process into new namespaces, as their first process; only clone(2) can do this."""
     _, column = seccomp.MACHINES[platform.machine()]
     words = seccomp.CLONE[column], flags | signal.SIGCHLD, 0, 0, 0, 0
     ctypes.pythonapi.PyOS_BeforeFork()
-    number = int(HELD.syscall(*map(ctypes.c_long, words)))
+    number = int(LIBC_WITH_GIL.syscall(*map(ctypes.c_long, words)))
     if number == 0:
         ctypes.pythonapi.PyOS_AfterFork_Child()
     else:
@@ -111,16 +111,16 @@ def _forked(flags: int) -> int:
 
 
 def _begin(request: dict[str, Any], fds: list[int], owner: tuple[int, int] | None) -> None:
-    """Build the sandbox of a copy around its first process, and start it; never returns."""
+    """Build the sandbox of a fork, run its role, and exit."""
     *fds, last = fds
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         _own(owner)
         report = socket.socket(fileno=last)
-        report.send(b"started")  # the kernel adds this process's number as the receiver sees it
+        report.send(b"started")  # the kernel adds this process's id in the receiver's namespace
         size = f"mode=1777,size={request['limits']['scratch']},nr_inodes={NAMES}"
         flags = NO_SETUID | NO_DEVICES | NO_PROGRAMS
-        _mount("proc", "/proc", "proc", flags, "subset=pid")  # not what the whole machine does
+        _mount("proc", "/proc", "proc", flags, "subset=pid")  # without statistics of the machine
         for folder in ("/tmp", "/dev/shm"):
             _empty(folder, size)
         os.chdir("/tmp")
@@ -144,7 +144,7 @@ def _begin(request: dict[str, Any], fds: list[int], owner: tuple[int, int] | Non
 
 
 def _own(owner: tuple[int, int] | None) -> None:
-    """Separate the first process from the template's mounts; a plain user owns a user namespace from now on."""
+    """Separate the fork's mounts from the zygote's; for a plain user, set up the new user namespace."""
     limits.prctl(limits.PR_SET_DUMPABLE, 1)
     if owner:
         user, group = owner
@@ -156,7 +156,7 @@ def _own(owner: tuple[int, int] | None) -> None:
 
 
 def _empty(folder: str, size: str) -> None:
-    """Put an empty folder in memory over a folder; what is mounted below it, as an interpreter may be, stays in sight."""
+    """Mount an empty folder in memory over a folder; mounts below it, such as an interpreter, stay visible."""
     with open("/proc/self/mountinfo") as mounts:
         places = sorted(
             {line.split()[4] for line in mounts if line.split()[4].startswith(f"{folder}/")}
@@ -170,12 +170,12 @@ def _empty(folder: str, size: str) -> None:
                 parent.chmod(0o755)
         if not place.exists():
             place.mkdir() if os.path.isdir(f"/proc/self/fd/{number}") else place.touch()
-        # A plain user's copy may not take a mount without the mounts below it: the kernel refuses.
+        # A plain user must bind a mount together with the mounts below it.
         _mount(f"/proc/self/fd/{number}", str(place), None, BIND | RECURSIVE)
 
 
 def _above(fds: list[int]) -> list[int]:
-    """The descriptors at numbers where putting one in its place cannot close another."""
+    """Copies of the descriptors with high numbers, so that dup2 to the final numbers cannot close one."""
     import fcntl
 
     return [fcntl.fcntl(number, fcntl.F_DUPFD, len(fds) + 16) for number in fds]

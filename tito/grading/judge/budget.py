@@ -11,14 +11,14 @@ from tito.grading.job import Job
 from tito.notebooks.cells import Cell
 
 MB = 2**20
-WALL = 8  # wall seconds of a test for each second of CPU time: other work may use the machine
-EXTRA = 10  # tests whose CPU time a submission may use, in addition to its own tests, for loading
+WALL = 8  # wall seconds of a test for each second of CPU time, because the machine may be busy
+EXTRA = 10  # for loading cells, a submission may use the CPU time of so many tests
 ANSWERS = 4 * wire.LIMIT  # bytes of answers to one test
 TEST, LOADING = "", "loading its cells "  # the metered resource, for messages
 
 
 class Exceeded(Exception):
-    """A budget is used up: the message says which. `whole` if it is the budget of the submission."""
+    """A budget is used up; the message names it. `whole` if it is a budget of the submission, not of a test."""
 
     def __init__(self, message: str, whole: bool = False) -> None:
         super().__init__(message)
@@ -26,7 +26,7 @@ class Exceeded(Exception):
 
 
 def cpu_seconds(seconds: float, cells: list[Cell]) -> float:
-    """CPU seconds of a submission, by the seconds of one test and the instructor's tests."""
+    """CPU seconds of a submission, from the seconds of one test and the instructor's tests."""
     return seconds * (sum(cell.role == "test" for cell in cells) + EXTRA)
 
 
@@ -50,7 +50,7 @@ class Used:
     """What a submission has used: seconds, and bytes of answers and of output."""
 
     cpu: float = 0.0
-    loaded: float = 0.0  # CPU seconds of these, for the loading of cells
+    loaded: float = 0.0  # the part of `cpu` for loading cells
     waited: float = 0.0
     answers: int = 0
     printed: int = 0
@@ -58,15 +58,17 @@ class Used:
 
 
 class Meter:
-    """What a submission has used, and what of it the test or the loading of cells that runs now."""
+    """What a submission has used in all, and for the running test or the running loading of cells."""
 
-    def __init__(self, job: Job, before: Used) -> None:  # `before`: with the judges before this one
+    def __init__(self, job: Job, before: Used) -> None:  # `before`: used with earlier judges
         self.one, self.output = job.seconds, job.output
         self.cpu_limit = cpu_seconds(self.one, job.cells)
         self.wall_limit = wall_seconds(self.one, job.cells)
-        self.step = min(max(self.one / 20, 0.2), 1)  # seconds between two looks at the clocks
+        self.step = min(max(self.one / 20, 0.2), 1)  # seconds between checks of the clocks
         self.used: dict[object, float] = {None: before.cpu}  # CPU seconds of each worker
-        self.first: dict[object, float] = {}  # the same, when what is metered first saw the worker
+        self.first: dict[
+            object, float
+        ] = {}  # the same when the test or the loading began to use the worker
         self.waited = self.looked = before.waited
         self.since: float | None = None
         self.answers, self.printed = before.answers, before.printed
@@ -83,7 +85,7 @@ class Meter:
         self.first_answers, self.first_printed = self.answers, self.printed
 
     def extend(self) -> bool:
-        """Allow what runs now twice its time; False if that has been done already."""
+        """Double the time of the running test or loading; False if it was already doubled."""
         self.factor += 1
         return self.factor == 2
 
@@ -92,7 +94,7 @@ class Meter:
         self.since = time.monotonic()
 
     def resume(self, answers: int = 0) -> None:
-        """The judge goes on, with so many bytes of answers."""
+        """The judge ends its wait; it has received so many bytes of answers."""
         self.waited, self.since = self._waited(), None
         self.answers += answers
 
@@ -112,11 +114,11 @@ class Meter:
         return Used(self.cpu, self._loaded(), self._waited(), *sizes, self.starts)
 
     def end(self, worker: object, cpu: float) -> None:
-        """A worker has ended; `cpu` is what it had used, as far as that is known."""
+        """A worker has ended; `cpu` is its known CPU time."""
         self.used[worker] = max(cpu, self.used.get(worker, 0.0))
 
     def check(self, worker: object, cpu: float) -> None:
-        """Compare with the limits what has been used, `cpu` of it by the worker that runs.
+        """Compare the used time with the limits; `cpu` is the running worker's.
 
         Raises
         ------
@@ -132,14 +134,14 @@ class Meter:
         self.left(self.what == LOADING)
 
     def sizes(self) -> None:
-        """Compare the bytes that a test may send and print with what it has."""
+        """Compare the bytes of answers and output of a test with the limits."""
         if self.printed - self.first_printed > self.output:
             raise Exceeded(f"printed more than {self.output // MB} MB")
         if self.answers - self.first_answers > ANSWERS:
             raise Exceeded(f"sent more than {ANSWERS // MB} MB of answers")
 
     def left(self, loads: bool) -> None:
-        """Raise `Exceeded` if the submission has nothing left of one of its budgets; `loads` if it must load cells."""
+        """Raise `Exceeded` if a budget of the submission is used up; `loads` if cells must be loaded."""
         if loads and self._loaded() > EXTRA * self.one:
             kind = f"{EXTRA * self.one:g} s of CPU time for loading its cells"
             raise Exceeded(f"the submission has used its budget of {kind}", True)
@@ -153,7 +155,7 @@ class Meter:
                 raise Exceeded(f"the submission has used its budget of {limit:g} {kind}", True)
 
     def may_start(self) -> None:
-        """Raise `Exceeded` if the submission may start no other worker."""
+        """Raise `Exceeded` if the submission may not start another worker."""
         if self.starts >= self.start_limit:
             kind = f"{self.start_limit} worker processes"
             raise Exceeded(f"the submission has used its budget of {kind}", True)

@@ -1,6 +1,6 @@
 """A clean worker, in which no cell of the student has run: tests count and measure there.
 
-It has the lesson's given cells. Functions of the student are made from the text of their cells, see `kernel_text`.
+It has the lesson's given cells. `kernel_text` makes functions of the student from the text of their cells.
 """
 
 import math
@@ -12,7 +12,7 @@ from tito.notebooks.cells import Cell
 
 
 class Clean:
-    """The worker, from the first test that needs it on.
+    """The clean worker of a judge; the first test that needs it starts it.
 
     Parameters
     ----------
@@ -45,9 +45,9 @@ class Clean:
         ----------
         helper : callable
         args, kwargs
-            What it is called with.
+            Its arguments.
         instead : dict
-            Functions of the test that represent functions of the student, by name.
+            Functions of the test that replace functions of the student, by name.
         above : list of str
             The ids of the student's cells above the test.
         """
@@ -62,7 +62,7 @@ class Clean:
             return self._ready().ask(request)
         except Exception:
             raise
-        except BaseException:  # it is gone
+        except BaseException:  # the worker has ended
             self.worker = None
             raise
 
@@ -79,7 +79,9 @@ class Clean:
     def _ready(self) -> Worker:
         if self.worker is None:
             self.worker = self.start()
-            for number, role in enumerate(("given", "locked")):  # the text sees the first alone
+            for number, role in enumerate(
+                ("given", "locked")
+            ):  # the text may use only the first kind
                 self._load(self.worker, [cell for cell in self.given if cell.role == role], number)
             self.worker.ask({"op": "texts", "cells": self.texts, "above": 0})
         return self.worker

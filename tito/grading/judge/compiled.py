@@ -18,7 +18,7 @@ def code(source: str, name: str) -> CodeType:
 
 @functools.cache
 def bindings(name: str, source: str) -> list[tuple[ast.stmt, list[str], CodeType | None]]:
-    """A cell's statements: each with the names that it binds and, where it is an assignment, its code."""
+    """A cell's statements, each with the names that it binds and, for an assignment, its code."""
     try:
         body = ast.parse(source).body
     except SyntaxError:

@@ -1,4 +1,4 @@
-"""Whether a call changed its arguments or returned their memory: the judge compares its own copies.
+"""Find out whether a call changed its arguments or returned their memory, from the judge's own copies.
 
 A worker sends back the arguments after a call. It overwrites them when the judge asks, and sends the result again: a
 result that has changed with them shares their memory.
@@ -15,7 +15,7 @@ from tito.grading.judge import reports
 
 Ask = Callable[[dict[str, Any]], dict[str, Any]]
 Observed = tuple[object, list[str], list[str]]
-LARGE = 2**22  # bytes of arguments that do not travel back in the same message as the result
+LARGE = 2**22  # arguments of more bytes do not come back in the same message as the result
 
 
 def observe(
@@ -26,7 +26,7 @@ def observe(
     Returns
     -------
     tuple of (object, list of str, list of str)
-        The result, the names of the arguments that were changed and, if `shared`, of those whose memory the result has.
+        The result, the names of the changed arguments and, if `shared`, of the arguments that share memory with it.
     """
     request = {"op": "call", "args": list(args), "kwargs": kwargs}
     values = [*args, *kwargs.values()]
@@ -54,7 +54,7 @@ def observe_each(ask: Ask, target: object, cases: list[Any]) -> list[Observed]:
 def _observed(
     ask: Ask, request: dict[str, Any], cases: list[list[Any]], shared: bool
 ) -> tuple[list[object], list[tuple[int, int]], list[tuple[int, int]]]:
-    """The results, and the arguments that were changed and that are shared, each as case and place in it."""
+    """The results, the changed arguments and the shared arguments; an argument is a case and an index."""
     sent = [[arrays([value]) for value in case] for case in cases]
     flat = [each for case in sent for found in case for each in found]
     size = sum(array.nbytes for array in flat)
@@ -89,7 +89,7 @@ def _observed(
 
 
 def _differing(sent: list[np.ndarray], after: object) -> list[int]:
-    """The places of arrays that are not what was sent; -1 represents all of them."""
+    """The indices of arrays that differ from the sent ones; -1 means all."""
     if type(after) is not list or len(after) != len(sent):
         return [-1] if sent else []
     return [n for n, pair in enumerate(zip(sent, after, strict=True)) if not _same(*pair)]
@@ -106,7 +106,7 @@ def _bytes(array: np.ndarray) -> bytes:
 
 
 def _shared(results: list[object], again: list[object], count: int) -> list[int]:
-    """The places of arguments whose bytes changed in the result when they were overwritten."""
+    """The indices of arguments whose overwriting changed bytes of the result; -1 if unknown."""
     before, after = arrays(results), arrays(again)
     if len(before) != len(after):
         return [-1]
@@ -121,7 +121,7 @@ def _shared(results: list[object], again: list[object], count: int) -> list[int]
 
 
 def _name(ask: Ask, target: object, count: int, kwargs: dict[str, Any], place: int) -> str:
-    """What an argument is called in a message; the worker is asked, for it has the function."""
+    """The name of an argument for messages, from the worker, which has the function."""
     if place < 0:
         return ""
     if place >= count:

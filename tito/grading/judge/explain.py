@@ -12,13 +12,13 @@ from tito.notebooks.text import without_header
 
 
 class Explainer:
-    """Explains exceptions of tests by what is loaded; `binder` has the cell that binds a name, by name."""
+    """Explains exceptions of tests from the loaded cells; `binder` maps a name to the cell that binds it."""
 
     def __init__(self, loader: Loader, binder: dict[str, str]) -> None:
         self.loader, self.binder = loader, binder
 
     def unstarted(self, error: Exception) -> str | None:
-        """The exercise whose untouched cell is behind an error, if that is what it comes from."""
+        """The exercise whose stub caused an error, if a stub did."""
         report = reports.of(error) or Report(type(error).__name__, str(error)[:TEXT])
         for _ in range(len(self.loader.cells)):
             if report.kind == "NotImplementedError":
@@ -33,7 +33,7 @@ class Explainer:
         return None
 
     def explain(self, error: Exception, cell: Cell) -> str:
-        """What went wrong, and the line to look at: in the student's cell if it was reached."""
+        """Say what went wrong, and name the line to look at: in the student's cell if it ran."""
         remote = reports.of(error)
         if remote:
             return self._why(remote) or self._sentence(remote, cell.exercise)
@@ -48,7 +48,7 @@ class Explainer:
         return text
 
     def _sentence(self, report: Report, exercise: str = "") -> str:
-        """What was raised, and the line to look at: the last in the cell of an exercise, or else the last of all."""
+        """The exception and the line to look at: the last in the exercise's cell, or else the last of all."""
         text = ": ".join(filter(None, (report.kind, report.text))) + self._instead(report)
         if report.look:
             text = f"{report.text}\nlook at: {report.look}"
@@ -61,7 +61,7 @@ class Explainer:
         return text
 
     def _instead(self, report: Report) -> str:
-        """What the cell that should define a missing name defines."""
+        """The names that a cell defines in place of the missing name."""
         exercise = self.binder.get(reasons.missing(report), "")
         if report.kind or exercise not in self.loader.student:
             return ""
@@ -71,7 +71,7 @@ class Explainer:
         return f": your cell {exercise} defines {', '.join(names[:5])}" if names else ""
 
     def _why(self, report: Report) -> str:
-        """Explain an undefined name by what was raised when its cell was loaded; empty if nothing was."""
+        """Explain an undefined name by an exception while its cell was loaded; empty if there was none."""
         name, broken = reasons.missing(report), self.loader.broken
         for cell in self.loader.cells if name else ():
             raised = broken.get(cell.id, ()) if cell.role != "plain" else ()
@@ -88,7 +88,7 @@ class Explainer:
 
 
 def _failing_line(error: Exception, cell: Cell) -> str:
-    """The line of a test that failed, with its number in a release, where a header is above the test."""
+    """The failing line of a test, with its number in a release, which has a header above the test."""
     header = without_header(cell.source) == cell.source
     frames = traceback.extract_tb(error.__traceback__)
     inside = [frame for frame in frames if frame.filename == f"<{cell.id}>"]

@@ -1,6 +1,6 @@
 """The process that decides: it runs the instructor's tests against a worker that runs the student's cells.
 
-No byte of student code runs here. A test passes when its last statement has run, and in no other way.
+No student code runs here. A test passes only if its last statement has run.
 """
 
 import ast
@@ -26,13 +26,13 @@ from tito.grading.judge.stopwatch import Timed
 from tito.grading.judge.workers import Worker, WorkerGone, refuse
 from tito.notebooks.cells import Cell
 
-NOT_RUN = "not run: "  # how the message of a test begins for which nothing is left
-MESSAGE = 20_000  # characters: an answer may be any text, and a message may quote it
+NOT_RUN = "not run: "  # begins the message of a test without a remaining budget
+MESSAGE = 20_000  # characters; messages may quote answers of any length
 
 
 @dataclass(frozen=True)
 class Place:
-    """What is known at one place in the notebook: the cells above it, and what names represent."""
+    """A place in the notebook: the cells above it, and the values of names there."""
 
     loaded: list[Cell]
     names: Names
@@ -65,13 +65,13 @@ class Judge:
     ) -> None:
         self.job, self.launch, self.meter = job, launch, meter
         self.loader = Loader(job, meter, fatal, given, self._new_worker)
-        self.failed = ""  # the exercise of which a test failed in this worker
-        self.ended: dict[str, int] = {}  # workers that the tests of an exercise have used up
+        self.failed = ""  # the exercise that failed a test in this worker
+        self.ended: dict[str, int] = {}  # workers that ended in tests of an exercise
         self.holds = False  # whether the worker keeps objects for the test
         self.binder: dict[str, str] = {}  # the cell that binds a name
         self.names = Names({"__name__": "__main__", "__builtins__": __builtins__}, {})
         self.clean: Clean | None = None
-        self.doubts: list[str] = []  # why the verdict on the test stays open
+        self.doubts: list[str] = []  # reasons why the test is undecided
         checks.judge = self
 
     def end(self) -> None:
@@ -86,12 +86,12 @@ class Judge:
         return self.loader.stubs
 
     def place(self) -> "Place":
-        """Where the judge is; the worker keeps the names that it has here."""
+        """Remember the present place; the worker keeps a copy of its names."""
         self.loader.ready()
         return Place(self.loader.cells.copy(), self.names.copy(), self.binder.copy())
 
     def take_in(self, cell: Cell) -> None:
-        """Make a cell known on both sides."""
+        """Add a cell: the worker will load it, and the judge gets proxies of its names."""
         self.loader.cells.append(cell)
         if cell.role == "locked":
             self._execute(compiled.code(cell.source, f"<{cell.id}>"))
@@ -103,20 +103,20 @@ class Judge:
                     self.binder[name] = cell.id
                     self.names.known[name] = proxies.StandIn(self, name)
                 if constant and cell.role == "given":
-                    # A constant of the instructor; a constant made of the student's functions remains a proxy.
+                    # The instructor's constants are computed here. If one needs the student's functions, it stays a proxy.
                     with contextlib.suppress(Exception):
                         self._execute(constant)
 
     def go(self, place: "Place") -> None:
-        """Restore the names of a place, here and in the worker. A worker that did not keep them is ended."""
+        """Restore the names of a place, here and in the worker. A worker without a copy of them is ended."""
         self.binder = place.binder
         self.names.become(place.names)
         self.loader.return_to(place.loaded)
 
     def prepare(self, exercise: str, places: list["Place"]) -> None:
-        """Before a hidden test, start a worker if one is needed; it loads the cells of all later hidden tests too.
+        """Before a hidden test, start a worker if necessary; it loads the cells of all later hidden tests too.
 
-        A worker that has seen a hidden test loads no cell, so each of these tests would start a worker of its own.
+        After a hidden test a worker may not load cells. Without this, each of these tests would need a new worker.
         """
         if self.failed not in ("", exercise):
             self.loader.leave()
@@ -140,7 +140,7 @@ class Judge:
     def observe(
         self, function: object, args: tuple[Any, ...], kwargs: dict[str, Any], shared: bool
     ) -> evidence.Observed:
-        """Call a function in the worker, and tell which arguments it changed and, if asked, shares."""
+        """Call a function in the worker; returns the result and the arguments that it changed and, if `shared`, shares."""
         return evidence.observe(self.ask, function, args, kwargs, shared)
 
     def observe_each(self, function: object, cases: list[Any]) -> list[evidence.Observed]:
@@ -167,14 +167,14 @@ class Judge:
     ) -> tuple[list[object], list[float]]:
         """Time a kernel in the worker and a function of the test in a clean one; `speed.at_least` asks for it."""
         clean = self._clean()
-        if clean.used:  # a thread that the text left would add its CPU time to the baseline's
+        if clean.used:  # a thread left by the text would add its CPU time to the baseline's
             clean.end()
         clean.ask({"op": "space", "instead": {}, "cells": self._texts_above()})
         places = Timed(self.ask, self._cpu), Timed(clean.ask, clean.cpu)
         return stopwatch.timed(*places, kernel, baseline, args, kernel_first)
 
     def undecided(self, why: str) -> None:
-        """The test could not tell whether the work is fast enough: that costs no points."""
+        """Note that a test could not decide whether the kernel is fast enough. This costs no points."""
         self.doubts.append(why)
 
     def _clean(self) -> Clean:
@@ -211,7 +211,7 @@ class Judge:
         return Worker(self.job, self.meter, started, refuse)
 
     def judge(self, cell: Cell) -> verdict.Verdict:
-        """Judge a test. A worker in which one has failed runs no test of another exercise."""
+        """Judge a test. After a failed test, the worker runs no test of another exercise."""
         started = time.perf_counter()
         if self.failed not in ("", cell.exercise):
             self.loader.leave()
@@ -261,9 +261,9 @@ class Judge:
             self.holds = False
 
     def _run(self, cell: Cell) -> tuple[verdict.Status, str]:
-        """Run a test. A message may ask the worker what an object is, so the worker may end here too."""
+        """Run a test and explain a failure. The explanation may ask the worker, which may end then."""
         try:
-            # What an earlier test bound is gone: every test starts from the same names.
+            # Each test gets a copy of the names, without the names that earlier tests bound.
             compiled.run(cell.source, f"<{cell.id}>", self.names)
             return (verdict.UNDECIDED, self.doubts[0]) if self.doubts else (verdict.PASSED, "")
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Load the notebook's cells into a worker, in order; a cell that ends a worker is not loaded into the next."""
+"""Load the notebook's cells into a worker, in order. A cell that kills a worker is not loaded again."""
 
 import ast
 from collections.abc import Callable
@@ -14,13 +14,13 @@ from tito.notebooks.cell_code import first_line, parsed
 from tito.notebooks.cells import ELSEWHERE, Cell
 from tito.notebooks.text import is_stub
 
-STARTS = 10  # workers that the tests of one exercise may use up, and likewise the loading of cells
-TOGETHER = 2**20  # characters of cells that are loaded at once
+STARTS = 10  # workers that may end in the tests of one exercise, or while they load cells
+BATCH = 2**20  # characters of cells that are loaded at once
 STUDENT = ("solution", "own")  # roles of cells with a student's code
 
 
 class Loader:
-    """The cells above the present test, and the worker that has loaded them.
+    """The cells above the current test, and the worker that has loaded them.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Loader:
         self.worker: Worker | None = None
         self.cells: list[Cell] = []  # above the test
         self.sent = 0  # how many of them the worker has loaded
-        self.together = True  # many at once, until a worker ends in the middle
+        self.together = True  # load many at once, until a worker ends meanwhile
         self.deadly, self.fatal = fatal.cells, fatal.statements
         self.broken = fatal.reports()  # exceptions of statements while loading, by cell
         self.student = {
@@ -62,7 +62,7 @@ class Loader:
         }
 
     def ready(self) -> Worker | None:
-        """The worker, with all cells loaded; None if the submission has used up what it may use."""
+        """The worker with all cells loaded; None if a budget of the submission is used up."""
         if self.spent():
             self.leave()
         while self._must_load() and not self.spent():
@@ -72,10 +72,12 @@ class Loader:
             self.sent = len(self.cells)
             size = sum(len(self.source(cell)) for cell in cells)
             self.meter.begin(LOADING)
-            if self.together and len(cells) > 1 and size < TOGETHER:
+            if self.together and len(cells) > 1 and size < BATCH:
                 try:
                     self._load(self.worker, cells, len(self.cells))
-                except WorkerGone:  # to know which cell it was, another loads them one by one
+                except (
+                    WorkerGone
+                ):  # a new worker loads them one by one, to find the cell that ended it
                     self.worker, self.together = None, False
             else:
                 self._load_each(self.worker, cells)
@@ -88,7 +90,7 @@ class Loader:
             self.worker = None
 
     def return_to(self, cells: list[Cell]) -> None:
-        """Go back to the names after some cells. A worker that did not keep them is ended."""
+        """Restore the names after some cells. A worker without a copy of them is ended."""
         self.cells = cells
         count = len(cells)
         if self.worker is None or self.sent == count:
@@ -101,11 +103,11 @@ class Loader:
             except (Exception, WorkerGone):
                 pass
         elif self.sent < count and not self.worker.knows_hidden:
-            return  # the cells between are still to be loaded; what they report may be shown with a visible test
+            return  # the other cells must still be loaded, because a visible test may show their errors
         self.leave()
 
     def spent(self) -> str:
-        """What the submission has used up; empty if it may go on."""
+        """The budget that the submission has used up; empty if there is none."""
         try:
             self.meter.left(self._must_load())
             if self.worker is None:
@@ -115,7 +117,7 @@ class Loader:
             return str(over)
 
     def source(self, cell: Cell) -> str:
-        """The text of a cell; a given version follows the student's if that also answers another exercise."""
+        """The text of a cell. A given version is added below a student's text that answers several exercises."""
         name = cell.id
         own = self.student.get(name, cell.source)
         if name in self.given and name in self.merged and name not in self.deadly:
@@ -123,7 +125,7 @@ class Loader:
         return self.given.get(name) or own
 
     def python(self, cell: Cell) -> str:
-        """The plain Python that a cell runs as."""
+        """The cell as plain Python."""
         source = self.source(cell)
         return source if cell.id in self.given else self.job.python.get(cell.id, source)
 
@@ -135,14 +137,14 @@ class Loader:
         return self.worker is None or self.sent < len(self.cells)
 
     def _is_safe(self, cell: Cell) -> bool:
-        """Whether a cell is loaded: none that ended a worker, and no plain or own cell after such cells have ended many."""
+        """Whether to load a cell: no cell that ended a worker, and no plain or own cell after many of them did."""
         if cell.id in self.given:
             return True
         many = cell.role in ("plain", "own") and self._ended_by_others() >= 2 * STARTS
         return cell.id not in self.deadly and not many
 
     def _ended_by_others(self) -> int:
-        """How many workers have ended while they loaded plain cells or the student's own."""
+        """How many workers have ended while they loaded plain or own cells."""
         found = [name for name in self.deadly if name not in self.student]
         for name in self.fatal.keys() - self.student.keys() - set(found):
             found += [name for each in self.fatal[name].values() if each.kind == STOPPED]
@@ -154,7 +156,7 @@ class Loader:
             nodes = parsed(self.python(cell)) if cell.role in STUDENT else None
             if nodes is None:
                 self._load_one(worker, cell, mark)
-            else:  # one by one, to find the statement that ends the worker
+            else:  # statement by statement, to find which of them ends the worker
                 self._load_statements(worker, cell, nodes, mark)
             if not self.worker:
                 break
@@ -168,13 +170,13 @@ class Loader:
             if not self._load_one(worker, cell, mark if number == todo[-1] else None, number):
                 text = self.deadly[cell.id]
                 fatal[number] = reports.gone(text, first_line(nodes[number]))
-                if len(fatal) < STARTS:  # else the cell is given up
+                if len(fatal) < STARTS:  # after that the cell is not loaded
                     del self.deadly[cell.id]
                     self.broken[cell.id][-1] = fatal[number]
                 break
 
     def _fatal(self, cell: Cell) -> dict[int, Report]:
-        """The statements of a student's cell that no worker runs again, by number: each with a report."""
+        """The statements of a student's cell that ended a worker, by number, each with a report."""
         return {} if cell.id in self.given else self.fatal.setdefault(cell.id, {})
 
     def _load_one(
@@ -193,7 +195,7 @@ class Loader:
     def _load(
         self, worker: Worker, cells: list[Cell], mark: int | None, only: int | None = None
     ) -> None:
-        """Have the worker load cells, and keep the names that there are then if `mark` is a number."""
+        """Have the worker load cells and, if `mark` is a number, keep a copy of the names under it."""
         parts = [
             {
                 "name": cell.id,
@@ -212,7 +214,7 @@ class Loader:
             if type(said) is not dict:
                 raise wire.WireError("no reports")
             found = {name: reports.reports(said[name]) for name in names if name in said}
-        except Exception as error:  # too long a cell, or not what a worker of ours reports
+        except Exception as error:  # the cell is too long, or the worker sent an invalid report
             text = str(error)[: reports.TEXT]
             found = {name: [Report(kind="", text=text)] for name in names}
         else:
@@ -227,7 +229,7 @@ class Loader:
             self._remember(cell, [report for report in each if report.late])
 
     def _remember(self, cell: Cell, late: list[Report]) -> None:
-        """Have no other worker run the statements of a student's cell that took too long."""
+        """Remember the statements of a student's cell that took too long; no other worker runs them."""
         nodes = parsed(self.python(cell)) if late and cell.role in STUDENT else None
         fatal = self._fatal(cell) if nodes else {}
         for report in late:

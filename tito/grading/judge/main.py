@@ -25,15 +25,15 @@ from tito.verdict import Verdict
 
 
 def know(cells: list[dict[str, Any]]) -> None:
-    """Read the instructor's cells ahead of a job that contains them, in a process that judges are copied from.
+    """Read the instructor's cells in a zygote, before a job with these cells arrives.
 
-    What its tests refer to is imported.
+    Modules that the tests use are imported.
     """
     _known[:] = [Cell(**cell) for cell in cells]
     names, used = Names({}, {}), set()
     for cell in _known:
-        _ = cell.title, cell.hidden, cell.empty  # read once, for all judges
-        with contextlib.suppress(SyntaxError, ValueError):  # the judge will say so
+        _ = cell.title, cell.hidden, cell.empty  # cache these properties for all forks
+        with contextlib.suppress(SyntaxError, ValueError):  # the judge reports it
             if cell.role in ("test", "locked"):
                 global_names(compiled.code(cell.source, f"<{cell.id}>"))
                 tree = ast.parse(cell.source)
@@ -47,7 +47,7 @@ def know(cells: list[dict[str, Any]]) -> None:
         names.find(name)
 
 
-_known: list[Cell] = []  # cells that a job names by their place in this list
+_known: list[Cell] = []  # a job refers to these cells by their index
 
 
 def main(
@@ -55,13 +55,13 @@ def main(
 ) -> None:
     """Read a job on standard input, write one line of JSON for each verdict on standard output.
 
-    A cell may be a number: its place among the cells that `know` got. In a sandbox `monitor` is the descriptor of
-    a socket on which the supervisor starts workers; without, `launch` starts one.
+    A cell may be a number: its index in the cells given to `know`. In a sandbox `monitor` is the descriptor of
+    a socket on which the supervisor starts workers. Without a sandbox, `launch` starts them.
     """
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     said = json.load(sys.stdin)
-    hide(said["hidden_modules"])  # what is judged is not here, in no form
+    hide(said["hidden_modules"])  # the judge must not import the module under test
     before = said.pop("before")
     said["cells"] = [_known[each] if type(each) is int else Cell(**each) for each in said["cells"]]
     job = Job(**said)
@@ -71,7 +71,7 @@ def main(
         try:
             out.write(json.dumps(said) + "\n")
             out.flush()
-        except BrokenPipeError:  # nobody reads any more
+        except BrokenPipeError:  # the supervisor has ended
             os._exit(1)
 
     def begin(cell: Cell) -> None:
@@ -98,6 +98,6 @@ def main(
 
 
 def limit_cpu(seconds: float) -> None:
-    """Have the kernel end this process after so many seconds of CPU time: no answer may keep it busy for longer."""
+    """Have the kernel kill this process after so many seconds of CPU time, in case an answer keeps it busy."""
     if hasattr(signal, "setitimer"):  # not on Windows
         signal.setitimer(signal.ITIMER_PROF, seconds)

@@ -10,7 +10,7 @@ before: list[tuple[int, int]] = []  # the limits of this process before `limit`
 
 
 def limit() -> None:
-    """Have a request for too much memory raise MemoryError in this process: that costs a test, not the run."""
+    """Limit this process, so that too much memory raises MemoryError and fails one test, not the run."""
     if sys.platform == "linux":  # other systems do not enforce this limit
         import resource
 
@@ -22,7 +22,7 @@ def limit() -> None:
 
 @contextlib.contextmanager
 def unlimited() -> Iterator[None]:
-    """A block in which processes are started that do not inherit the limit."""
+    """A context in which started processes do not inherit the limit."""
     if not before:
         yield
         return

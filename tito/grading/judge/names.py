@@ -13,12 +13,12 @@ from tito.grading.inside.lookups import global_names, inner, own_names
 
 
 class Names:
-    """A plain dict of names, so that a loop in a test runs as fast as elsewhere, and imports that wait.
+    """The names of a test in a plain dict, which is fast, and import statements that have not run yet.
 
     Parameters
     ----------
     known : dict
-        What names represent.
+        The values of names.
     imports : dict
         Import statements that have not run, by the name that they bind.
     """
@@ -27,7 +27,7 @@ class Names:
         self.known, self.imports = known, imports
 
     def promise(self, node: ast.Import | ast.ImportFrom) -> None:
-        """Bind what an import statement binds, without running it yet."""
+        """Remember an import statement, to be run when a test uses its names."""
         for alias in node.names:
             name = alias.asname or alias.name.partition(".")[0]
             one = copy.copy(node)
@@ -40,7 +40,7 @@ class Names:
     def ready(self, code: CodeType, *, defines: bool = False) -> None:
         """Run the imports that code needs, also in functions that it may call.
 
-        Code that `defines` functions for tests needs what it looks up itself, and what those need that it uses.
+        Code that `defines` functions for tests needs the names it looks up itself, and the names of functions that it uses.
         """
         waiting = [code]
         seen: set[str] = set()
@@ -54,7 +54,7 @@ class Names:
                 waiting += [] if whole else [part for part in inner(each) if part.co_name == name]
 
     def find(self, name: str) -> None:
-        """Run the imports that bind a name, if it waits for them."""
+        """Run the imports that bind a name, if they have not run."""
         if name not in self.known and name in self.imports:
             with contextlib.suppress(KeyError):  # there is no such module
                 self.known[name] = _imported(self.imports[name])[name]
@@ -64,7 +64,7 @@ class Names:
         return Names(dict(self.known), {name: list(each) for name, each in self.imports.items()})
 
     def become(self, other: "Names") -> None:
-        """Take the names of another; functions that were defined here see it too."""
+        """Take over the names of another; functions that were defined here use them too."""
         self.known.clear()
         self.known.update(other.known)
         self.imports = other.imports
@@ -86,7 +86,7 @@ def _codes(value: Any) -> Iterator[CodeType]:
 
 
 def _imported(statements: list[ast.stmt]) -> dict[str, Any]:
-    """What import statements bind; nothing where there is no such module."""
+    """The names that import statements bind; empty if the module does not exist."""
     names: dict[str, Any] = {}
     with contextlib.redirect_stdout(sys.stderr), contextlib.suppress(ImportError):
         exec(compile(ast.Module(statements, []), "<imports>", "exec"), names)

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 PART = 65536  # bytes that are read or written at once
-LEFT = 8  # parts that a pipe can contain
+FULL = 8  # parts in a full pipe
 
 
 class Polled(io.RawIOBase):
-    """The pipes in the judge's own thread; `idle` is called now and then during a wait, and may end it by raising."""
+    """The pipes, read in the judge's own thread. `idle` is called repeatedly during a wait, and may raise to end it."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Polled(io.RawIOBase):
         self.received = 0  # bytes of answers
 
     def send(self, message: wire.Parts) -> None:
-        """Write a packed message; nothing tells if the worker is gone but that no answer comes."""
+        """Write a packed message. If the worker has ended, the next `receive` returns None."""
         self.since = time.monotonic()
         if sum(map(len, message)) <= PART:
             message = [b"".join(message)]
@@ -67,21 +67,21 @@ class Polled(io.RawIOBase):
         return wire.read(self.stream)
 
     def hear(self) -> None:
-        """Take in what has been printed."""
+        """Read the printed output."""
         if self.hearing.poll(0):
             self._hear()
 
     def end(self) -> None:
-        """Take in what an ended worker has printed, as far as a pipe can contain it: it counts as well."""
-        for _ in range(LEFT):
+        """Read the rest of an ended worker's output, at most a full pipe."""
+        for _ in range(FULL):
             self.hear()
 
     def readable(self) -> bool:
-        """Whether it can be read, as io asks."""
+        """Part of io.RawIOBase: the stream can be read."""
         return True
 
     def readinto(self, memory: "WriteableBuffer") -> int:
-        """For the stream of answers: wait, then read what is there."""
+        """Part of io.RawIOBase: wait, then read available bytes of answers."""
         self._wait(self.reading, self.answers)
         count = os.readv(self.answers, [memory])
         self.received += count
@@ -112,7 +112,7 @@ class Polled(io.RawIOBase):
 
 
 class Threaded:
-    """The same where pipes cannot be polled: a thread for each."""
+    """The pipes on systems without poll, such as Windows: each has a thread."""
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class Threaded:
         return found
 
     def hear(self) -> None:
-        """The thread that listens has done it."""
+        """Do nothing: a thread reads the output."""
 
     def end(self) -> None:
         """Have the thread that writes end."""
@@ -165,13 +165,13 @@ class Threaded:
             self.answers.put(error)
 
     def read(self, size: int) -> bytes:
-        """For `wire.read`: bytes of an answer, counted."""
+        """Read bytes of an answer, and count them; `wire.read` calls this."""
         part = self.process.stdout.read(size)
         self.received += len(part)
         return part
 
     def readinto(self, memory: "WriteableBuffer") -> int:
-        """As `read`, into memory."""
+        """Read bytes of an answer into memory, and count them."""
         count = self.process.stdout.readinto(memory)
         self.received += count
         return count

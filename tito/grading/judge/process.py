@@ -15,8 +15,8 @@ import psutil
 
 from tito.grading.judge import memory
 
-# One thread against one, also where NumPy is imported before the lesson's first cell; and BLAS threads that
-# wait for work would add their CPU time to the tests.
+# Compare one thread with one thread, even if NumPy is imported before the lesson's first cell. BLAS threads that
+# wait for work would also add CPU time to the tests.
 ONE_THREAD = dict.fromkeys(
     ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
@@ -25,7 +25,7 @@ STUDENT, CLEAN = (
     "student",
     "clean",
 )  # the worker of the student's code, and a worker without student code
-SCHED = 2  # which clock of a process clock_gettime(2) reads on Linux
+SCHED = 2  # CPUCLOCK_SCHED, the process clock that clock_gettime(2) reads on Linux
 GRACE = 2  # seconds in which a worker that has closed its pipes must end by itself
 
 
@@ -61,7 +61,7 @@ class Own:
         return total
 
     def memory(self) -> float:
-        """Which part of its memory the worker uses: without a sandbox nothing limits it."""
+        """The used share of the memory limit; 0 without a limit."""
         return 0.0
 
     def end(self) -> float:
@@ -96,7 +96,7 @@ class Supervised:
         return float(self._ask("cpu"))
 
     def memory(self) -> float:
-        """Which part of its memory the worker uses."""
+        """The used share of the memory limit."""
         return float(self._ask("memory"))
 
     def end(self) -> float:
@@ -118,12 +118,12 @@ CLOSED = "closed its pipes"
 
 
 def end(process: subprocess.Popen[bytes], group: bool = False) -> None:
-    """End a process and everything it started; with `group`, also what is left of the group that it leads."""
+    """End a process and everything it started; with `group`, also its process group."""
     children = []
     if process.poll() is None:
         with contextlib.suppress(psutil.Error):
             first = psutil.Process(process.pid)
-            first.suspend()  # or a judge would start another worker in place of a worker that is gone
+            first.suspend()  # so that a judge cannot start a new worker for an ended one
             children = first.children(recursive=True)
     for child in children:
         if os.name == "posix":
@@ -140,7 +140,7 @@ def end(process: subprocess.Popen[bytes], group: bool = False) -> None:
 
 
 def clock(pid: int) -> float:
-    """CPU seconds of a process and its threads by its own clock, which is finer than /proc; 0 if there is none."""
+    """CPU seconds of a process by its own clock, which is more precise than /proc; 0 if there is none."""
     try:
         return time.clock_gettime(~pid << 3 | SCHED)
     except (OSError, AttributeError):
@@ -148,7 +148,7 @@ def clock(pid: int) -> float:
 
 
 def describe(code: int) -> str:
-    """What an exit code means."""
+    """Describe an exit code in words."""
     if code < 0:
         with contextlib.suppress(ValueError):
             return f"was ended by {signal.Signals(-code).name}"

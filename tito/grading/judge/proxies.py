@@ -1,7 +1,7 @@
 """Proxies: the judge's objects for a student's functions, classes and objects.
 
-Each of them asks the worker; a test calls them as it calls the real ones in a notebook. Nothing that a student's
-object computes from a value of a test is evidence. Tests compare plain data, which the judge has decoded.
+A proxy asks the worker. A test calls proxies as it calls the real functions in a notebook. A student's object cannot
+decide a comparison: tests compare plain data, which the judge has decoded.
 """
 
 import sys
@@ -17,7 +17,7 @@ from tito.grading.inside import wire
 
 
 class NotPlain(AssertionError):
-    """A test used an object of the student's as if it were plain data."""
+    """A test used a student's object as plain data."""
 
 
 class Worker(Protocol):
@@ -35,9 +35,9 @@ class Worker(Protocol):
 
 
 class Remote:
-    """What stayed in the worker. A test calls it, passes it back, reads its attributes, and reads it as plain data.
+    """An object in the worker. A test can call it, pass it back, read its attributes, and convert it to plain data.
 
-    All else a student's class could decide as it likes, so it fails the test: comparisons, arithmetic, truth.
+    Comparisons, arithmetic and truth fail the test, because a student's class could decide their results.
     """
 
     __slots__ = ()
@@ -53,7 +53,7 @@ class Remote:
         return result
 
     def observe(self, *args: Any, **kwargs: Any) -> tuple[object, list[str], list[str]]:
-        """Call, and tell also which arguments were changed and whose memory the result shares."""
+        """Call it, and also return the arguments that it changed and whose memory the result shares."""
         return self._worker.observe(self, args, kwargs, shared=True)
 
     def __getattr__(self, name: str) -> Any:
@@ -89,7 +89,7 @@ class Remote:
         return repr(self)
 
     def _read(self, how: str, kind: type) -> Any:
-        """What the worker makes of it, which knows nothing of what it is compared with."""
+        """Convert it to plain data in the worker, which does not know the expected value."""
         found = self._worker.ask({"op": "read", "how": how, "target": self})["value"]
         return found if type(found) is kind else self._refuse()
 
@@ -105,7 +105,7 @@ class Remote:
 
 
 def _arrays(value: Any) -> Any:
-    """Arguments of a NumPy function with arrays in place of what stayed in the worker."""
+    """Arguments of a NumPy function, with arrays in place of proxies."""
     if type(value) is dict:
         return {name: _arrays(each) for name, each in value.items()}
     if type(value) in (list, tuple):
@@ -164,11 +164,11 @@ class Proxy(Remote):
 
 
 for _kind in (StandIn, Proxy):
-    type.__setattr__(_kind, "__name__", "object")  # as Python's own messages call it
+    type.__setattr__(_kind, "__name__", "object")  # Python's own messages then say `object`
 
 
 def encode(encoder: wire.Encoder, value: Any) -> dict[str, Any]:
-    """Send a value that is not plain data: a reference, or a test's function by value (never the other way)."""
+    """Encode a value that is not plain data: a proxy as a reference, a test's function by value."""
     kind = type(value)
     if kind is StandIn:
         return {"!": "name", "name": value.__name__}
@@ -180,11 +180,11 @@ def encode(encoder: wire.Encoder, value: Any) -> dict[str, Any]:
     return {"!": "pickle", "buffer": encoder.buffer(cloudpickle.dumps(value))}
 
 
-HERE = "__main__"  # where tests define things; what is imported from elsewhere stays what it is
+HERE = "__main__"  # the module of the tests; functions of other modules are sent as a reference
 
 
 def _imported(value: object) -> list[str] | None:
-    """The module and the name by which a function can be imported; None if it cannot."""
+    """The module and the name of a function; None if it cannot be imported."""
     module, name = getattr(value, "__module__", None), getattr(value, "__name__", None)
     if type(module) is not str or type(name) is not str or module == HERE:
         return None
@@ -193,7 +193,7 @@ def _imported(value: object) -> list[str] | None:
 
 
 def decoder(worker: Worker) -> Callable[[wire.Decoder, dict[str, Any]], "Proxy"]:
-    """Rebuild an object that stayed in the worker as a proxy."""
+    """Return a function that decodes references to objects in the worker as proxies."""
 
     def decode(_: wire.Decoder, node: dict[str, Any]) -> Proxy:
         if node["!"] != "handle":
@@ -205,5 +205,5 @@ def decoder(worker: Worker) -> Callable[[wire.Decoder, dict[str, Any]], "Proxy"]
 
 
 def _word(text: object) -> str:
-    """A name that a worker tells, if it is one."""
+    """A name that a worker sent, if it is a valid identifier; else empty."""
     return text if type(text) is str and text.isidentifier() and len(text) <= 60 else ""

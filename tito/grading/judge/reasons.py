@@ -15,7 +15,7 @@ def missing(report: Report) -> str:
 
 
 def behind(name: str, reports: Sequence[Report], source: str) -> Report | None:
-    """The report on the statement of a cell that raised and would have bound a name.
+    """The report on the statement that should have bound a name but raised.
 
     A report without a statement concerns all names of the cell.
     """

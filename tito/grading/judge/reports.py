@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 
 from tito.grading.inside import wire
 
-STOPPED = "stopped"  # in place of an exception's class: the worker ended
+STOPPED = "stopped"  # the class in a report if the worker ended
 REPORTS = 100  # exceptions reported for one cell
 PLACES = 20  # of an exception, in the student's cells
 TEXT = 4000  # characters of what an exception says
-# What a student's exception may come back as. Exceptions that steer Python itself are not among them: they would
-# end a test's loop as if it had run to its end.
+# The judge rebuilds a student's exception as one of these classes. Exceptions that control Python's loops would
+# end a loop in a test early, so they are left out.
 STEERING = (StopIteration, StopAsyncIteration, BaseExceptionGroup)
 ERRORS = {
     name: kind
@@ -31,13 +31,11 @@ class Report:
     late: bool = False  # the statement took too long
     builtin: tuple[str, ...] = ()  # its class and the bases of it that are built in
     notes: tuple[str, ...] = ()
-    places: tuple[
-        tuple[str, int], ...
-    ] = ()  # cells and lines that it passed through, the last ones
+    places: tuple[tuple[str, int], ...] = ()  # the last cells and lines of the traceback
 
 
 def report(said: object) -> Report:
-    """What a worker says of an exception; a part that has another type than it must have is left out."""
+    """A worker's report of an exception, without parts of a wrong type."""
     parts = said if type(said) is dict else {}
 
     def text(name: str, most: int, usual: str = "") -> str:
@@ -79,7 +77,7 @@ def reports(said: object) -> list[Report]:
 
 
 def gone(text: str, statement: int = 0) -> Report:
-    """The report on a cell, or one statement of it, that ended or hung a worker while it was loaded."""
+    """The report on a cell, or on one statement, that ended or hung a worker while it was loaded."""
     return Report(kind=STOPPED, text=text[:TEXT], statement=statement)
 
 
@@ -104,7 +102,7 @@ def of(error: BaseException) -> Report | None:
 
 @dataclass(frozen=True)
 class Fatal:
-    """What ended or hung a worker while it was loaded: cells, and statements of a student's cells by their number."""
+    """Cells, and numbered statements of a student's cells, that ended or hung a worker while they were loaded."""
 
     cells: dict[str, str] = field(default_factory=dict)
     statements: dict[str, dict[int, Report]] = field(default_factory=dict)

@@ -1,7 +1,7 @@
 """The order of a job's tests: first with the student's own code, then again with given versions of broken exercises.
 
-A test that fails, and can reach another exercise which does not work, is run again with that exercise's given
-version. So one wrong exercise costs its own points only.
+A test may call another exercise that does not work. If the test fails, it runs again with that exercise's given
+version. So a wrong exercise costs only its own points.
 """
 
 from collections.abc import Callable
@@ -24,9 +24,9 @@ WHY = {
 class Reruns:
     """One run over a job's tests.
 
-    `make` takes the given versions to use, by exercise, and returns a judge that has read no cell yet. `begin` is
-    called before each test. Verdicts of a judge before this one are kept: `settled` is reported already, and `lost` is
-    on tests that ended that judge.
+    `make` takes given versions by exercise, and returns a judge that has read no cell yet. `begin` is
+    called before each test. `settled` has the verdicts that an earlier judge has reported. `lost` has the verdicts
+    on tests that killed an earlier judge.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Reruns:
         self.found = dict(settled)  # the latest verdict of each test
         self.held: dict[str, Verdict | None] = {}  # tests to run again; None: not run yet
         self.stubs: set[str] = set()
-        self.served: set[str] = set()  # exercises whose tests passed in the present worker
+        self.served: set[str] = set()  # exercises whose tests passed in the current worker
 
     def run(self) -> None:
         """Judge every wanted test and report each verdict once."""
@@ -58,9 +58,9 @@ class Reruns:
         self._again()
 
     def _first(self, ids: set[str]) -> None:
-        """Judge tests with the student's own work; keep a test that may gain from a given version.
+        """Judge tests with the student's own code; postpone tests that may pass with a given version.
 
-        Visible ones come first, so that no worker that has seen a hidden test answers for a visible one.
+        Visible tests come first, so that no worker runs a visible test after a hidden one.
         """
         judge, hidden = self.make({}), []
         self.served = set()
@@ -129,11 +129,11 @@ class Reruns:
             self.report(found)
 
     def _replaceable(self, test: str) -> list[str]:
-        """The exercises that a test can reach and that have a given version."""
+        """The exercises with a given version whose code a test may run."""
         return [name for name in self.job.needs.get(test, ()) if name in self.job.given]
 
     def _reasons(self, test: str) -> dict[str, str]:
-        """Of those, the ones that do not work, each with the reason as far as it is known."""
+        """The replaceable exercises of a test that do not work, each with the reason."""
         reasons = {}
         for name in self._replaceable(test):
             known = [self.found[c.id].status for c in self.tests if self._is_known(c, name)]
@@ -149,7 +149,7 @@ class Reruns:
 
 
 class Again:
-    """A judge for the tests of some exercises, in order; another for each set of given versions."""
+    """Reruns tests with given versions, in order; each set of given versions gets a new judge."""
 
     def __init__(self, job: Job, make: Callable[[dict[str, str]], Judge]) -> None:
         self.job, self.make = job, make
@@ -177,7 +177,7 @@ class Again:
 
 
 def _better(own: Verdict | None, given: Verdict, reasons: dict[str, str]) -> Verdict:
-    """The verdict that counts, and both in its message where they differ."""
+    """The verdict that counts; its message has both results if they differ."""
     if not reasons:
         return given
     if own and given.message.startswith(NOT_RUN):

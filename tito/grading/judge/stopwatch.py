@@ -13,7 +13,7 @@ class Timed:
     cpu: Callable[[], float]
 
     def timed(self, request: dict[str, Any]) -> tuple[object, float]:
-        """What the worker replies, and the CPU seconds that it takes."""
+        """Send a request; returns the value and the CPU seconds that it took."""
         before = self.cpu()
         value = self.ask(request)["value"]
         return value, self.cpu() - before
@@ -27,9 +27,9 @@ def timed(
     args: tuple[Any, ...],
     kernel_first: bool,
 ) -> tuple[list[object], list[float]]:
-    """Call a kernel where the student's code runs, and a baseline of the test where it does not.
+    """Call a kernel in the student's worker, and a baseline of the test in the clean worker.
 
-    To carry arguments and results is timed in the clean worker, with the baseline's result.
+    The cost of sending arguments and results is measured in the clean worker and subtracted.
 
     Returns
     -------

@@ -18,7 +18,7 @@ LOG_KEPT = 256 * 1024  # bytes of output
 
 
 class WorkerGone(BaseException):
-    """The worker was ended or ended itself: `status` says how it counts. No test can catch it by accident."""
+    """The worker has ended; `status` is the test's status. It is a BaseException, so that tests do not catch it."""
 
     def __init__(self, status: Status, message: str) -> None:
         super().__init__(message)
@@ -34,7 +34,7 @@ class Worker:
     meter : Meter
     started : Process
     decode : callable
-        Makes a value of what is not plain data in a reply.
+        Decodes values in a reply that are not plain data.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Worker:
     ) -> None:
         self.meter, self.process, self.decode = meter, started, decode
         self.log, self.logged, self.asked = bytearray(), 0, 0
-        self.marks: set[int] = set()  # after how many cells it has kept its names
+        self.marks: set[int] = set()  # numbers of cells after which it keeps a copy of its names
         self.ended = False
         self.knows_hidden = False  # whether a hidden test has run in it
         self.pipes = Pipes(self.process, self._heard, self._check, self.meter.step)
@@ -58,7 +58,7 @@ class Worker:
         received = self.pipes.received
         self.meter.wait()
         try:
-            self._send(request)  # if it is too large, nothing is sent
+            self._send(request)  # raises before it sends if the request is too large
             self.asked += 1
             reply = self._receive()
         finally:
@@ -89,7 +89,7 @@ class Worker:
 
     def said_since(self, count: int) -> str:
         """The last lines that the student's code printed after `count` bytes of output."""
-        time.sleep(0.02)  # what was printed last may still be on its way
+        time.sleep(0.02)  # the last output may not have arrived yet
         new = min(self.printed() - count, len(self.log))
         text = bytes(self.log[-new:]).decode(errors="replace").strip() if new else ""
         return f"\nprinted: {' / '.join(text.splitlines()[-3:])[-300:]}" if text else ""
@@ -104,7 +104,7 @@ class Worker:
             if message is not None:
                 tree, buffers = message
                 reply = wire.Decoder(buffers, self.decode, answers=True).value(tree)
-                if type(reply) is not dict:  # a proxy says of itself what the worker says
+                if type(reply) is not dict:  # such as a proxy
                     raise wire.WireError("no reply")
         except Exception as error:
             self._quiet()
@@ -116,12 +116,12 @@ class Worker:
         return dict(reply)
 
     def _check(self) -> None:
-        """Called now and then while the worker is waited for: it may have used up its time."""
+        """Check the worker's time; called repeatedly during a wait."""
         self._quiet()
         try:
             self.meter.check(self, self.process.cpu())
         except Exceeded as over:
-            # A process that fills its memory must be ended for that, on a slow machine too.
+            # Wait longer for a process with much memory: on a slow machine too, the memory limit must end it first.
             if not over.whole and self.process.memory() > 0.25 and self.meter.extend():
                 return
             if over.whole:

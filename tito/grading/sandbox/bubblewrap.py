@@ -24,16 +24,22 @@ from tito.grading.inside.limits import Limits
 from tito.grading.sandbox.shown_files import Stage
 
 NOBODY = 65534
-PARTS = ("bin", "lib", "lib64", "libexec", "pyvenv.cfg")  # of an interpreter's folder, and no more
+PARTS = (
+    "bin",
+    "lib",
+    "lib64",
+    "libexec",
+    "pyvenv.cfg",
+)  # the visible parts of an interpreter's folder
 USERS = 60_000  # ids that root needs, so that no two sandboxes share one
-THREADS = 4  # of compiled code, so that a machine of many cores does not use up the processes
+THREADS = 4  # of compiled code, so that many cores do not exceed the limit of processes
 
 
 @dataclass(frozen=True)
 class Sandbox:
-    """A way to start processes in a sandbox; `without` names protections that are removed to test them.
+    """Starts processes in a sandbox; `without` names protections that are removed to test them.
 
-    Those are the attempts of `probe`, and what `selftest` observes from outside.
+    Their names are the attempts of `probe` and the outside checks of `selftest`.
     """
 
     bwrap: str
@@ -53,7 +59,7 @@ class Sandbox:
         code = "from tito.grading.inside.entry import main; main()"
         command = [sys.executable, "-I", "-c", code, role, json.dumps(settings)]
         with contextlib.ExitStack() as opened:
-            # The copies of a zygote build their own sandboxes, so the zygote keeps the rights to do that.
+            # The forks of a zygote build their own sandboxes, so the zygote keeps the rights for this.
             template = role == "template"
             words = self._protections(template) + self._places(stage, template)
             if self._has("syscalls") and not template:
@@ -76,7 +82,7 @@ class Sandbox:
         words = ["--unshare-uts", "--hostname", "sandbox", "--unshare-cgroup-try", "--new-session"]
         for protection, word in (
             ("processes", "--unshare-pid"),
-            ("processes", "--as-pid-1"),  # bubblewrap's own first process could be looked into
+            ("processes", "--as-pid-1"),  # else processes could inspect bubblewrap's first process
             ("network", "--unshare-net"),
             ("ipc", "--unshare-ipc"),
             ("lifetime", "--die-with-parent"),
@@ -101,7 +107,7 @@ class Sandbox:
         folder = ["--perms", "1777", *size, "--tmpfs"]
         proc = ["--proc"] if self._has("processes") else ["--ro-bind", "/proc"]
         proc += ["/proc"]
-        if self._has("processes") and not template:  # a template must be able to mount others
+        if self._has("processes") and not template:  # the forks of a zygote mount /proc themselves
             proc += _without_counters()
         shown = {place: ["--ro-bind", source, place] for place, source in stage.shown.items()}
         if not self._has("files"):
@@ -109,12 +115,12 @@ class Sandbox:
             words = ["--bind", "/", "/", *proc, "--dev", "/dev", *folder, "/tmp"]
             return [*words, *_mounts(below | shown), "--chdir", "/tmp"]
         covered = [place for place in stage.hidden if _under(place, _system())]
-        # An interpreter's folder below /tmp would be a part of /tmp, where everybody may write.
+        # An interpreter's folder below /tmp needs its own mount, because /tmp is writable.
         covered += [str(each) for each in _prefixes() if Path("/tmp") in each.parents]
         hidden = {place: ["--perms", "0755", "--tmpfs", place] for place in covered}
         words = [*folder, "/tmp", *_mounts(_system() | hidden | shown)]
         words += [*proc, "--dev", "/dev", *folder, "/dev/shm"]
-        # Copies of a template have /dev in common: no terminal of one may be seen by another.
+        # Forks of a zygote share /dev: hide their terminals from each other.
         words += ["--tmpfs", "/dev/pts", "--remount-ro", "/dev/pts", "--remount-ro", "/dev"]
         for place in hidden:  # nothing may be written there
             words += ["--remount-ro", place]
@@ -122,7 +128,7 @@ class Sandbox:
 
 
 def _without_counters() -> list[str]:
-    """The words that cover everything in /proc but processes: it tells what the whole machine does."""
+    """Options that cover everything in /proc except processes, because it describes the whole machine."""
     words = []
     for path in sorted(Path("/proc").iterdir()):
         if not path.name.isdigit() and not path.is_symlink():
@@ -133,7 +139,7 @@ def _without_counters() -> list[str]:
 
 
 def _mounts(places: dict[str, list[str]]) -> list[str]:
-    """The words that mount places, in the order of their depth, each in a folder that anybody may enter."""
+    """Options that mount places, by their depth, each in a folder that all users may enter."""
     words: list[str] = []
     made = {"/", "/tmp"}
     for place, mount in sorted(places.items(), key=_depth):
@@ -155,7 +161,7 @@ def is_root() -> bool:
 
 
 def own_user(role: str) -> int:
-    """A user that no other sandbox has now: by the thread that starts it, and judge apart from worker."""
+    """A user id that no other running sandbox has, computed from the thread id and the role."""
     top = _top_user()
     return top - 2 - (2 * threading.get_native_id() + (role == "judge")) % (top // 2)
 
@@ -168,7 +174,7 @@ def _top_user() -> int:
 
 @functools.cache
 def _system() -> dict[str, list[str]]:
-    """What every sandbox sees of the system, and how it is put there."""
+    """The visible parts of the system, each with the options that mount it."""
     places = {"/usr": ["--ro-bind", "/usr", "/usr"]}
     for name in ("bin", "sbin", "lib", "lib32", "lib64"):
         path = Path("/", name)
@@ -186,14 +192,14 @@ def _system() -> dict[str, list[str]]:
 
 
 def _processors() -> list[str]:
-    """The files that describe the processors. The files beside them count what the whole machine does."""
+    """The files that describe the processors, without the counters of the machine beside them."""
     root = Path("/sys/devices/system/cpu")
     parts = sorted(root.glob("cpu[0-9]*/cache"))
     return [str(each) for each in (root / "online", root / "possible", root / "present", *parts)]
 
 
 def _prefixes() -> list[Path]:
-    """The folders of the interpreter: the environment's, and the one it was made from."""
+    """The folders of the interpreter: of the environment, and of the Python it was made from."""
     program = Path(os.path.realpath(sys.executable)).parent.parent
     named = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.base_exec_prefix), program}
     return sorted(named | {each.resolve() for each in named})

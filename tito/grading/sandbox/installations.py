@@ -42,7 +42,7 @@ def _sources(folder: Path) -> Iterator[Path]:
 
 
 def _mapped(folder: Path) -> Iterator[Path]:
-    """The packages that an editable installation finds by a module with their places."""
+    """The paths in the finder modules of editable installations."""
     for line in _lines(folder, "__editable__*finder.py"):
         for path in MAPPED.findall(line):
             yield Path(path)

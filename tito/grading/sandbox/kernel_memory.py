@@ -1,4 +1,4 @@
-"""Measure memory of a sandbox that the kernel uses and that no process's account shows."""
+"""Measure memory that the kernel uses for a sandbox and that is not counted for its processes."""
 
 import contextlib
 import os
@@ -9,9 +9,9 @@ FOLDERS = ("tmp", "dev/shm")
 
 
 class KernelMemory:
-    """Buffers of sockets, each counted as if it were full, and names of files in memory.
+    """Buffers of sockets, each counted as full, and names of files in memory.
 
-    `inside` is a process of the sandbox; what it shows stays open, so that a look takes two system calls.
+    `inside` is a process of the sandbox. Its files in /proc stay open, so that a check takes two system calls.
     """
 
     def __init__(self, inside: int) -> None:
@@ -23,7 +23,7 @@ class KernelMemory:
                 self.folders.append(os.open(f"/proc/{inside}/root/{name}", os.O_PATH))
 
     def size(self) -> int:
-        """The most bytes that it can use now."""
+        """An upper bound of the bytes in use."""
         size = 0
         with contextlib.suppress(OSError, ValueError, IndexError):
             if self.sockets is not None:  # "sockets: used 3"
@@ -34,7 +34,7 @@ class KernelMemory:
         return size
 
     def close(self) -> None:
-        """Close what is open; folders in memory are gone only then."""
+        """Close the files; the kernel frees the folders in memory only then."""
         for number in (self.sockets, *self.folders):
             if number is not None:
                 os.close(number)

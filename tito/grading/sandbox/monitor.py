@@ -22,15 +22,15 @@ from tito.grading.sandbox import shown_files
 from tito.grading.sandbox.kernel_memory import KernelMemory
 from tito.grading.sandbox.protocols import AnyProcess, AnySandbox
 
-LOOK = 0.1  # seconds between two looks at what is used
-SELDOM = 5  # of so many looks one is at the judge too: it is one process and runs no student's code
+LOOK = 0.1  # seconds between two checks of memory and time
+SELDOM = 5  # the judge is checked every fifth time: it runs no student's code
 F_SETPIPE_SZ, PIPE = 1031, 2**18  # bytes that a pipe contains
 TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
 class Monitor(threading.Thread):
-    """One run. All that it starts ends with this thread, and with the process that started it."""
+    """The sandboxes of one run. They end with this thread, and with the process that started it."""
 
     def __init__(self, sandbox: AnySandbox, job: Job) -> None:
         super().__init__(daemon=True)
@@ -80,7 +80,7 @@ class Monitor(threading.Thread):
             for worker in self.workers.values():
                 worker.end()
             if self.judge:
-                if not self.left.is_set():  # it has hung up, and its exit code tells why
+                if not self.left.is_set():  # the judge closed the socket; wait for its exit code
                     with contextlib.suppress(subprocess.TimeoutExpired):
                         self.judge.outer.wait(GRACE)
                 self.judge.end()
@@ -118,7 +118,7 @@ class Monitor(threading.Thread):
         theirs, ours = [], []
         for index in range(3):
             reading, writing = os.pipe()
-            with contextlib.suppress(OSError):  # a large array takes fewer turns
+            with contextlib.suppress(OSError):  # a larger pipe sends a large array in fewer parts
                 fcntl.fcntl(reading, F_SETPIPE_SZ, PIPE)
             theirs.append(writing if index else reading)
             ours.append(reading if index else writing)
@@ -147,7 +147,7 @@ class Process:
         self.why = ""
 
     def look(self) -> None:
-        """End it if it uses too much memory or CPU time."""
+        """End the sandbox if it uses too much memory or CPU time."""
         self.looks += 1
         hidden = self.kernel.size() if self.kernel else 0
         if self.why or self.outer.poll() is not None:
@@ -155,7 +155,7 @@ class Process:
         family = self._family()
         if self.kernel is None and self.limit and len(family) > 1:
             self.kernel = KernelMemory(family[1])
-        # The pages of a process cost little to count; shared ones are divided only if that matters.
+        # Counting resident pages is cheap. The exact share of shared pages is read only near the limit.
         left = (self.limit or 0) - hidden
         if self.limit and sum(map(_resident, family)) > left < sum(map(_shares, family)):
             self.why = f"used more than {self.limit >> 20} MB of memory"
@@ -165,11 +165,11 @@ class Process:
             self.end()
 
     def cpu(self) -> float:
-        """CPU seconds of everything inside so far, with what has ended and was waited for."""
+        """CPU seconds of all processes inside so far, with ended children."""
         return sum(map(_cpu, self._family()))
 
     def memory(self) -> float:
-        """Which part of the memory that it may use everything inside uses now."""
+        """The used share of the memory limit."""
         if not self.limit:
             return 0.0
         hidden = self.kernel.size() if self.kernel else 0
@@ -177,7 +177,7 @@ class Process:
 
     def end(self) -> None:
         """End everything inside and wait until it is gone."""
-        # The first process inside is the last to go, when the kernel has ended all others.
+        # When the first process inside ends, the kernel ends all others before it.
         if self.is_first:
             self.outer.kill()
         elif self.outer.poll() is None:
@@ -197,7 +197,7 @@ class Process:
         self.kernel = None
 
     def ending(self) -> str:
-        """How it has ended; a process that closed its pipes and continues is recognized."""
+        """How the process ended, or that it closed its pipes and still runs."""
         until = time.monotonic() + GRACE
         while (code := self.outer.poll()) is None:
             if time.monotonic() > until:
@@ -207,7 +207,7 @@ class Process:
         return self.why or describe(128 - code if code > 128 else code)
 
     def _first(self) -> list[int]:
-        """The first process inside: of bubblewrap, its child; a list, which may be empty."""
+        """The first process inside, for bubblewrap its child; empty if there is none."""
         return [self.outer.pid] if self.is_first else _children(self.outer.pid)
 
     def _family(self) -> list[int]:
@@ -247,7 +247,7 @@ def _parent(pid: int) -> int:
 
 
 def _cpu(pid: int) -> float:
-    """CPU seconds of a process, and of its children that have ended and were waited for."""
+    """CPU seconds of a process and its ended children."""
     try:
         numbers = _stat(pid)[11:15]
         own, children = (sum(map(int, pair)) / TICK for pair in (numbers[:2], numbers[2:]))
@@ -264,7 +264,7 @@ def _resident(pid: int) -> int:
 
 
 def _shares(pid: int) -> int:
-    """The memory of a process, with its share of what it has in common with others."""
+    """The memory of a process (PSS): shared pages are divided by the number of users."""
     try:
         for line in _read(f"/proc/{pid}/smaps_rollup").splitlines():
             if line.startswith(b"Pss:"):

@@ -37,7 +37,7 @@ SYSCTLS = {
 ELSEWHERE = (
     "containers often forbid namespaces: grade on a machine or in a container that allows them"
 )
-PROCESSES = 12  # that the probe may start, so that it need not start many to see the limit
+PROCESSES = 12  # the probe's limit, small so that it reaches the limit quickly
 WAIT = 30  # seconds for the whole probe
 MEMORY = (
     2**20
@@ -62,7 +62,7 @@ def find() -> Sandbox:
 
 @functools.cache
 def examine() -> tuple[Sandbox | None, str, str]:
-    """A sandbox that works here; else None, one line of what is wrong, and how it is fixed."""
+    """A working sandbox, or None; then the problem in one line, and the fix."""
     if sys.platform != "linux":
         return None, f"there is none for {platform.system()}", "grade on Linux"
     if platform.machine() not in seccomp.MACHINES:
@@ -77,7 +77,7 @@ def examine() -> tuple[Sandbox | None, str, str]:
 
 
 def programs() -> Iterator[str]:
-    """Bubblewrap of the system, then of the wheel."""
+    """Paths of bubblewrap: the system's, then the one in the Python package."""
     found = shutil.which("bwrap")
     if found:
         yield found
@@ -100,7 +100,7 @@ def _fix_for(path: str) -> str:
 
 
 def prove(sandbox: AnySandbox, place: shown_files.Stage | None = None) -> str:
-    """What is wrong with a sandbox, in one line; empty if every protection works."""
+    """The problem of a sandbox in one line; empty if every protection works."""
     own = environment()
     small = replace(sandbox, limits=replace(sandbox.limits, processes=PROCESSES))
     with contextlib.ExitStack() as opened:
@@ -144,7 +144,7 @@ def _attempt(sandbox: AnySandbox, place: shown_files.Stage, given: dict[str, Any
     stdin, stdout = cast(IO[bytes], run.stdin), cast(IO[bytes], run.stdout)
     stderr = cast(BufferedReader, run.stderr)
 
-    def listen() -> None:  # until nobody is left who could write to it
+    def listen() -> None:  # until all processes in the sandbox have ended
         while part := stderr.read1(65536):
             log[:] = (log + part)[-65536:]
         silent.set()

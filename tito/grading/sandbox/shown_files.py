@@ -26,7 +26,7 @@ from tito.grading.sandbox import installations
 LIBRARY, TOOL = Path(tinytorch.__file__).parent, Path(tito.__file__).parent
 WEEK = 7 * 86400
 INSTALLED = ("site-packages", "dist-packages")
-# The cache simulator is the one instrument that compiles for long; kernels set how, so they come first.
+# Only the cache simulator takes long to compile. `compiling` sets Numba's options, so it is imported first.
 COMPILE = """
 from tinytorch.lab import compiling, memory
 from tinytorch.lab.cachesim import simulate
@@ -42,7 +42,7 @@ log.simulate()
 
 @dataclass(frozen=True)
 class Stage:
-    """Paths that are shown (inside the sandbox: outside), and folders that must be hidden at any path."""
+    """Shown paths (inside the sandbox: outside), and folders that must be hidden."""
 
     shown: dict[str, str]
     hidden: tuple[str, ...] = ()
@@ -55,9 +55,9 @@ def for_judge(course: str = "") -> Stage:
 
 @functools.cache
 def for_worker(earlier: tuple[str, ...] = (), course: str = "") -> Stage:
-    """The instruments, the modules named in `earlier`, and of `tito` only the files that a worker runs.
+    """The instruments, the modules in `earlier`, and only the files of `tito` that a worker runs.
 
-    Code that Numba compiled for these files is shown with them; it was made by the course's own code.
+    Numba's compiled code for these files is shown too. No student's code has run when it was made.
     """
     files = {}
     names = [f"{name.rpartition('.')[2]}.py" for name in earlier]
@@ -95,7 +95,7 @@ def _compiled() -> dict[str, Path]:
             "-P",
             "-c",
             COMPILE,
-        ]  # never code of the folder one happens to be in
+        ]  # -P: do not import modules from the current folder
         subprocess.run(command, env=os.environ | places, capture_output=True, timeout=600)
         with contextlib.suppress(OSError):  # another process was quicker
             fresh.rename(folder)
@@ -105,7 +105,7 @@ def _compiled() -> dict[str, Path]:
 
 
 def _processor() -> str | list[str]:
-    """What machine code depends on, also where a home folder serves several machines."""
+    """The processor's features, because several machines may share a home folder."""
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return sorted({line for line in lines if line.startswith(("flags", "Features", "model"))})
@@ -141,7 +141,7 @@ def _copies(files: dict[str, Path]) -> Path:
 
 
 def _home() -> Path:
-    """Where copies are kept; copies that were not used for a week are removed."""
+    """The folder of the copies; copies that were not used for a week are removed."""
     home = Path(platformdirs.user_cache_dir("tito", appauthor=False)) / "stages"
     try:
         home.mkdir(parents=True, exist_ok=True)

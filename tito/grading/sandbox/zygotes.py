@@ -1,4 +1,4 @@
-"""Zygotes: sandboxes that start at once by forking, one for judges and one for the workers of a module."""
+"""Zygotes: pre-imported processes that are forked to start sandboxes, one for judges and one for workers."""
 
 import ast
 import contextlib
@@ -21,19 +21,19 @@ from tito.grading.sandbox.bubblewrap import Sandbox, is_root, own_user, readable
 from tito.grading.sandbox.protocols import AnyProcess, AnySandbox
 from tito.notebooks.cells import Cell
 
-PEER = struct.Struct("=iii")  # process, user and group of who sent a message
-READY = 60  # seconds in which a template must have imported everything
+PEER = struct.Struct("=iii")  # the sender's process, user and group
+READY = 60  # seconds for the imports of a zygote
 
 
 @dataclass(frozen=True)
 class Warm:
-    """A sandbox as `Sandbox` is one, for the jobs of one module."""
+    """A sandbox like `Sandbox`, for the jobs of one module, whose processes are forked from zygotes."""
 
     sandbox: Sandbox
     limits: Limits
-    lines: dict[str, socket.socket]  # role to the socket of its template
+    lines: dict[str, socket.socket]  # the socket of each role's zygote
     stages: dict[str, shown_files.Stage]
-    cells: list[Cell]  # that the template of judges has read
+    cells: list[Cell]  # the cells that the judges' zygote has read
     without: frozenset[str] = frozenset()
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -52,9 +52,9 @@ class Warm:
 
 @contextlib.contextmanager
 def templates(sandbox: Sandbox, job: Job) -> Iterator[AnySandbox]:
-    """The sandbox with templates for a module's jobs; without, if copies of them cannot be walled in here.
+    """Start zygotes for a module's jobs; yields the plain sandbox if the selftest of their forks fails.
 
-    The templates end with the thread that called this.
+    The zygotes end with the calling thread.
     """
     places = {
         "judge": shown_files.for_judge(job.course),
@@ -91,7 +91,7 @@ def imports(job: Job) -> list[str]:
 def _template(
     sandbox: Sandbox, place: shown_files.Stage, first: dict[str, Any]
 ) -> Iterator[socket.socket | None]:
-    """A template's socket; None if it must not be copied."""
+    """Start a zygote; yields its socket, or None if it must not be forked."""
     mine, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with mine, theirs:
         with readable(json.dumps(first).encode()) as given:
@@ -111,7 +111,7 @@ def _template(
 
 
 class Copy:
-    """A copy of a template, with what `subprocess.Popen` has of a process: the first one inside.
+    """A fork of a zygote, with the interface of `subprocess.Popen`. It is the first process of its sandbox.
 
     `known` are the cells that it has read.
     """
@@ -158,9 +158,9 @@ class Copy:
         _, ancillary, _, _ = self._status.recvmsg(64, socket.CMSG_SPACE(PEER.size))
         self._status.settimeout(None)
         if not ancillary:
-            raise OSError("the template makes no copy")
+            raise OSError("the zygote did not fork")
         self.pid = PEER.unpack(ancillary[0][2])[0]
-        self._over = os.pidfd_open(self.pid)  # can be read when it has ended
+        self._over = os.pidfd_open(self.pid)  # readable after the process has ended
 
     def poll(self) -> int | None:
         """The exit code, or None while it runs."""
@@ -169,7 +169,7 @@ class Copy:
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait until it has ended and return its exit code."""
+        """Wait for its end and return its exit code."""
         if not select.select([self._over or -1], [], [], timeout)[0]:
             raise subprocess.TimeoutExpired("copy", timeout or 0)
         with self._lock:
