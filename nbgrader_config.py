@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tito.classroom import formgrader
 from tito.course import Course
+from tito.gradebook import setup
 
 root = Path(__file__).resolve().parent
 settings = configparser.ConfigParser(interpolation=None)
@@ -31,16 +32,16 @@ c.CourseDirectory.ignore = [
     "jupytext.toml",
     "variants.yaml",
 ]
-if "://" not in gradebook:
-    (root / gradebook).parent.mkdir(parents=True, exist_ok=True)
 # Submissions, marks and feedback are closed to everybody but who grades.
 Course(root).keep_private()
+setup.prepare(Course(root))
 c.Autograde.permissions = 600
 c.GenerateFeedback.permissions = 600
 if "exchange" in nbgrader:
     c.Exchange.root = str(root / nbgrader["exchange"])
 # A release has a percent file without answers; the list above would keep it out of the exchange.
 c.ExchangeFactory.release_assignment = "tito.classroom.exchange.ReleaseAssignment"
+c.ExchangeFactory.collect = "tito.classroom.exchange.Collect"
 c.ExchangeFactory.release_feedback = "tito.classroom.exchange.ReleaseFeedback"
 # `nbgrader generate_feedback` and formgrader's button write our page, which never shows a hidden test.
 c.GenerateFeedback.exporter_class = "tito.classroom.nbgrader_plugin.Feedback"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from tito.course import TitoError, umask, write
+from tito.course import TitoError, umask, write, write_bytes
 
 # Files that programs leave behind; no person wrote them.
 LEFT_BEHIND = ("build", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".venv")
@@ -121,9 +121,10 @@ def save(path: Path, text: str, hint: str, private: bool = False) -> Path | None
     """Write a whole file; keep a different old file beside it and return its path."""
     kept = None
     try:
-        if path.is_file() and path.read_bytes() != text.encode():
+        before = path.read_bytes() if path.is_file() else text.encode()
+        if before != text.encode():
             kept = free(path.with_name(f"{path.name}.before"))
-            shutil.copy2(path, kept)
+            write_bytes(kept, before, private)
     except OSError as error:
         raise TitoError(f"cannot keep {path}: {error.strerror}", hint) from None
     write(path, text, private)

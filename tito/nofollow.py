@@ -53,7 +53,8 @@ def read(root: Path, parts: tuple[str, ...], most: int) -> bytes:
     Raises
     ------
     TitoError
-        If it is missing, if it is not a regular file, or if a link leads to it.
+        If it is missing, if it is not a regular file, if a link leads to it, or if it is a hard link to a file of
+        another user than its folder's.
     """
     name = parts[-1]
     try:
@@ -63,8 +64,11 @@ def read(root: Path, parts: tuple[str, ...], most: int) -> bytes:
             else:
                 number = os.open(_checked(held, (name,)), FLAGS)
             with open(number, "rb") as file:
-                if not stat.S_ISREG(os.fstat(number).st_mode):
+                about = os.fstat(number)
+                if not stat.S_ISREG(about.st_mode):
                     raise TitoError(f"{name} is not a file", HINT)
+                if about.st_nlink > 1 and about.st_uid != os.stat(held).st_uid:
+                    raise TitoError(f"{name} is a hard link to another user's file", HINT)
                 return file.read(most)
     except OSError as error:
         found = link(root, parts)
@@ -82,9 +86,12 @@ def link(root: Path, parts: tuple[str, ...]) -> Path | None:
     return None
 
 
-def walk(root: Path, depth: int) -> Iterator[Found]:
-    """Everything below a root, folders after the files beside them; no deeper than `depth` folders."""
-    waiting: list[tuple[str, ...]] = [()]
+def walk(root: Path, depth: int, start: tuple[str, ...] = ()) -> Iterator[Found]:
+    """Everything below a root, or below the folder `start` in it, folders after the files beside them.
+
+    The walk goes no deeper than `depth` folders.
+    """
+    waiting = [start]
     while waiting:
         parts = waiting.pop()
         try:

@@ -3,12 +3,13 @@
 import os
 import stat
 import zipfile
+from pathlib import Path
 
 import nbformat
 import pytest
 from click.testing import CliRunner
 
-from tito import cli
+from tito import cli, files
 from tito.classroom import collect, feedback, grade, marks, release
 from tito.course import Course, restrict
 from tito.notebooks.released import history
@@ -60,6 +61,24 @@ def test_all_that_is_about_students_is_closed_whatever_the_umask(tiny, tmp_path,
     assert all(bits(folder) & 0o011 for folder in (course.build, made.path.parent, made.path))
 
 
+def test_nothing_is_open_for_a_moment(tiny, tmp_path, open_umask, monkeypatch):
+    monkeypatch.setattr(os, "chmod", lambda *args, **kwargs: None)  # what it would close later
+    monkeypatch.setattr(Path, "chmod", lambda *args, **kwargs: None)
+    release.make(tiny)
+    graded(tiny, tmp_path)
+    course = tiny.course
+    for path in (course.place("submitted"), course.place("feedback"), course.build / "grades"):
+        assert bits(path) == 0o700
+    assert bits(course.build / "gradebook.db") == 0o600
+
+
+def test_the_older_version_of_a_table_is_closed_too(tmp_path, open_umask):
+    table = tmp_path / "marks.csv"
+    table.write_text("old")
+    kept = files.save(table, "new", "no hint", private=True)
+    assert kept.read_text() == "old" and bits(kept) == bits(table) == 0o600
+
+
 def test_what_an_older_version_left_open_is_closed(tiny):
     course = tiny.course
     for name in ("submitted", "autograded", "feedback", "grades"):
@@ -88,5 +107,6 @@ def test_nbgraders_own_commands_find_the_folders_closed(course, open_umask):
     root = course.course.root
     loaded = PyFileConfigLoader("nbgrader_config.py", path=str(root)).load_config()
     assert loaded.Autograde.permissions == loaded.GenerateFeedback.permissions == 600
+    assert bits(root / "build" / "gradebook.db") == 0o600
     for name in ("submitted", "autograded", "feedback"):
         assert bits(Course(root).place(name)) == 0o700

@@ -17,7 +17,7 @@ from tito import files as folders
 from tito import nofollow
 from tito.classroom.candidates import Read
 from tito.classroom.owners import STAMP, StudentFile
-from tito.course import Course, Module, TitoError, make_folder, restrict, write
+from tito.course import Course, Module, TitoError, write, write_bytes
 from tito.gradebook.student_ids import key
 
 CLASS_LIST = "roster.json"
@@ -198,13 +198,13 @@ def _keep_edited(kept: Path, path: Path, counting: dict | None) -> None:
         data = path.read_bytes()
         sha = hashlib.sha256(data).hexdigest()
         if counting is None or counting.get("written") != sha:
-            _write_bytes(kept / f"{_stamp()}-{sha[:12]}-edited.ipynb", data)
+            write_bytes(kept / f"{_stamp()}-{sha[:12]}-edited.ipynb", data, private=True)
 
 
 def _record(kept: Path, each: Read, sha: str) -> dict:
     suffix = ".py" if each.file.entry.name.lower().endswith(".py") else ".ipynb"
     name = f"{_stamp()}-{sha[:12]}{suffix}"
-    _write_bytes(kept / name, each.data)
+    write_bytes(kept / name, each.data, private=True)
     return {
         "file": name,
         "from": each.file.entry.name,
@@ -239,19 +239,6 @@ def _log(kept: Path) -> list[dict]:
 
 def _write_log(kept: Path, log: list[dict]) -> None:
     write(kept / "index.json", json.dumps(log, indent=1) + "\n", private=True)
-
-
-def _write_bytes(path: Path, data: bytes) -> None:
-    try:
-        make_folder(path.parent, private=True)
-        partial = path.with_name(f".{path.name}")
-        partial.write_bytes(data)
-        restrict(partial)
-        partial.replace(path)
-    except OSError as error:
-        raise TitoError(
-            f"cannot write {path}: {error.strerror}", "free space or fix the permissions"
-        ) from None
 
 
 def _stamp() -> str:

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from nbformat import NotebookNode
 
 from tito import files
-from tito.course import Course, Module, TitoError, one_line, restrict
+from tito.course import Course, Module, TitoError, one_line, write_bytes
 from tito.notebooks.student_version import QUIET
 
 # A password before the host of an address, or among its options.
@@ -96,10 +96,9 @@ def prepare(course: Course) -> None:
         _find_alembic()
         file.parent.mkdir(parents=True, exist_ok=True)
         partial = file.with_name(f".{file.name}.new")
-        partial.unlink(missing_ok=True)
+        write_bytes(partial, b"", private=True)  # a user who opens it now can read it later too
         with Gradebook(f"sqlite:///{partial}", course.course_id) as book:
             book.engine.dispose()
-        restrict(partial)
         partial.replace(file)
 
 
