@@ -329,9 +329,8 @@ def test_status_is_a_map(root):
     lines = run.stdout.splitlines()
     modules = [line.split()[0] for line in lines[1:] if line[:2].isdigit()]
     assert modules == sorted(modules) and len(modules) > 3
-    header = ["module", "state", "points", "export", "builds", "on"]
+    header = ["module", "state", "points", "to", "do"]
     assert header in [line.split() for line in lines] and "tito start" in run.stdout
-    assert any(line.endswith("01, 03, 04, 05, 10") or "not done" in line for line in lines)
     assert lines[-1].startswith("      tito ") or lines[-1] == "every module passes"
     assert all(len(line) <= 80 for line in lines) and "\x1b" not in run.stdout
     assert run.stdout.isascii()
@@ -351,7 +350,7 @@ def test_status_says_where_to_go_on(tiny):
     tito("test", "tiny", course=course)
     assert step()["command"] == "tito watch tiny" and step()["state"] == "failing"
     run = tito("status", "tiny", course=course)
-    assert "  double                     failing            3/5" in run.stdout
+    assert "  double                     failing          3/5" in run.stdout
     assert run.stdout.endswith("next: 01_tiny, double, failing\n      tito watch tiny\n")
 
 

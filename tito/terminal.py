@@ -2,6 +2,7 @@
 
 import collections
 import os
+import shlex
 import shutil
 import statistics
 import sys
@@ -68,7 +69,7 @@ def failure_lines(failure: dict) -> list[str]:
 
 def exercise_line(exercise, now: bool = False) -> str:
     """An exercise in a list: state in words, points, name."""
-    points = f"{exercise.score:g}/{exercise.max_score:g}"
+    points = f"{exercise.score:g}/{exercise.visible:g}"
     colour = {"passing": "green", "failing": "red", "not started": "cyan"}.get(exercise.state)
     word = click.style(f"{exercise.state:12}", fg=colour)
     return f"  {word}{points:>7}  {exercise.name}" + ("  (now)" if now else "")
@@ -81,10 +82,15 @@ def hint_lines(given, topic: str) -> list[str]:
     for number, text in given.hints:
         head = f"{name}, hint {number} of {given.count}"
         lines += ["  " + click.style(head, bold=True), wrap(text, "    ")]
-    if topic and given.left:
-        lines.append(f"  {given.left} more: tito hint {topic} {name}")
-    elif not given.left:
-        lines.append("  that was the last one")
+    if given.left:
+        lines.append(
+            f"  {given.left} more: " + (f"tito hint {topic} {name}" if topic else "press h")
+        )
+    elif not given.repeats:
+        lines.append("  that was the last hint")
+    else:
+        again = f"; all {given.count} again: tito hint {topic} {name} --all" if topic else ""
+        lines.append(wrap(f"there are no more hints{again * (given.count > 1)}", "  "))
     return lines
 
 
@@ -128,19 +134,22 @@ def score_line(result: dict) -> str:
 
 def map_lines(rows: list[dict], step: dict | None, exercises: bool) -> list[str]:
     """The modules as a table, in their order, and below it the next step."""
-    lines = [f"{'module':16}{'state':13}{'points':>9}  {'export':9}builds on"]
+    hidden = any(row["hidden"] for row in rows)
+    lines = [f"{'module':16}{'state':13}{'points':>7}  {'hidden  ' * hidden}to do".rstrip()]
+    colour = {"passing": "green", "in progress": "yellow", "not started": "cyan", "failing": "red"}
     for row in rows:
-        score = "-" if row["score"] is None else f"{row['score']:g}"
-        points = f"{score}/{row['max_score']:g}"
-        colour = {"passing": "green", "in progress": "yellow", "not started": "cyan"}
         state = click.style(f"{row['state']:13}", fg=colour.get(row["state"]))
-        start = f"{row['module']:16}{state}{points:>9}  {row['export']:9}"
-        lines.append(start.rstrip() if not row["requires"] else start + _builds_on(row))
+        shown = row["hidden"] and row["state"] != "given"
+        waiting = f"{row['hidden']:>+6g}  " if shown else " " * 8
+        start = f"{row['module']:16}{state}{_seen(row):>7}  {waiting * hidden}"
+        lines.append((start + _to_do(row)).rstrip())
         if row.get("problem"):
             lines.append(wrap(row["problem"], "  "))
         for each in row["exercises"] if exercises else ():
-            state = f"{each['state']:13}{each['score']:>7g}/{each['max_score']:g}"
-            lines.append(f"  {each['exercise']:27}{state}")
+            state = click.style(f"{each['state']:13}", fg=colour.get(each["state"]))
+            lines.append(f"  {each['exercise']:27}{state}{_seen(each):>7}")
+    if hidden:
+        lines += ["", "points of visible tests; hidden tests run when your work is graded"]
     if step is None:
         return [*lines, "", "every module passes" if len(rows) > 1 else "it passes"]
     return [*lines, "", *step_lines(step)]
@@ -152,10 +161,26 @@ def step_lines(step: dict) -> list[str]:
     return [f"next: {where}, {step['state']}", f"      {step['command']}"]
 
 
-def _builds_on(row):
-    numbers = ", ".join(name.partition("_")[0] for name in row["requires"])
-    unmet = ", ".join(name.partition("_")[0] for name in row["unmet"])
-    return f"{numbers}; not done: {unmet}" if unmet else numbers
+def _seen(row: dict) -> str:
+    """The points of the visible tests of a module or an exercise."""
+    if row["state"] == "given":
+        return ""
+    score = "-" if row["state"] == "not tested" else f"{row['score'] or 0:g}"
+    return f"{score}/{row['max_score'] - row['hidden']:g}"
+
+
+def _to_do(row: dict) -> str:
+    """What a module waits for."""
+    topic = row["module"].partition("_")[2]
+    if row["state"] == "given":
+        return ""
+    if row["state"] == "passing":
+        return "" if row["export"] == "current" else f"tito test {topic}  (its package file is old)"
+    if row["state"] == "not tested":
+        return f"tito test {topic}"
+    if row["unmet"]:
+        return f"first {', '.join(name.partition('_')[0] for name in row['unmet'])}"
+    return next((e["exercise"] for e in row["exercises"] if e["state"] != "passing"), "")
 
 
 def given_lines(given, topic: str) -> list[str]:
@@ -200,14 +225,26 @@ class StatusLine:
             self.shown = text
 
 
-def packed_lines(packed) -> list[str]:
-    """Where the file to submit is, and the earlier one if it was different."""
+def packed_lines(packed, module) -> list[str]:
+    """Where the file to submit is, and the earlier one if it was different; in a workspace, how to grade it."""
     kept = [f"  kept what was there: {os.path.relpath(packed.before)}"] if packed.before else []
     failing = {t["exercise"] for t in packed.result["tests"] if t["status"] not in v.HARMLESS}
     count = sanitize.count(len(failing), "exercise")
     verb = "does" if len(failing) == 1 else "do"
     open_ = [f"packed; {count} {verb} not pass, and you can still submit it"] if failing else []
-    return [*kept, *open_, f"submit this file: {os.path.relpath(packed.path)}"]
+    place, topic = os.path.relpath(packed.path), module.topic
+    if not module.course.is_workspace:
+        return [*kept, *open_, f"submit this file: {place}"]
+    folder = shlex.quote(str(packed.path.parent.parent))
+    return [
+        *kept,
+        *open_,
+        f"packed: {place}",
+        "next: run its hidden tests in the clone of the course (Linux only):",
+        f"      .venv/bin/tito release {topic}",
+        f"      .venv/bin/tito collect {topic} {folder}",
+        f"      .venv/bin/tito grade {topic} && .venv/bin/tito feedback {topic}",
+    ]
 
 
 class Told:

@@ -92,7 +92,8 @@ def test_a_student_works_through_the_modules_on_answers_of_their_own(course, tmp
     run = mine("test", "more", "four")
     assert run.returncode == 0 and "next: tito test more" in run.stdout, run.stdout + run.stderr
     run = mine("submit", "tiny")
-    assert run.returncode == 0 and "next:" not in run.stdout, run.stdout + run.stderr
+    assert run.returncode == 0 and "packed: hand-in/me/tiny_dev.ipynb" in run.stdout, run.stderr
+    assert f"tito collect tiny {work / 'hand-in'}" in run.stdout
     run = mine("doctor")
     assert run.returncode == 0 and "installed: JupyterLab" in run.stdout, run.stdout + run.stderr
     assert json.loads(mine("status", "--json").stdout)["next"] is None

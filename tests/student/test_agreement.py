@@ -186,8 +186,22 @@ def test_both_files_may_be_edited_and_the_released_tests_still_run(copy):
     write(copy, notebook)
     copy.notebook.with_suffix(".py").write_text(formats.percent(notebook), encoding="utf-8")
     found = work.of(copy)
-    assert [name for name, _ in found.points] == ["double_of_an_array", "double_of_nothing"]
+    assert [name for name, *_ in found.points] == ["double_of_an_array", "double_of_nothing"]
     assert [each.name for each in progress.of(copy)] == ["double"]
+
+
+def test_the_status_of_a_copy_counts_visible_and_hidden_points_apart(copy):
+    def lines():
+        return tito("status", "tiny", cwd=copy.course.root).stdout.splitlines()
+
+    assert lines()[:2] == [
+        "module          state         points  hidden  to do",
+        "01_tiny         not started      0/2      +3  double",
+    ]
+    write(copy, damaged(copy, magics))
+    tito("test", "tiny", cwd=copy.course.root)
+    assert "01_tiny         passing          2/2      +3" in lines()
+    assert "points of visible tests; hidden tests run when your work is graded" in lines()
 
 
 @pytest.mark.parametrize("damage", [magics, cell_magic], ids=lambda d: d.__name__)

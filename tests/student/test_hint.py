@@ -131,11 +131,14 @@ def test_the_command(module):
     assert tito("test", "tiny", course=course).returncode == 1
     run = tito("hint", "tiny", course=course)
     assert "double: failed: Every value is doubled." in run.stdout
-    assert "hint 1 of 3" in run.stdout and "Three times is too much." in run.stdout
+    assert "hint 2 of 3" in run.stdout and "Three times is too much." in run.stdout
     document = json.loads(tito("hint", "-m", "tiny", "double", "--json", course=course).stdout)
     assert (document["exercise"], document["test"]) == ("double", "double_of_an_array")
     assert document["hints"] == [{"number": 3, "text": "Multiply by two."}]
     assert (document["count"], document["left"], document["state"]) == (3, 0, "failing")
+    again = tito("hint", "tiny", course=course).stdout
+    assert "hint 3 of 3" in again
+    assert "there are no more hints; all 3 again: tito hint tiny double --all" in again
     refused(tito("hint", "tiny", "doubel", course=course), 2, "did you mean double?")
     refused(tito("hint", course=course), 2, "no module given")
     refused(tito("hint", "tiny", "a", "b", course=course), 2, "too many names: tiny a b")

@@ -139,7 +139,7 @@ def test_keys_in_a_terminal(module, watch):
     assert "(now)" in after("l", r"negate").partition("quadruple")[0]
     after("h", r"hint 1 of 3\s+Three times is too much.")
     after("h", r"What is twice three\?")
-    after("h", r"that was the last one")
+    after("h", r"that was the last hint")
     after("n", r"now: quadruple \(failing\)\s+failed: Four times one is four.")
     after("h", r"quadruple, hint 1 of 2")
     after("r", r"failed      quadruple  0/1")

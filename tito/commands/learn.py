@@ -255,7 +255,10 @@ def notebook(course, module, no_browser, port):
 @click.command()
 @takes_exercise
 @click.option(
-    "--student", default="", metavar="ID", help="Put the file into a folder with this name."
+    "--student",
+    default="",
+    metavar="ID",
+    help='Put the file into a folder with this name, "me" in a folder that tito start made.',
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def submit(module, exercise, student, as_json):
@@ -276,7 +279,7 @@ def submit(module, exercise, student, as_json):
     with told.clock:
         packed = submit.run(subject, owner, only, told.add)
     told.end([terminal.wrap(each, "  ") for each in subject.repaired])
-    for line in terminal.packed_lines(packed):
+    for line in terminal.packed_lines(packed, module):
         say(line)
     if as_json:
         files = {"file": str(packed.path), "before": packed.before and str(packed.before)}

@@ -30,6 +30,7 @@ MARIMO = re.compile(r"^app = marimo\.App\(", re.MULTILINE)
 HEADER = re.compile(r"\A(?:# ---\n(?:#.*\n)*?# ---\n)")
 HIDDEN = "# Commented out IPython magic to ensure Python compatibility."  # written by Colab
 TIMED = re.compile(r"^([ \t]*)# ?(?=%time\b)", re.MULTILINE)  # this line magic may bind names
+PERCENT = "converted a percent file to a notebook"
 SCRIPT = "converted a script to a notebook; next time, download the notebook itself"
 
 
@@ -187,7 +188,7 @@ def _prose(body: str) -> str:
 _READERS: tuple[tuple[Callable, Callable, str], ...] = (
     (MARIMO.search, _marimo, SCRIPT),
     (DATABRICKS.search, _databricks, SCRIPT),
-    (DELIMITER.search, _percent, "converted a percent file to a notebook"),
+    (DELIMITER.search, _percent, PERCENT),
     (NBCONVERT.search, _nbconvert, SCRIPT),
     (lambda text: COLAB.search(text[:1000]), _colab, SCRIPT),
     (LIGHT.search, _light, "converted a light script of jupytext to a notebook"),

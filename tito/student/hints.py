@@ -53,6 +53,7 @@ class Given:
     hints: list[tuple[int, str]]
     count: int
     left: int
+    repeats: bool  # the last hint once more
 
 
 def load(module: Module) -> dict[str, list[Hint]]:
@@ -110,16 +111,18 @@ def give(
         key for key in last_results.read(module)["hints"].get(exercise.name, []) if key in keys
     ]
     fresh = [key for key in keys if key not in before]
+    order = before + fresh  # the numbers of hints follow the order in which they are given
     if every:
-        chosen = keys
+        chosen = order
     elif before and (again or not fresh):
         chosen = before[-1:]
     else:
         chosen = fresh[:1]
     last_results.give(module, exercise.name, chosen)
     left = len([key for key in fresh if key not in chosen])
-    shown = [(keys.index(key) + 1, steps[keys.index(key)].text) for key in chosen]
-    return Given(exercise, exercise.failure, shown, len(steps), left)
+    shown = [(order.index(key) + 1, steps[keys.index(key)].text) for key in chosen]
+    repeats = not every and chosen == before[-1:]
+    return Given(exercise, exercise.failure, shown, len(steps), left, repeats)
 
 
 def document(module: Module, given: Given) -> dict:

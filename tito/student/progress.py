@@ -2,7 +2,7 @@
 
 import enum
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tito import verdict as v
@@ -42,7 +42,13 @@ class Exercise:
     state: State
     score: float
     max_score: float
+    hidden: float = 0.0  # points of tests that run when graded, in max_score too
     failure: dict | None = None
+
+    @property
+    def visible(self) -> float:
+        """The points of the tests that can run in this copy."""
+        return self.max_score - self.hidden
 
     def __str__(self):
         return f"{self.name} ({self.state})"
@@ -62,7 +68,8 @@ def of(module: Module) -> list[Exercise]:
         if not name:
             continue
         if GRADED.search(head):
-            points.append((name[1], sum(map(float, POINTS.findall(head)))))
+            worth = sum(map(float, POINTS.findall(head)))
+            points.append((name[1], worth, False))
         elif SOLUTION.search(head):
             found[name[1]] = body
     return _exercises(module, found, points)
@@ -76,11 +83,16 @@ def of_work(work: "Source | Work") -> list[Exercise]:
 def _exercises(module, answers, points):
     known = last_results.read(module)
     most = dict.fromkeys(answers, 0.0)
-    for name, worth in points:
+    hidden = dict.fromkeys(answers, 0.0)
+    for name, worth, is_hidden in points:
         exercise = exercise_of(name, list(answers))
         if exercise:
             most[exercise] += worth
-    return [_exercise(name, body, known, most[name]) for name, body in answers.items()]
+            hidden[exercise] += worth * is_hidden
+    return [
+        replace(_exercise(name, body, known, most[name]), hidden=hidden[name])
+        for name, body in answers.items()
+    ]
 
 
 def first_open(exercises: list[Exercise]) -> Exercise | None:
@@ -129,6 +141,7 @@ def _exercise(name, body, known, most) -> Exercise:
     if is_stub(body):
         return Exercise(name, NOT_STARTED, 0.0, most)
     if not own or known["cells"].get(name) != last_results.digest(body):
-        return Exercise(name, NOT_TESTED, 0.0, most, failure)
+        return Exercise(name, NOT_TESTED, 0.0, most, failure=failure)
     score = min(sum(float(test.get("points", 0)) for test in own), most)
-    return Exercise(name, FAILING if bad else PASSING, score, most, failure)
+    state = FAILING if bad else PASSING
+    return Exercise(name, state, score, most, failure=failure)

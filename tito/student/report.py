@@ -143,7 +143,7 @@ class Report:
 def tests_of(subject: Source | Work, only: list[str] | None = None) -> dict[str, str]:
     """The tests of a work, or of some of its exercises, in the order of the lesson: each with its exercise."""
     names = list(subject.answers)
-    tests = {name: exercise_of(name, names) for name, _ in subject.points}
+    tests = {name: exercise_of(name, names) for name, *_ in subject.points}
     return {test: name for test, name in tests.items() if only is None or name in only}
 
 

@@ -35,8 +35,12 @@ def next_step(rows: list[dict]) -> dict | None:
 
 
 def _needs(course, module, states) -> dict:
-    unmet = [n.name for n in course.requires(module) if states[n.name]["state"] in UNREADY]
-    return {"requires": list(module.about["requires"] or []), "unmet": unmet}
+    requires = list(module.about["requires"] or [])
+    needed = [each.name for each in course.requires(module) if each.name in requires]
+    return {
+        "requires": requires,
+        "unmet": [name for name in needed if states[name]["state"] in UNREADY],
+    }
 
 
 def _state(module: Module) -> dict:
@@ -46,7 +50,12 @@ def _state(module: Module) -> dict:
         "state": State.MISSING,
         "score": None,
     }
-    row |= {"max_score": 0.0, "export": "missing", "hours": module.about.get("hours")}
+    row |= {
+        "max_score": 0.0,
+        "hidden": 0.0,
+        "export": "missing",
+        "hours": module.about.get("hours"),
+    }
     row["exercises"] = []
     try:
         exercises = progress.of(module)
@@ -54,9 +63,11 @@ def _state(module: Module) -> dict:
         return row | {"problem": f"{error}"}
     row["exercises"] = [
         {"exercise": e.name, "state": e.state, "score": e.score, "max_score": e.max_score}
+        | {"hidden": e.hidden}
         for e in exercises
     ]
     row["max_score"] = sum(each.max_score for each in exercises)
+    row["hidden"] = sum(each.hidden for each in exercises)
     row["export"] = _export(module)
     states = [each.state for each in exercises]
     tested = [s for s in states if s in (State.PASSING, State.FAILING)]

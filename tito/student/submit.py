@@ -34,6 +34,8 @@ class Packed:
 def owner(module: Module, student: str) -> str:
     """The folder for a student's file, which `tito collect` reads as the student's id; empty without an id.
 
+    In a workspace the id is "me" if none is given: nobody else packs files there.
+
     Raises
     ------
     TitoError
@@ -45,6 +47,7 @@ def owner(module: Module, student: str) -> str:
             f"tito release {module.topic} makes one",
             Exit.USAGE,
         )
+    student = student or "me" * module.course.is_workspace
     return student_ids.student_id(student) if student else ""
 
 

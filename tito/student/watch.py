@@ -290,7 +290,7 @@ class Watch:
     def _summary(self):
         passing = sum(each.state == progress.PASSING for each in self.exercises)
         score = sum(each.score for each in self.exercises)
-        most = sum(each.max_score for each in self.exercises)
+        most = sum(each.visible for each in self.exercises)
         return f"  {passing} of {len(self.exercises)} exercises pass, {score:g}/{most:g} points"
 
 

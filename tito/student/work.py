@@ -17,7 +17,7 @@ from tito.grading import grade_one, job, supervisor
 from tito.grading.job import Job
 from tito.grading.sandbox.bubblewrap import Sandbox
 from tito.notebooks import notebook as nb
-from tito.notebooks import untrusted
+from tito.notebooks import scripts, untrusted
 from tito.notebooks.cells import ELSEWHERE, Cell
 from tito.notebooks.pairing import refuse_conflict, saved
 from tito.notebooks.released_cells import Released
@@ -36,9 +36,9 @@ class Source:
     repaired: tuple[str, ...] = ()
 
     @property
-    def points(self) -> list[tuple[str, float]]:
-        """The tests and their points, in the order of the lesson."""
-        return [(cell.id, cell.points) for cell in self.cells if cell.role == "test"]
+    def points(self) -> list[tuple[str, float, bool]]:
+        """The tests in the order of the lesson: the points, and whether the copy lacks the test."""
+        return [(cell.id, cell.points, False) for cell in self.cells if cell.role == "test"]
 
     @property
     def answers(self) -> dict[str, str]:
@@ -83,14 +83,15 @@ class Work:
         ]
 
     @property
-    def points(self) -> list[tuple[str, float]]:
-        """The tests and their points, in the order of the lesson."""
-        return [(cell.id, cell.points) for cell in self.given if cell.role == "test"]
+    def points(self) -> list[tuple[str, float, bool]]:
+        """The tests in the order of the lesson: the points, and whether the copy lacks the test."""
+        return [(cell.id, cell.points, cell.hidden) for cell in self.given if cell.role == "test"]
 
     @property
     def repaired(self) -> list[str]:
-        """What was repaired, in sentences."""
-        return self.findings.repaired + [f"missing: {name}" for name in self.findings.missing]
+        """What was repaired, in sentences; that the student's own script was read is no repair."""
+        found = [each for each in self.findings.repaired if each != scripts.PERCENT]
+        return found + [f"missing: {name}" for name in self.findings.missing]
 
     @property
     def answers(self) -> dict[str, str]:
