@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tinytorch.lab import checks, trials
+from tinytorch.lab import checks, compiling, trials
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int8, np.uint8, np.int64])
@@ -26,6 +26,31 @@ def test_accesses_are_counted_by_the_position_of_the_argument():
             y[i] = x[i]
 
     assert trials.accesses(kernel, np.ones(3), np.zeros(3)) == ({"0": 3, "1": 0}, {"0": 0, "1": 3})
+
+
+def test_an_index_outside_an_array_is_an_error_before_the_kernel_is_compiled():
+    @compiling.kernel
+    def ahead(x, y):
+        for i in range(x.size):
+            y[i] = x[i + 1]
+
+    @compiling.kernel
+    def clipped(x, y):
+        for i in range(x.size):
+            y[i] = x[min(i + 1, x.size - 1)]
+
+    x, y = np.arange(3.0), np.zeros(3)
+    with pytest.raises(IndexError, match="index 3 is out of bounds for axis 0 with size 3"):
+        trials.in_bounds(ahead, x, y)
+    trials.in_bounds(clipped, x, y)
+    trials.in_bounds(lambda x: x.nothing, x)
+    assert not y.any()
+    with pytest.raises(NotImplementedError):
+        trials.in_bounds(_unwritten, x)
+
+
+def _unwritten(_):
+    raise NotImplementedError
 
 
 def test_a_failure_is_named_with_its_arguments():

@@ -87,6 +87,25 @@ def counted(kernel, *args):
     return checks.on_source(recorded, kernel, *args)
 
 
+def in_bounds(kernel, *args):
+    """Run a kernel once in Python, where an index outside an array raises IndexError with the kernel's line.
+
+    Compiled code does not check its indices: it reads or writes memory of something else, or crashes. The kernel gets copies of
+    the arrays. Other exceptions are ignored here, because the compiled kernel reports them.
+    """
+    checks.inside(_in_python, kernel, *args)
+
+
+def _in_python(kernel, *args):
+    copies = [arg.copy() if isinstance(arg, np.ndarray) else arg for arg in args]
+    try:
+        memory.python_code(kernel, memory.Log())(*copies)
+    except (IndexError, NotImplementedError):
+        raise
+    except Exception:
+        return
+
+
 def repeated(kernel, x, times, **options):
     """Call a kernel with x many times over; for each row of x return the least results and the largest."""
     results = np.asarray(kernel(np.concatenate([x] * times), **options))

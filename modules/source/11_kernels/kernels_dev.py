@@ -59,6 +59,7 @@ from tinytorch.lab.trials import (
     check_matmuls,
     counted,
     failure,
+    in_bounds,
     memory_on_known_clocks,
     numbers,
     on_known_clocks,
@@ -745,6 +746,7 @@ def matmul_baseline(A, B) -> Tensor:
 
 # %% nbgrader={"grade": true, "grade_id": "matmul_baseline_by_hand", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """The product of two 2 by 2 matrices is right, and so are products of 3 by 4 by 5 and 17 by 5 by 2."""
+in_bounds(matmul_loops, numbers(3, 4), numbers(4, 5), np.zeros((3, 5), np.float32))
 product = matmul_baseline([[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]])
 checks.equal(product, np.array([[19, 22], [43, 50]], np.float32))
 check_matmul(matmul_baseline, numbers(3, 4), numbers(4, 5))
@@ -1369,6 +1371,7 @@ def vectorized_relu(x, out=None) -> Tensor:
 
 # %% nbgrader={"grade": true, "grade_id": "vectorized_relu_signs", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """Negative elements become 0 and positive ones stay, in a list, an array of shape (3, 5, 17) and a Tensor."""
+in_bounds(relu_loop, numbers(69), np.empty(69, np.float32))
 checks.equal(vectorized_relu([-2.0, 0.5, 3.0]), np.array([0, 0.5, 3], np.float32))
 x = numbers(3, 5, 17)
 checks.equal(checks.call(vectorized_relu, x), np.maximum(x, 0))
@@ -1654,6 +1657,7 @@ def vectorized_operations(x, y) -> dict:
 
 # %% nbgrader={"grade": true, "grade_id": "vectorized_operations_by_hand", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """For [1, 2, 3] and [4, 6, 3] all five results equal the values worked out by hand."""
+in_bounds(operations_loop, numbers(3), numbers(3), *np.empty((3, 3), np.float32), np.float32(0))
 r = vectorized_operations([1.0, 2.0, 3.0], [4.0, 6.0, 3.0])
 expected = {
     "element_wise_multiply": [4, 12, 9],
@@ -2003,6 +2007,7 @@ def pack_panels(source, start, stride, depth, columns, width, panels):
 # %% nbgrader={"grade": true, "grade_id": "pack_panels_rows", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """A block of 3 rows and 5 columns fills three panels of width 2, the last of which ends with zeros."""
 M = np.arange(60.0).reshape(6, 10)
+in_bounds(pack_panels, M.reshape(-1)[:37], 12, 10, 3, 5, 2, np.empty(18))
 found = checks.inside(pack_panels, M.reshape(-1), 12, 10, 3, 5, 2, np.full(24, -1.0))
 block = np.zeros((3, 6))
 block[:, :5] = M[1:4, 2:7]
@@ -2177,6 +2182,9 @@ def check_tiles(*sizes, dtype=np.float32):
 
 # %% nbgrader={"grade": true, "grade_id": "multiply_tile_product", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """Six rows of A times a panel, 8 steps deep, are added to the former values of C."""
+width = columns_of_tile(np.float32)
+arrays = numbers(48), 0, 8, numbers(8 * width), 0, 8, numbers(6 * width), 0, width
+in_bounds(multiply_tile, *arrays, 6, width, numbers(6 * width))
 check_tiles((8,))
 
 # %% nbgrader={"grade": true, "grade_id": "multiply_tile_sizes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
@@ -2474,6 +2482,10 @@ def cache_friendly_matmul(A, B, block_size=None, num_workers=1) -> Tensor:
 
 # %% nbgrader={"grade": true, "grade_id": "cache_friendly_matmul_sizes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """Products are right for sizes that the block size divides, for sizes that it does not, and without a block size."""
+width = columns_of_tile(np.float32)
+arrays = numbers(13, 7), numbers(7, 19), np.zeros((13, 19), np.float32)
+room = np.zeros((TILE_ROWS + 7 * -(-19 // width)) * width, np.float32)
+in_bounds(multiply_blocks, *arrays, 0, 19, 6, 7, 19, room)
 check_matmuls(
     cache_friendly_matmul,
     [
@@ -3277,6 +3289,7 @@ def quantize(x, scale=None) -> tuple:
 
 # %% nbgrader={"grade": true, "grade_id": "quantize_steps", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """The largest absolute value becomes 127, and quantized values times the scale are at most half a step off."""
+in_bounds(quantize_loop, numbers(7), 0.02, np.empty(7, np.int8))
 q, scale = quantize([-1.0, 0.0, 0.5, 2.54])
 checks.equal(q, np.array([-50, 0, 25, 127], np.int8), "-1, 0, 0.5 and 2.54 in steps of 0.02")
 assert math.isclose(scale, 0.02, rel_tol=1e-6), f"the scale is 2.54 / 127 = 0.02, got {scale}"
@@ -3520,12 +3533,13 @@ def packed_only(B, width, depth, columns):
     return packed
 
 
+small = 1 + np.arange(15, dtype=np.int8).reshape(5, 3)
+in_bounds(pack_fours, small, 2, 8, np.empty(32, np.int8), np.empty(4, np.int32))
 B = np.arange(32, dtype=np.int8).reshape(8, 4)
 rows = checks.inside(packed_only, B, 4, 8, 4).reshape(8, 4)
 checks.equal(rows[0], B[:4, 0].copy(), "the first four bytes are steps 0 to 3 of column 0")
 checks.equal(rows[3], B[:4, 3].copy(), "bytes 12 to 15 are steps 0 to 3 of column 3")
 checks.equal(rows[4], B[4:, 0].copy(), "bytes 16 to 19 are steps 4 to 7 of column 0")
-small = 1 + np.arange(15, dtype=np.int8).reshape(5, 3)
 whole = np.zeros((8, 4), np.int8)
 whole[:5, :3] = small
 expected = [*whole[:4, :2].T, *whole[4:, :2].T, *whole[:4, 2:].T, *whole[4:, 2:].T]
@@ -4110,6 +4124,9 @@ def sparse_matmul(A, B) -> Tensor:
 
 # %% nbgrader={"grade": true, "grade_id": "sparse_matmul_rows", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """A 3 by 3 matrix with an empty row and a 30 by 40 matrix with nine zeros in ten give the dense product."""
+width = strip_columns(np.float32)
+parts = np.array([2, 1, 3], np.float32), np.array([1, 0, 2]), np.array([0, 1, 1, 3])
+in_bounds(sparse_strip, *parts, numbers(3, width), np.zeros((3, width), np.float32))
 checks.equal(
     sparse_matmul([[0, 2.0, 0], [0, 0, 0], [1, 0, 3]], [[1.0, 2], [3, 4], [5, 6]]),
     np.array([[6, 8], [0, 0], [16, 20]], np.float32),
