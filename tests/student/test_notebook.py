@@ -9,6 +9,7 @@ import nbformat
 import pytest
 
 from tests.support import lab_server
+from tests.support.commands import tito
 from tito.course import Course, Exit, TitoError
 from tito.notebooks.text import read_text
 from tito.student import jupyter
@@ -29,7 +30,7 @@ def test_the_notebook_is_made_from_the_source_with_ids(tiny):
 def test_a_notebook_that_says_the_same_is_left_alone(tiny):
     jupyter.prepare(tiny)
     before = tiny.notebook.stat().st_mtime_ns
-    jupyter.prepare(tiny)
+    assert jupyter.prepare(tiny) == ""
     assert tiny.notebook.stat().st_mtime_ns == before
 
 
@@ -40,7 +41,8 @@ def test_an_edited_source_updates_the_notebook_keeps_outputs_and_a_copy(tiny):
     nbformat.write(notebook, tiny.notebook)
     tiny.source.write_text(read_text(tiny.source).replace("twice x", "two x"))
     os.utime(tiny.notebook, (1, 1))
-    jupyter.prepare(tiny)
+    said = jupyter.prepare(tiny)
+    assert said.startswith("updated tiny_dev.ipynb from tiny_dev.py; the earlier one is ")
     fresh = nbformat.read(tiny.notebook, as_version=4)
     assert "two x" in fresh.cells[3].source and fresh.cells[2].outputs[0].text == "kept"
     assert len(list(tiny.folder.glob("kept/tiny_dev.ipynb.kept-*"))) == 1
@@ -74,10 +76,37 @@ def test_the_server_serves_the_notebook_without_news_and_stops(tiny, tmp_path):
         defaults = about["schema"]["properties"]
         assert defaults["fetchNews"]["default"] == "false"
         assert defaults["checkForUpdates"]["default"] is False
+        assert "@jupyter/nbgrader:menu" not in page(address)
+        port = address.rpartition(":")[2]
+        taken = tito("notebook", "tiny", "--no-browser", "--port", port, course=tiny.course.root)
+        assert taken.returncode == 3 and f"port {port} is in use" in taken.stderr
     log = (tmp_path / "server.log").read_text("utf-8")
+    assert log.startswith("This is the solved source") and f"wrote {tiny.notebook.name}" in log
     assert f"{address}/lab/tree/{path}?token=" in log
     with pytest.raises(urllib.error.URLError):
         read(f"{address}/api")
+
+
+@pytest.mark.slow
+def test_a_student_gets_no_menu_of_nbgrader(given, tmp_path):
+    copy = given[0] / "build" / "release" / "01_tiny"
+    with lab_server.served(copy, tmp_path, "notebook", "tiny") as address:
+        shown = page(address)
+    assert "@jupyter/nbgrader:menu" in shown and "@jupyter/nbgrader:create-assignment" in shown
+    assert "@jupyter/nbgrader:validate-assignment" not in shown
+
+
+def test_a_server_that_does_not_start_is_an_error_in_the_terminal(tiny, capsys):
+    jupyter._say_when_ready(1, "http://x  (Ctrl-C ends it; log: a b.log)", lambda: False)
+    assert capsys.readouterr().out == (
+        "error: JupyterLab did not start\nhint: read the log: a b.log\n"
+    )
+
+
+def page(address):
+    """The page of JupyterLab, which lists the extensions that are off."""
+    with urllib.request.urlopen(f"{address}/lab?token={lab_server.TOKEN}", timeout=30) as reply:
+        return reply.read().decode()
 
 
 def read(address):

@@ -1,12 +1,15 @@
 """Start JupyterLab on one module, or nbgrader's formgrader on the course."""
 
 import contextlib
+import http.client
 import json
 import os
 import secrets
 import socket
 import subprocess
 import sys
+import threading
+import time
 from urllib.parse import quote
 
 import nbformat
@@ -21,6 +24,11 @@ from tito.notebooks.text import read_text
 DEFAULTS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
 }
+# For authors and instructors. Students keep nbgrader's Validate button.
+NOT_FOR_STUDENTS = {
+    f"@jupyter/nbgrader:{name}": True
+    for name in ("assignment-list", "course-list", "create-assignment", "formgrader", "menu")
+}
 FORMGRADER = (
     "/formgrader"  # not a page below it: nbgrader's cookie would be valid for that page only
 )
@@ -30,7 +38,9 @@ FIRST_PORT, PORTS = 8888, 50
 
 def notebook(module: Module, *, browser: bool, port: int | None = None) -> int:
     """Run JupyterLab with the module's notebook open until it is stopped; returns its exit code."""
-    prepare(module)
+    said = prepare(module)
+    if said:
+        print(said, flush=True)
     place = module.notebook.relative_to(module.course.root).as_posix()
     return _serve(module.course, browser, port, f"/lab/tree/{quote(place)}")
 
@@ -43,8 +53,13 @@ def formgrader(course: Course, *, browser: bool, port: int | None = None) -> int
     return _serve(course, browser, port, FORMGRADER)
 
 
-def prepare(module: Module) -> None:
+def prepare(module: Module) -> str:
     """Bring the notebook beside a percent source up to date, keeping its outputs.
+
+    Returns
+    -------
+    str
+        What was done; empty if nothing was.
 
     Raises
     ------
@@ -52,16 +67,21 @@ def prepare(module: Module) -> None:
         If the notebook was edited later than the source and has different cells.
     """
     if module.source == module.notebook:
-        return
+        return ""
     refuse_conflict(module)
     fresh = nb.parse(read_text(module.source), module.source)
+    said = f"wrote {module.notebook.name} from {module.source.name}"
     if module.notebook.exists():
         old = nb.parse(read_text(module.notebook), module.notebook)
         if nb.inputs(old) == nb.inputs(fresh):
-            return
-        files.copy_aside(module.notebook)
+            return ""
+        kept = os.path.relpath(files.copy_aside(module.notebook))
+        said = (
+            f"updated {module.notebook.name} from {module.source.name}; the earlier one is {kept}"
+        )
         _keep_outputs(old, fresh)
     write(module.notebook, nbformat.writes(fresh))
+    return said
 
 
 def _keep_outputs(old, fresh):
@@ -76,7 +96,12 @@ def _keep_outputs(old, fresh):
 def _serve(course, browser, port, page):
     """Replace this process by a server for this machine only, in the course's folder, where nbgrader reads its settings."""
     settings = course.build / "jupyter"
-    write(settings / "labconfig" / "default_setting_overrides.json", json.dumps(DEFAULTS) + "\n")
+    hidden = NOT_FOR_STUDENTS if course.is_copy else {}
+    for name, values in (
+        ("default_setting_overrides", DEFAULTS),
+        ("page_config", {"disabledExtensions": hidden}),
+    ):
+        write(settings / "labconfig" / f"{name}.json", json.dumps(values) + "\n")
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={course.root}"]
     command += [f"--LabApp.default_url={page}"]
     command += [
@@ -86,6 +111,8 @@ def _serve(course, browser, port, page):
     command += [
         f"--LabApp.workspaces_dir={settings / 'workspaces'}"
     ]  # open tabs are stored for each course
+    if port and not _is_free(port):
+        raise TitoError(f"port {port} is in use", "name another one, or leave out --port")
     port, token = port or _free_port(), os.environ.get("JUPYTER_TOKEN") or secrets.token_hex(24)
     command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
     command += ["--ServerApp.answer_yes=True"]  # one Ctrl-C ends it, without a question
@@ -94,25 +121,56 @@ def _serve(course, browser, port, page):
     added = {"PATH": os.path.dirname(sys.executable), "JUPYTER_CONFIG_PATH": str(settings)}
     environment = os.environ | {"JUPYTER_TOKEN": token}
     log = settings / "server.log"
-    print(f"http://127.0.0.1:{port}{page}?token={token}  (Ctrl-C ends it; log: {log})", flush=True)
+    address = f"http://127.0.0.1:{port}{page}?token={token}  (Ctrl-C ends it; log: {log})"
     for name, first in added.items():
         environment[name] = os.pathsep.join([first, *filter(None, [os.environ.get(name)])])
     with log.open("wb") as file:
         if os.name == "posix":  # replace this process, so that ending it ends the server
+            server = os.getpid()
+            if os.fork() == 0:
+                _say_when_ready(port, address, lambda: os.getppid() == server)
+                os._exit(0)
             os.chdir(course.root)
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
             os.execve(sys.executable, command, environment)
-        return subprocess.call(
+        process = subprocess.Popen(
             command, env=environment, cwd=course.root, stdout=file, stderr=subprocess.STDOUT
         )
+        told = (port, address, lambda: process.poll() is None)
+        threading.Thread(target=_say_when_ready, args=told, daemon=True).start()
+        return process.wait()
+
+
+def _say_when_ready(port, address, is_running):
+    """Print the address of a server once it answers, or that it ended before."""
+    with contextlib.suppress(KeyboardInterrupt):
+        while is_running():
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                asked = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+                asked.request("GET", "/api")
+                asked.getresponse()
+                print(address, flush=True)
+                return
+            time.sleep(0.1)
+        print(
+            f"error: JupyterLab did not start\nhint: read the {address.rpartition('; ')[2][:-1]}",
+            flush=True,
+        )
+
+
+def _is_free(port: int) -> bool:
+    """Whether nothing listens on a port of this machine."""
+    with contextlib.suppress(OSError), socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, os.name == "posix")
+        tried.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 def _free_port() -> int:
     """The first free port from 8888 on this machine."""
     for port in range(FIRST_PORT, FIRST_PORT + PORTS):
-        with contextlib.suppress(OSError), socket.socket() as tried:
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, os.name == "posix")
-            tried.bind(("127.0.0.1", port))
+        if _is_free(port):
             return port
     raise TitoError(f"no free port from {FIRST_PORT}", "name one with --port")
