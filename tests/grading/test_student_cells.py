@@ -153,6 +153,15 @@ def test_display_inside_an_answer_shows_what_it_is_given(judged):
     assert "printed: array([0, 1, 2])" in found[0].message
 
 
+@pytest.mark.parametrize(
+    "line", ["np.log(np.array([-1.0]))", "np.mean([])", "warnings.warn('mind', stacklevel=9)"]
+)
+def test_a_warning_names_the_line_of_the_cell(judged, line):
+    found = judged(f"#| export\nimport warnings\ndef double(x):\n    {line}\n    return 3 * x\n")
+    assert "printed: double, line 4: " in found[0].message and "Warning: " in found[0].message
+    assert "/double.py" not in found[0].message
+
+
 def test_input_in_an_answer_raises_an_error_that_explains(judged):
     found = judged("#| export\ndef double(x):\n    return int(input()) * x\n")
     assert "EOFError: input() cannot ask anyone" in found[0].message

@@ -64,6 +64,12 @@ def test_a_released_hidden_test_is_skipped_and_earns_nothing(tiny):
     assert (found["double_of_nothing"].status, found["double_of_nothing"].points) == (v.SKIPPED, 0)
 
 
+def test_the_message_of_an_assertion_is_shown_once(tiny):
+    source = with_test(tiny, "assert double(2) == 5, 'twice 2 is not 5'")
+    (verdict,) = judge(tiny, source=source).values()
+    assert verdict.message == "twice 2 is not 5\nlook at: the test's line 3: assert double(2) == 5"
+
+
 def test_a_summary_has_the_promised_shape(tiny):
     summary = v.summary(tiny.name, None, list(judge(tiny).values()))
     assert set(summary) == {"schema", "module", "student", "ok", "score", "max_score", "tests"}

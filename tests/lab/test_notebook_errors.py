@@ -37,6 +37,7 @@ CELLS = {
     "of compiled code": TEST,
     "own": "1 / 0",
     "bare": '# Test · 1 point\n"""One is two."""\nassert 1 == 2',
+    "with a message": '# Test · 1 point\n"""One is two."""\nassert (\n    1 == 2\n), "too few"',
     "defined in it": "def mine(x):\n    return x.sized\n\nmine(3)",
 }
 
@@ -84,6 +85,7 @@ def test_an_error_in_the_answer_names_its_line(shown):
 
 def test_a_bare_assertion_says_something(shown):
     assert shown["bare"] == ["line 3: assert 1 == 2", "this condition is false"]
+    assert shown["with a message"] == ["line 4: assert 1 == 2", "too few"]
 
 
 def test_a_students_own_cells_keep_their_tracebacks(shown):

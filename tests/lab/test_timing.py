@@ -52,7 +52,7 @@ def test_profile_and_benchmark_show_units_and_escape_html():
     assert "median 2 µs" in repr(p) and "2 GFLOP/s" in repr(p)
     assert p._repr_html_().startswith("<table>")
     b = Benchmark(2e-3, 1e-3, 3e-3, 0.95, 30, 2.0, 1.5, 2.5, "faster", "1 < 2 cores")
-    assert float(b) == 2e-3
+    assert float(b) == 2e-3 and "; speedup over the baseline 2 (1.5 to 2.5); " in repr(b)
     assert "95% interval 1 ms to 3 ms" in repr(b) and "verdict faster" in repr(b)
     assert "1 &lt; 2 cores" in b._repr_html_()
     assert "verdict" not in repr(Benchmark(1.0, 1.0, 1.0, 0.95, 3))

@@ -87,7 +87,30 @@ def _line(filename, number):
     kind = _kind(filename)
     exercise = HEADER.search(_source(filename))
     where = "line" if kind != "Your turn" else f"exercise {exercise[2]}, line"
-    return f"{where} {number}: {linecache.getline(filename, number).strip()}"
+    return f"{where} {number}: {shown_line(_source(filename), number)}"
+
+
+def shown_line(source: str, number: int) -> str:
+    """A line of Python as it is shown beside an error; an assertion without its message, which the error shows.
+
+    Parameters
+    ----------
+    source : str
+    number : int
+        The line, from 1.
+    """
+    line = "".join(source.splitlines(True)[number - 1 : number]).strip()
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+    except (SyntaxError, ValueError):
+        return line
+    for node in nodes:
+        if not isinstance(node, ast.Assert) or node.msg is None:
+            continue
+        if node.lineno <= number <= (node.end_lineno or 0):
+            condition = ast.get_source_segment(source, node.test) or ""
+            return f"assert {' '.join(condition.split())}"
+    return line
 
 
 def _is_unwritten(error):

@@ -152,18 +152,18 @@ class Benchmark:
 
     def _rows(self):
         rows = [
-            ("median", _seconds(self.median)),
+            ("median of a call", _seconds(self.median)),
             (f"{self.confidence:.0%} interval", f"{_seconds(self.low)} to {_seconds(self.high)}"),
             ("samples", str(self.repeats)),
         ]
         if self.ratio is not None:
             between = f"{self.ratio_low:.3g} to {self.ratio_high:.3g}"
-            rows += [("baseline / operation", f"{self.ratio:.3g} ({between})")]
+            rows += [("speedup over the baseline", f"{self.ratio:.3g} ({between})")]
             rows += [("verdict", str(self.verdict))]
         return rows
 
     def __repr__(self):
-        return f"Benchmark({', '.join(f'{name} {value}' for name, value in self._rows())})"
+        return "Benchmark: " + "; ".join(f"{name} {value}" for name, value in self._rows())
 
     def _repr_html_(self):
         return _table(self._rows() + ([("machine", self.machine)] if self.machine else []))

@@ -16,6 +16,7 @@ import os
 import sys
 import traceback
 import types
+import warnings
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -352,6 +353,21 @@ def describe(error: BaseException) -> dict[str, Any]:
     } | report
 
 
+def warning_line(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,  # noqa: ARG001 - the signature of warnings.formatwarning
+) -> str:
+    """A warning with the line of the student's cell from which it came, in place of a path of the tool."""
+    frames = traceback.walk_stack(None)
+    lines = [(filename, lineno), *((frame.f_code.co_filename, at) for frame, at in frames)]
+    place = next((found for each in lines if (found := session.place(*each))), None)
+    name, number = place or (Path(filename).name, lineno)
+    return f"{name}, line {number}: {category.__name__}: {message}\n"
+
+
 def main() -> None:
     """Answer requests until the judge closes the pipe."""
     global session
@@ -361,6 +377,7 @@ def main() -> None:
         return
     start = wire.Decoder(hello[1], None).value(hello[0])
     session = Session(Path(start["cells"]), start["hidden"], start["package"])
+    warnings.formatwarning = warning_line
     sys.modules.setdefault("tito.grading.inside.worker", sys.modules[__name__])
     number = 0
     while (message := wire.read(incoming, marshal.loads)) is not None:

@@ -3,6 +3,7 @@
 import traceback
 
 from tinytorch.lab.checks import Mismatch
+from tinytorch.lab.notebook_errors import shown_line
 from tito.grading.inside import wire
 from tito.grading.judge import reasons, reports
 from tito.grading.judge.loading import Loader
@@ -92,6 +93,6 @@ def _failing_line(error: Exception, cell: Cell) -> str:
     header = without_header(cell.source) == cell.source
     frames = traceback.extract_tb(error.__traceback__)
     inside = [frame for frame in frames if frame.filename == f"<{cell.id}>"]
-    if not inside or not inside[0].line:
-        return ""
-    return f"the test's line {(inside[0].lineno or 0) + header}: {inside[0].line}"
+    number = inside[0].lineno or 0 if inside else 0
+    line = shown_line(cell.source, number) if number else ""
+    return f"the test's line {number + header}: {line[:200]}" if line else ""
