@@ -50,8 +50,14 @@ START = """
     source .venv/bin/activate              # on Windows: .venv\\Scripts\\activate
     {install}
     tito notebook {topic}
-    tito test {topic}
-    tito submit {topic}
+
+The last command opens the lesson in JupyterLab and runs until you press Ctrl-C. Save your work there, then open a second
+terminal in this folder:
+
+    source .venv/bin/activate
+    tito test {topic}                      # what passes, the first failure, and what to do next
+    tito hint {topic}                      # a hint for the first exercise that does not pass
+    tito submit {topic}                    # pack the file to submit
 
 `pip install` takes one to two minutes and 640 MB of disk. `tito doctor` checks the result.
 
