@@ -1,6 +1,8 @@
 """A cell that is not Python costs only its own exercise, in a copy and in the course itself."""
 
 from tests.support.commands import tito
+from tito import verdict as v
+from tito.student import report
 
 BROKEN = '''
 # %% nbgrader={"grade": false, "grade_id": "half", "locked": false, "schema_version": 3, "solution": true}
@@ -26,3 +28,12 @@ def test_the_other_exercises_are_tested_in_the_course_too(tiny):
     assert "passed 5/5 double" in said and "error 0/1 half" in said
     assert "never closed" in said and "look at: half, line 5: return x / (2" in said
     assert "tiny.py was not updated" in said and "half is not Python" in said
+
+
+def test_tests_that_fail_for_one_cause_are_not_counted_as_more():
+    def verdict(id, message):
+        return v.Verdict(id, "Title.", "half", 0.0, 1.0, False, v.ERROR, 0.0, message)
+
+    first, same, other = (verdict(*each) for each in [("a", "cause"), ("b", "cause"), ("c", "d")])
+    assert report.failure_lines([first, same])[1].strip() == "half error:"
+    assert "half error (1 more failing;" in report.failure_lines([first, same, other])[1]

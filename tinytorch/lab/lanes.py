@@ -100,7 +100,8 @@ def dot4(sums, x, y):
 
 def _flat(array, i, count):
     if not 0 <= i <= array.size - count:
-        raise IndexError(f"{count} elements from {i} on are not all in an array of {array.size}")
+        where = f"elements {i} to {i + count - 1} are" if count > 1 else f"index {i} is"
+        raise IndexError(f"{where} out of bounds for an array with size {array.size}")
     return array if array.ndim == 1 else array.reshape(-1)
 
 

@@ -164,7 +164,8 @@ def failure_lines(verdicts: list[v.Verdict]) -> list[str]:
     said = [line for line in first.message.split("\n") if line.strip()][:DETAILS]
     if first.status == v.TIMEOUT:
         said += [ENDLESS, STOP]
-    rest = sum(each.status in BAD for each in verdicts) - 1
+    bad = [each for each in verdicts if each.status in BAD]
+    rest = sum(each.message != first.message for each in bad)  # one cause may fail many tests
     more = f" ({rest} more failing; --verbose shows all)" if rest else ""
     head = f"{first.exercise} {first.status}{more}:"
     lines = ["", "  " + click.style(head, bold=True), terminal.wrap(first.title, "    ")]
