@@ -89,7 +89,7 @@ class Work:
 
     @property
     def repaired(self) -> list[str]:
-        """What was repaired, in sentences; that the student's own script was read is no repair."""
+        """What was repaired, in sentences. Reading the student's own script is not a repair."""
         found = [each for each in self.findings.repaired if each != scripts.PERCENT]
         return found + [f"missing: {name}" for name in self.findings.missing]
 
