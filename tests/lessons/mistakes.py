@@ -137,3 +137,37 @@ MISTAKES = {
         "log_softmax": ("axis=-1", "axis=0", "logarithms of probabilities: at [0, 0] expected"),
     },
 }
+# An index outside an array, once read and once written: what is in the answer, and what is written instead.
+OUTSIDE = {
+    "read": {
+        "matmul_baseline": ("range(k)", "range(k + 1)"),
+        "vectorized_relu": ("load(x, last)", "load(x, last + 1)"),
+        "vectorized_operations": ("x[i], y[i]", "x[i], y[i + 1]"),
+        "pack_panels": ("panel[x] = 0", "panel[x] = source[near + 2 * stride + columns]"),
+        "multiply_tile": ("wide_broadcast(A, i0 + p)", "wide_broadcast(A, i0 + p + A.size)"),
+        "cache_friendly_matmul": ("r * k + p,", "(r + 1) * k + p,"),
+        "quantize": ("x[i] / scale", "x[i + 1] / scale"),
+        "pack_fours": ("if p < k and", "if p <= k and"),
+        "sparse_matmul": ("load(panel, b + 3 * n)", "load(panel, b + 4 * n)"),
+        "gpu_relu": ("if i < x.size:", "if i <= x.size:"),
+        "element_kernel": ("range(A.shape[1])", "range(A.shape[1] + 1)"),
+        "gpu_matmul": ("A[row, start + x] if inside", "A[row, start + x + 1] if inside"),
+    },
+    "write": {
+        "matmul_baseline": (
+            "for p in range(k):",
+            "for p in range(k):\n                C[m, 0] = 0",
+        ),
+        "vectorized_relu": ("store(y, last,", "store(y, last + 1,"),
+        "vectorized_operations": ("total[i] =", "total[i + 1] ="),
+        "pack_panels": ("panel[x] = 0", "panels[panels.size] = 0"),
+        "multiply_tile": ("j += 2 * n", "j += 2 * n\n        C[C.size] = 0"),
+        "cache_friendly_matmul": ("count = min(tile, columns - q)", "count = C[m, 0] = tile"),
+        "quantize": ("q[i] =", "q[i + 1] ="),
+        "pack_fours": ("packed[row + 4 * x] =", "packed[row + 4 * x + 4] ="),
+        "sparse_matmul": ("value, b =", "store(sums, sums.size, c0)\n            value, b ="),
+        "gpu_relu": ("y[i] =", "y[i + 1] ="),
+        "element_kernel": ("C[row, col] = total", "C[row + 1, col] = total"),
+        "gpu_matmul": ("left[y, x] =", "left[y, x + 1] ="),
+    },
+}
