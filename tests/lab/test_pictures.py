@@ -56,8 +56,8 @@ def test_steps_have_a_bar_each_and_say_how_many_times_the_first_they_are():
     axis = figure.axes[0]
     assert [text.get_text() for text in axis.texts] == [
         "0.010",
-        "2.0, 200 times",
-        "150, 15,000 times",
+        "2.0, 200 times as fast",
+        "150, 15,000 times as fast",
     ]
     ends = [bar.get_x() + bar.get_width() for bar in axis.patches]
     assert ends == pytest.approx([0.01, 2, 150]) and len(axis.lines) == 1

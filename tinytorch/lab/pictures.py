@@ -210,12 +210,12 @@ def steps(rates, unit, goal=None):
         for row, (name, rate) in enumerate(rates.items()):
             axes.barh(row, rate - low, left=low, height=0.6, color=COLORS[1 if name == goal else 0])
             digits = 3 if rate < 0.1 else 1 if rate < 100 else 0
-            words = f"{rate:,.{digits}f}" + (f", {rate / first:,.0f} times" if row else "")
+            words = f"{rate:,.{digits}f}" + (f", {rate / first:,.0f} times as fast" if row else "")
             axes.annotate(words, (rate, row), (5, 0), "data", "offset points", va="center")
         if goal:
             axes.axvline(rates[goal], color=INK, lw=0.8, ls=":")
         axes.set_xscale("log")
-        axes.set_xlim(low, most * 12)
+        axes.set_xlim(low, most * 60)
         axes.set_yticks(range(len(rates)), list(rates))
         axes.set_ylim(len(rates) - 0.5, -0.5)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
