@@ -284,10 +284,15 @@ check_loss(BinaryCrossEntropyLoss(), logits, target, 0.0, [[0.0], [0.0]])
 check_loss(BinaryCrossEntropyLoss(), logits, 1 - target, 1000.0, [[0.5], [-0.5]])
 
 # %% nbgrader={"grade": true, "grade_id": "BinaryCrossEntropyLoss_more", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Measured slopes agree for targets between 0 and 1, a factor counts, a tiny loss is exact, float32 stays float32."""
+"""Targets between 0 and 1 in two columns, measured slopes, a factor, a tiny loss and float32 give the right loss."""
 ### BEGIN HIDDEN TESTS
 target = np.random.default_rng(3).random((5, 2))
-check_loss_slopes(BinaryCrossEntropyLoss(), 3 * normal(5, 2), target)
+logits = 3 * normal(5, 2)
+check_loss_slopes(BinaryCrossEntropyLoss(), logits, target)
+loss = (np.logaddexp(0, logits) - logits * target).mean()
+check_loss(
+    BinaryCrossEntropyLoss(), logits, target, loss, (1 / (1 + np.exp(-logits)) - target) / 10
+)
 check_loss(BinaryCrossEntropyLoss(), np.zeros(1), [0.0], np.log(2), [0.5], factor=8.0)
 value, _, _ = checks.inside(run_loss, BinaryCrossEntropyLoss(), np.array([60.0]), [1.0], 1.0)
 assert 0.99 * np.exp(-60.0) < float(np.asarray(value)) < 1.01 * np.exp(-60.0), (
