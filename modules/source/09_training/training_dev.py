@@ -575,14 +575,16 @@ def line_steps(start, batches, rate):
         loss, outputs = train_step(
             lambda x: matmul(x, w), optimizer, MeanSquaredError(), np.array(x), np.array(y)
         )
-        found.append((loss, type(loss).__name__, np.array(outputs), float(np.array(w)[0, 0])))
+        kinds = type(loss).__name__, type(outputs).__name__
+        found.append((loss, kinds, np.array(outputs), float(np.array(w)[0, 0])))
     return found
 
 
 # %% nbgrader={"grade": true, "grade_id": "train_step_by_hand", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """y = w x with w = 1, x = 1, y = 3: the loss is 4, the gradient -4, and a rate of 1/4 moves w to 2."""
-[(loss, kind, outputs, w)] = checks.inside(line_steps, 1.0, [([[1.0]], [[3.0]])], 0.25)
-assert kind == "float", f"the loss must be a Python number, got {kind}"
+[(loss, kinds, outputs, w)] = checks.inside(line_steps, 1.0, [([[1.0]], [[3.0]])], 0.25)
+assert kinds[0] == "float", f"the loss must be a Python number, got {kinds[0]}"
+assert kinds[1] == "ndarray", f"the outputs must be an array, got {kinds[1]}"
 checks.equal(loss, 4.0, "the loss")
 checks.equal(np.asarray(outputs), np.array([[1.0]]), "the outputs before the step")
 checks.equal(w, 2.0, "w after the step")
