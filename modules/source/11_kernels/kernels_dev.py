@@ -314,7 +314,7 @@ checks.refuses(ValueError, profile_operation, abs, -1, repeats=0, match="0")
 ### END HIDDEN TESTS
 
 # %%
-# GFLOP/s of NumPy's product of two 256 by 256 matrices, on one core
+# GFLOP/s (10^9 additions and multiplications a second) of NumPy's product of two 256 by 256 matrices, on one core
 prediction["matmul"] = None, "because ..."
 
 # %% jupyter={"source_hidden": true}
@@ -327,8 +327,8 @@ predictions.show(prediction, "GFLOP/s", matmul=product.gflops)
 r"""
 Is this fast? A core has two limits: how many operations its arithmetic units perform in a second (*peak*), and how many bytes memory delivers
 in a second (*bandwidth*). A kernel with $f$ operations on $b$ bytes takes at least the longer of $f / \text{peak}$ and
-$b / \text{bandwidth}$. The ratio $f / b$ is its *arithmetic intensity*. Plotted against it, the two limits form a *roofline*. Below it on the left a kernel is
-*memory-bound*, on the right *compute-bound*. The cell measures both limits; a hollow mark shows what the roofline allows.
+$b / \text{bandwidth}$. The ratio $f / b$ is its *arithmetic intensity*. Plotted against it, the two limits form a *roofline*. Where it rises, a kernel is
+*memory-bound*; where it is flat, *compute-bound*. The cell measures both limits; a hollow mark shows what the roofline allows.
 
 Source: Williams, Waterman and Patterson, "Roofline", CACM, 2009.
 """
@@ -367,7 +367,7 @@ interval contains 1, the verdict is *undecided*. A wrong answer is worth nothing
 
 # %% [markdown]
 r"""
-**Exercise 3** (about 9 lines). Write `benchmark_operation`: assign `median`, `low` and `high`, from `timing.samples` of `call` alone. With a baseline,
+**Exercise 3** (about 9 lines). Write `benchmark_operation`: assign `median`, `low` and `high`, from `timing.samples` of `call` alone, with `number` as in exercise 2. With a baseline,
 fill `compared` with `ratio`, `ratio_low`, `ratio_high` and `verdict`.
 
 | call | returns |
@@ -809,7 +809,7 @@ compare one core with one core, the cell limits it to a single thread. The colum
 
 # %% [markdown]
 r"""
-Each rung of the ladder also gets a line with the same four facts: what you predicted, its speed on the *clock*, the *roof*, and the bytes that it loads and
+The kernels form a *ladder*: each *rung* is one kernel. A rung gets a line with four facts: what you predicted, its speed on the *clock*, the *roof*, and the bytes that it loads and
 stores for each multiplication. These bytes are counted, and the roof is the roofline at this traffic if all data are in the first-level cache.
 
 Source: Ilic, Pratas and Sousa, "Cache-aware Roofline Model", IEEE CAL, 2014.
@@ -865,7 +865,7 @@ def rung(kernel, speed, predicted=None, args=None, multiplications=16**3):
 
 
 # %%
-# GFLOP/s of your loops, n = 192, if each sum waits 4 cycles for the last
+# GFLOP/s of your loops, n = 192, if each addition waits 4 cycles for the one before; take 3 * 10^9 cycles a second
 prediction["baseline"] = None, "because ..."
 
 # %%
@@ -894,7 +894,8 @@ r"""
 
 A processor reads memory in *cache lines* of 64 bytes, and keeps recently used lines in a *cache*. A clock shows the effect of a cache, and a simulator
 shows the cause. The simulator runs a kernel's Python code on arrays that record each access, and replays the accesses on a model of a
-cache (set-associative, LRU). Its counts are the same on every machine. `accesses` returns how often a kernel reads and writes each of its
+cache. It is *set-associative*: a line can be kept only in the few places of its set. When the set is full, the line whose last use is oldest is evicted
+(*LRU*, least recently used). The counts are the same on every machine. `accesses` returns how often a kernel reads and writes each of its
 arrays, by position.
 """
 
@@ -1102,6 +1103,12 @@ predictions.show(prediction, "% of accesses that miss, n = 48", **missed)
 
 # %% [markdown]
 r"""
+<details><summary>Why does `columns_outer` miss at half of its accesses?</summary>
+
+At each step it loads $A$ and $C$ from another row, so from another line. Both miss; the load of $B$ and the store to $C$ hit.
+
+</details>
+
 Now the clock. Is the loop order as important as in the simulator? And is it the cache that makes the difference? In `rows_outer` the inner loop
 walks along rows, so the compiler can also turn it into vector instructions (*auto-vectorization*). `compiling.scalar` compiles a copy without them.
 """
@@ -1523,7 +1530,7 @@ checks the argument types, and the result is wrapped in a Tensor. So NumPy is ah
 prediction["relu"] = None, "because ..."
 
 # %%
-# times as long x * (x > 0) takes, 10,000,000 numbers
+# how many times as long as np.maximum with out= does x * (x > 0) take, 10,000,000 numbers
 prediction["temporaries"] = None, "because ..."
 
 # %% jupyter={"source_hidden": true}
@@ -1574,7 +1581,7 @@ r"""
 
 Products, sums, squared differences, their total and the dot product: as five NumPy expressions, they read $x$ and $y$ five times. One loop
 can read each pair once. The compiler keeps several partial sums in a vector, which also reduces the rounding error. A sum needs a wider
-type than its elements: float32 elements are summed in float64, integers in int64.
+type than its elements: float32 elements are summed in float64, integers in int64. Squared differences can exceed int64, so for the distance make each difference a float before you square it.
 
 **Exercise 7** (about 8 lines). Write the loop of `operations_loop`.
 
@@ -1695,7 +1702,12 @@ r = vectorized_operations(*apart)
 squares = (apart[0] - apart[1]) ** 2
 checks.equal(r["squared_difference"], squares, "squared_difference of int64, which wraps around")
 expected = np.array(math.hypot(2**32 + 1, 2**27 + 1))
-checks.close(r["euclidean_distance"], expected, 1e-12, what="euclidean_distance of int64")
+checks.close(
+    r["euclidean_distance"],
+    expected,
+    1e-12,
+    what="euclidean_distance of int64, whose squares wrap around",
+)
 tenth = np.float32(0.1)
 dot, distance = checks.inside(sums, 300_000, tenth, -tenth)
 expected = np.float32(-300_000 * float(tenth) ** 2)
@@ -1756,8 +1768,7 @@ print(predictions.compare(prediction, "times the speed", one_pass=times[0] / tim
 r"""
 <details><summary>Where does the gain come from?</summary>
 
-Count passes: the five expressions read and write about twenty arrays of this size, the loop reads two and writes three. The sums cost nothing extra, because
-memory limits the loop.
+Count passes: the five expressions read and write about twenty arrays of this size, the loop reads two and writes three. The sums need no further loads.
 
 </details>
 
@@ -1861,13 +1872,14 @@ the same multiplications: the dependent additions were the cause.
 
 </details>
 
-How many independent sums does a core need? An FMA takes some cycles until its result is there (*latency*), and several *ports* start one in each cycle. To keep
+How many independent sums does a core need? An *FMA* (fused multiply-add) computes $a b + c$ in one instruction. Its result is ready after some cycles
+(*latency*), and each of a few *ports* starts one FMA a cycle. To keep
 all ports busy, latency $\times$ ports sums must be under way. With one sum the speed is the peak divided by that product. The cell tries register tiles of
 several rows and vectors; each holds $\text{rows} \cdot \text{vectors}$ sums.
 """
 
 # %%
-# sums from which more of them gain less than a tenth
+# number of sums after which more sums gain less than 10 %
 prediction["plateau"] = None, "because ..."
 
 # %% jupyter={"source_hidden": true}
@@ -2525,7 +2537,7 @@ checks.close(cache_friendly_matmul(np.eye(3), np.eye(3, dtype=np.float32), block
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "cache_friendly_matmul_misses", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""B is packed once for a block of rows, each tile of C is loaded once for a block of k, and nothing else is used or changed."""
+"""Each block of B is packed once for all rows of A, each tile of C is loaded once for a block of k, and nothing else is used or changed."""
 width = tile_columns(np.float32)
 # m, k, n, first and last column, then rows, depth and width of a block
 whole = 24, 20, 128, 0, 128, 24, 20, 128
@@ -2950,7 +2962,8 @@ Python interpreters, and the next pool reuses them.
 **Exercise 12** (about 8 lines). Write `parallel_batch_processing`: send all items, collect the results in order, and add a note that contains
 the item's index to an exception (`error.add_note(...)`).
 
-*Hint: `with processes.Pool(operation, count) as pool:` makes a pool. `pool.send(item)` returns a future at once, and `future.result()` waits.*
+*Hint: `with processes.Pool(operation, count) as pool:` makes a pool. `pool.send(item)` returns a future at once. `future.result()` waits, and raises what the operation
+raised, or a RuntimeError if the process died.*
 """
 
 
@@ -3349,7 +3362,7 @@ checks.refuses(ValueError, quantize, np.array([1, np.nan]), match="nan")
 ### END HIDDEN TESTS
 
 # %%
-# times the speed of three NumPy calls, with a float64 scale
+# times the speed of NumPy's division, rint, clip and astype, with a float64 scale
 prediction["quantize"] = None, "because ..."
 
 
@@ -3389,7 +3402,7 @@ r"""
     A @ B ≈ scale_A * scale_B * (qA @ qB)
 
 The sums are exact in int32. Why is int8 fast? A vector of 64 bytes holds 16 float32 or 64 int8 elements. With
-VNNI one instruction, `dot4(sums, a, b)`, does $4 \cdot 16$ products, where `fma` does 16. Two things are special:
+VNNI (*Vector Neural Network Instructions*) one instruction, `dot4(sums, a, b)`, does $4 \cdot 16$ products, where `fma` does 16. Two things are special:
 
 - Lane $l$ adds four products, of bytes $4l$ to $4l + 3$ of `a` and `b`.
 - The bytes of `a` are *unsigned*. So the kernel passes $A + 128$ in place of int8 $A$.
@@ -3587,7 +3600,7 @@ print(rungs.table([rung(dot_tile, rate_of_bytes, None, few, 6 * 48 * dot_columns
 
 # %% [markdown]
 r"""
-Processors with AMX go further: a *tile register* holds 16 rows of 64 bytes, and one instruction multiplies two of them: $16 \cdot 16 \cdot 64$ products
+Processors with AMX (*Advanced Matrix Extensions*) go further: a *tile register* holds 16 rows of 64 bytes, and one instruction multiplies two of them: $16 \cdot 16 \cdot 64$ products
 of signed bytes. Without VNNI and AMX the kernel uses float32, which represents every integer up to $2^{24} = 1024 \cdot 128 \cdot 128$, so `multiply_into` is
 exact for 1024 steps. With VNNI, `dot_tile` can exceed its roof, which is the one of float32. In each case weights are packed *once*, and `rescale` applies scales, bias and ReLU to the sums of a tile.
 
@@ -3925,7 +3938,8 @@ cut off at zero, and scaled back.
 
 **Exercise 15** (about 4 lines). Write `quantized_relu` with `vectorized_relu` and `quantize`.
 
-*Hint: do not pass an int8 array through `quantize`: it never returns $-128$ and would choose another scale.*
+*Hint: do not pass an int8 array through `quantize`: it never returns $-128$ and would choose another scale. The last line needs `result` as an
+array, so take `.data` of a Tensor.*
 """
 
 
@@ -4019,7 +4033,7 @@ r"""
 ## 15. Pruned weights
 
 Most weights of a pruned layer are zero. *Compressed sparse rows* (CSR) store only the others: `values`, the `columns` they were in, and where each row
-`starts` in both lists. The product takes one step for each stored value: multiply a row of $B$ by it. Four vectors of a row of $C$ stay in
+`starts` in both lists. The product takes one step for each stored value: multiply a row of $B$ by it, and add that to a row of $C$. Four vectors of a row of $C$ stay in
 registers meanwhile. A strip of $B$, as wide as these four vectors, is copied into a panel, which stays in the cache.
 """
 
@@ -4040,7 +4054,7 @@ def compressed_rows(A, keep=None) -> tuple:
 r"""
 **Exercise 16** (about 6 lines). Write the loop over the values of row $i$ in `sparse_strip`.
 
-*Hint: they are at `starts[i]` to `starts[i + 1]`. Row $p$ of the strip begins at `p * width` in `panel`.*
+*Hint: they are at `starts[i]` to `starts[i + 1]`. `broadcast(values, s)` puts one value into every lane. Row $p$ of the strip begins at `p * width` in `panel`.*
 """
 
 
@@ -4564,6 +4578,12 @@ print(predictions.compare(prediction, "times the memory", fused=memory_ratio))
 
 # %% [markdown]
 r"""
+<details><summary>Why does the fused layer need less memory?</summary>
+
+Each NumPy operation reads one array and writes another, so two arrays of the result's size exist at the same time. The fused layer has only the result.
+
+</details>
+
 **An activation with an exponential.** ReLU costs nearly nothing. A sigmoid, $1 / (1 + e^{-x})$, needs $e^z$. Write $z = k \ln 2 + f$ with integer $k$ and
 $|f| \le \ln 2 / 2$. Then $e^z = 2^k e^f$: a polynomial of degree 6 gives $e^f$, and $2^k$ is $k + 127$ in the exponent bits of a float32. There are no branches and
 no calls, so the loop is vectorized.
@@ -4720,7 +4740,7 @@ It fuses a `Dense` and the `ReLU` that follows it into one layer.
 r"""
 **Exercise 18** (about 11 lines). Build the list of new layers. Keep layers of other kinds, and accelerate a `Sequential` inside the model too.
 `kinds[compression](layer, relu)` makes a layer with copies of the weights; `relu` says whether a ReLU follows it. Do not change the layers of the given model. Keep a
-`Conv2D` too: the last line, which is given, puts it on the same kernels.
+`Conv2D` too: the given `return` statement replaces it.
 
 *Hint: a `while` loop over an index can skip a ReLU that was fused.*
 """
@@ -5462,7 +5482,7 @@ the warp reads neighbors of $B$, and one element of $A$ serves many threads.
 
 **Exercise 20** (about 6 lines). Write `element_kernel` for a two-dimensional grid.
 
-*Hint:* `col, row = cuda.grid(2)` *returns* $x$ *first.*
+*Hint:* `col, row = cuda.grid(2)` *returns* $x$ *first.* `A.dtype.type(0)` *is 0 in the dtype of* $A$.
 """
 
 
@@ -5573,6 +5593,9 @@ and global loads drop to $2n^3/t$ for tiles of side $t$.
     copy tiles | barrier | add up t products | barrier | next tiles
 
 `cuda.syncthreads()` is the *barrier*: every thread of the block must reach it.
+
+Shared memory has 32 *banks*, and each serves one address at a time. If a warp needs $c$ addresses of one bank (a *bank conflict*), its access
+is repeated $c - 1$ times. Each repetition is a *replay*.
 """
 
 # %% [markdown]
@@ -5811,8 +5834,8 @@ report.plot(array="A", beside=good)
 
 # %% [markdown]
 r"""
-**A transpose.** Shared memory has 32 *banks*, and a bank serves one address at a time. A transpose must read rows and write rows, so it turns a tile in shared
-memory. In a tile of 32 by 32 all elements of a column are in one bank: a *bank conflict*. With 33 columns, one of them unused, each is in another bank.
+**A transpose.** A transpose must read rows and write rows, so it turns a tile in shared
+memory. In a tile of 32 by 32 all elements of a column are in one bank. With 33 columns, one of them unused, each is in another bank.
 """
 
 # %%
@@ -5856,6 +5879,13 @@ reports["32"].plot(array="tile", beside=reports["33"])
 
 # %% [markdown]
 r"""
+<details><summary>How many replays does the column cost?</summary>
+
+Its 32 elements are in one bank, which serves the first and then replays 31 times. With 33 columns element $(r, c)$ is in bank $(33 r + c) \bmod 32 = (r + c) \bmod 32$, so
+a column uses every bank once.
+
+</details>
+
 **A reduction.** A block of 256 threads adds 256 elements in eight steps: in each step half of the remaining threads add a partner. The order decides. If partners are
 1, 2, 4, … apart, active threads are spread over all warps and meet in the same banks. If they are 128, 64, … apart, the active threads fill whole warps.
 
@@ -5947,11 +5977,17 @@ r"""
 <details><summary>Why has the second order no conflicts?</summary>
 
 The active threads of a warp read 32 neighbors, which are in 32 banks. In the first order, at step $s$, they read every $2s$-th element, so several of them share a
-bank.
+bank. Two loads and a store of each active warp are replayed: $12 + 18 + 21 + 21 + 21 + 9 + 3 = 105$ replays a block, 840 in all.
 
 </details>
 
-<details><summary>On paper: a GPU has 65,536 registers and 2,048 threads a multiprocessor. A kernel uses 64 registers a thread. What is its occupancy?</summary>
+<details><summary>Which barrier is left with shuffles?</summary>
+
+The one between the stores of the warps' sums and the loads that add them up.
+
+</details>
+
+<details><summary>On paper: a multiprocessor has 65,536 registers and room for 2,048 threads. A kernel uses 64 registers a thread. What is its occupancy, the share of these threads that fit?</summary>
 
 $65536 / 64 = 1024$ threads fit, half of 2,048: the occupancy is one half. More registers for a bigger register tile mean fewer threads that hide latency.
 
