@@ -894,8 +894,7 @@ r"""
 
 A processor reads memory in *cache lines* of 64 bytes, and keeps recently used lines in a *cache*. A clock shows the effect of a cache, and a simulator
 shows the cause. The simulator runs a kernel's Python code on arrays that record each access, and replays the accesses on a model of a
-cache. It is *set-associative*: a line can be kept only in the few places of its set. When the set is full, the line whose last use is oldest is evicted
-(*LRU*, least recently used). The counts are the same on every machine. `accesses` returns how often a kernel reads and writes each of its
+cache. It is *set-associative*: a line has only the few places of its set. It is *LRU*: a full set evicts its least recently used line. Its counts are the same on every machine. `accesses` returns how often a kernel reads and writes each of its
 arrays, by position.
 """
 
@@ -1581,7 +1580,8 @@ r"""
 
 Products, sums, squared differences, their total and the dot product: as five NumPy expressions, they read $x$ and $y$ five times. One loop
 can read each pair once. The compiler keeps several partial sums in a vector, which also reduces the rounding error. A sum needs a wider
-type than its elements: float32 elements are summed in float64, integers in int64. Squared differences can exceed int64, so for the distance make each difference a float before you square it.
+type than its elements: float32 elements are summed in float64, integers in int64. Squared differences can exceed
+int64: for the distance, make them float first.
 
 **Exercise 7** (about 8 lines). Write the loop of `operations_loop`.
 
@@ -2956,14 +2956,13 @@ r"""
 ## 11. Processes
 
 Threads do not speed up a Python function, because only one thread at a time holds the GIL. Processes have a GIL and memory of their own, so
-items must be sent to them (*serialization*). A `processes.Pool` sends arrays through shared memory, each item to the next free worker. Workers are new
-Python interpreters, and the next pool reuses them.
+items must be sent to them (*serialization*). A `processes.Pool` sends arrays through shared memory, each item to the next free worker.
 
 **Exercise 12** (about 8 lines). Write `parallel_batch_processing`: send all items, collect the results in order, and add a note that contains
 the item's index to an exception (`error.add_note(...)`).
 
-*Hint: `with processes.Pool(operation, count) as pool:` makes a pool. `pool.send(item)` returns a future at once. `future.result()` waits, and raises what the operation
-raised, or a RuntimeError if the process died.*
+*Hint: `with processes.Pool(operation, count) as pool:` makes a pool. `pool.send(item)` returns a future at once. `future.result()` waits, and raises the
+exception of its item: a RuntimeError if the process died.*
 """
 
 
@@ -5593,7 +5592,10 @@ and global loads drop to $2n^3/t$ for tiles of side $t$.
     copy tiles | barrier | add up t products | barrier | next tiles
 
 `cuda.syncthreads()` is the *barrier*: every thread of the block must reach it.
+"""
 
+# %% [markdown]
+r"""
 Shared memory has 32 *banks*, and each serves one address at a time. If a warp needs $c$ addresses of one bank (a *bank conflict*), its access
 is repeated $c - 1$ times. Each repetition is a *replay*.
 """
