@@ -7,6 +7,7 @@ import statistics
 from tests.conftest import ROOT
 from tito.course import Course
 from tito.notebooks import notebook as nb
+from tito.notebooks.cell_code import bound, parsed
 from tito.notebooks.student_version import solution_region
 from tito.notebooks.text import read_text
 
@@ -124,3 +125,25 @@ def docstring_lines(source):
     functions = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef)]
     first = [n.body[0] for n in functions if ast.get_docstring(n)]
     return sum(code_lines(ast.get_source_segment(source, node)) for node in first)
+
+
+def test_no_test_or_measurement_gives_another_value_to_a_name_of_the_package():
+    """Cells of a notebook share their names: a test that rebinds a name breaks the functions that use it."""
+    found = []
+    for module in Course(ROOT).modules:
+        cells = nb.cells(nb.read(module))
+        package = {
+            name for cell in cells if cell.role in ("solution", "given") for name in names(cell)
+        }
+        found += [
+            f"{module.topic}: {cell.id} binds {sorted(names(cell) & package)}"
+            for cell in cells
+            if cell.role in ("test", "plain", "locked") and names(cell) & package
+        ]
+    assert not found
+
+
+def names(cell):
+    """The names that a cell defines or assigns, without imports."""
+    nodes = [n for n in parsed(cell.source) or () if not isinstance(n, ast.Import | ast.ImportFrom)]
+    return {name for node in nodes for name in bound(node)}
