@@ -190,6 +190,19 @@ def test_both_files_may_be_edited_and_the_released_tests_still_run(copy):
     assert [each.name for each in progress.of(copy)] == ["double"]
 
 
+def test_a_message_names_the_line_of_the_script_in_which_a_student_works(copy):
+    script = copy.notebook.with_suffix(".py")
+    wrong = "return 2 * np.asarrray(x)"
+    text = script.read_text(encoding="utf-8").replace("raise NotImplementedError()", wrong)
+    script.write_text(text, encoding="utf-8")
+    number = text.split("\n").index(f"    {wrong}") + 1
+    for command in ("test", "submit"):
+        run = tito(command, "tiny", cwd=copy.course.root)
+        assert f"look at: tiny_dev.py, line {number}: {wrong}" in run.stdout
+    script.write_text(f"# one more line\n{text}", encoding="utf-8")
+    assert f"line {number + 1}: {wrong}" in tito("test", "tiny", cwd=copy.course.root).stdout
+
+
 def test_the_status_of_a_copy_counts_visible_and_hidden_points_apart(copy):
     def lines():
         return tito("status", "tiny", cwd=copy.course.root).stdout.splitlines()

@@ -277,7 +277,9 @@ def submit(module, exercise, student, as_json):
         say(terminal.wrap(text, "  "))
     told = report.Report(subject, say, show, only=only, packs=True)
     with told.clock:
-        packed = submit.run(subject, owner, only, told.add)
+        packed = submit.run(
+            subject, owner, only, lambda verdict: told.add(work.in_file(subject, verdict))
+        )
     told.end([terminal.wrap(each, "  ") for each in subject.repaired])
     for line in terminal.packed_lines(packed, module):
         say(line)

@@ -23,6 +23,7 @@ from tito.student import (
     progress,
     report,
     testing,
+    work,
 )
 
 KEYS = "n next  h hint  l list  r rerun  q quit"
@@ -237,7 +238,7 @@ class Watch:
     def _verdict(self, run, verdict):
         if run is not self.run_:
             return
-        found = run.take(verdict)
+        found = run.take(work.in_file(self.work, verdict))
         if found is None:
             return
         last_results.note(self.module, found, self.work.answers)

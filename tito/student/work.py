@@ -5,6 +5,7 @@ the course itself, the author's own cells are the work.
 """
 
 import functools
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from tito.notebooks.released_cells import Released
 from tito.notebooks.repair import Findings, repair
 from tito.notebooks.text import read_text
 from tito.verdict import Verdict
+
+LOOK = re.compile(r"^look at: ([\w-]+), line (\d+): (.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -112,12 +115,32 @@ class Work:
     ) -> Iterator[Verdict]:
         """Judge the work, or some exercises; yields each verdict as soon as it is known."""
         twice = [name for name in self.findings.twice if only is None or name in only]
-        yield from grade_one.judged(self.job(scratch, only), twice, sandbox)
+        for verdict in grade_one.judged(self.job(scratch, only), twice, sandbox):
+            yield in_file(self, verdict)
 
 
 def of(module: Module) -> Source | Work:
     """The work on a module: a student's in a copy, the author's in the course."""
     return read(module) if module.release else Source(module, cache.cells(module))
+
+
+def in_file(subject: Source | Work, verdict: Verdict) -> Verdict:
+    """A verdict that names a line of the student's script instead of a line of one of its cells."""
+    if isinstance(subject, Source):
+        return verdict
+    lines = subject.text.split("\n")
+    first = {cell.id: cell.line for cell in subject.cells if cell.line}
+
+    def place(found: re.Match[str]) -> str:
+        number = first.get(found[1], 0) + int(found[2]) - 1
+        same = found[1] in first and "".join(lines[number - 1 : number]).strip()[:200] == found[3]
+        return (
+            f"look at: {subject.module.source.name}, line {number}: {found[3]}"
+            if same
+            else found[0]
+        )
+
+    return replace(verdict, message=LOOK.sub(place, verdict.message))
 
 
 def read(module: Module, path: Path | None = None) -> Work:
