@@ -180,6 +180,22 @@ CLOCKED = {
         def double(x):
             return x.view(Late)
         """,
+    "a result that is computed when it is read": """
+        class Late:
+            def __init__(self, x):
+                self.x = x
+            def __array__(self, dtype=None, copy=None):
+                return np.array([2 * each for each in self.x])
+        def double(x):
+            return Late(x)
+        """,
+    "a list of results that are computed when they are read": """
+        class Late(list):
+            def __iter__(self):
+                return iter([2 * each for each in self[0]])
+        def double(x):
+            return Late([x])
+        """,
     "an answer in two parts": """
         from tito.grading.inside import wire
         def write(stream, parts, old=wire.write):

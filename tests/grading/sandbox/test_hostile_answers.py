@@ -302,6 +302,17 @@ BOMBS = {
         """,
     "many processes": "[os.fork() for _ in range(3)]\n"
     + "a = []\nwhile True: a.append(np.ones(100_000))",
+    "processes whose first thread has ended": """
+        def fill():
+            time.sleep(0.3)
+            a = []
+            while True: a.append(np.ones(1_000_000))
+        for _ in range(2):
+            if os.fork() == 0:
+                threading.Thread(target=fill).start()
+                call(60, 93, 0)
+        time.sleep(600)
+        """,
     "buffers of sockets": DEEDS["take memory in buffers of sockets"][0],
     "names of files": DEEDS["take memory in names of files"][0],
 }

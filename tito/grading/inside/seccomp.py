@@ -10,8 +10,8 @@ import platform
 import struct
 
 # struct seccomp_data: the call's number, the architecture, and the low halves of its first arguments.
-NUMBER, ARCHITECTURE, FIRST, SECOND, THIRD, HIGH = 0, 4, 16, 24, 32, 4
-LOAD, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+NUMBER, ARCHITECTURE, FIRST, SECOND, THIRD, FOURTH, HIGH = 0, 4, 16, 24, 32, 40, 4
+LOAD, AND, EQUAL, AT_LEAST, ANY_BIT, RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06
 ALLOW, KILL, FAIL = 0x7FFF0000, 0x80000000, 0x00050000
 INSTRUCTION = struct.Struct("=HBBI")
 
@@ -123,6 +123,9 @@ FCNTL, SIGACTION, SETSOCKOPT, GETSOCKOPT = (72, 25), (13, 134), (54, 208), (55, 
 # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_GETPIPE_SZ: no lock, lease, watch or larger pipe
 FCNTL_ALLOWED = (0, 1, 2, 3, 4, 1030, 1032)
 SIGCHLD = 17  # changing its action has no effect, so that the CPU time of ended children is always counted
+# Memory that no process shows as its own: huge pages, pages without a file that processes share, and swapped pages.
+MMAP, MADVISE = (9, 222), (28, 233)
+HUGE_PAGES, SHARED_WITHOUT_A_FILE, PAGE_OUT = 0x40000, 0x21, 21
 OF_SOCKETS = 1  # SOL_SOCKET
 LARGER = (7, 8, 32, 33)  # SO_SNDBUF, SO_RCVBUF and both with FORCE: memory that no limit counts
 COOKIE = 57  # SO_COOKIE, a counter of the whole machine
@@ -165,6 +168,8 @@ def program(machine: str | None = None) -> bytes:
         denied = [_load(THIRD), *_unless(options)]
         skip = _jump(EQUAL, OF_SOCKETS, over=0, otherwise=len(denied))
         code += _when(numbers[column], [_load(SECOND), skip, *denied, _allow()])
+    code += _when(MMAP[column], _of_one_process())
+    code += _when(MADVISE[column], [_load(THIRD), *_unless((PAGE_OUT,)), _allow()])
     code += _when(TIMES["utimensat"][column], _refused_without_times())
     for calls, number in ((DENIED, errno.EPERM), (TIMES, 0)):
         for numbers in calls.values():
@@ -182,6 +187,13 @@ def _unless(values: tuple[int, ...]) -> list[bytes]:
     return [
         part for value in values for part in (_jump(EQUAL, value, over=0, otherwise=1), _fail())
     ]
+
+
+def _of_one_process() -> list[bytes]:
+    """Refuse mmap of huge pages, and of memory without a file that processes can share."""
+    huge = [_load(FOURTH), _jump(ANY_BIT, HUGE_PAGES, over=0, otherwise=1), _fail()]
+    shared = [INSTRUCTION.pack(AND, 0, 0, SHARED_WITHOUT_A_FILE)]
+    return [*huge, *shared, *_unless((SHARED_WITHOUT_A_FILE,)), _allow()]
 
 
 def _unchanged(number: int) -> list[bytes]:

@@ -171,7 +171,12 @@ class Judge:
             clean.end()
         clean.ask({"op": "space", "instead": {}, "cells": self._texts_above()})
         places = Timed(self.ask, self._cpu), Timed(clean.ask, clean.cpu)
-        return stopwatch.timed(*places, kernel, baseline, args, kernel_first)
+        held, self.holds = self.holds, False
+        found = stopwatch.timed(*places, kernel, baseline, args, kernel_first)
+        if self.holds:  # an object in the worker can compute its value when it is read
+            raise proxies.NotPlain(f"expected {proxies.PLAIN}, got an object: it cannot be timed")
+        self.holds = held
+        return found
 
     def undecided(self, why: str) -> None:
         """Note that a test could not decide whether the kernel is fast enough. This costs no points."""

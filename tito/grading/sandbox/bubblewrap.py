@@ -120,6 +120,8 @@ class Sandbox:
         hidden = {place: ["--perms", "0755", "--tmpfs", place] for place in covered}
         words = [*folder, "/tmp", *_mounts(_system() | hidden | shown)]
         words += [*proc, "--dev", "/dev", *folder, "/dev/shm"]
+        # A mapping of this device is memory that no process shows as its own.
+        words += ["--ro-bind", "/dev/null", "/dev/zero"]
         # Forks of a zygote share /dev: hide their terminals from each other.
         words += ["--tmpfs", "/dev/pts", "--remount-ro", "/dev/pts", "--remount-ro", "/dev"]
         for place in hidden:  # nothing may be written there
