@@ -13,6 +13,14 @@ TEST = """np.testing.assert_array_equal(double(np.arange(3)), [0, 2, 4])"""
     ("weak", "answers"),
     [
         ("assert np.allclose(double(2), 4)", {"an empty list", "an empty array"}),
+        (
+            "x = np.ones((2, 3))\nassert np.allclose(double(x), 2 * x)",
+            {"an empty array that broadcasts", "an empty array above the first"},
+        ),
+        (
+            "x = np.ones((2, 3))\nassert double(x).shape == (2, 3) and not (double(x) != double(x) + 0 * x).sum() < 6",
+            {"NaN in the shape of the first array"},
+        ),
         ("assert double(2) is not None and double(2) != 0", {"1", "True"}),
         (
             "from tinytorch.lab import checks\nchecks.refuses(TypeError, double, object)",

@@ -4,6 +4,13 @@
 so it imports nothing of this package.
 """
 
+import collections
+import datetime
+import decimal
+import fractions
+import unittest
+from unittest import mock
+
 import numpy as np
 
 COMPARISONS = "eq ne lt le gt ge contains".split()
@@ -56,9 +63,9 @@ def agreeing(outcome, base=object, name="Agrees", module="__main__", arithmetic=
         methods["__array_ufunc__"] = lambda self, *args, **kwargs: self
         methods["__array_function__"] = lambda self, *args, **kwargs: self
     made = type(name, (base,), methods)
-    if base is np.ndarray:
-        return np.zeros(1).view(made)
-    return made()
+    if issubclass(base, np.ndarray):
+        return np.zeros((1, 1)).view(made)
+    return made(**({"year": 1, "month": 1, "day": 1} if base is datetime.date else {}))
 
 
 def array_like():
@@ -123,6 +130,76 @@ def tensor(values):
     return Tensor(values)
 
 
+def array_that_answers():
+    """An array whose class answers for every function and ufunc of NumPy."""
+
+    class Answers(np.ndarray):
+        def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+            return True
+
+        def __array_function__(self, function, types, args, kwargs):
+            return True
+
+        def __array__(self, dtype=None, copy=None):
+            return self
+
+        def __eq__(self, other):
+            return True
+
+        __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __eq__
+        __hash__ = None
+
+    return np.zeros(1).view(Answers)
+
+
+def a_mock(**options):
+    """A mock that equals everything, is greater and less than it, and whose conversions give 0."""
+    made = mock.MagicMock(**options)
+    for each in COMPARISONS:
+        getattr(made, f"__{each}__").return_value = True
+    for each in ("sub", "rsub", "abs", "float"):
+        getattr(made, f"__{each}__").return_value = 0.0
+    made.__len__.return_value = 1
+    return made
+
+
+def arrays_of(call):
+    """The arguments of a call that are arrays or numbers, as arrays; at least one."""
+    args, kwargs = call
+    found = [np.asarray(getattr(each, "data", each)) for each in (*args, *kwargs.values())]
+    return [each for each in found if each.dtype.kind in "biufc"] or [np.zeros(1)]
+
+
+def empty_before(array):
+    """An empty array that NumPy broadcasts with an array, and with each part of it."""
+    return np.zeros((0, *array.shape))
+
+
+def array_of(value, shape):
+    """An array of objects that contains one value."""
+    made = np.empty(shape, object)
+    made.reshape(-1)[0] = value
+    return made
+
+
+def tensor_of_objects():
+    """A Tensor whose array contains an object that agrees."""
+    found = tensor(np.zeros(1))
+    if hasattr(found, "wrap"):
+        found._data = array_of(plausible(), 1)
+    return found
+
+
+def tensor_subclass():
+    """An instance of a class that is a Tensor and agrees with everything."""
+    try:
+        from tinytorch.core.tensor import Tensor
+    except ImportError:
+        return plausible()
+    methods = {f"__{each}__": lambda *_: True for each in COMPARISONS}
+    return type("Tensor", (Tensor,), methods | {"__hash__": lambda self: 0})(np.zeros(1))
+
+
 def refuse(kind, args, kwargs):
     """Raise an exception whose text contains every argument of the call and many other values."""
 
@@ -159,6 +236,31 @@ OBJECTS = {
     "a tuple that agrees": lambda *_: plausible(base=tuple),
     "a dict that agrees": lambda *_: plausible(base=dict),
     "an array that agrees": lambda *_: plausible(base=np.ndarray),
+    "bytes that agree": lambda *_: plausible(base=bytes),
+    "a complex number that agrees": lambda *_: plausible(base=complex),
+    "a set that agrees": lambda *_: plausible(base=set),
+    "a numpy.float64 that agrees": lambda *_: plausible(base=np.float64),
+    "text of NumPy that agrees": lambda *_: plausible(base=np.str_),
+    "a Decimal that agrees": lambda *_: plausible(base=decimal.Decimal),
+    "a Fraction that agrees": lambda *_: plausible(base=fractions.Fraction),
+    "a date that agrees": lambda *_: plausible(base=datetime.date),
+    "an exception that agrees": lambda *_: plausible(base=AssertionError),
+    "a UserList that agrees": lambda *_: plausible(base=collections.UserList),
+    "a matrix": lambda *_: np.matrix([[0.0]]),
+    "a matrix that agrees": lambda *_: plausible(base=np.matrix),
+    "an array that answers for NumPy": lambda *_: array_that_answers(),
+    "a masked array": lambda *_: np.ma.masked_all(1),
+    "a masked array that agrees": lambda *_: plausible(base=np.ma.MaskedArray),
+    "the masked value": lambda *_: np.ma.masked,
+    "an array of objects that agree": lambda *_: array_of(plausible(), 1),
+    "an array of one object that agrees": lambda *_: array_of(plausible(), ()),
+    "an array of records": lambda *_: np.zeros(1, [("x", float), ("y", float)]),
+    "a record": lambda *_: np.zeros(1, [("x", float), ("y", float)])[0],
+    "a Tensor of objects that agree": lambda *_: tensor_of_objects(),
+    "a Tensor that agrees": lambda *_: tensor_subclass(),
+    "a mock that agrees": lambda *_: a_mock(),
+    "a mock whose result agrees": lambda *_: a_mock(return_value=a_mock()),
+    "mock.ANY": lambda *_: mock.ANY,
     "an object that reads as an array": lambda *_: array_like(),
     "an object named like a Tensor": lambda *_: plausible(
         name="Tensor", module="tinytorch.core.tensor"
@@ -181,13 +283,45 @@ VALUES = {
     "text with many values": lambda *_: TEXT,
     "an empty list": lambda *_: [],
     "an empty dict": lambda *_: {},
+    "an empty set": lambda *_: set(),
+    "empty text": lambda *_: "",
+    "an empty range": lambda *_: range(0),
+    "Ellipsis": lambda *_: ...,
     "an empty array": lambda *_: np.zeros(0),
     "an array of NaN": lambda *_: np.full(1, np.nan),
+    "an empty array that broadcasts": lambda *_: np.zeros((0, 1, 1, 1, 1)),
+    "a masked array that broadcasts": lambda *_: np.ma.masked_all((0, 1, 1, 1)),
+    "a mock": lambda *_: mock.MagicMock(),
+    "an empty matrix that broadcasts": lambda *_: np.zeros((0, 1)),
+    "empty arrays that broadcast": lambda *_: [np.zeros((0, 1, 1, 1, 1))] * 3,
+    "two empty arrays that broadcast": lambda *_: (np.zeros((0, 1, 1, 1, 1)),) * 2,
+    "an empty array above the first": lambda *call: empty_before(arrays_of(call)[0]),
+    "no row of the first array": lambda *call: np.atleast_1d(arrays_of(call)[0])[:0],
+    "no column of the last array": lambda *call: np.atleast_1d(arrays_of(call)[-1])[..., :0],
+    "an array of no dimension": lambda *_: np.array(0.0),
+    "NaN of no dimension": lambda *_: np.array(np.nan),
+    "NaN in the shape of the first array": lambda *call: np.full_like(
+        arrays_of(call)[0], np.nan, float
+    ),
+    "NaN in the shape of the last array": lambda *call: np.full_like(
+        arrays_of(call)[-1], np.nan, float
+    ),
+    "NaN of numpy.float32": lambda *_: np.float32("nan"),
+    "NaN as a complex number": lambda *_: complex("nan+nanj"),
+    "no time": lambda *_: np.array(["NaT"], "datetime64[s]"),
+    "an empty array of text": lambda *_: np.array([], "U1"),
+    "an empty Tensor that broadcasts": lambda *_: tensor(np.zeros((0, 1, 1, 1, 1))),
     "an empty Tensor": lambda *_: tensor(np.zeros(0)),
     "a Tensor of NaN": lambda *_: tensor(np.full(1, np.nan)),
     "the first argument": lambda args, kwargs: (*args, *kwargs.values(), None)[0],
     "a ValueError that names everything": lambda *call: refuse(ValueError, *call),
     "a TypeError that names everything": lambda *call: refuse(TypeError, *call),
+    "an IndexError that names everything": lambda *call: refuse(IndexError, *call),
+    "an AttributeError that names everything": lambda *call: refuse(AttributeError, *call),
+    "an AssertionError that names everything": lambda *call: refuse(AssertionError, *call),
+    "a StopIteration that names everything": lambda *call: refuse(StopIteration, *call),
+    "a NotImplementedError that names everything": lambda *call: refuse(NotImplementedError, *call),
+    "a SkipTest that names everything": lambda *call: refuse(unittest.SkipTest, *call),
 }
 ANSWERS = OBJECTS | VALUES
 
