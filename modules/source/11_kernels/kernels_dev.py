@@ -1128,6 +1128,9 @@ for kernel in (matmul_loops, rows_outer):
     without = 2 * 192**3 / cost(compiling.scalar(kernel, A, B, C), A, B, C, repeats=7) / 1e6
     name, full = kernel.__name__, rates[kernel.__name__]
     print(f"{name:17}{full:14.1f}{without:10.1f}{full / without:15.1f} times")
+for side in (16, 64, 192):
+    each = 2 * 192**3 / cost(in_blocks, A, B, C, side, repeats=7) / 1e6
+    print(f"in_blocks, side {side:<3}{each:12.1f}")
 order = rates["rows_outer"] / rates["matmul_loops"]
 guesses = {"rows_outer": guess("order", rates["matmul_loops"])}
 print()
@@ -1146,10 +1149,11 @@ previous one: it is bound by *latency*, and vectors change nothing.
 
 </details>
 
-<details><summary>Why do blocks gain little here, although the simulator counts fewer misses?</summary>
+<details><summary>Why do blocks not help here, although the simulator counts fewer misses?</summary>
 
 The processor sees that `rows_outer` walks along rows and fetches the next lines early, a *hardware prefetch*
-(Drepper 2007, section 6.3). The simulator has no prefetcher, so both tables are right. What helps on a clock comes in section 8.
+(Drepper 2007, section 6.3). So fewer misses gain little. And the inner loop of a block has only `side` elements, so it starts more often: compare the three
+sides in the table. The simulator has neither, so both tables are right. What helps on a clock comes in section 8.
 
 </details>
 
@@ -1519,6 +1523,8 @@ for size in (3_000, 60_000, 1_000_000, 8_000_000):
 
 # %% [markdown]
 r"""
+Compare the columns. Streaming loses while the result fits in the caches and wins for larger ones, so `relu_loop` streams from `PAST_CACHES` bytes on.
+
 A new array for a large result can cost more than the loop: the operating system hands out memory in pages, and the first write to each page
 causes a *page fault*. Pass `out` if you call a kernel repeatedly. For small arrays the fixed overhead of a call dominates, here and in later kernels: Numba
 checks the argument types, and the result is wrapped in a Tensor. So NumPy is ahead up to some thousand elements.
@@ -1566,6 +1572,13 @@ r"""
 
 With a given output, bandwidth: the kernel streams its result and moves $4 + 4$ bytes for each element, `np.maximum` moves $4 + 4 + 4$. Compare the rows with and without
 `out=`: a new array costs more than the loop, by page faults. The expression with a temporary pays for two new arrays.
+
+</details>
+
+<details><summary>Why is `np.maximum` behind at 30,000 elements too?</summary>
+
+There it is not memory that limits it: divide its times by the sizes, and it takes about as long for an element as at 1,000,000. Your loop needs a load, a
+maximum and a store for a whole vector.
 
 </details>
 
@@ -1768,7 +1781,8 @@ print(predictions.compare(prediction, "times the speed", one_pass=times[0] / tim
 r"""
 <details><summary>Where does the gain come from?</summary>
 
-Count passes: the five expressions read and write about twenty arrays of this size, the loop reads two and writes three. The sums need no further loads.
+Count passes: the five expressions read and write about twenty arrays of this size, the loop reads two and writes three. The sums need no further loads. The ratio of the times can be smaller than $20 / 5$,
+because both also pay for new arrays (section 6).
 
 </details>
 
@@ -5812,6 +5826,12 @@ print(predictions.compare(prediction, "times fewer loads", four_rows=fewer))
 
 # %% [markdown]
 r"""
+<details><summary>Why not four times fewer?</summary>
+
+Four multiplications need one element of $B$ and four of $A$: 5 loads in place of 8.
+
+</details>
+
 The picture shows which thread of a warp takes which element. Here `row` and `col` are exchanged. The product is right and the simulator reports no
 fault, but the threads of a warp are now in one column of the matrix, far apart in memory. Of each sector of 32 bytes one float32 is used,
 and a warp that reads $A$ fetches 32 sectors.
