@@ -7,6 +7,7 @@ import urllib.request
 
 import nbformat
 import pytest
+from nbformat.sign import NotebookNotary
 
 from tests.support import lab_server
 from tests.support.commands import tito
@@ -46,6 +47,23 @@ def test_an_edited_source_updates_the_notebook_keeps_outputs_and_a_copy(tiny):
     fresh = nbformat.read(tiny.notebook, as_version=4)
     assert "two x" in fresh.cells[3].source and fresh.cells[2].outputs[0].text == "kept"
     assert len(list(tiny.folder.glob("kept/tiny_dev.ipynb.kept-*"))) == 1
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_an_updated_notebook_is_trusted_if_it_was_before(tiny, monkeypatch, tmp_path, trusted):
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "jupyter"))
+    jupyter.prepare(tiny)
+    notebook = nbformat.read(tiny.notebook, as_version=4)
+    picture = {"text/html": "<svg><text>peak</text></svg>"}
+    notebook.cells[2].outputs = [nbformat.v4.new_output("display_data", data=picture)]
+    nbformat.write(notebook, tiny.notebook)
+    if trusted:
+        NotebookNotary().sign(notebook)
+    tiny.source.write_text(read_text(tiny.source).replace("twice x", "two x"))
+    os.utime(tiny.notebook, (1, 1))
+    jupyter.prepare(tiny)
+    fresh = nbformat.read(tiny.notebook, as_version=4)
+    assert fresh.cells[2].outputs and NotebookNotary().check_signature(fresh) == trusted
 
 
 def test_a_notebook_that_is_newer_and_differs_is_never_overwritten(tiny):

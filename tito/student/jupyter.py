@@ -13,6 +13,7 @@ import time
 from urllib.parse import quote
 
 import nbformat
+from nbformat.sign import NotebookNotary
 
 from tito import files
 from tito.course import Course, Module, TitoError, write
@@ -75,11 +76,14 @@ def prepare(module: Module) -> str:
         old = nb.parse(read_text(module.notebook), module.notebook)
         if nb.inputs(old) == nb.inputs(fresh):
             return ""
+        trusted = NotebookNotary().check_signature(old)
         kept = os.path.relpath(files.copy_aside(module.notebook))
         said = (
             f"updated {module.notebook.name} from {module.source.name}; the earlier one is {kept}"
         )
         _keep_outputs(old, fresh)
+        if trusted:  # else JupyterLab shows the words of the pictures in place of the pictures
+            NotebookNotary().sign(fresh)
     write(module.notebook, nbformat.writes(fresh))
     return said
 
