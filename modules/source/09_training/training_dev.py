@@ -1579,11 +1579,12 @@ again, none = checks.inside(fit_line, 0.05, [4, 3], {"verbose": False})
 assert again[3] == none[3] == 4, f"epochs=3 after 4 epochs: expected 4, got {none[3]}"
 rows = expected_line(0.1, 6)
 stopping = {"patience": 2, "monitor": "val_loss"}
-[found] = checks.inside(fit_line, 0.1, [6], {"verbose": False}, stopping)
+found, after = checks.inside(fit_line, 0.1, [6, 9], {"verbose": False}, stopping)
 values = [row[1] for row in rows]
 best = next(i for i in range(6) if min(values[: i + 3]) == values[i])
 assert found[3] == best + 3, f"patience 2, best epoch {best + 1}: got {found[3]} epochs"
 checks.close(np.array(found[1]), np.array(rows[best][2]), 1e-9, 1e-9, "w of the best epoch")
+assert after[3] == found[3], f"fit after early stopping: expected {found[3]} epochs, got {after[3]}"
 ### END HIDDEN TESTS
 
 # %% [markdown]

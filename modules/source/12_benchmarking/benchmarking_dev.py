@@ -721,6 +721,10 @@ low, high = bootstrap_interval(skewed)
 assert low < np.median(skewed) < high < skewed.mean(), (
     f"the interval of the median is {low:.2f} to {high:.2f}"
 )
+low, high = bootstrap_interval(skewed, np.max, seed=1)
+assert low < high == skewed.max(), (
+    f"the interval of the maximum, {skewed.max():.2f}, is {low:.2f} to {high:.2f}"
+)
 assert bootstrap_interval(skewed, seed=7) == bootstrap_interval(skewed, seed=7) != (0.0, 0.0)
 assert bootstrap_interval(skewed, np.mean, seed=1) != bootstrap_interval(skewed, np.mean, seed=2)
 low, high = bootstrap_interval([4.0, 4.0, 4.0])
