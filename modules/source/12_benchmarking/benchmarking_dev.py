@@ -535,13 +535,14 @@ assert type(found) is float and found == 80.0, (
 )
 
 # %% nbgrader={"grade": true, "grade_id": "highest_rate_ends", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Both ends of the interval, a latency equal to the bound, and no rounds give the right rate."""
+"""Both ends of the interval, a latency equal to the bound, no rounds and a rate of 89.5 give the right rate."""
 ### BEGIN HIDDEN TESTS
 for bound, low, high, rounds, expected in [
     (0.001, 10.0, 50.0, 5, 0.0),
     (1.0, 10.0, 50.0, 5, 50.0),
     (0.02, 25.0, 50.0, 5, 50.0),
     (0.1, 20.0, 99.0, 0, 20.0),
+    (0.1, 80.0, 99.0, 1, 89.5),
 ]:
     found = highest_rate(busy, bound, low, high, rounds)
     assert type(found) is float and found == expected, (

@@ -1029,7 +1029,7 @@ for p_values, expected in [
     checks.equal(found, np.array(expected), f"p-values {p_values}")
 
 # %% nbgrader={"grade": true, "grade_id": "holm_alarms", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Limits are inclusive, alpha counts, no p-values give none, and 64 true hypotheses rarely raise an alarm."""
+"""Limits are inclusive, alpha counts, equal p-values and none work, and 64 true hypotheses rarely raise an alarm."""
 ### BEGIN HIDDEN TESTS
 for p_values, alpha, expected in [
     ([0.25, 0.5], 0.5, [True, True]),
@@ -1038,6 +1038,7 @@ for p_values, alpha, expected in [
     ([1.0, 1.0], 0.05, [False, False]),
     ([0.0, 1.0], 0.05, [True, False]),
     ([0.013, 0.02, 0.04, 0.005], 0.05, [True, True, True, True]),
+    ([0.01, 0.01, 0.04], 0.05, [True, True, True]),
     ([0.013, 0.026, 0.04, 0.005], 0.05, [True, False, False, True]),
 ]:
     found = holm(np.array(p_values), alpha)
