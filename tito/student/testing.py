@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import xml.etree.ElementTree as xml
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from tito.student import work
 from tito.student.work import Work
 
 KEPT = 400  # folders of cells kept for their compiled code
+IN_USE = 300  # seconds for which a worker may still need a folder that it used
 
 
 def export(module: Module, subject: Work | None = None) -> str:
@@ -100,7 +102,10 @@ def exportable(made: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def scratch(module: Module) -> Path:
-    """The folder for the cells that workers run, kept so that Numba's cached code can be used again."""
+    """The folder for the cells that workers run, kept so that Numba's cached code can be used again.
+
+    Other runs may use it at the same time, so only folders that nobody has used for a while are deleted.
+    """
     folder = module.course.build / "cells"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -110,8 +115,9 @@ def scratch(module: Module) -> Path:
     for each in folder.iterdir():
         with contextlib.suppress(FileNotFoundError):  # another run may delete it at the same time
             aged.append((each.stat().st_mtime, each))
-    for _, each in sorted(aged, reverse=True)[KEPT:]:
-        shutil.rmtree(each, ignore_errors=True)
+    for used, each in sorted(aged, reverse=True)[KEPT:]:
+        if used < time.time() - IN_USE:
+            shutil.rmtree(each, ignore_errors=True)
     return folder
 
 

@@ -133,7 +133,10 @@ class Session:
                 self.package = None
         folder = self.cells / self.chain.hexdigest()[:24]
         path = folder / f"{name}.py"
-        if not path.exists():
+        if path.exists():
+            with contextlib.suppress(OSError):  # a sandbox refuses it
+                os.utime(folder)  # so that no other run takes the folder for unused
+        else:
             folder.mkdir(parents=True, exist_ok=True)
             partial = folder / f".{name}.{os.getpid()}"
             partial.write_text(source, encoding="utf-8")
