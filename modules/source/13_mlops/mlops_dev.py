@@ -758,6 +758,9 @@ found = checks.inside(watched, [(1.0, 9.0)] + [(1.0, 0.01)] * 199)
 assert found["alerts"] == [] and found["p99"] == 0.01, f"1 slow query of 200: got {found}"
 found = checks.inside(watched, [(1.0, 0.1)] * 5)
 assert found["alerts"] == [], f"a p99 equal to the bound must not raise an alert: got {found}"
+for alpha, expected in [(0.01, []), (0.05, ["accuracy"])]:
+    found = checks.inside(watched, [(0.89, 0.01, 100)], alpha=alpha)
+    assert found["alerts"] == expected, f"89 of 100 right, p 0.0115, alpha {alpha}: got {found}"
 found = checks.inside(watched, [(0.0, 0.1)], baseline_accuracy=0.5, alpha=0.5)
 assert found["alerts"] == [], f"a p-value equal to alpha must not raise an alert: got {found}"
 ### END HIDDEN TESTS
