@@ -19,7 +19,10 @@ def square(n):
     a, b = (rng.standard_normal((n, n), np.float32) for _ in range(2))
     if n <= 2048:
         return Case((a, b), (a.astype(np.float64) @ b).astype(np.float32))
-    product, rows = a @ b, rng.choice(n, 64, replace=False)  # in float64 it would take too long
+    product, rows = (
+        a @ b,
+        rng.choice(n, 64, replace=False),
+    )  # all rows in float64 would take too long
     _near_product(product[rows], a[rows].astype(np.float64) @ b, n)
     return Case((a, b), product)
 

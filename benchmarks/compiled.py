@@ -1,7 +1,7 @@
 """Where the CPU time of grading one kernels submission goes: ``python -m benchmarks.compiled``.
 
-Grades the solution once, without the sandbox, so that each worker can write down what Numba compiles in it. As in
-the sandbox, no worker finds on disk what another has compiled.
+Grades the solution once, without the sandbox, so that each worker can log what Numba compiles. As in
+the sandbox, workers do not share compiled code on disk.
 """
 
 import argparse

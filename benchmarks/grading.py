@@ -1,7 +1,7 @@
 """Grading beside nbgrader on the same submissions: ``python -m benchmarks.grading [--students N] [--class N]``.
 
-Every command runs in a control group of its own, so that CPU time counts all that it starts, and on one core
-unless it says otherwise.
+Every command runs in a separate control group, so that CPU time includes all processes it starts, and on one core
+unless noted.
 
 The cost of grading is the CPU time of the whole group minus the CPU time of the student's own code. Own code is what the
 worker runs after it has read a request and before it writes the answer, with the processes that it starts: loaded
@@ -152,7 +152,7 @@ ABOVE = 0.3  # seconds of CPU that grading a student's kernels may take beside t
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command took: wall time, CPU time of everything that it started, peak memory."""
+    """The cost of a command: wall time, CPU time with all its processes, peak memory."""
 
     wall: float
     cpu: float
@@ -346,7 +346,7 @@ def dask(folder, count):
 
 
 def one(folder, topic, pairs):
-    """CPU time of grading one student: what the student's own code takes of it, and all the rest."""
+    """The CPU time of grading one student, split into the student's own code and the rest."""
     module = course(folder, topic)
     given(module, 1)
     code = "import sys; from benchmarks import grading; grading.alternate(*sys.argv[1:])"

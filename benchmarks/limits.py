@@ -1,6 +1,6 @@
 """The lower bound of a row's time on this machine: copy its bytes once, or multiply in registers only.
 
-The call is timed beside the rival like a kernel, so each figure has its upper limit beside it.
+The call is timed beside the rival like a kernel. So each figure has an upper limit to compare with.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from benchmarks.ours import Side
 from tinytorch.lab import amx, compiling, simd
 from tinytorch.lab.simd import add, dot4, fma, load, store
 
-CHAINS = 12  # sums that do not wait for each other
+CHAINS = 12  # independent sums
 
 
 @compiling.kernel
@@ -64,7 +64,7 @@ def tile_products(layout, steps):
 
 
 def copied(case):
-    """A copy of the first argument's bytes into an array that is there."""
+    """A copy of the first argument's bytes into an existing array."""
     x = case.args[0]
     out = np.empty_like(x)
     return Side(lambda: np.copyto(out, x), "a copy of the bytes")
@@ -77,7 +77,7 @@ def copied_anew(case):
 
 
 def copied_batch(case):
-    """A copy of every item into an array that is there: what reaching another process takes at least."""
+    """A copy of every item into an existing array: the least cost of sending it to another process."""
     batch = case.args[0]
     room = [np.empty_like(item) for item in batch]
 

@@ -61,7 +61,7 @@ def measure(row, size, budget):
         found |= _limit(row, row.limit(case), other, budget / 2)
     if row.clock == "wall":
         free = min(free, ladder.free_cores(other.call))
-        if free < row.threads:  # threads that wait for others prove nothing for either side
+        if free < row.threads:  # with too few free cores the comparison means nothing
             found |= {"reached": None, "message": f"undecided, {free:g} cores free"}
     return found
 

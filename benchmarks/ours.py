@@ -1,6 +1,6 @@
 """The functions of tinytorch.core.kernels as the benchmarks call them, all in this one file.
 
-Each function prepares what may be prepared once (an output, packed weights, a converted model) and returns a
+Each function makes what can be reused (an output, packed weights, a converted model) and returns a
 `Side`, whose `how` says what exactly is timed.
 """
 
@@ -15,7 +15,7 @@ from tinytorch.core import kernels, networks, tensor
 from tinytorch.core.activations import ReLU
 from tinytorch.core.layers import Dense
 
-# Names under which the module may offer what has no settled name yet; the first that exists is used.
+# Possible names of some kernels; the first that exists is used.
 PACK = ("pack_weights", "packed_weights", "PackedWeights", "pack_int8")
 BIAS_RELU = ("fused_bias_relu", "bias_relu")
 DEQUANTIZE_BIAS_RELU = ("fused_dequantize_bias_relu", "dequantize_bias_relu")
@@ -23,15 +23,15 @@ RELU_LOOP = ("relu_loop",)
 
 
 class Missing(Exception):
-    """A kernel that is not there; the text says which."""
+    """A kernel that does not exist; the message names it."""
 
 
 class NotInstalled(Exception):
-    """A rival that is not there; the text says which."""
+    """A rival that is not installed; the message names it."""
 
 
 class Side(NamedTuple):
-    """One side of a comparison: what is called, what that is, and the same on other data."""
+    """One side of a comparison: a call, its description, and the same call on other data."""
 
     call: Callable
     how: str

@@ -1,8 +1,8 @@
 """The time of each part of a matrix product: ``python -m benchmarks.parts [N]...``.
 
-Each part of the work is timed by itself on memory that is near, in turns with the whole and with NumPy, one thread,
-CPU time. What is left of the whole is the way of A and C through the caches, and the loops; it is negative where
-parts that wait for different things overlap.
+Each part of the work is timed separately on cached memory, in turn with the whole product and NumPy, on one thread, in
+CPU time. The remainder is the time to move A and C through the caches, and the loops. It is negative if
+parts overlap because they use different units.
 """
 
 import os

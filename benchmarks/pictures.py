@@ -27,11 +27,8 @@ from tito.notebooks.text import read_text
 ROOT = Path(__file__).resolve().parents[1]
 PLACE = ROOT / "docs" / "pictures"
 THEMES = {"light": ("#1f2328", "#ffffff"), "dark": ("#e6edf3", "#0d1117")}  # ink and paper
-TURNS, FEW, LONG = (
-    200,
-    3,
-    0.05,
-)  # calls of a kernel, and of a kernel that takes more than LONG seconds
+CALLS, SLOW_CALLS = 200, 3  # of a kernel, and of a slow kernel
+SLOW = 0.05  # seconds; a kernel that takes longer is slow
 SIZE, PLAIN_SIZE = 512, 64  # sides of matrices; plain Python takes minutes for the large ones
 COLUMNS, LINE, CHARACTER = 84, 18, 8.4
 PROMPT = "$ "
@@ -72,9 +69,9 @@ def measured():
     with threadpoolctl.threadpool_limits(1):
         for call, expected in ways.values():
             np.testing.assert_allclose(np.asarray(call()), expected, rtol=1e-3, atol=1e-2)
-        for turn in range(TURNS):  # in turns, so that other work on this machine slows all of them
+        for turn in range(CALLS):  # in turn, so that other programs slow all of them
             for name, (call, _) in ways.items():
-                if turn < FEW or best[name] < LONG:
+                if turn < SLOW_CALLS or best[name] < SLOW:
                     start = time.thread_time()
                     call()
                     best[name] = min(best[name], time.thread_time() - start)
@@ -82,7 +79,7 @@ def measured():
 
 
 def drawn(picture, ink):
-    """A picture as an SVG file in one color of ink, without paper."""
+    """A picture as an SVG file in one text color, without a background."""
     return picture.html().replace("currentColor", ink)
 
 

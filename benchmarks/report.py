@@ -1,7 +1,7 @@
 """The results as lines, as a Markdown table, and as a picture of cost against size."""
 
 UNITS = {"ratio": "", "difference": " µs", "memory": " MB", "seconds": " s"}
-OURS, RIVAL = "#0072B2", "#D55E00"  # Okabe and Ito: told apart by the color-blind
+OURS, RIVAL = "#0072B2", "#D55E00"  # Okabe and Ito: distinct for color-blind readers too
 
 
 def line(row, found):

@@ -13,8 +13,8 @@ class Row:
 
     `needs` and `without` name an instruction set, "amx" or "vnni": what the chip must have, and what is hidden from
     both sides; `cpu` names the processor that both sides take this one for. `goal` is a number or a function of the size; None where there is nothing to reach. `figure` is
-    "ratio" (the rival's time over ours), "difference" (ours less the rival's, in µs), "memory" (MB) or
-    "seconds" (what our call returns). `limit` makes of the inputs the least that the work takes.
+    "ratio" (the rival's time divided by ours), "difference" (our time minus the rival's, in µs), "memory" (MB) or
+    "seconds" (what our call returns). `limit` makes a call whose time is a lower bound for the inputs.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """Similar answers, our fingerprints beside copydetect's: ``python -m benchmarks.similar``.
 
-The class of an exercise is the reference solution and the known right ones that were written whole. No two of them
-were copied, so each pair that is called similar is a false alarm. Then one answer after the other is copied, with
-other names and without comments. Each side gets the released text as text that everybody was given.
+The class of an exercise is the reference solution and the known right solutions written as whole cells. No two of them
+were copied, so each similar pair is a false alarm. Then one answer after the other is copied, with
+other names and without comments. Both tools are told which text was released.
 Needs copydetect: ``.venv/bin/pip install copydetect==0.5.0``.
 """
 

@@ -15,7 +15,7 @@ import numpy as np
 from tests.corpus import simt_clean, simt_faults
 from tinytorch.lab import simt
 
-STEPS = 20_000  # enough for every kernel here that ends
+STEPS = 20_000  # enough for every kernel here without an endless loop
 TILE = simt_clean.TILE
 OURS, NUMBAS = (32, 64, 128, 256), (16, 32, 64)
 
@@ -83,7 +83,7 @@ def seconds(size, run):
 
 
 def launch(kernel, grid, block, *args):
-    before = simt.use("gpu")  # which Numba's simulator plays, when it is switched on
+    before = simt.use("gpu")  # with NUMBA_ENABLE_CUDASIM, Numba's simulator takes its place
     try:
         kernel[grid, block](*args)
     finally:

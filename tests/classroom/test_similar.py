@@ -84,7 +84,7 @@ def test_a_class_gets_a_page_with_both_answers(module):
 
 
 # Three loops over two matrices leave little to choose.
-ALIKE = {"matmul_naive"}
+EXERCISES_WITHOUT_CHOICE = {"matmul_naive"}
 
 
 def test_right_solutions_of_the_course_are_not_similar(root):
@@ -105,5 +105,5 @@ def test_right_solutions_of_the_course_are_not_similar(root):
         pairs = similar.compare(texts, given, 0)  # all that are long enough to be compared
         alarms += [each for each in pairs if each.share >= similar.LEAST]
         compared += len(pairs)
-    assert {each.first.exercise for each in alarms} <= ALIKE
+    assert {each.first.exercise for each in alarms} <= EXERCISES_WITHOUT_CHOICE
     assert compared >= 200 and len(alarms) <= compared // 100

@@ -29,7 +29,7 @@ LAYOUT[48:56] = 16
 
 @cache
 def available():
-    """Return whether kernels may use tiles: the processor has them and the system lends them to this process."""
+    """Return whether kernels may use tiles: the processor has them and the system permits them."""
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         return False
     compiled_for = numba.config.CPU_FEATURES
@@ -55,7 +55,7 @@ def configure(typing, layout):
 
 @intrinsic
 def release(typing):
-    """Give this thread's tiles back, so that switching threads need not save them."""
+    """Release this thread's tiles, so that the system need not save them when it switches threads."""
     return types.void(), lambda context, builder, sig, args: _call(context, builder, "tilerelease")
 
 

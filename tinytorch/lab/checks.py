@@ -17,7 +17,7 @@ PART = 2**14  # elements of a large array that are compared at once
 
 
 class Mismatch(AssertionError):
-    """Two results differ: where first, what was expected, what came, and what to look at."""
+    """Two results differ: the first place, the expected and the actual value, and what to look at."""
 
     def __init__(self, message: str, look: str = "") -> None:
         super().__init__(message)
@@ -28,7 +28,7 @@ class Mismatch(AssertionError):
 
 
 def call(function: Any, *args: Any, **kwargs: Any) -> Any:
-    """Call a kernel and fail if it changed an array it was given or returned memory of one.
+    """Call a kernel and fail if it changed an input array or returned memory of one.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
 def calls(function: Any, cases: Any) -> Any:
     """Call a kernel with each of several lists of arguments, as `call` does, where the kernels run.
 
-    In the judge that is one question for all of them.
+    In the judge this is one request for all calls.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def calls(function: Any, cases: Any) -> Any:
 
 
 def _unharmed(function: Any, result: Any, changed: list[str], shared: list[str]) -> Any:
-    """The result of a call that neither changed an argument nor shares memory with one."""
+    """Return the result of a call; fail if the call changed an argument or shares memory with one."""
     name = getattr(function, "__name__", None) or repr(function)
     if changed:
         raise Mismatch(f"{name} changed its input {changed[0]}", "write to an array of your own")
@@ -95,8 +95,8 @@ def _unharmed(function: Any, result: Any, changed: list[str], shared: list[str])
 def inside(helper: Any, *args: Any, **kwargs: Any) -> Any:
     """Run a helper of a test where the kernels run, and return what it returns.
 
-    In a notebook that is here. In the judge it is the process of the kernels: a kernel that writes into
-    an array it is given can be seen at work only there, since what crosses the border are copies.
+    In a notebook it runs here. In the judge it runs in the process of the kernels: only there is it visible that a
+    kernel writes into its input array, because the judge gets copies of arrays.
 
     Parameters
     ----------
@@ -111,8 +111,8 @@ def inside(helper: Any, *args: Any, **kwargs: Any) -> Any:
 def on_source(helper: Any, *args: Any, instead: dict[str, Any] | None = None, **kwargs: Any) -> Any:
     """Run a helper of a test on the source text of the kernels, and return what it returns.
 
-    In a notebook this is a call. In the judge it is a process in which nothing else of the student has run: what the
-    helper counts there cannot be forged. A kernel is made from the text of its cell, which may compute with
+    In a notebook it is called here. In the judge it runs in a process in which no other code of the student has run, so
+    its counts cannot be forged. A kernel is made from the text of its cell, which may compute with
     arrays and numbers, with NumPy, `math` and the names of the lesson, and nothing else.
 
     Parameters
@@ -130,7 +130,7 @@ def on_source(helper: Any, *args: Any, instead: dict[str, Any] | None = None, **
 
 
 class Judge(typing.Protocol):
-    """What the grading judge does in place of the calls above."""
+    """What the judge does in place of the calls above, when it grades."""
 
     def inside(self, helper: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a helper of the tests where the student's code runs."""
@@ -183,7 +183,7 @@ def equal(actual: Any, expected: Any, what: str = "", *, signed_zero: bool = Fal
     what : str
         What was computed, for the message.
     signed_zero : bool
-        Tell -0.0 from 0.0.
+        Whether -0.0 and 0.0 are different.
 
     Raises
     ------
@@ -301,7 +301,7 @@ def _same(a: Any, b: Any) -> bool:
 
 
 def _everywhere(test: Any, actual: Any, expected: Any) -> Any:
-    """Whether a test is true for all values; of large arrays a part at a time, which stays in the cache."""
+    """Whether a test is true for all values. Large arrays are compared in parts that fit into the cache."""
     if actual.size <= PART or not (actual.flags.c_contiguous and expected.flags.c_contiguous):
         return test(actual, expected).all()
     actual, expected = actual.reshape(-1), expected.reshape(-1)
@@ -345,7 +345,7 @@ def _report(wrong: Any, actual: Any, expected: Any, what: str) -> None:
 
 
 def _diagnose(wrong: Any, actual: Any, expected: Any) -> str:
-    """One line on what the pattern of wrong values points to."""
+    """One line about the likely cause, from the pattern of wrong values."""
     floating = actual.dtype.kind == "f"
     if floating and np.any(np.isnan(actual) & ~np.isnan(expected)):
         return "where a NaN comes from: memory that was never written, 0/0, or inf - inf"

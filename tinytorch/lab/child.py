@@ -16,7 +16,7 @@ def in_child(
 ) -> Iterator[tuple]:
     """Give tasks to a process and yield each with the process's answer, a dict with a status.
 
-    A task that takes too long or ends the process is answered for, and a new process gets the rest.
+    For a task that takes too long or ends the process, an answer is made up, and a new process gets the other tasks.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def _end(process):
 
 
 def answer(work: Callable) -> None:
-    """Be the child of `in_child`: print what ``work(task)`` returns for each task on the input.
+    """Run as the child of `in_child`: for each task on the input, print the result of ``work(task)``.
 
     What the code under test prints goes to standard error.
     """

@@ -21,7 +21,7 @@ THREAD = "thread_time"
 
 
 class Hand:
-    """What moves the clocks. Times are in seconds, from 0 on.
+    """The fake clocks; `spend` moves them. Times are in seconds and begin at 0.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Hand:
         self.calls = 0
 
     def spend(self, wall: float, cpu: float = 0.0) -> None:
-        """Move the clocks on. The calling thread does half of the computing."""
+        """Move the clocks forward. The calling thread does half of the computing."""
         self.wall += wall
         self.cpu += cpu
         self.thread += cpu / 2
@@ -58,7 +58,7 @@ class Hand:
         result : object
             What each call returns.
         drift : float
-            How a growing load slows the calls down: after n calls of any operation by the factor exp(drift * n * n).
+            Simulates a growing load: after n calls of any operation, a call takes exp(drift * n * n) times as long.
 
         Returns
         -------

@@ -1,6 +1,6 @@
 """Translate an error of Numba's compiler into one sentence, with the kernel's line that caused it.
 
-Numba prints up to forty lines about its own files. Students need one: which name, which call, which line.
+Numba prints up to forty lines about its own files. Students need one line: which name, which call, which line.
 """
 
 import re
@@ -72,7 +72,7 @@ def explain(error: BaseException) -> Explained | None:
 
 
 def _compiling(error):
-    """Whether an error was raised while Numba compiled: its own classes, or another class from within it."""
+    """Whether an error was raised while Numba compiled, whatever its class."""
     if any(base.__module__ == "numba.core.errors" for base in type(error).__mro__):
         return True
     frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
@@ -80,7 +80,7 @@ def _compiling(error):
 
 
 def _place(error, text):
-    """The line of the kernel: the compiler's own note, or the statement that it was at when it raised."""
+    """The line of the kernel: from the compiler's message, or the statement that it was compiling."""
     loc = getattr(error, "loc", None)
     if loc is not None and not _inner(loc.filename):
         return str(loc.filename), int(loc.line)

@@ -10,7 +10,7 @@ from numba.core.codegen import get_host_cpu_features
 settings: Any = numba.config
 if settings.CPU_FEATURES is None:
     if settings.CPU_NAME is not None:
-        settings.CPU_FEATURES = ""  # the features of the named processor, not of this machine
+        settings.CPU_FEATURES = ""  # use the named processor's features, not this machine's
     elif "+avx512f" in get_host_cpu_features().split(","):
         # LLVM prefers half-width vectors on recent processors; these loops gain from the full width.
         settings.CPU_FEATURES = get_host_cpu_features() + ",-prefer-256-bit"
@@ -19,22 +19,22 @@ OPTIONS = {
     "nogil": True,
     "error_model": "numpy",
     "fastmath": {"contract", "reassoc"},
-    "no_cfunc_wrapper": True,  # no kernel is called from C: compiling costs a fifth less
+    "no_cfunc_wrapper": True,  # no kernel is called from C; compiling takes 20 % less time
 }
 
 
 def kernel(function):
     """Compile a function when it is first called, and let it run without Python's lock.
 
-    Sums may be reordered and products fused with sums, but NaN and inf stay what they are. The code is
-    kept on disk when the function is in a file; code of a notebook is not, because it would go on
-    with old versions of the functions that it calls.
+    Sums may be reordered and products fused with sums, but NaN and inf keep their meaning. The code is
+    cached on disk if the function is in a file. Code of a notebook is not cached, because the cache would
+    keep old versions of the functions that it calls.
     """
     path = Path(function.__code__.co_filename)
     if path.is_file() and "ipykernel" not in str(path):
         try:
             return numba.njit(cache=True, **OPTIONS)(function)
-        except RuntimeError:  # no folder to keep it in
+        except RuntimeError:  # there is no writable folder for the cache
             pass
     return numba.njit(**OPTIONS)(function)
 
@@ -57,7 +57,7 @@ def scalar(compiled, *args):
         It takes arguments of these types.
     """
     copy = numba.njit(**OPTIONS)(compiled.py_func)
-    numba.core.config.reload_config()  # or a changed environment would undo the next setting
+    numba.core.config.reload_config()  # otherwise a changed environment would undo the next setting
     before = numba.config.LOOP_VECTORIZE
     numba.config.LOOP_VECTORIZE = 0
     try:

@@ -17,7 +17,7 @@ def three_loops(left, right, out):
 
 
 def shortest(call, repeats=5) -> float:
-    """Return the least CPU time of some calls, in seconds: other programs on this core change it little."""
+    """Return the shortest CPU time of some calls, in seconds, which other programs on this core change little."""
     return float(timing.samples(call, repeats, timing.calls_per_sample(call))[1].min())
 
 
@@ -29,7 +29,7 @@ def rates(n=256) -> dict[str, float]:
     three_loops(left, right, out)  # compiles
     python = shortest(lambda: three_loops.py_func(*small), 1)
     compiled = shortest(lambda: three_loops(left, right, out))
-    with threadpool_limits(1):  # one core against one
+    with threadpool_limits(1):  # compare one core with one core
         library = shortest(lambda: np.matmul(left, right))
     return {
         "three loops in Python": 2e-9 * small[0].shape[0] ** 3 / python,

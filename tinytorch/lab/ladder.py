@@ -22,16 +22,16 @@ BUDGET = 1.5  # seconds for the pairs of one comparison
 
 @dataclass(frozen=True)
 class Work:
-    """What one kernel is measured on.
+    """The input, the expected result and the rivals of one kernel.
 
     Parameters
     ----------
     args : tuple
         The arguments of the kernel.
     expected : object
-        The right result, compared exactly or, if `exact` is False, within a tolerance.
+        The correct result, compared exactly or, if `exact` is False, within a tolerance.
     rivals : dict of str to callable
-        Functions of the same arguments that the kernel is timed beside.
+        Functions of the same arguments, timed in turn with the kernel.
     flops, bytes : float, optional
         Operations and bytes of one call; with them the step gets a point in the roofline.
     clock : str
@@ -56,7 +56,7 @@ class Step:
     kernel : str
         The name of the function in the module.
     size : str
-        What it is measured on, for the report.
+        The size of the input, for the report.
     work : callable
         Called with the module and the kernels named in `beside`; returns a `Work`.
     buys : str
@@ -110,8 +110,8 @@ def measure(kernels: ModuleType, step: Step, budget: float = BUDGET) -> dict:
         ratio, low, high = timing.ratio_interval(other, mine)
         verdict = timing.verdict(low, high)
         if work.clock == "wall" and verdict == "slower" and free_cores(theirs) < 2:
-            verdict = "undecided"  # threads lost to other work say nothing about the kernel
-        times.append(min(mine))  # as the roof is: the run that was disturbed least
+            verdict = "undecided"  # other programs used some of the cores
+        times.append(min(mine))  # the roof is also measured by its shortest time
         comparisons.append(
             {
                 "against": name,
@@ -136,7 +136,7 @@ def measure(kernels: ModuleType, step: Step, budget: float = BUDGET) -> dict:
 
 
 def free_cores(function: Callable, seconds: float = 0.2) -> float:
-    """Cores that other processes leave to this one while it calls a function, rounded to halves."""
+    """The cores that this process gets while it calls a function, rounded to halves."""
     start, own, before = time.perf_counter(), time.process_time(), psutil.cpu_times()
     while time.perf_counter() < start + seconds:
         function()
@@ -170,7 +170,7 @@ def pairs(
     first, second : callable
         Called without arguments.
     budget : float
-        Seconds; at least `least` pairs are taken all the same, and at most `most`.
+        Seconds. At least `least` and at most `most` pairs are taken.
     clock : str
         "cpu" for the CPU time of the whole process, "wall" for wall time.
 

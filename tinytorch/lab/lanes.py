@@ -1,7 +1,7 @@
 """The vector operations of `simd` in plain Python, so that the cache simulator can count what they load and store.
 
-Each function has the name and the meaning of a function of `simd`. A vector is an ndarray. Each lane is loaded or
-stored by itself, and a place outside the array is an error.
+Each function does the same as the function of `simd` with this name. A vector is an ndarray. Each lane is loaded or
+stored separately, and an index outside the array is an error.
 """
 
 import numpy as np

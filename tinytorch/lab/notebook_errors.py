@@ -36,7 +36,7 @@ def _history(shell):
 
 
 def short_lines(error, tb, history) -> list[str]:
-    """What to show of an error.
+    """Choose the lines to show of an error.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def short_lines(error, tb, history) -> list[str]:
 
 
 def _said(error):
-    """The message of an error, without the name of the class where the message says all."""
+    """The message of an error, without the class name if the message is complete."""
     text = [line for line in str(error).split("\n") if line.strip()]
     if not isinstance(error, AssertionError):
         text = [f"{type(error).__name__}: {text[0]}" if text else type(error).__name__, *text[1:]]
@@ -114,12 +114,12 @@ def shown_line(source: str, number: int) -> str:
 
 
 def _is_unwritten(error):
-    """Whether the error comes from an answer that is not written yet: a stub, also from compiled code."""
+    """Whether the error comes from a stub, also in compiled code."""
     return isinstance(error, NotImplementedError) and not str(error)
 
 
 def _unwritten(cells, history):
-    """Which exercise to write: the one whose stub was reached, or the first that is still a stub."""
+    """The exercise to write: the stub that was called, or the first stub."""
     latest = {}
     for text in history:
         for name in DEFINED.findall(text):
@@ -147,7 +147,7 @@ def _source(filename):
 
 
 def _kind(filename):
-    """What the header of a cell says: `Your turn`, `Test` or nothing."""
+    """The kind in the header of a cell: `Your turn`, `Test` or nothing."""
     found = HEADER.search(_source(filename))
     return found[1].replace("Hidden test", "Test") if found else ""
 

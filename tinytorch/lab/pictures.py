@@ -1,6 +1,6 @@
 """Pictures of the lesson: accesses to cache lines over time, register tiles, and speed against size.
 
-The pictures take the colors of the page, and shape or a name says what color says.
+The pictures use the colors of the page. Everything that color shows, shape or a name shows too.
 """
 
 import itertools
@@ -94,7 +94,7 @@ def tile(rows, columns, width, steps=8):
     with pyplot.style.context(["default", STYLE]):
         figure, axes = pyplot.subplots(figsize=(8, 3.4), layout="constrained", FigureClass=Picture)
         figure.about = "A column of A and a row of a panel of B feed the sums of a register tile"
-        unit = 16 / columns  # of a column's width in the picture
+        unit = 16 / columns  # the width of a column in the picture
         step, wide, left, top = steps // 2, columns * unit, -steps - 2, -steps / 2 - 2
 
         def box(x, y, w, h, color):
@@ -142,7 +142,7 @@ def speeds(sizes, rates, peak=None):
     rates : dict of str to sequence of float
         As long as `sizes`; None where a kernel was not timed.
     peak : float, optional
-        What the core can do at most.
+        The peak of the core.
 
     Returns
     -------
@@ -183,7 +183,7 @@ def speeds(sizes, rates, peak=None):
 
 
 def steps(rates, unit, goal=None):
-    """Draw a bar for each step, from the first to the last, with its value and how many times the first it is.
+    """Draw a bar for each step, with its value and its ratio to the first step.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Predictions beside measurements: a table in words, a picture of the same, and a scorecard.
+"""Predictions beside measurements: a table, a picture and a scorecard.
 
 prediction = predictions.Predictions()
 prediction["relu"] = 2.5, "half the bytes"      # before the clock has run; None predicts nothing
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from tinytorch.lab.drawing import COLORS, FAINT, INK, PAPER, STYLE
 
-MEASURED, PREDICTED = COLORS[:2]  # shape tells what color does
+MEASURED, PREDICTED = COLORS[:2]  # the shape shows the same
 
 
 class Predictions(dict):
@@ -30,7 +30,7 @@ class Predictions(dict):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Measurements by name, each with what was predicted, or None, and the reason that was given."""
+    """Measurements by name, each with the prediction or None, and the reason for it."""
 
     unit: str
     measured: dict[str, float]
@@ -89,7 +89,7 @@ class Comparison:
             axes.set_xlabel(self.unit, color=INK)
             axes.xaxis.set_major_formatter(lambda value, _: number(value))
             axes.minorticks_off()
-            if not values:  # nothing has a place on the axis
+            if not values:  # nothing can be drawn on the axis
                 axes.set_xticks([])
                 axes.set_xlabel("")
             axes.tick_params(colors=INK, length=0)
@@ -123,7 +123,7 @@ class Comparison:
 
 
 def compare(prediction, unit, **measured) -> Comparison:
-    """Put measurements beside what was predicted for their names.
+    """Compare measurements with the predictions of the same names.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ def compare(prediction, unit, **measured) -> Comparison:
     unit : str
         Of all of them.
     **measured : float
-        May be inf, for what never happened.
+        inf for an event that never happened.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def compare(prediction, unit, **measured) -> Comparison:
 def show(prediction, unit, **measured):
     """Print the comparison and return its picture, which a notebook shows; see `compare`.
 
-    Where nothing was predicted there is nothing to compare, and no picture.
+    Without any prediction there is no picture.
     """
     found = compare(prediction, unit, **measured)
     print(found)
@@ -194,7 +194,7 @@ def scorecard(prediction, part, *names) -> str:
 
 
 def split(name, given):
-    """Return a prediction as a float, or None, and its reason; refuse another."""
+    """Return a prediction as a float or None, and its reason; raises TypeError for anything else."""
     if isinstance(given, tuple):
         if len(given) != 2 or not isinstance(given[1], str):
             raise TypeError(f"prediction[{name!r}] must be a number and a reason, got {given!r}")
@@ -204,7 +204,7 @@ def split(name, given):
 
 
 def checked(name, guess):
-    """Return a prediction as a float, or None, or refuse it."""
+    """Return a prediction as a float or None; raises TypeError or ValueError for anything else."""
     if guess is None:
         return None
     if isinstance(guess, (str, bytes, bool)) or not hasattr(guess, "__float__"):

@@ -13,7 +13,7 @@ STEPS, TIMES = 256, 40  # steps of k in a tile, and tiles in a call
 
 @dataclass(frozen=True)
 class Machine:
-    """What decides the shape of a register tile.
+    """The properties of a machine that decide the shape of a register tile.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def loads(rows, vectors) -> float:
 
 
 def best(machine, most=16) -> tuple[int, int]:
-    """Return the shape with the fewest loads for each FMA among the shapes that fit and keep all ports busy."""
+    """Return the shape with the fewest loads per FMA that fits and keeps all ports busy."""
     shapes = [(r, v) for r in range(1, most + 1) for v in range(1, most + 1)]
     fitting = [shape for shape in shapes if machine.allows(*shape)]
     return min(fitting, key=lambda shape: (-machine.busy(*shape), loads(*shape)))

@@ -1,7 +1,7 @@
-"""A rung of the ladder: what you predicted, what the kernel moves, what the clock says, and what its roofline allows.
+"""A rung of the ladder: your prediction, the bytes that the kernel moves, its measured speed, and its roofline.
 
 The bytes are all loads and stores that the kernel executes, counted on recording arrays. So the roofline is the one of the
-first-level cache. A kernel far below it waits for something else: for a sum, for a farther cache, or for a call.
+first-level cache. A kernel far below it is limited by something else: the latency of sums, a farther cache, or calls.
 
 References
 ----------

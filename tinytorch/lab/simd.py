@@ -8,8 +8,8 @@
 
 A vector has the element type of the array it was loaded from and fills one register of the machine that
 Numba compiles for: 64 bytes with AVX-512, 32 with AVX2, else 16. An index counts elements of memory from
-the array's first, whatever its number of dimensions. Nothing is checked: a load outside the array reads what
-is there, a store destroys it.
+the first element of the array, whatever its number of dimensions. Nothing is checked: a load outside the array reads
+other memory, and a store overwrites it.
 
 With 32 registers a wide vector uses a pair, with 16 a single one. Either way 16 wide vectors fit in the registers
 of a machine.
@@ -135,7 +135,7 @@ def store(typing, array, i, vector):
 
 @intrinsic
 def stream(typing, array, i, vector):
-    """Write a vector past the caches; its place must be a multiple of its size in memory.
+    """Write a vector with a non-temporal store; its address must be a multiple of its size.
 
     Other threads see it after `fence`.
     """
@@ -155,7 +155,7 @@ def fence(typing):
 
 @intrinsic
 def prefetch(typing, array, i):
-    """Ask for the cache line of i; the place need not exist."""
+    """Prefetch the cache line of element i, which need not exist."""
     _vector(array)
 
     def emit(context, builder, sig, args):
@@ -285,7 +285,7 @@ def _wide(array):
 
 
 def _same(*values):
-    """The vector type of all values; an array represents its vectors."""
+    """The common vector type of all values; for an array, the type of its vectors."""
     found = [_vector(value) if isinstance(value, types.Array) else value for value in values]
     if not isinstance(found[0], Vector) or any(value != found[0] for value in found):
         raise TypeError(f"vectors of one type are needed, got {', '.join(map(str, values))}")
@@ -385,7 +385,7 @@ def _join(builder, parts):
 
 
 def _dot4(builder, kind, sums, x, y):
-    """The same in words of 32 bits: byte by byte, shifted up and down again to extend its sign."""
+    """`dot4` without the instruction: each byte is sign-extended by two shifts of a 32-bit word."""
     x, y = builder.bitcast(x, kind), builder.bitcast(y, kind)
     for byte in range(4):
         up, down = (kind([I32(bits)] * kind.count) for bits in (24 - 8 * byte, 24))
@@ -397,9 +397,9 @@ def _dot4(builder, kind, sums, x, y):
 
 @cache
 def _assembly():
-    """What LLVM makes of a wide sum and of 16-bit products, for the machine that Numba compiles for.
+    """The machine code of a wide sum and of 16-bit products, for the machine that Numba compiles for.
 
-    The names of processors represent features too, so that the code itself is the surest witness.
+    The names of processors imply features too, so the code is more reliable than a list of features.
     """
     wide = ir.VectorType(ir.FloatType(), 16)
     pairs, words = ir.VectorType(ir.IntType(16), 8), ir.VectorType(I32, 4)

@@ -4,7 +4,7 @@
 
 In a notebook both functions run here. In the grading judge the kernel runs in the student's process and the baseline
 in a process of the same kind that runs no code of the student. The judge reads their CPU clocks from outside,
-and subtracts what it takes to carry arguments and results.
+and subtracts the cost of sending arguments and results.
 """
 
 import copy
@@ -17,7 +17,7 @@ import numpy as np
 
 from tinytorch.lab import checks, timing
 
-SHORTEST = 1e-3  # seconds; shorter calls vanish in what it takes to carry their arguments
+SHORTEST = 1e-3  # seconds; for shorter calls, sending the arguments costs more than the call
 
 
 def at_least(
@@ -43,7 +43,7 @@ def at_least(
     baseline : callable
         A function of the test.
     fresh : callable
-        Takes an integer and returns arguments. The integers are others in each run: nobody can compute results ahead.
+        Takes an integer and returns arguments. The integers differ in each run, so that results cannot be computed ahead.
     check : callable
         Takes the results of `kernel` and of `baseline`; raises if they differ.
     pairs : int
@@ -81,10 +81,10 @@ def at_least(
 
 
 def report(kernel, baseline, fresh, check, *, pairs: int = 9, confidence: float = 0.95) -> str:
-    """Measure how many times as fast as a baseline a kernel is, for a leaderboard: nothing is asked for.
+    """Measure how many times as fast as a baseline a kernel is, for a leaderboard, without a required factor.
 
-    The parameters are the same as in `at_least`. Calls must be long, because a short call vanishes in what it takes to carry
-    its arguments.
+    The parameters are the same as in `at_least`. Calls must be long: for a short call, sending the arguments costs more
+    than the call.
 
     Returns
     -------

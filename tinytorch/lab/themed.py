@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from tinytorch.lab.drawing import INK, PAPER
 
 FONT = "'DejaVu Sans', Verdana, sans-serif"  # both are equally wide
-# The background of JupyterLab, of this project's site and of VS Code, whichever is there.
+# The background color of JupyterLab, of this project's site or of VS Code.
 PAGE = "var(--jp-layout-color0, var(--color-background-primary, var(--vscode-editor-background, transparent)))"
 MOVED = ("currentColor", PAGE)
 
@@ -17,7 +17,7 @@ MOVED = ("currentColor", PAGE)
 class Picture(Figure):
     """A figure; a notebook shows it as SVG in the colors of its theme, other programs as a PNG on white.
 
-    `about` says in a sentence what it shows, for readers who cannot see it.
+    `about` describes it in a sentence, for screen readers.
     """
 
     about = "a picture"

@@ -4,9 +4,9 @@
     tasks = [pool.send(compress, page) for page in pages]
     pool.gather(tasks)
 
-The gathering thread makes the calls that no other thread has begun. Nothing therefore waits for a thread that is late or
-busy, and calls may send others. To start a thread costs more than many a kernel; to wake an existing thread, a
-few microseconds. The threads end with the process, and a forked process starts its own.
+The gathering thread makes the calls that no other thread has begun. So it never waits for a thread that is late or
+busy, and a call may send further calls. Starting a thread costs more than many kernels; waking an existing thread costs a
+few microseconds. The threads end with the process. A forked process starts its own threads.
 """
 
 import os
@@ -30,7 +30,7 @@ class Task:
             self._call = None
             try:
                 function(*args)
-            except BaseException as error:  # it belongs to the gathering thread
+            except BaseException as error:  # the gathering thread raises it
                 self.error = error
             finally:
                 self._done.release()
@@ -56,7 +56,7 @@ class Pool:
                 thread = threading.Thread(target=_work, args=(self._tasks,), daemon=True)
                 try:
                     thread.start()
-                except RuntimeError:  # the gathering thread does the rest
+                except RuntimeError:  # no more threads; the gathering thread makes the other calls
                     return
                 self.count += 1
 
@@ -84,7 +84,7 @@ class Pool:
         BaseException
             What the first task that failed raised, when all have ended.
         """
-        for task in reversed(tasks):  # threads come from the other side
+        for task in reversed(tasks):  # the other threads begin with the first
             task.run()
         for task in tasks:
             task.wait()
@@ -115,7 +115,7 @@ def _work(tasks):
 
 
 def _forget():
-    """A forked process has no thread of the pool, and may have a lock that such a thread had taken."""
+    """Make a new pool in a forked process, which has no threads and may have a locked lock."""
     global _shared
     _shared = Pool()
 

@@ -17,14 +17,14 @@ from typing import Any
 import numpy as np
 import psutil
 
-SHORTEST = 1e-3  # seconds; the clocks' own steps of 50 to 300 ns vanish in it
+SHORTEST = 1e-3  # seconds; much longer than the clocks' steps of 50 to 300 ns
 RESAMPLES = 2000
 PRESSURE = Path("/proc/pressure/cpu")
 
 
 @dataclass(repr=False)
 class Profile:
-    """Where the time of one operation goes. Times are in seconds a call.
+    """The times of one operation, in seconds per call.
 
     ``float(p)`` is the median, ``p / q`` the ratio of two medians, and ``p["mean_time"]`` works as for
     a dict. `cpu_efficiency` is CPU over wall time: near 1 for one busy thread, less when the call

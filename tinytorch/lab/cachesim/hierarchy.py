@@ -62,6 +62,6 @@ class Hierarchy:
         return ", ".join(f"L{n} {level}" for n, level in enumerate(self.levels, 1))
 
 
-# The lesson's machine, the same for every reader, and a machine so small that tiny matrices overflow its cache.
+# The machine of the lesson, and one with a cache that even tiny matrices overflow.
 DEFAULT = Hierarchy((Cache(32 * 1024, 8), Cache(1024 * 1024, 16)))
 SMALL = Hierarchy((Cache(4 * 1024, 8),))

@@ -84,7 +84,7 @@ class Log:
             start = self._place(high - low)
         self._arrays.append(
             (name, low, high, start, array)
-        )  # kept alive, so that no other array gets its memory
+        )  # keeps the array alive, so that no other array gets its memory
         return self._record(self._number(name, start), array.view(ndarray))
 
     def scratch(self, array: Array) -> "Recorder":
@@ -159,7 +159,7 @@ class Log:
     def _sample(
         self, codes: NDArray[np.int64], missed: NDArray[np.uint8], line: int
     ) -> NDArray[np.uint32]:
-        """The rows of `Trace.log`: all accesses, or a random sample with a fixed seed."""
+        """Make the rows of `Trace.log`: all accesses, or a random sample with a fixed seed."""
         kept = np.arange(codes.size)
         if codes.size > SHOWN:
             rng = np.random.default_rng(0)

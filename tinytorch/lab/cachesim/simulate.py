@@ -14,7 +14,7 @@ from tinytorch.lab.cachesim.hierarchy import Hierarchy
 
 ADDRESS_BITS = 40  # an entry of the log is: number of the array, address, and 1 bit for a store
 
-WORTH_COMPILING = 50_000  # accesses; a shorter log is done in Python before Numba has compiled
+WORTH_COMPILING = 50_000  # accesses; for a shorter log, Python is faster than compiling
 
 
 def simulate(

@@ -36,7 +36,7 @@ def python_code(kernel: Callable[..., Any], log: Log) -> Callable[..., Any]:
 
     @wraps(code, updated=())
     def run(*args: Any, **kwargs: Any) -> Any:
-        with np.errstate(all="ignore"):  # compiled loops do not warn of overflow either
+        with np.errstate(all="ignore"):  # compiled loops do not warn about overflow
             return code(*args, **kwargs)
 
     return run
@@ -51,7 +51,7 @@ class _Translation:
         self.globals: dict[int, dict[str, Any]] = {}
         self.sources: list[
             FunctionType
-        ] = []  # kept alive, because the keys of `done` are their ids
+        ] = []  # keeps the values alive, because the keys of `done` are their ids
         for name in ("empty", "zeros", "ones", "full"):
             for make in (getattr(np, name), getattr(np, f"{name}_like")):
                 self.done[id(make)] = self._recorded(make, name in ("ones", "full"))

@@ -98,7 +98,7 @@ def cache_size(level: int) -> int:
 
 
 def unread() -> list[str]:
-    """List what the system does not say and what is assumed instead.
+    """List the values that the system does not report, with the assumed ones.
 
     Returns
     -------
@@ -156,7 +156,7 @@ def describe() -> str:
 
 
 def _linux(root: Path = Path("/sys/devices/system/cpu")) -> tuple[CacheLevel, ...]:
-    """Read the folders that the kernel has for each cache."""
+    """Read the kernel's folder of each cache."""
     cpu = min(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
     found = []
     for folder in sorted((root / f"cpu{cpu}" / "cache").glob("index*")):
@@ -194,7 +194,7 @@ def _macos(read: str | None = None) -> tuple[CacheLevel, ...]:
 def _windows(data: bytes | None = None, wide: bool = sys.maxsize > 2**32) -> tuple[CacheLevel, ...]:
     """Read the records of GetLogicalProcessorInformation: a mask, a kind, and 16 bytes that depend on it."""
     if data is None:
-        windows: Any = ctypes  # has `windll` on Windows only
+        windows: Any = ctypes  # `windll` exists only on Windows
         function = windows.windll.kernel32.GetLogicalProcessorInformation
         length = ctypes.c_ulong(0)
         function(None, ctypes.byref(length))

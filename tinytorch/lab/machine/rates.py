@@ -1,4 +1,4 @@
-"""What one core of this machine reaches, as measured: operations and bytes a second."""
+"""Measure the operations and bytes per second of one core of this machine."""
 
 import math
 import time
@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike
 from tinytorch.lab.machine.detect import cache_size, simd
 from tinytorch.lab.machine.stored import stored
 
-MEMORY_BYTES = 128 * 1024 * 1024  # a copy of this size is past every private cache
+MEMORY_BYTES = 128 * 1024 * 1024  # larger than every private cache
 ACCUMULATORS = 12  # more than latency times ports of any current core: 4 * 2 or 4 * 3
 
 
@@ -89,7 +89,7 @@ def bandwidth(level: int | Literal["memory"] = "memory", fresh: bool = False) ->
 
 
 def _shortest(call: Callable[[], object], budget: float = 0.3) -> float:
-    """Seconds of the shortest of many calls, the call that background load disturbed least."""
+    """Seconds of the shortest of many calls, which background load has disturbed least."""
     call()
     best, end = math.inf, time.perf_counter() + budget
     while (start := time.perf_counter()) < end:

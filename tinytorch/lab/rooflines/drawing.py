@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tinytorch.lab.themed import Picture
 
 SIDES = (24, -24, 80, -80, 140, -140)  # where labels may begin, in pixels from their points
-CLOSE = 2.5  # there is no room for words between lines closer than this
+CLOSE = 2.5  # words do not fit between lines whose ratio is smaller
 LEADER = {"arrowstyle": "-", "color": FAINT, "lw": 0.7, "shrinkA": 0, "shrinkB": 5}
 
 
@@ -113,7 +113,7 @@ def _roof_lines(axes, on):
 
 
 def _roof_labels(axes, on, renderer):
-    """Write what each line is along it, and return the boxes that the words fill, in pixels."""
+    """Write the name of each line along it; returns the boxes of the words in pixels."""
     from matplotlib.transforms import Bbox
 
     (low, high), bottom = axes.get_xlim(), axes.get_ylim()[0]
@@ -123,9 +123,9 @@ def _roof_labels(axes, on, renderer):
     filled = [_extent(text, renderer)]
     above = math.inf
     for name, width in slopes(on):
-        side = -1 if above < CLOSE * width else 1  # below its line where the line above is near
+        side = -1 if above < CLOSE * width else 1  # below the line if the line above is near
         above = width
-        left = max(low, bottom * 1e9 / width) * 1.25  # clear of the axis
+        left = max(low, bottom * 1e9 / width) * 1.25  # do not touch the axis
         ends = axes.transData.transform([(x, x * width / 1e9) for x in (left, 2 * left)])
         slope = math.atan2(*(ends[1] - ends[0])[::-1])
         label, lift = (
@@ -159,7 +159,7 @@ def _draw(axes, number, point, on):
 
 
 def _labels(axes, points, on, renderer):
-    """Write each point's name beside its column of points, on the side where it covers least."""
+    """Write each point's name beside its column of points, on the side where it covers the least."""
     from matplotlib.transforms import Bbox
 
     taken = [*_roof_labels(axes, on, renderer), axes.get_legend().get_window_extent(renderer)]
@@ -202,7 +202,7 @@ def _labels(axes, points, on, renderer):
 
 
 def _place(columns, sides, frame):
-    """The boxes of the labels, each column's in the order of its points and clear of each other."""
+    """The boxes of the labels, in the order of each column's points and without overlap."""
     from matplotlib.transforms import Bbox
 
     boxes = []
@@ -225,7 +225,7 @@ def _place(columns, sides, frame):
 
 
 def _cost(boxes, taken, lines, frame):
-    """Words must not leave the frame nor cover anything; a line behind them matters less."""
+    """The cost of label positions: high outside the frame or over other words, lower over a line."""
     cost = 0
     for number, box in enumerate(boxes):
         cost += 10 * box.count_overlaps(taken) + 100 * box.count_overlaps(boxes[:number])
@@ -235,7 +235,7 @@ def _cost(boxes, taken, lines, frame):
 
 
 def _said(point, on):
-    """The place of a point's label, and what it says."""
+    """The position and the text of a point's label."""
     if point.seconds is None:
         rate = float(on.allows(point.intensity, point.level))
         return rate, f"{point.name}\n{rate_text(rate)}, predicted"
@@ -251,7 +251,7 @@ def _said(point, on):
 
 
 class _Label(NamedTuple):
-    """What is written beside a point, where the point is in data and in pixels, and the words' size."""
+    """A label: its text, its point in data and in pixels, and the size of the words."""
 
     text: str
     xy: tuple

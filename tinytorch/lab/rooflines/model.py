@@ -1,7 +1,7 @@
 """The model of the roofline: limits of a core, kernels as points, and both as a table.
 
-A kernel with a given number of operations and bytes cannot be faster than the arithmetic units allow, nor than
-its memory level delivers the data.
+A kernel with a given number of operations and bytes cannot be faster than the arithmetic units allow. It cannot be
+faster than its memory level delivers the data either.
 """
 
 import math
@@ -18,7 +18,7 @@ from tinytorch.lab import compiling, hardware  # noqa: F401
 Level = int | Literal["memory"]
 CACHES = (1, 2, 3)
 LEVELS: tuple[Level, ...] = (*CACHES, "memory")
-ALIKE = 1.15  # levels whose bandwidths differ by a smaller factor share a name
+SAME_BANDWIDTH = 1.15  # levels whose bandwidths differ by a smaller factor share a line
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Point:
         return None if self.seconds is None else self.flops / self.seconds
 
     def share(self, on: Roof) -> float | None:
-        """Return the measured rate as a part of what the roof `on` allows, or None."""
+        """Return the measured rate divided by the rate that the roof `on` allows, or None."""
         allowed = float(on.allows(self.intensity, self.level))
         return None if self.rate is None else self.rate / allowed
 
@@ -116,7 +116,7 @@ def roof(fresh: bool = False) -> Roof:
     bandwidths, least = {}, 0.0
     for level in reversed(
         LEVELS
-    ):  # no level is slower than those behind it; if it was, it was disturbed
+    ):  # a level cannot be slower than a farther one; if it seems so, the measurement was disturbed
         least = bandwidths[level] = max(least, hardware.bandwidth(level, fresh))
     bandwidths = {level: bandwidths[level] for level in LEVELS}
     return Roof(1e9 * hardware.peak_gflops(fresh=fresh), bandwidths)
@@ -184,7 +184,7 @@ def slopes(on: Roof) -> list[tuple[str, float]]:
     """Names and bandwidths of the levels; levels of almost equal bandwidth share a name."""
     groups: list[tuple[list[str], float]] = []
     for level, rate in on.bandwidths.items():
-        if groups and max(groups[-1][1], rate) < ALIKE * min(groups[-1][1], rate):
+        if groups and max(groups[-1][1], rate) < SAME_BANDWIDTH * min(groups[-1][1], rate):
             groups[-1][0].append(level_name(level))
         else:
             groups.append(([level_name(level)], rate))
@@ -192,7 +192,7 @@ def slopes(on: Roof) -> list[tuple[str, float]]:
 
 
 def level_name(level: Level) -> str:
-    """How a level is called in tables and pictures."""
+    """The name of a level in tables and pictures."""
     return "memory" if level == "memory" else f"L{level}"
 
 

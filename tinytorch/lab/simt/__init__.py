@@ -1,4 +1,4 @@
-"""A GPU without a GPU: runs kernels of Numba's CUDA dialect unchanged, sees their faults, counts their traffic.
+"""A GPU simulator: it runs kernels of Numba's CUDA dialect unchanged, finds their faults and counts their traffic.
 
     from tinytorch.lab import simt
     from tinytorch.lab.simt import cuda
@@ -12,9 +12,9 @@
     double[4, 32](x)                         # raises simt.Fault when something is wrong
     print(simt.check(double, 4, 32, x))      # faults, sectors and bank conflicts
 
-Where it differs from a GPU: all threads go in step, so a thread that waits for another in a loop waits for
-ever; products and sums are rounded one by one, which compilers for GPUs may fuse; the caches are left out of
-the counts; a negative index is a fault.
+It differs from a GPU: all threads run in step, so a thread that waits for another in a loop waits
+forever; products and sums are rounded separately, while GPU compilers may fuse them; the counts do not include
+caches; a negative index is a fault.
 """
 
 from tinytorch.lab.simt import cuda

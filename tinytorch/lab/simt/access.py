@@ -57,7 +57,7 @@ class Access:
             buffer.races.barrier(blocks)
 
     def finish(self):
-        """The batch has ended: its shared memory is gone."""
+        """End the batch: discard its shared memory."""
         for view in self.made.values():
             if view.buffer.races:
                 view.buffer.races.finish()
@@ -67,7 +67,7 @@ class Access:
         return [*views, *(b for b in self.launch.buffers if b.races)]
 
     def get(self, view, items, lanes, line):
-        """The value of elements, or a part of the array where indices are left out."""
+        """The value of elements, or a part of the array if there are fewer indices than dimensions."""
         check_index(items, view, line)
         if len(items) < view.ndim or any(isinstance(item, slice) for item in items):
             smaller, bad = part(view, items, lanes, line)
@@ -86,7 +86,7 @@ class Access:
         return lanes.spread(view.buffer.data[where])
 
     def put(self, view, items, value, lanes, line):
-        """Write elements; of several threads that write one element, the last wins."""
+        """Write elements; if several threads write one element, the last value remains."""
         where, lanes = self._target(view, items, lanes, "store", "writes", line)
         values = lanes.take(self._number(value, view, line))
         view.buffer.data[where] = cast(values, view.dtype)
@@ -98,7 +98,7 @@ class Access:
         ----------
         change : tuple of (callable, list of values)
             Gets old values and the values of the list, one per thread, and returns new ones. A NumPy ufunc may be
-            applied to all threads in one go when nobody asks for the old values.
+            applied to all threads at once if the old values are not used.
         """
         function, values = change
         before = lanes

@@ -1,4 +1,4 @@
-"""Arrays of a launch: the address of an element, whether it exists, and whether it was ever written."""
+"""Arrays of a launch: addresses of elements, whether an element exists, and whether it was written."""
 
 import numpy as np
 
@@ -21,7 +21,7 @@ class Buffer:
     size : int
         Elements of one copy.
     written : ndarray of bool, or None
-        Which elements contain a value; None when all do.
+        Which elements have a value; None if all have one.
     """
 
     def __init__(self, name, space, data, shape, size, written=None):
@@ -124,7 +124,7 @@ def locate(view, items, lanes):
 
 
 def part(view, items, lanes, line):
-    """The view that fewer indices than dimensions, or slices, select; its bounds as `locate` gives them."""
+    """The view that slices or fewer indices than dimensions select, and which lanes are outside (see `locate`)."""
     items = [*items, *[slice(None)] * (view.ndim - len(items))]
     offset, bad = view.offset, None
     shape, steps = [], []

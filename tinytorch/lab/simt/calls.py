@@ -53,7 +53,7 @@ UPDATES = {
 
 
 def call(machine, node, lanes, frame, wanted):
-    """The value of a call; `wanted` tells whether anybody uses it."""
+    """The value of a call; `wanted` is whether the value is used."""
     line = node.lineno
     function = dialect.translated(machine.evaluate(node.func, lanes, frame))
     if isinstance(function, dialect.Word):
@@ -85,7 +85,7 @@ def call(machine, node, lanes, frame, wanted):
 
 
 def array_attribute(view, name, line):
-    """What an array tells about itself."""
+    """An attribute of an array, such as its shape."""
     values = {
         "shape": lambda: tuple(np.int64(size) for size in view.shape),
         "size": lambda: np.int64(view.size),
@@ -150,7 +150,7 @@ def _grid(machine, path, arguments, line):
 
 
 def _vote(machine, path, value, lanes):
-    """A value that every thread of a block gets from all its threads."""
+    """The result of a vote at a barrier, the same for all threads of a block."""
     yes = numbers.truth(np.broadcast_to(value, machine.threads.size)) & lanes.bits
     blocks = machine.threads.block_of
     count = np.bincount(blocks[yes], minlength=machine.threads.blocks)[blocks]

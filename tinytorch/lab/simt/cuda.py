@@ -2,7 +2,7 @@
 
 A kernel contains assignments, ``if``, ``for`` over ``range``, ``while``, ``break``, ``continue``, ``return``, conditional
 expressions, tuples, indices, and calls of device functions, of `math`, of ``abs min max int float bool round pow
-divmod len`` and of the NumPy functions that Numba has on the GPU. Warp shuffles are those of whole warps. ``syncwarp``,
+divmod len`` and of the NumPy functions that Numba has on the GPU. A warp shuffle needs all 32 threads. ``syncwarp``,
 fences, random numbers, constant arrays and shared memory of a size given at the launch are refused.
 """
 
@@ -43,4 +43,4 @@ def jit(function=None, *, device=False):
 
 
 def synchronize():
-    """Wait for kernels; here they have ended when a launch returns."""
+    """Wait for kernels. The simulator does not need it: a launch returns after its kernel has ended."""

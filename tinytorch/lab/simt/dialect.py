@@ -22,7 +22,7 @@ WORDS = {
 
 
 class Word:
-    """A word that means something inside a kernel only."""
+    """A word that has a meaning only inside a kernel."""
 
     def __init__(self, path):
         self.path = path
@@ -71,7 +71,7 @@ def attribute(value, name, line):
 
 
 def translated(value):
-    """A word that was imported from ``numba.cuda`` by its own name as ours; anything else as it is."""
+    """Our word for a word that was imported from ``numba.cuda`` by name; other values are returned unchanged."""
     if isinstance(value, (Word, np.generic, np.ndarray, tuple)):
         return value
     home = getattr(value, "__module__", None) or type(value).__module__
@@ -83,7 +83,7 @@ def translated(value):
 
 
 def dtype(value, line):
-    """A NumPy dtype from what the source calls a dtype: NumPy's, or Numba's type."""
+    """A NumPy dtype for a dtype in the source: NumPy's own, or Numba's type."""
     name = getattr(value, "name", None) if type(value).__module__.startswith("numba") else value
     if isinstance(name, (str, np.dtype)) or (
         isinstance(name, type) and issubclass(name, (np.generic, float, int, bool))

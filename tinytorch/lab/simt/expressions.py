@@ -1,4 +1,4 @@
-"""The value of an expression in a set of lanes; other lanes contain anything."""
+"""Evaluate an expression in a set of lanes; the values of other lanes are undefined."""
 
 import ast
 
@@ -121,7 +121,7 @@ class Expressions:
         return result
 
     def eval_BoolOp(self, node, lanes, frame):
-        """``and`` and ``or``: the right side is evaluated only by threads for which the left leaves it open."""
+        """``and`` and ``or``: a thread evaluates the right side only if the left side does not decide."""
         result = self.number(node.values[0], lanes, frame)
         for right_node in node.values[1:]:
             true = numbers.truth(result)
@@ -134,7 +134,7 @@ class Expressions:
         return result
 
     def eval_IfExp(self, node, lanes, frame):
-        """Both sides give the type, as they do for a compiler, also where no thread takes one of them."""
+        """Both sides decide the type, as in a compiler, even if no thread takes one of them."""
         inside = lanes.where(self.condition(node.test, lanes, frame))
         outside = lanes.without(inside)
         body, other = self._side(node.body, inside, frame), self._side(node.orelse, outside, frame)

@@ -59,7 +59,7 @@ class Unsupported(Exception):
 
 
 class Nobody(Exception):
-    """A device function is asked for the type of its result where no thread calls it."""
+    """The result type of a device function is needed although no thread calls it."""
 
 
 class Split(Exception):
@@ -67,5 +67,5 @@ class Split(Exception):
 
 
 def address(index):
-    """Write an element as it is written in the source: [3, 4]."""
+    """An index as in source code: [3, 4]."""
     return f"[{', '.join(map(str, index))}]"

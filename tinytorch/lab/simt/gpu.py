@@ -17,7 +17,7 @@ _compiled: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 def use(where):
     """Choose where kernels run that are launched as ``kernel[grid, block](...)``.
 
-    `run` and `check` simulate in any case. The environment's TINYTORCH_SIMT is the choice at the start.
+    `run` and `check` always simulate. The environment variable TINYTORCH_SIMT sets the initial choice.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def compiled(function, device=False):
         twin = FunctionType(code, names, function.__name__, None, closure)
         twin.__module__ = function.__module__
         _compiled[function] = cuda.jit(twin, device=True) if device else cuda.jit(twin)
-        # Filled afterwards, for a function may call itself.
+        # Filled afterwards, because a function may call itself.
         for name in set(code.co_names) & set(names):
             names[name] = _numbas(names[name], cuda)
         for cell, old in zip(closure or (), function.__closure__ or (), strict=True):
@@ -113,7 +113,7 @@ def compiled(function, device=False):
 
 
 def _numbas(value, cuda):
-    """The name in Numba for one of ours."""
+    """Numba's object for one of ours."""
     if isinstance(value, ModuleType) and value.__name__ == CUDA:
         return cuda
     if isinstance(value, Word):

@@ -8,7 +8,7 @@ WARP = 32
 
 
 class Lanes:
-    """A set of lanes. Sets are never changed, so that the same set can be known by identity."""
+    """A set of lanes. Sets are immutable, so identical objects are equal sets."""
 
     __slots__ = ("_index", "bits", "count")
 
@@ -90,7 +90,7 @@ class Threads:
 
     @cached_property
     def warp_slot(self):
-        """The place of a lane when every warp has 32 places; None where that changes nothing."""
+        """The index of each lane if every warp is padded to 32 lanes; None if no warp needs padding."""
         if self.in_block % WARP == 0:
             return None
         places = -(-self.in_block // WARP) * WARP

@@ -78,13 +78,13 @@ def _simulate(function, grid, block, args, steps):
     for batch in (max(1, LANES // threads), 1):
         try:
             return Launch(source, grid, block, steps).run(args, batch)
-        except Split:  # then in batches of one block, which do not split
+        except Split:  # run batches of one block, which cannot split
             continue
     raise AssertionError("a batch of one block was split")
 
 
 class Launch:
-    """What the batches of one launch have in common."""
+    """The data that the batches of one launch share."""
 
     def __init__(self, source, grid, block, steps):
         self.source, self.grid, self.block, self.budget = source, grid, block, steps
@@ -182,7 +182,7 @@ class Launch:
                 buffer.host[...] = buffer.data.reshape(buffer.shape, order=order)
 
     def claim_shared(self, place, name, shape, dtype, line):
-        """Keep account of a block's shared memory."""
+        """Add to the used shared memory of a block."""
         self.shared[place] = int(np.prod(shape)) * dtype.itemsize
         total = sum(self.shared.values())
         if total > SHARED_BYTES:
@@ -191,7 +191,7 @@ class Launch:
             )
 
     def fault(self, kind, message, lines, threads, array=None, index=None, count=1, hint=None):
-        """Keep the first fault of a kind on a line, and count the others."""
+        """Store the first fault of each kind and line, and count the others."""
         key = kind, tuple(lines), array
         if key in self.faults:
             self.faults[key].count += count

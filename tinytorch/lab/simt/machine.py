@@ -1,7 +1,7 @@
 """Run a kernel for a batch of blocks with all threads in step: a thread is a lane, a branch a set of lanes.
 
 A statement is executed once for the set of lanes that reach it. ``if`` splits the set and joins it again,
-a loop goes on while any lane is in it, ``break``, ``continue`` and ``return`` take lanes out. A value that all
+a loop continues while any lane is in it, ``break``, ``continue`` and ``return`` remove lanes. A value that all
 lanes share stays a scalar, and a condition on it is an ordinary branch.
 """
 
@@ -22,7 +22,7 @@ DEPTH = 30  # calls of device functions inside each other
 class Frame:
     """The variables of one call of a function.
 
-    `partial` knows of a variable that only some lanes have assigned which these are.
+    `partial` maps a variable that only some lanes have assigned to these lanes.
     """
 
     def __init__(self, source, lanes):
@@ -54,7 +54,7 @@ class Machine(Expressions):
         self.nobody = Lanes(np.zeros(threads.size, bool))
         self.steps, self.line = 0, 0
         self.looked_up = {}
-        self.splits = []  # the branches and loops we are in: line, word, lanes before and inside
+        self.splits = []  # the enclosing branches and loops: line, word, lanes before and inside
         self.exits = np.zeros(threads.size, np.int32)  # the line on which a thread returned
         self.jumps = np.zeros(threads.size, np.int32)  # of its last break or continue
         self.frames = []
@@ -208,7 +208,7 @@ class Machine(Expressions):
         return left
 
     def joined(self, before, *parts):
-        """The union of parts of a set: the set itself when nothing is missing."""
+        """The union of parts of a set; the set object itself if the union is complete."""
         if sum(part.count for part in parts) == before.count:
             return before
         first, *rest = parts
@@ -350,7 +350,7 @@ class Machine(Expressions):
         self.launch.fault("barrier", message, (line, other), (waiting, missing))
 
     def _elsewhere(self, lane):
-        """Why a thread that goes on is not where others are, and the line on which it parted."""
+        """Why a running thread is not at the same statement as others, and the line where they diverged."""
         for number, word, before, inside in self.splits:
             if before.bits[lane] and not inside.bits[lane]:
                 phrase = "is not in that branch of" if word == "branch" else "has left the loop of"

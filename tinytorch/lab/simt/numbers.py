@@ -37,7 +37,7 @@ COMPARISONS = {
 
 
 def constant(value):
-    """A Python number of the source as Numba types it; anything else as it is."""
+    """A Python number of the source with the type that Numba gives it; other values are returned unchanged."""
     if isinstance(value, bool):
         return np.bool_(value)
     if isinstance(value, int):
@@ -120,7 +120,7 @@ def smallest(values):
 
 
 def largest(values):
-    """max() of the GPU: of a number and NaN, the number."""
+    """max() as on the GPU: for a number and NaN it returns the number."""
     return _chosen(values, np.fmax, np.maximum)
 
 

@@ -12,12 +12,12 @@ PAGE = 10
 
 
 def plot(accesses):
-    """Draw memory as rows of what moves together, and in each cell the thread that takes the element.
+    """Draw memory in rows of elements that move together, and in each cell the thread that takes the element.
 
     Parameters
     ----------
     accesses : list of (str, Traffic, str)
-        Each drawn beside the one before: the name of the kernel, its access, and the line of the source.
+        For each panel: the name of the kernel, its access, and the source line.
 
     Returns
     -------
@@ -49,14 +49,14 @@ def plot(accesses):
 
 
 def _rows(traffic):
-    """How many elements move together, and which groups of them one access takes elements of."""
+    """How many elements move together, and the groups that one access touches."""
     wide = (BANKS * WORD if traffic.space == "shared" else SECTOR) // traffic.itemsize
     elements = traffic.sample[1]
     return wide, np.unique(elements[elements >= 0] // wide)
 
 
 def _what(traffic):
-    """What one access of a warp costs."""
+    """The cost of one access of a warp, in words."""
     cost = traffic.sample[0]
     many = "s" * (cost != 1)
     moved = (

@@ -1,9 +1,9 @@
 """Data races: two threads touch one element, one of them writes, and no barrier is between them.
 
-Threads of a block are ordered by barriers, threads of different blocks by nothing, threads of a warp like
-any others of their block. Two threads that write the same value race too. Accesses are collected
-and checked together, when a barrier ends their interval or when there are many. Of each element it is then
-enough to remember one thread that wrote and two that read: any third thread differs from one of them.
+Barriers order the threads of a block. Nothing orders threads of different blocks. Threads of a warp are treated like
+other threads of their block. Two threads that write the same value race too. Accesses are collected
+and checked together, when a barrier ends their interval or when there are many. For each element it is
+enough to remember one writing and two reading threads: any other thread differs from one of the two.
 Memory is therefore bounded by the sizes of the arrays, not by the length of the run.
 """
 
@@ -14,7 +14,7 @@ PENDING = 2_000_000
 
 
 class Slot:
-    """Of each element one thread and the line of its access, or -1."""
+    """For each element, one thread and the line of its access, or -1."""
 
     def __init__(self, size):
         self.thread, self.line = np.full(size, -1), np.zeros(size, np.int32)
@@ -24,7 +24,7 @@ class Slot:
 
 
 class Memory:
-    """Who read, wrote and updated each element. `unit` is 1 to tell threads apart, or threads a block."""
+    """The threads that read, wrote and updated each element. `unit` is 1 to compare threads, the block size to compare blocks."""
 
     def __init__(self, size, unit):
         self.size, self.unit = size, unit
@@ -92,8 +92,8 @@ class Races:
         self.interval = Memory(buffer.data.size, 1)
         self.blocks = Memory(buffer.data.size, in_block) if several else None
         self.pending, self.amount = [], 0
-        self.earlier = []  # reads of past intervals of a buffer that nobody wrote yet
-        self.stored = False  # whether anybody ever wrote
+        self.earlier = []  # reads of earlier intervals, while no thread has written
+        self.stored = False  # whether any thread ever wrote
         self.interval_left = False  # whether accesses of this interval were checked before its end
 
     def note(self, kind, line, where, thread):
@@ -105,7 +105,7 @@ class Races:
             self._settle()
 
     def barrier(self, blocks=None):
-        """End the interval of all blocks, or of those whose numbers are given."""
+        """End the interval of all blocks, or of the blocks with these numbers."""
         if blocks is not None:
             self._settle()
             self.interval.forget_blocks(blocks, self.in_block)
@@ -113,7 +113,7 @@ class Races:
             self.interval.forget(self._settle(remember=False))
             if self.interval_left:
                 self.interval, self.interval_left = Memory(self.buffer.data.size, 1), False
-        elif self.blocks:  # only reads, which matter if another block writes
+        elif self.blocks:  # only reads; they race if another block writes later
             self.earlier += self.pending
             self.pending = []
             if self.amount > PENDING:
@@ -126,7 +126,7 @@ class Races:
             self._settle(remember=False)
 
     def _settle(self, remember=True):
-        """Check what was collected; return the elements it touched."""
+        """Check the collected accesses; returns the touched elements."""
         if self.earlier and (self.stored or self.amount > PENDING):
             self._check(self.blocks, _joined(self.earlier, READ), remember=True)
             self.earlier = []

@@ -72,7 +72,7 @@ class Report:
 
     @property
     def ideal(self):
-        """The sectors that the same bytes would fill side by side."""
+        """The sectors that the same bytes would need if they were contiguous."""
         return self.total("ideal")
 
     @property

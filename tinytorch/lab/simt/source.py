@@ -55,7 +55,7 @@ REFUSED_OPERATORS = {
 
 
 class Source:
-    """What the simulator needs of a function.
+    """A function's source as the simulator needs it.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class Source:
     locals : set of str
         Names that are assigned anywhere, parameters too.
     constants : dict
-        Locals that are assigned once, a number or a tuple of numbers of the source: sizes known to a compiler.
+        Locals that are assigned once, to a number or a tuple of numbers in the source, so that a compiler knows them.
     """
 
     def __init__(self, function: Any) -> None:
@@ -98,7 +98,7 @@ class Source:
                     self.uses[child.id].append((node, child))
 
     def only_reads(self, name: str, ndim: Any) -> bool:
-        """Whether all that the function does with an array is to read elements and ask for its shape."""
+        """Whether the function only reads elements of an array and its shape."""
         return all(_reads(node, child, ndim) for node, child in self.uses[name])
 
     def lookup(self, name: str, line: Any) -> Any:
@@ -110,7 +110,7 @@ class Source:
 
 
 def raise_at(error: BaseException, file: Any, line: Any) -> None:
-    """Raise an error as if a line of the kernel had raised it, so that a traceback shows that line."""
+    """Raise an error with a traceback that shows a line of the kernel."""
     code = compile("\n" * (line - 1) + "raise error from None", file, "exec")
     exec(code.replace(co_name="kernel"), {"error": error})
 

@@ -1,13 +1,14 @@
 """The cost of accesses: 32-byte sectors of global memory and replays of shared memory, warp by warp.
 
 Global memory moves in sectors of 32 bytes. A warp that loads 32 neighboring float32 needs four; a warp
-that loads 32 elements far apart needs 32. The ideal is what the distinct bytes that the warp asks for would need
-side by side. Caches are not simulated: each access of a warp counts separately.
+that loads 32 elements far apart needs 32. The ideal is the number of sectors if the distinct bytes of the access
+were contiguous. Caches are not simulated: each access of a warp counts separately.
 
-Shared memory has 32 banks of 4 bytes. Threads of a warp that want different words of one bank wait for each
-other: the degree is how many words the busiest bank must give, and all but the first are replays. The same
-word for many threads is one word. Numbers of 8 bytes take two passes of half a warp, without that being
+Shared memory has 32 banks of 4 bytes. If threads of a warp access different words of one bank, they wait for each
+other. The degree is the number of words from the busiest bank; all but the first are replays. The same
+word for many threads counts once. Elements of 8 bytes take two passes of half a warp, which are not
 counted as a conflict.
+
 """
 
 from dataclasses import dataclass, field
