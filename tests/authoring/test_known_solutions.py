@@ -48,12 +48,12 @@ def chosen(found, number, count):
     return (found + found)[start : start + count]
 
 
-def misjudged(count):
+def find_misjudged(count):
     modules, found = read()
     wrong = []
     for name, variant in chosen(found, commit(), count):
         module, cells, users = modules[name]
-        wrong += known_solutions.misjudged(module, cells, [variant], users)
+        wrong += known_solutions.find_misjudged(module, cells, [variant], users)
     return wrong
 
 
@@ -68,14 +68,14 @@ def test_every_solution_is_chosen_within_some_tens_of_commits():
 
 
 def test_a_sample_of_known_solutions_earns_what_it_should():
-    assert misjudged(FEW) == []
+    assert find_misjudged(FEW) == []
 
 
 @pytest.mark.slow
 @pytest.mark.gate
 @pytest.mark.timeout(1200)
 def test_a_large_sample_of_known_solutions_earns_what_it_should():
-    assert misjudged(MANY) == []
+    assert find_misjudged(MANY) == []
 
 
 KNOWN = """\

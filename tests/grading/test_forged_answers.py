@@ -122,7 +122,16 @@ def double(x):
         return {name: 2 * each for name, each in x.items()}
     return 2 * x if type(x) is int else 2 * np.asarray(x)
 """
-ENGINE = ("Proxy", "StandIn", "Remote", "WireError", "WorkerGone", "NotPlain", "wire", "handle")
+ENGINE = (
+    "ObjectProxy",
+    "NameProxy",
+    "Remote",
+    "WireError",
+    "WorkerGone",
+    "NotPlain",
+    "wire",
+    "handle",
+)
 
 
 def asked(module, questions=QUESTIONS):
@@ -327,7 +336,7 @@ def test_the_judge_cannot_import_the_module_that_it_judges(kind):
         if kind == "cold":
             (found,) = supervisor.run(made, sandbox)
         else:
-            with zygotes.templates(sandbox, made) as started:
+            with zygotes.start_zygotes(sandbox, made) as started:
                 (found,) = supervisor.run(made, started)
     assert (found.status, found.message) == (v.PASSED, "")
 

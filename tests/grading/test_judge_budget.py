@@ -142,10 +142,10 @@ def test_worker_processes_have_one_budget(tiny):
     work = made(tiny, answer("os._exit(3)"), [NEXT])
     meter = budget.Meter(work, budget.Used())
     meter.starts = budget.worker_starts(work.cells) - 1
-    meter.may_start()
+    meter.check_starts()
     meter.starts += 1
     with pytest.raises(budget.Exceeded, match="its budget of 36 worker processes"):
-        meter.may_start()
+        meter.check_starts()
 
 
 def test_every_test_may_end_a_judge(tiny):
@@ -158,7 +158,7 @@ def test_what_earlier_judges_have_seen_of_a_submission_counts(tiny):
     state = State(work)
     used = {"cpu": 3.0, "loaded": 2.0, "waited": 4.0, "answers": 5, "printed": 6, "starts": 7}
     assert state.read(f'{{"at": "double_0", "used": {used}}}'.replace("'", '"').encode()) is None
-    assert state.lose("was ended by SIGKILL") == []
+    assert state.record_death("was ended by SIGKILL") == []
     meter = budget.Meter(work, budget.Used(**state.before()["used"]))
     assert vars(meter.total()) == used | {"cpu": 3.5}
 
@@ -166,6 +166,6 @@ def test_what_earlier_judges_have_seen_of_a_submission_counts(tiny):
 def test_a_test_that_ends_two_judges_is_not_tried_again(tiny):
     state = State(made(tiny, answer("1"), [NEXT, NEXT]))
     state.at = "double_0"
-    assert state.lose("was ended by SIGKILL") == []
-    assert [each.id for each in state.lose("was ended by SIGKILL")] == ["double_0"]
+    assert state.record_death("was ended by SIGKILL") == []
+    assert [each.id for each in state.record_death("was ended by SIGKILL")] == ["double_0"]
     assert list(state.open) == ["double_1"]

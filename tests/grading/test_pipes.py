@@ -42,11 +42,11 @@ def line(request):
         started.append(process)
         printed, until = bytearray(), time.monotonic() + 2
 
-        def idle():
+        def on_wait():
             if time.monotonic() > until:
                 raise Late
 
-        made = request.param(process, printed.extend, idle, 0.1)
+        made = request.param(process, printed.extend, on_wait, 0.1)
         started.append(made)
         return made, printed
 

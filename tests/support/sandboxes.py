@@ -121,8 +121,8 @@ def judge(module, answer, sandbox, kind="cold", **changes):
     made = task(module, answer, **changes)
     if kind == "cold":
         return list(supervisor.run(made, sandbox))
-    with zygotes.templates(sandbox, made) as started:
-        assert isinstance(started, zygotes.Warm)
+    with zygotes.start_zygotes(sandbox, made) as started:
+        assert isinstance(started, zygotes.ZygoteSandbox)
         return list(supervisor.run(made, started))
 
 

@@ -91,7 +91,7 @@ def try_known(
         if each.kind in kinds and each.exercise in (exercises or names)
     ]
     users = dependents.of(given.load(module, cells), cells)
-    yield from _misjudged(module, cells, wanted, users, record, jobs)
+    yield from _find_misjudged(module, cells, wanted, users, record, jobs)
 
 
 def _exercises(cells):
@@ -201,11 +201,11 @@ def _variants(module, cells, known, users, record, jobs):
             count = sum(each.exercise == name and each.kind == kind for each in known)
             if count < least:
                 yield f"{name} has {count} {kind} solutions on file, {least} are asked", False
-    yield from _misjudged(module, cells, known, users, record, jobs)
+    yield from _find_misjudged(module, cells, known, users, record, jobs)
 
 
-def _misjudged(module, cells, known, users, record, jobs):
-    bad = known_solutions.misjudged(module, cells, known, users, record, jobs)
+def _find_misjudged(module, cells, known, users, record, jobs):
+    bad = known_solutions.find_misjudged(module, cells, known, users, record, jobs)
     yield from ((line, False) for line in bad)
     if not bad:
         wrong = sum(each.kind == variants.WRONG for each in known)

@@ -135,7 +135,7 @@ def graded(
             yield result
 
 
-def misjudged(
+def find_misjudged(
     module: Module,
     cells: list[Cell],
     known: list[Variant],

@@ -16,12 +16,12 @@ from tito.classroom import feedback, formgrader, grade, marks, withheld
 from tito.course import Module
 from tito.gradebook import submitted
 from tito.gradebook.records import Records
-from tito.grading.grader_process import Hand
+from tito.grading.grader_process import GraderProcess
 from tito.notebooks import safe_notebook, untrusted
 from tito.notebooks.released import history
 from tito.notebooks.repair import Released, repair
 
-_hands: dict[tuple, Hand] = {}  # by assignment version and sandbox; only the latest
+_hands: dict[tuple, GraderProcess] = {}  # by assignment version and sandbox; only the latest
 
 
 # nbgrader copies every file beside a notebook to autograded/: the target of a link, a named pipe without end, a sparse
@@ -123,7 +123,7 @@ def _hand(work, unsafe):
         for each in _hands.values():
             each.end()
         _hands.clear()
-        _hands[key] = Hand(work, unsafe)
+        _hands[key] = GraderProcess(work, unsafe)
     return _hands[key]
 
 

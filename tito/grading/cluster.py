@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tito.course import TitoError, one_line
 from tito.grading import grade_one
 from tito.grading.grade_one import Assignment
-from tito.grading.grader_process import Hand
+from tito.grading.grader_process import GraderProcess
 from tito.grading.pool import Outcome, Read, Work
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PART = 20  # the most students in a task
 WAIT = 30  # seconds for the scheduler, and for the first worker
 IDLE = 60  # seconds after which a worker ends the process that grades
-_kept = threading.local()
+_cached = threading.local()
 
 
 def run(
@@ -80,13 +80,13 @@ def grade_part(
     try:
         if grader != grade_one.grader():
             raise TitoError("the grader installed there has another version", grade_one.SAME)
-        hand = _hand(grade_one.from_plain(document), unsafe)
+        hand = _grader_process(grade_one.from_plain(document), unsafe)
         try:
             return [json.dumps(hand.grade(data)) for data in hand_ins]
         finally:
-            _kept.timer = threading.Timer(IDLE, hand.end)
-            _kept.timer.daemon = True
-            _kept.timer.start()
+            _cached.timer = threading.Timer(IDLE, hand.end)
+            _cached.timer.daemon = True
+            _cached.timer.start()
     except TitoError as error:
         return [json.dumps({"stop": str(error), "hint": error.hint, "code": error.code})]
 
@@ -122,14 +122,14 @@ def _outcomes(future: "Future[list[str]]", names: list[str]) -> Iterator[Outcome
     return zip(names, found, strict=True)
 
 
-def _hand(assignment: Assignment, unsafe: bool) -> Hand:
+def _grader_process(assignment: Assignment, unsafe: bool) -> GraderProcess:
     """The grader process of this thread. It waits for the next part, and ends after IDLE seconds."""
     key = (assignment.version, unsafe)
-    if getattr(_kept, "timer", None) is not None:
-        _kept.timer.cancel()
-        if _kept.key != key:
-            _kept.hand.end()
-    if getattr(_kept, "key", None) != key:
-        _kept.key, _kept.hand = key, Hand(assignment, unsafe)
-    hand: Hand = _kept.hand
+    if getattr(_cached, "timer", None) is not None:
+        _cached.timer.cancel()
+        if _cached.key != key:
+            _cached.hand.end()
+    if getattr(_cached, "key", None) != key:
+        _cached.key, _cached.hand = key, GraderProcess(assignment, unsafe)
+    hand: GraderProcess = _cached.hand
     return hand

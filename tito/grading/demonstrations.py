@@ -39,7 +39,7 @@ def needed(cells: list[Cell], texts: dict[str, str]) -> dict[str, str]:
     """
     found = [(cell, texts.get(cell.id, cell.source)) for cell in cells]
     plain = {c.id: text for c, text in found if c.role == "plain"}
-    demonstrated = [each for text in plain.values() for each in _others(text)]
+    demonstrated = [each for text in plain.values() for each in _demonstrations(text)]
     offered = {name for each in demonstrated for name in each.bound}
     known = {n for c, text in found if c.role in ("given", "solution") for n in _bound(text)}
     if not offered - known:
@@ -52,7 +52,11 @@ def needed(cells: list[Cell], texts: dict[str, str]) -> dict[str, str]:
     while more := {step for step in (*own, *demonstrated) if wanted & step.bound} - run:
         run |= more
         wanted |= {name for step in more for name in globals_of(step.text)} - known
-    return {name: _kept(text, run) for name, text in plain.items() if run & {*_others(text)}}
+    return {
+        name: _only_needed(text, run)
+        for name, text in plain.items()
+        if run & {*_demonstrations(text)}
+    }
 
 
 def globals_of(text: str) -> set[str]:
@@ -89,16 +93,16 @@ def _all(text: str) -> tuple[Step, ...]:
 
 
 @functools.lru_cache(1024)
-def _others(text: str) -> tuple[Step, ...]:
+def _demonstrations(text: str) -> tuple[Step, ...]:
     """The statements of a demonstration cell that are not definitions."""
     steps = zip(_all(text), statements(text), strict=True)
     return tuple(step for step, (node, _) in steps if not defines(node))
 
 
-def _kept(text: str, run: set[Step]) -> str:
+def _only_needed(text: str, run: set[Step]) -> str:
     """The text with blank lines in place of statements that are not needed."""
     lines = text.split("\n")
-    for step in _others(text):
+    for step in _demonstrations(text):
         if step not in run:
             lines[step.first : step.last] = [""] * (step.last - step.first)
     return "\n".join(lines)

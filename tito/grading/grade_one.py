@@ -100,7 +100,7 @@ def open_sandbox(assignment: Assignment, unsafe: bool) -> Iterator[AnySandbox | 
     if unsafe:
         yield None
         return
-    with zygotes.templates(working_sandbox(), assignment.job) as started:
+    with zygotes.start_zygotes(working_sandbox(), assignment.job) as started:
         yield started
 
 
@@ -117,7 +117,7 @@ def grade(
     assignment : Assignment
     data : bytes
         A notebook or a script as the student sent it.
-    sandbox : Sandbox, Warm or None
+    sandbox : AnySandbox or None
         The result of `open_sandbox`.
     say : callable
         Called with each verdict as soon as it is known.
@@ -140,7 +140,7 @@ def grade(
             folder = tempfile.TemporaryDirectory(prefix="tito-grade-", ignore_cleanup_errors=True)
             job = replace(job, scratch=opened.enter_context(folder))
         verdicts = []
-        for each in judged(job, findings.twice, sandbox):
+        for each in both_definitions(job, findings.twice, sandbox):
             verdicts.append(_as_text(each))
             say(verdicts[-1])
         verdicts = verdict.in_order(verdicts, [cell.id for cell in assignment.job.cells])
@@ -150,11 +150,13 @@ def grade(
         "grader": grader(),
         "walls": UNSANDBOXED if sandbox is None else SANDBOXED,
         "repairs": findings.repaired + [f"missing: {name}" for name in findings.missing],
-        "notebook": _graded(made, released.latest, job, verdicts),
+        "notebook": _graded_notebook(made, released.latest, job, verdicts),
     }
 
 
-def judged(job: Job, twice: list[str], sandbox: AnySandbox | None) -> Iterator[verdict.Verdict]:
+def both_definitions(
+    job: Job, twice: list[str], sandbox: AnySandbox | None
+) -> Iterator[verdict.Verdict]:
     """The verdicts of a job. An exercise that is defined twice is judged with each definition; the better result counts."""
     held: dict[str, list[verdict.Verdict]] = {name: [] for name in twice}
     for each in supervisor.run(job, sandbox):
@@ -175,7 +177,7 @@ def _released(texts: tuple[str, ...]) -> Released:
     return Released([nbformat.reads(text, as_version=4) for text in texts])
 
 
-def _graded(
+def _graded_notebook(
     made: nbformat.NotebookNode,
     released: nbformat.NotebookNode,
     job: Job,

@@ -24,7 +24,7 @@ TRIES = 2  # for a submission during which the process itself ended
 GRACE = 5  # seconds in which a process that has closed its pipe must end
 
 
-class Hand:
+class GraderProcess:
     """Sends submissions to a grader process, which ends with the thread that started it."""
 
     def __init__(self, assignment: Assignment, unsafe: bool) -> None:

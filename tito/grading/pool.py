@@ -8,7 +8,7 @@ from typing import Any
 
 from tito.course import TitoError
 from tito.grading.grade_one import Assignment
-from tito.grading.grader_process import Hand
+from tito.grading.grader_process import GraderProcess
 
 Read = Callable[[], bytes]
 Work = Iterable[tuple[str, Read]]
@@ -25,7 +25,7 @@ def run(assignment: Assignment, unsafe: bool, work: Work, jobs: int) -> Iterator
     """
     todo, lock, over = iter(work), threading.Lock(), threading.Event()
     done: queue.Queue[Outcome | Exception | None] = queue.Queue(2 * jobs)
-    hands = [Hand(assignment, unsafe) for _ in range(jobs)]
+    hands = [GraderProcess(assignment, unsafe) for _ in range(jobs)]
     threads = [
         threading.Thread(target=_grade, args=(hand, todo, lock, over, done), daemon=True)
         for hand in hands
@@ -52,7 +52,7 @@ def run(assignment: Assignment, unsafe: bool, work: Work, jobs: int) -> Iterator
 
 
 def _grade(
-    hand: Hand,
+    hand: GraderProcess,
     todo: Iterator[tuple[str, Read]],
     lock: threading.Lock,
     over: threading.Event,

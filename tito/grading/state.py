@@ -62,7 +62,7 @@ class State:
         self.settled[found.id] = vars(found)
         return found
 
-    def lose(self, why: str) -> list[Verdict]:
+    def record_death(self, why: str) -> list[Verdict]:
         """Record that the judge was killed during a test. After the second time the verdict is final."""
         cell = self.tests[self.at]
         if cell.id in self.settled:

@@ -62,7 +62,7 @@ def run(
             why = _reason(process, monitor, job) if _signal(process) else ""
         if not why or not state.at or time.monotonic() >= until:
             break
-        yield from state.lose(why)
+        yield from state.record_death(why)
         judge = None
     for cell in state.open.values():
         yield not_judged(cell, v.KILLED, "the whole run took too long")

@@ -115,7 +115,7 @@ class Work:
     ) -> Iterator[Verdict]:
         """Judge the work, or some exercises; yields each verdict as soon as it is known."""
         twice = [name for name in self.findings.twice if only is None or name in only]
-        for verdict in grade_one.judged(self.job(scratch, only), twice, sandbox):
+        for verdict in grade_one.both_definitions(self.job(scratch, only), twice, sandbox):
             yield in_file(self, verdict)
 
 

@@ -340,7 +340,7 @@ def test_honest_work_gets_the_same_verdicts_before_and_after_hostile_work(tmp_pa
     hostile = ["fork without end", "take memory in many processes", "leave a daemon", "stop itself"]
     work = [honest, *(body for deed in hostile for body in (DEEDS[deed][0], honest))]
     found = []
-    with zygotes.templates(small(sandbox), task(module, does(honest))) as started:
+    with zygotes.start_zygotes(small(sandbox), task(module, does(honest))) as started:
         for body in work:
             verdicts = supervisor.run(task(module, does(body)), started)
             found.append([dataclasses.replace(each, seconds=0) for each in verdicts])

@@ -69,7 +69,9 @@ def test_nothing_of_one_student_reaches_the_next(tmp_path, sandbox, kind):
     first, second = task(module, does(leave)), task(module, does(look))
     with contextlib.ExitStack() as opened:
         started = (
-            sandbox if kind == "cold" else opened.enter_context(zygotes.templates(sandbox, first))
+            sandbox
+            if kind == "cold"
+            else opened.enter_context(zygotes.start_zygotes(sandbox, first))
         )
         assert [f.status for f in supervisor.run(first, started)] == [v.PASSED, v.PASSED]
         assert [f.status for f in supervisor.run(second, started)] == [v.PASSED, v.PASSED]

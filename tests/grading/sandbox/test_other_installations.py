@@ -57,11 +57,11 @@ def test_another_installation_is_hidden(tmp_path, base, monkeypatch):
     module = lesson(tmp_path)
     assert judge(module, reads(base, "other.py"), sandbox)[0].status == v.PASSED
     assert judge(module, reads(base, "kernels.py"), sandbox)[0].status != v.PASSED
-    assert selftest.prove(sandbox) == ""
+    assert selftest.find_problem(sandbox) == ""
     monkeypatch.setattr(shown_files, "_hidden", lambda course: (course,))
     shown_files.for_worker.cache_clear()
     assert judge(module, reads(base, "kernels.py"), sandbox)[0].status == v.PASSED
-    assert "protections of the sandbox failed: files" in selftest.prove(sandbox)
+    assert "protections of the sandbox failed: files" in selftest.find_problem(sandbox)
 
 
 def test_what_runs_now_is_not_another_installation():

@@ -11,9 +11,9 @@ def test_a_copy_of_a_template_tells_how_it_ended(tmp_path, sandbox):
     made = task(lesson(tmp_path), does("return 2 * x"))
     names = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     place = shown_files.for_worker(tuple(made.earlier), made.course)
-    with zygotes.templates(sandbox, made) as started:
+    with zygotes.start_zygotes(sandbox, made) as started:
         done, killed = (started.start("worker", place, **names) for _ in range(2))
-        assert isinstance(done, zygotes.Copy) and done.poll() is None
+        assert isinstance(done, zygotes.Fork) and done.poll() is None
         done.stdin.close()
         assert done.wait(20) == 1 and b"Error" in done.stderr.read()
         killed.kill()

@@ -16,7 +16,7 @@ from typing import Any
 
 from tito.grading.inside import limits
 
-WARM = Path("/warm")  # Numba's cache for the course's own files
+COMPILED = Path("/warm")  # Numba's cache for the course's own files
 CACHE = Path("/tmp/numba")
 ROLES = {
     "judge": "tito.grading.judge.main",
@@ -26,7 +26,7 @@ ROLES = {
 FAILED = 120  # the exit code if the sandbox could not be built
 
 
-def settle(
+def run_and_wait(
     role: str,
     fds: list[int],
     uid: int | None,
@@ -52,7 +52,7 @@ def settle(
         if child == 0:
             if report:
                 report.close()
-            _play(role, fds, uid)
+            _run_role(role, fds, uid)
         if uid is not None:
             limits.drop_capabilities()
         os.closerange(0, max(fds, default=2) + 1)
@@ -70,7 +70,7 @@ def settle(
         os._exit(code)
 
 
-def _play(role: str, fds: list[int], uid: int | None) -> None:
+def _run_role(role: str, fds: list[int], uid: int | None) -> None:
     """Run the judge, a worker or the probe, and exit."""
     code = 1
     try:
@@ -95,8 +95,8 @@ def _play(role: str, fds: list[int], uid: int | None) -> None:
 
 def link_compiled(cache: Path) -> None:
     """Let Numba find the course's compiled code. A student's compiled code stays in the sandbox."""
-    if WARM.is_dir():
-        for folder in filter(Path.is_dir, WARM.iterdir()):
+    if COMPILED.is_dir():
+        for folder in filter(Path.is_dir, COMPILED.iterdir()):
             here = cache / folder.name
             here.mkdir(parents=True, exist_ok=True)
             for file in folder.iterdir():

@@ -4,17 +4,19 @@ import contextlib
 import json
 import sys
 
-from tito.grading.inside.drop_rights import settle
+from tito.grading.inside.drop_rights import run_and_wait
 
 
 def main() -> None:
     """Run the role on the command line, with the limits given there."""
     role, settings = sys.argv[1], json.loads(sys.argv[2])
     del sys.argv[1:]
-    if role == "template":
+    if role == "zygote":
         from tito.grading.inside.zygote import serve
 
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the supervisor is gone
             serve(*settings["fds"])
     else:
-        settle(role, settings["fds"], settings["uid"], settings["limits"], settings["lifetime"])
+        run_and_wait(
+            role, settings["fds"], settings["uid"], settings["limits"], settings["lifetime"]
+        )

@@ -225,7 +225,7 @@ class Session:
             self.result = value
         return reply
 
-    def hold(self, encoder: wire.Encoder, value: Any) -> dict[str, Any]:
+    def keep_object(self, encoder: wire.Encoder, value: Any) -> dict[str, Any]:
         """Keep an object; the judge gets its number, its class and its name."""
         if self.texts.cells:
             raise TypeError(f"expected plain data, got {type(value).__name__}")
@@ -237,14 +237,14 @@ class Session:
         name = value.__name__ if type(value) in NAMED else ""
         return {"!": "handle", "id": self.count, "class": type(value).__name__, "name": name}
 
-    def find(self, decoder: wire.Decoder, node: dict[str, Any]) -> object:
+    def resolve(self, decoder: wire.Decoder, node: dict[str, Any]) -> object:
         """The object that a request refers to: a student's name, a kept object, or a function from the judge."""
         if node["!"] == "name":
             return lookup(node["name"])
         if node["!"] == "handle":
             if self.texts.cells:
                 raise TypeError("an object of the student's process cannot be passed to another")
-            return held(node["id"])
+            return kept_object(node["id"])
         if node["!"] == "imported":
             return imported(*node["place"])
         if node["!"] == "pickle":
@@ -286,7 +286,7 @@ def imported(module: str, name: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def held(number: int) -> object:
+def kept_object(number: int) -> object:
     """An object that was kept here."""
     return session.held[number]
 
@@ -389,13 +389,13 @@ def main() -> None:
         request = {}
         try:
             try:
-                request = wire.Decoder(buffers, session.find, trusted=True).value(tree)
+                request = wire.Decoder(buffers, session.resolve, trusted=True).value(tree)
                 reply = session.answer(request)
             finally:
                 with contextlib.suppress(Exception):
                     sys.stdout.flush()
             parts = wire.pack(
-                wire.Encoder(session.hold, answers=True).message(
+                wire.Encoder(session.keep_object, answers=True).message(
                     reply | {"ok": True, "number": number}
                 )
             )
@@ -403,7 +403,7 @@ def main() -> None:
             report = {"ok": False, "number": number, "error": describe(error)}
             if request.get("after"):
                 report["after"] = arrays(session.sent)
-            parts = wire.pack(wire.Encoder(session.hold, answers=True).message(report))
+            parts = wire.pack(wire.Encoder(session.keep_object, answers=True).message(report))
         wire.write(outgoing, parts)
 
 

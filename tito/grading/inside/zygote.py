@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tito.grading.inside import limits, seccomp
-from tito.grading.inside.drop_rights import FAILED, ROLES, settle
+from tito.grading.inside.drop_rights import FAILED, ROLES, run_and_wait
 
 NEW_USERS = 0x10000000
 # mounts, names, IPC, processes, network
@@ -46,9 +46,9 @@ def serve(line: int) -> None:
         request = json.loads(text)
         owner = (os.getuid(), os.getgid()) if request["uid"] is None else None
         try:
-            if _forked(NEW | (NEW_USERS if owner else 0)) == 0:
+            if _fork(NEW | (NEW_USERS if owner else 0)) == 0:
                 requests.close()
-                _begin(request, fds, owner)
+                _start_fork(request, fds, owner)
         except OSError:  # the supervisor notices that there is no fork
             sys.excepthook(*sys.exc_info())
         for number in fds:
@@ -96,7 +96,7 @@ def unsafe() -> str:
     return f"an import has shared memory: {shared[0].strip()}" if shared else ""
 
 
-def _forked(flags: int) -> int:
+def _fork(flags: int) -> int:
     """Fork this process into new namespaces, as their first process; only clone(2) can do this."""
     _, column = seccomp.MACHINES[platform.machine()]
     words = seccomp.CLONE[column], flags | signal.SIGCHLD, 0, 0, 0, 0
@@ -110,21 +110,21 @@ def _forked(flags: int) -> int:
     return number
 
 
-def _begin(request: dict[str, Any], fds: list[int], owner: tuple[int, int] | None) -> None:
+def _start_fork(request: dict[str, Any], fds: list[int], owner: tuple[int, int] | None) -> None:
     """Build the sandbox of a fork, run its role, and exit."""
     *fds, last = fds
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        _own(owner)
+        _separate_mounts(owner)
         report = socket.socket(fileno=last)
         report.send(b"started")  # the kernel adds this process's id in the receiver's namespace
         size = f"mode=1777,size={request['limits']['scratch']},nr_inodes={NAMES}"
         flags = NO_SETUID | NO_DEVICES | NO_PROGRAMS
         _mount("proc", "/proc", "proc", flags, "subset=pid")  # without statistics of the machine
         for folder in ("/tmp", "/dev/shm"):
-            _empty(folder, size)
+            _mount_empty(folder, size)
         os.chdir("/tmp")
-        for target, number in enumerate(_above([*fds, report.detach()])):
+        for target, number in enumerate(_moved_up([*fds, report.detach()])):
             os.dup2(number, target)
         os.closerange(len(fds) + 1, os.sysconf("SC_OPEN_MAX"))
         report = socket.socket(fileno=len(fds))
@@ -134,7 +134,7 @@ def _begin(request: dict[str, Any], fds: list[int], owner: tuple[int, int] | Non
         if "numpy" in sys.modules:
             sys.modules["numpy"].random.seed()
         given = list(range(3, len(fds)))
-        settle(request["role"], given, request["uid"], request["limits"], report=report)
+        run_and_wait(request["role"], given, request["uid"], request["limits"], report=report)
     except BrokenPipeError:  # the supervisor is gone
         pass
     except BaseException:
@@ -143,7 +143,7 @@ def _begin(request: dict[str, Any], fds: list[int], owner: tuple[int, int] | Non
         os._exit(FAILED)
 
 
-def _own(owner: tuple[int, int] | None) -> None:
+def _separate_mounts(owner: tuple[int, int] | None) -> None:
     """Separate the fork's mounts from the zygote's; for a plain user, set up the new user namespace."""
     limits.prctl(limits.PR_SET_DUMPABLE, 1)
     if owner:
@@ -155,7 +155,7 @@ def _own(owner: tuple[int, int] | None) -> None:
     _mount(None, "/", None, RECURSIVE | PRIVATE)
 
 
-def _empty(folder: str, size: str) -> None:
+def _mount_empty(folder: str, size: str) -> None:
     """Mount an empty folder in memory over a folder; mounts below it, such as an interpreter, stay visible."""
     with open("/proc/self/mountinfo") as mounts:
         places = sorted(
@@ -174,7 +174,7 @@ def _empty(folder: str, size: str) -> None:
         _mount(f"/proc/self/fd/{number}", str(place), None, BIND | RECURSIVE)
 
 
-def _above(fds: list[int]) -> list[int]:
+def _moved_up(fds: list[int]) -> list[int]:
     """Copies of the descriptors with high numbers, so that dup2 to the final numbers cannot close one."""
     import fcntl
 

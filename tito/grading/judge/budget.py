@@ -154,7 +154,7 @@ class Meter:
             if used > limit:
                 raise Exceeded(f"the submission has used its budget of {limit:g} {kind}", True)
 
-    def may_start(self) -> None:
+    def check_starts(self) -> None:
         """Raise `Exceeded` if the submission may not start another worker."""
         if self.starts >= self.start_limit:
             kind = f"{self.start_limit} worker processes"

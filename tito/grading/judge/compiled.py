@@ -52,5 +52,5 @@ def run(source: str, name: str, names: Names) -> None:
     linecache.cache[name] = (len(source), None, source.splitlines(True), name)
     compiled = code(source, name)
     with contextlib.redirect_stdout(sys.stderr):
-        names.ready(compiled)
+        names.run_imports(compiled)
         exec(compiled, dict(names.known))

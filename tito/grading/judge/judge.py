@@ -67,7 +67,7 @@ class Judge:
         self.loader = Loader(job, meter, fatal, given, self._new_worker)
         self.failed = ""  # the exercise that failed a test in this worker
         self.ended: dict[str, int] = {}  # workers that ended in tests of an exercise
-        self.holds = False  # whether the worker keeps objects for the test
+        self.keeps_objects = False  # whether the worker keeps objects for the test
         self.binder: dict[str, str] = {}  # the cell that binds a name
         self.names = Names({"__name__": "__main__", "__builtins__": __builtins__}, {})
         self.clean: Clean | None = None
@@ -76,7 +76,7 @@ class Judge:
 
     def end(self) -> None:
         """End the workers."""
-        self.loader.leave()
+        self.loader.end_worker()
         if self.clean:
             self.clean.end()
 
@@ -90,7 +90,7 @@ class Judge:
         self.loader.ready()
         return Place(self.loader.cells.copy(), self.names.copy(), self.binder.copy())
 
-    def take_in(self, cell: Cell) -> None:
+    def add_cell(self, cell: Cell) -> None:
         """Add a cell: the worker will load it, and the judge gets proxies of its names."""
         self.loader.cells.append(cell)
         if cell.role == "locked":
@@ -98,10 +98,10 @@ class Judge:
         elif cell.role not in ("plain", "own"):
             for node, names, constant in compiled.bindings(cell.id, cell.source):
                 if isinstance(node, (ast.Import, ast.ImportFrom)):
-                    self.names.promise(node)
+                    self.names.defer_import(node)
                 for name in names:
                     self.binder[name] = cell.id
-                    self.names.known[name] = proxies.StandIn(self, name)
+                    self.names.known[name] = proxies.NameProxy(self, name)
                 if constant and cell.role == "given":
                     # The instructor's constants are computed here. If one needs the student's functions, it stays a proxy.
                     with contextlib.suppress(Exception):
@@ -110,7 +110,7 @@ class Judge:
     def go(self, place: "Place") -> None:
         """Restore the names of a place, here and in the worker. A worker without a copy of them is ended."""
         self.binder = place.binder
-        self.names.become(place.names)
+        self.names.replace_by(place.names)
         self.loader.return_to(place.loaded)
 
     def prepare(self, exercise: str, places: list["Place"]) -> None:
@@ -119,7 +119,7 @@ class Judge:
         After a hidden test a worker may not load cells. Without this, each of these tests would need a new worker.
         """
         if self.failed not in ("", exercise):
-            self.loader.leave()
+            self.loader.end_worker()
         if self.loader.worker is None:
             for place in places:
                 self.loader.cells = place.loaded.copy()
@@ -130,7 +130,7 @@ class Judge:
         """Ask the worker, and start one if there is none; proxies call this."""
         worker = self.loader.ready()
         if worker is None:
-            raise WorkerGone(verdict.KILLED, f"{NOT_RUN}{self.loader.spent()}")
+            raise WorkerGone(verdict.KILLED, f"{NOT_RUN}{self.loader.used_up()}")
         try:
             return worker.ask(request)
         except WorkerGone:
@@ -208,7 +208,7 @@ class Judge:
 
     def _clean_worker(self) -> Worker:
         try:
-            self.meter.may_start()
+            self.meter.check_starts()
         except Exceeded as over:
             raise WorkerGone(verdict.KILLED, f"{NOT_RUN}{over}") from None
         self.meter.starts += 1
@@ -219,7 +219,7 @@ class Judge:
         """Judge a test. After a failed test, the worker runs no test of another exercise."""
         started = time.perf_counter()
         if self.failed not in ("", cell.exercise):
-            self.loader.leave()
+            self.loader.end_worker()
         if not cell.empty and self.ended.get(cell.exercise, 0) < STARTS:
             self.loader.ready()
         worker = self.loader.worker
@@ -231,7 +231,7 @@ class Judge:
             self.failed = cell.exercise
         message = message[:MESSAGE]
         if message and worker:
-            message += worker.said_since(printed)
+            message += worker.printed_since(printed)
         return verdict.Verdict(
             id=cell.id,
             title=cell.title,
@@ -260,10 +260,10 @@ class Judge:
             self.ended[cell.exercise] = self.ended.get(cell.exercise, 0) + 1
             return gone.status, f"{cell.exercise} {gone}"
         finally:
-            if self.loader.worker and self.holds:
+            if self.loader.worker and self.keeps_objects:
                 with contextlib.suppress(Exception, WorkerGone):
                     self.ask({"op": "forget"})
-            self.holds = False
+            self.keeps_objects = False
 
     def _run(self, cell: Cell) -> tuple[verdict.Status, str]:
         """Run a test and explain a failure. The explanation may ask the worker, which may end then."""
@@ -284,5 +284,5 @@ class Judge:
     def _execute(self, code: CodeType) -> None:
         """Run an instructor's cell, or a statement of one, in this process."""
         with contextlib.redirect_stdout(sys.stderr):
-            self.names.ready(code, defines=True)
+            self.names.run_imports(code, defines=True)
             exec(code, self.names.known)

@@ -63,9 +63,9 @@ class Loader:
 
     def ready(self) -> Worker | None:
         """The worker with all cells loaded; None if a budget of the submission is used up."""
-        if self.spent():
-            self.leave()
-        while self._must_load() and not self.spent():
+        if self.used_up():
+            self.end_worker()
+        while self._must_load() and not self.used_up():
             if self.worker is None:
                 self.worker, self.sent = self.start(), 0
             cells = [cell for cell in self.cells[self.sent :] if self._is_safe(cell)]
@@ -83,7 +83,7 @@ class Loader:
                 self._load_each(self.worker, cells)
         return self.worker
 
-    def leave(self) -> None:
+    def end_worker(self) -> None:
         """End the worker; the next one loads the cells again."""
         if self.worker:
             self.worker.end()
@@ -104,14 +104,14 @@ class Loader:
                 pass
         elif self.sent < count and not self.worker.knows_hidden:
             return  # the other cells must still be loaded, because a visible test may show their errors
-        self.leave()
+        self.end_worker()
 
-    def spent(self) -> str:
+    def used_up(self) -> str:
         """The budget that the submission has used up; empty if there is none."""
         try:
             self.meter.left(self._must_load())
             if self.worker is None:
-                self.meter.may_start()
+                self.meter.check_starts()
             return ""
         except Exceeded as over:
             return str(over)

@@ -42,7 +42,7 @@ def know(cells: list[dict[str, Any]]) -> None:
             if cell.role != "test":
                 for node, *_ in compiled.bindings(cell.id, cell.source):
                     if isinstance(node, (ast.Import, ast.ImportFrom)):
-                        names.promise(node)
+                        names.defer_import(node)
     for name in used & set(names.imports):
         names.find(name)
 

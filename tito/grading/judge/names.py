@@ -26,7 +26,7 @@ class Names:
     def __init__(self, known: dict[str, Any], imports: dict[str, list[ast.stmt]]) -> None:
         self.known, self.imports = known, imports
 
-    def promise(self, node: ast.Import | ast.ImportFrom) -> None:
+    def defer_import(self, node: ast.Import | ast.ImportFrom) -> None:
         """Remember an import statement, to be run when a test uses its names."""
         for alias in node.names:
             name = alias.asname or alias.name.partition(".")[0]
@@ -37,7 +37,7 @@ class Names:
             if name == "*":
                 self.known.update(_imported([one]))
 
-    def ready(self, code: CodeType, *, defines: bool = False) -> None:
+    def run_imports(self, code: CodeType, *, defines: bool = False) -> None:
         """Run the imports that code needs, also in functions that it may call.
 
         Code that `defines` functions for tests needs the names it looks up itself, and the names of functions that it uses.
@@ -63,7 +63,7 @@ class Names:
         """A copy of the names, which can be changed without changing these."""
         return Names(dict(self.known), {name: list(each) for name, each in self.imports.items()})
 
-    def become(self, other: "Names") -> None:
+    def replace_by(self, other: "Names") -> None:
         """Take over the names of another; functions that were defined here use them too."""
         self.known.clear()
         self.known.update(other.known)

@@ -24,16 +24,16 @@ FULL = 8  # parts in a full pipe
 
 
 class Polled(io.RawIOBase):
-    """The pipes, read in the judge's own thread. `idle` is called repeatedly during a wait, and may raise to end it."""
+    """The pipes, read in the judge's own thread. `on_wait` is called repeatedly during a wait, and may raise to end it."""
 
     def __init__(
         self,
         process: Process,
-        heard: Callable[[bytes], None],
-        idle: Callable[[], None],
+        on_output: Callable[[bytes], None],
+        on_wait: Callable[[], None],
         step: float,
     ) -> None:
-        self.heard, self.idle, self.step = heard, idle, step
+        self.on_output, self.on_wait, self.step = on_output, on_wait, step
         self.requests, self.answers, self.log = (
             stream.fileno() for stream in (process.stdin, process.stdout, process.stderr)
         )
@@ -66,15 +66,15 @@ class Polled(io.RawIOBase):
         self.since = time.monotonic()
         return wire.read(self.stream)
 
-    def hear(self) -> None:
+    def read_output(self) -> None:
         """Read the printed output."""
         if self.hearing.poll(0):
-            self._hear()
+            self._read_output()
 
     def end(self) -> None:
         """Read the rest of an ended worker's output, at most a full pipe."""
         for _ in range(FULL):
-            self.hear()
+            self.read_output()
 
     def readable(self) -> bool:
         """Part of io.RawIOBase: the stream can be read."""
@@ -91,18 +91,18 @@ class Polled(io.RawIOBase):
         while True:
             found = [number for number, _ in poll.poll(self.step * 1000)]
             if self.log in found:
-                self._hear()
+                self._read_output()
             if (
                 time.monotonic() - self.since >= self.step
             ):  # also of a worker that sends byte by byte
                 self.since = time.monotonic()
-                self.idle()
+                self.on_wait()
             if wanted in found:
                 return
 
-    def _hear(self) -> None:
+    def _read_output(self) -> None:
         part = os.read(self.log, PART)
-        self.heard(part)
+        self.on_output(part)
         if not part:
             self._listen(lambda poll: poll.unregister(self.log))
 
@@ -117,15 +117,15 @@ class Threaded:
     def __init__(
         self,
         process: Process,
-        heard: Callable[[bytes], None],
-        idle: Callable[[], None],
+        on_output: Callable[[bytes], None],
+        on_wait: Callable[[], None],
         step: float,
     ) -> None:
-        self.process, self.heard, self.idle, self.step = process, heard, idle, step
+        self.process, self.on_output, self.on_wait, self.step = process, on_output, on_wait, step
         self.requests: queue.SimpleQueue[wire.Parts | None] = queue.SimpleQueue()
         self.answers: queue.Queue[wire.Message | Exception | None] = queue.Queue(maxsize=2)
         self.received = 0
-        for target in (self._write, self._read, self._hear):
+        for target in (self._write, self._read, self._read_output):
             threading.Thread(target=target, daemon=True).start()
 
     def send(self, message: wire.Parts) -> None:
@@ -139,12 +139,12 @@ class Threaded:
                 found = self.answers.get(timeout=self.step)
                 break
             except queue.Empty:
-                self.idle()
+                self.on_wait()
         if isinstance(found, Exception):
             raise found
         return found
 
-    def hear(self) -> None:
+    def read_output(self) -> None:
         """Do nothing: a thread reads the output."""
 
     def end(self) -> None:
@@ -176,9 +176,9 @@ class Threaded:
         self.received += count
         return count
 
-    def _hear(self) -> None:
+    def _read_output(self) -> None:
         while part := self.process.stderr.read1(PART):
-            self.heard(part)
+            self.on_output(part)
 
 
 Pipes = Polled if hasattr(select, "poll") else Threaded

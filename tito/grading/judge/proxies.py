@@ -23,7 +23,7 @@ class NotPlain(AssertionError):
 class Worker(Protocol):
     """The part of the judge that proxies use: it sends requests to the worker."""
 
-    holds: bool
+    keeps_objects: bool
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send a request and return the reply."""
@@ -124,7 +124,7 @@ for _name in [*_refused, *_reflected, *(f"r{each}" for each in _reflected)]:
     setattr(Remote, f"__{_name}__", Remote._refuse)
 
 
-class StandIn(Remote):
+class NameProxy(Remote):
     """A name that the student's cells define."""
 
     def __init__(self, worker: Worker, name: str) -> None:
@@ -139,7 +139,7 @@ class StandIn(Remote):
         return lookup, (self.__name__,)
 
 
-class Proxy(Remote):
+class ObjectProxy(Remote):
     """An object that the student's code returned."""
 
     __slots__ = ("_class", "_id", "_name", "_worker")
@@ -158,21 +158,21 @@ class Proxy(Remote):
         return f"an object of class `{self._class}`" if self._class else "an object"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from tito.grading.inside.worker import held
+        from tito.grading.inside.worker import kept_object
 
-        return held, (self._id,)
+        return kept_object, (self._id,)
 
 
-for _kind in (StandIn, Proxy):
+for _kind in (NameProxy, ObjectProxy):
     type.__setattr__(_kind, "__name__", "object")  # Python's own messages then say `object`
 
 
 def encode(encoder: wire.Encoder, value: Any) -> dict[str, Any]:
     """Encode a value that is not plain data: a proxy as a reference, a test's function by value."""
     kind = type(value)
-    if kind is StandIn:
+    if kind is NameProxy:
         return {"!": "name", "name": value.__name__}
-    if kind is Proxy:
+    if kind is ObjectProxy:
         return {"!": "handle", "id": value._id}
     place = _imported(value)
     if place:
@@ -192,14 +192,14 @@ def _imported(value: object) -> list[str] | None:
     return [module, name] if found is value else None
 
 
-def decoder(worker: Worker) -> Callable[[wire.Decoder, dict[str, Any]], "Proxy"]:
+def decoder(worker: Worker) -> Callable[[wire.Decoder, dict[str, Any]], ObjectProxy]:
     """Return a function that decodes references to objects in the worker as proxies."""
 
-    def decode(_: wire.Decoder, node: dict[str, Any]) -> Proxy:
+    def decode(_: wire.Decoder, node: dict[str, Any]) -> ObjectProxy:
         if node["!"] != "handle":
             raise wire.WireError(f"no tag {node['!']}")
-        worker.holds = True
-        return Proxy(worker, int(node["id"]), _word(node["class"]), _word(node["name"]))
+        worker.keeps_objects = True
+        return ObjectProxy(worker, int(node["id"]), _word(node["class"]), _word(node["name"]))
 
     return decode
 

@@ -44,31 +44,31 @@ class Reruns:
         only = job.only
         self.wanted = {c.id for c in self.tests if only is None or c.exercise in only}
         self.found = dict(settled)  # the latest verdict of each test
-        self.held: dict[str, Verdict | None] = {}  # tests to run again; None: not run yet
+        self.postponed: dict[str, Verdict | None] = {}  # tests to run again; None: not run yet
         self.stubs: set[str] = set()
-        self.served: set[str] = set()  # exercises whose tests passed in the current worker
+        self.passed_here: set[str] = set()  # exercises whose tests passed in the current worker
 
     def run(self) -> None:
         """Judge every wanted test and report each verdict once."""
-        self._first(self.wanted)
-        others = {name for test in self.held for name in self._replaceable(test)}
+        self._run_with_own_code(self.wanted)
+        others = {name for test in self.postponed for name in self._replaceable(test)}
         more = {c.id for c in self.tests if c.exercise in others} - self.wanted
         if more:
-            self._first(more)
-        self._again()
+            self._run_with_own_code(more)
+        self._rerun_with_given()
 
-    def _first(self, ids: set[str]) -> None:
+    def _run_with_own_code(self, ids: set[str]) -> None:
         """Judge tests with the student's own code; postpone tests that may pass with a given version.
 
         Visible tests come first, so that no worker runs a visible test after a hidden one.
         """
         judge, hidden = self.make({}), []
-        self.served = set()
+        self.passed_here = set()
         try:
             self.stubs = judge.stubs
             for cell in self.job.cells:
                 if cell.role != "test":
-                    judge.take_in(cell)
+                    judge.add_cell(cell)
                 elif cell.id not in ids or cell.id in self.settled:
                     continue
                 elif cell.hidden and not cell.empty:
@@ -88,32 +88,32 @@ class Reruns:
         reasons = self._reasons(cell.id)
         stub = cell.exercise in self.stubs
         if "deadly" in reasons.values() or ("stub" in reasons.values() and not stub):
-            self.held[cell.id] = None
+            self.postponed[cell.id] = None
             return
         found = self.lost.get(cell.id)
         if found is None:
             self.begin(cell)
             found = judge.judge(cell)
-            if found.status == v.KILLED and self.served - {cell.exercise}:
+            if found.status == v.KILLED and self.passed_here - {cell.exercise}:
                 # Again in a new worker: another exercise may have spoiled the memory of this one.
                 found = judge.judge(cell)
         self.found[cell.id] = found
         bad = found.status not in (*v.HARMLESS, v.NOT_STARTED)
-        self.served = set() if bad else self.served | {cell.exercise}
+        self.passed_here = set() if bad else self.passed_here | {cell.exercise}
         if bad and self._replaceable(cell.id):
-            self.held[cell.id] = found
+            self.postponed[cell.id] = found
         else:
             self._settle(found)
 
-    def _again(self) -> None:
+    def _rerun_with_given(self) -> None:
         """Judge the postponed tests, visible tests first, with given versions of exercises that do not work."""
-        held = [cell for cell in self.tests if cell.id in self.held]
+        postponed = [cell for cell in self.tests if cell.id in self.postponed]
         for hidden in (False, True):
-            again = Again(self.job, self.make)
+            again = GivenRuns(self.job, self.make)
             try:
-                for cell in (cell for cell in held if cell.hidden is hidden):
+                for cell in (cell for cell in postponed if cell.hidden is hidden):
                     reasons = self._reasons(cell.id)
-                    own = None if set(reasons.values()) - {"wrong"} else self.held[cell.id]
+                    own = None if set(reasons.values()) - {"wrong"} else self.postponed[cell.id]
                     if own is None or reasons:
                         self.begin(cell)
                         found = again.judge(cell, set(reasons))
@@ -148,7 +148,7 @@ class Reruns:
         return cell.exercise == exercise and cell.id in self.found
 
 
-class Again:
+class GivenRuns:
     """Reruns tests with given versions, in order; each set of given versions gets a new judge."""
 
     def __init__(self, job: Job, make: Callable[[dict[str, str]], Judge]) -> None:
@@ -166,7 +166,7 @@ class Again:
         while self.job.cells[self.place] is not cell:
             above = self.job.cells[self.place]
             if above.role != "test":
-                self.current.take_in(above)
+                self.current.add_cell(above)
             self.place += 1
         return self.current.judge(cell)
 

@@ -49,7 +49,7 @@ class Worker:
         self.marks: set[int] = set()  # numbers of cells after which it keeps a copy of its names
         self.ended = False
         self.knows_hidden = False  # whether a hidden test has run in it
-        self.pipes = Pipes(self.process, self._heard, self._check, self.meter.step)
+        self.pipes = Pipes(self.process, self._add_output, self._check, self.meter.step)
         start = {"cells": job.scratch, "hidden": job.hidden_modules}
         self._send(start | {"package": job.package})
 
@@ -63,12 +63,12 @@ class Worker:
             reply = self._receive()
         finally:
             self.meter.resume(self.pipes.received - received)
-        self._quiet()
+        self._check_sizes()
         if self.meter.due:
             self._check()
         number = reply.get("number")
         if type(number) is not int or number != self.asked:
-            raise self._gone(verdict.KILLED, "answered what it was not asked")
+            raise self._end_with(verdict.KILLED, "answered what it was not asked")
         if reply.get("ok") is True:
             return reply
         error = reports.rebuild(reply.get("error"))
@@ -84,10 +84,10 @@ class Worker:
 
     def printed(self) -> int:
         """How many bytes the student's code has printed."""
-        self.pipes.hear()
+        self.pipes.read_output()
         return self.logged
 
-    def said_since(self, count: int) -> str:
+    def printed_since(self, count: int) -> str:
         """The last lines that the student's code printed after `count` bytes of output."""
         time.sleep(0.02)  # the last output may not have arrived yet
         new = min(self.printed() - count, len(self.log))
@@ -107,17 +107,17 @@ class Worker:
                 if type(reply) is not dict:  # such as a proxy
                     raise wire.WireError("no reply")
         except Exception as error:
-            self._quiet()
-            raise self._gone(
+            self._check_sizes()
+            raise self._end_with(
                 verdict.KILLED, f"sent an answer that cannot be read: {str(error)[:300]}"
             ) from None
         if message is None:
-            raise self._gone(verdict.KILLED, self.process.ending())
+            raise self._end_with(verdict.KILLED, self.process.ending())
         return dict(reply)
 
     def _check(self) -> None:
         """Check the worker's time; called repeatedly during a wait."""
-        self._quiet()
+        self._check_sizes()
         try:
             self.meter.check(self, self.process.cpu())
         except Exceeded as over:
@@ -125,20 +125,20 @@ class Worker:
             if not over.whole and self.process.memory() > 0.25 and self.meter.extend():
                 return
             if over.whole:
-                raise self._gone(verdict.KILLED, f"was ended: {over}") from None
-            raise self._gone(verdict.TIMEOUT, str(over)) from None
+                raise self._end_with(verdict.KILLED, f"was ended: {over}") from None
+            raise self._end_with(verdict.TIMEOUT, str(over)) from None
 
-    def _quiet(self) -> None:
+    def _check_sizes(self) -> None:
         try:
             self.meter.sizes()
         except Exceeded as over:
-            raise self._gone(verdict.KILLED, str(over)) from None
+            raise self._end_with(verdict.KILLED, str(over)) from None
 
-    def _gone(self, status: Status, message: str) -> WorkerGone:
+    def _end_with(self, status: Status, message: str) -> WorkerGone:
         self.end()
         return WorkerGone(status, message)
 
-    def _heard(self, part: bytes) -> None:
+    def _add_output(self, part: bytes) -> None:
         self.logged += len(part)
         self.meter.printed += len(part)
         self.log += part

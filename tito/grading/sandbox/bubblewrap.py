@@ -49,7 +49,7 @@ class Sandbox:
     def start(
         self, role: str, stage: Stage, fds: tuple[int, ...] = (), **pipes: Any
     ) -> subprocess.Popen[bytes]:
-        """Start a judge, a worker, the probe or a template; it ends with the thread that called this."""
+        """Start a judge, a worker, the probe or a zygote; it ends with the thread that called this."""
         settings = {
             "uid": own_user(role) if self._has("identity") and is_root() else None,
             "limits": asdict(self.limits) if self._has("limits") else None,
@@ -60,9 +60,9 @@ class Sandbox:
         command = [sys.executable, "-I", "-c", code, role, json.dumps(settings)]
         with contextlib.ExitStack() as opened:
             # The forks of a zygote build their own sandboxes, so the zygote keeps the rights for this.
-            template = role == "template"
-            words = self._protections(template) + self._places(stage, template)
-            if self._has("syscalls") and not template:
+            zygote = role == "zygote"
+            words = self._protections(zygote) + self._places(stage, zygote)
+            if self._has("syscalls") and not zygote:
                 fds = (*fds, opened.enter_context(readable(seccomp.program())))
                 words += ["--seccomp", str(fds[-1])]
             # The sandbox's first process shows its command line and environment to all that are inside.
@@ -78,7 +78,7 @@ class Sandbox:
     def _has(self, protection: str) -> bool:
         return protection not in self.without
 
-    def _protections(self, template: bool) -> list[str]:
+    def _protections(self, zygote: bool) -> list[str]:
         words = ["--unshare-uts", "--hostname", "sandbox", "--unshare-cgroup-try", "--new-session"]
         for protection, word in (
             ("processes", "--unshare-pid"),
@@ -92,22 +92,22 @@ class Sandbox:
         if self._has("identity"):
             words += ["--cap-drop", "ALL"]
             if is_root():
-                for name in ("SETUID", "SETGID", *(["SYS_ADMIN"] if template else [])):
+                for name in ("SETUID", "SETGID", *(["SYS_ADMIN"] if zygote else [])):
                     words += ["--cap-add", f"CAP_{name}"]
             else:
                 words += ["--unshare-user", "--uid", str(NOBODY), "--gid", str(NOBODY)]
-                if not template and _version(self.bwrap) >= (0, 8):
+                if not zygote and _version(self.bwrap) >= (0, 8):
                     words += ["--disable-userns"]
         for name, value in environment().items():
             words += ["--setenv", name, value]
         return words
 
-    def _places(self, stage: Stage, template: bool) -> list[str]:
+    def _places(self, stage: Stage, zygote: bool) -> list[str]:
         size = ["--size", str(self.limits.scratch)] if self._has("sizes") else []
         folder = ["--perms", "1777", *size, "--tmpfs"]
         proc = ["--proc"] if self._has("processes") else ["--ro-bind", "/proc"]
         proc += ["/proc"]
-        if self._has("processes") and not template:  # the forks of a zygote mount /proc themselves
+        if self._has("processes") and not zygote:  # the forks of a zygote mount /proc themselves
             proc += _without_counters()
         shown = {place: ["--ro-bind", source, place] for place, source in stage.shown.items()}
         if not self._has("files"):

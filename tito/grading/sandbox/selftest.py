@@ -69,7 +69,7 @@ def examine() -> tuple[Sandbox | None, str, str]:
         return None, f"no filter of system calls for {platform.machine()}", "grade on x86-64"
     problem, hint = "bubblewrap is not installed", INSTALL
     for path in programs():
-        problem = prove(Sandbox(path))
+        problem = find_problem(Sandbox(path))
         if not problem:
             return Sandbox(path), "", ""
         problem, hint = f"{path}: {problem}", _fix_for(path)
@@ -99,7 +99,7 @@ def _fix_for(path: str) -> str:
     return ELSEWHERE
 
 
-def prove(sandbox: AnySandbox, place: shown_files.Stage | None = None) -> str:
+def find_problem(sandbox: AnySandbox, place: shown_files.Stage | None = None) -> str:
     """The problem of a sandbox in one line; empty if every protection works."""
     own = environment()
     small = replace(sandbox, limits=replace(sandbox.limits, processes=PROCESSES))

@@ -26,7 +26,7 @@ READY = 60  # seconds for the imports of a zygote
 
 
 @dataclass(frozen=True)
-class Warm:
+class ZygoteSandbox:
     """A sandbox like `Sandbox`, for the jobs of one module, whose processes are forked from zygotes."""
 
     sandbox: Sandbox
@@ -47,11 +47,11 @@ class Warm:
         user = own_user(role) if is_root() else None
         request = {"role": role, "uid": user, "limits": asdict(self.limits)}
         known = self.cells if role == "judge" else []
-        return Copy(self.lines[part], self.lock, request, fds, pipes, known)
+        return Fork(self.lines[part], self.lock, request, fds, pipes, known)
 
 
 @contextlib.contextmanager
-def templates(sandbox: Sandbox, job: Job) -> Iterator[AnySandbox]:
+def start_zygotes(sandbox: Sandbox, job: Job) -> Iterator[AnySandbox]:
     """Start zygotes for a module's jobs; yields the plain sandbox if the selftest of their forks fails.
 
     The zygotes end with the calling thread.
@@ -66,12 +66,12 @@ def templates(sandbox: Sandbox, job: Job) -> Iterator[AnySandbox]:
     }
     with contextlib.ExitStack() as opened:
         lines = {
-            role: opened.enter_context(_template(sandbox, place, known[role] | {"role": role}))
+            role: opened.enter_context(_zygote(sandbox, place, known[role] | {"role": role}))
             for role, place in places.items()
         }
         ready = {role: line for role, line in lines.items() if line}
-        warm = Warm(sandbox, sandbox.limits, ready, places, job.cells)
-        works = len(ready) == len(places) and not selftest.prove(warm, places["worker"])
+        warm = ZygoteSandbox(sandbox, sandbox.limits, ready, places, job.cells)
+        works = len(ready) == len(places) and not selftest.find_problem(warm, places["worker"])
         yield warm if works else sandbox
 
 
@@ -88,7 +88,7 @@ def imports(job: Job) -> list[str]:
 
 
 @contextlib.contextmanager
-def _template(
+def _zygote(
     sandbox: Sandbox, place: shown_files.Stage, first: dict[str, Any]
 ) -> Iterator[socket.socket | None]:
     """Start a zygote; yields its socket, or None if it must not be forked."""
@@ -96,7 +96,7 @@ def _template(
     with mine, theirs:
         with readable(json.dumps(first).encode()) as given:
             pipes = {"stdin": given, "stdout": subprocess.DEVNULL}
-            process = sandbox.start("template", place, (theirs.fileno(),), **pipes)
+            process = sandbox.start("zygote", place, (theirs.fileno(),), **pipes)
         theirs.close()
         try:
             mine.settimeout(READY)
@@ -110,7 +110,7 @@ def _template(
             process.wait()
 
 
-class Copy:
+class Fork:
     """A fork of a zygote, with the interface of `subprocess.Popen`. It is the first process of its sandbox.
 
     `known` are the cells that it has read.
