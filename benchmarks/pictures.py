@@ -38,15 +38,15 @@ def main():
     """Measure, run, and write four files."""
     PLACE.mkdir(exist_ok=True)
     unit = f"billions of operations a second, one core, matrices of {SIZE} by {SIZE}"
-    picture, lines = pictures.steps(measured(), unit, "NumPy, float32"), recorded()
+    picture, lines = pictures.steps(measure_kernels(), unit, "NumPy, float32"), terminal_lines()
     for theme, (ink, paper) in THEMES.items():
-        for name, svg in (("ladder", drawn(picture, ink)), ("terminal", terminal(lines, ink))):
+        for name, svg in (("ladder", as_svg(picture, ink)), ("terminal", terminal(lines, ink))):
             path = PLACE / f"{name}-{theme}.svg"
             path.write_text(svg.replace("PAPER", paper), encoding="utf-8")
             print(path.relative_to(ROOT))
 
 
-def measured():
+def measure_kernels():
     """GFLOP/s of each kernel by name: the shortest CPU time of its calls on one thread, after a check of the result."""
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal((2, SIZE, SIZE), np.float32)
@@ -78,12 +78,12 @@ def measured():
     return {name: 2 * len(ways[name][1]) ** 3 / best[name] / 1e9 for name in ways}
 
 
-def drawn(picture, ink):
+def as_svg(picture, ink):
     """A picture as an SVG file in one text color, without a background."""
     return picture.html().replace("currentColor", ink)
 
 
-def recorded():
+def terminal_lines():
     """Lines that real commands print in a student's copy: a failing answer, a hint, and the right answer."""
     module = Course(ROOT).module("kernels")
     answers = nb.cells(nb.read(module))
@@ -105,11 +105,11 @@ def recorded():
                 if cell.metadata.get("nbgrader", {}).get("grade_id") == "matmul_baseline":
                     cell.source = answer
             notebook.write_text(nbformat.writes(stub), encoding="utf-8")
-            found += [PROMPT + "tito " + " ".join(words), *printed(copy, *words), ""]
+            found += [PROMPT + "tito " + " ".join(words), *output_lines(copy, *words), ""]
     return found[:-1]
 
 
-def printed(folder, *words):
+def output_lines(folder, *words):
     """The lines that a command prints in a terminal."""
     environment = os.environ | {"COLUMNS": str(COLUMNS), "FORCE_COLOR": "1", "CLICOLOR_FORCE": "1"}
     command = [sys.executable, "-m", "tito", *words]

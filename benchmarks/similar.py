@@ -63,7 +63,7 @@ class Ours:
     """The shares that `tito similar` finds: pairs that are too short have none."""
 
     def __init__(self, released):
-        self.given = {each for text in released for each in fingerprints.prints(text)}
+        self.given = {each for text in released for each in fingerprints.of_text(text)}
 
     def pairs(self, texts):
         """The similarity of each pair of a class."""

@@ -247,7 +247,7 @@ def packed_lines(packed, module) -> list[str]:
     ]
 
 
-class Told:
+class GradingProgress:
     """Prints a line for each graded student and, on a terminal, the remaining time below."""
 
     def __init__(self, to_stderr: bool):

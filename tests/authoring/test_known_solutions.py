@@ -13,7 +13,7 @@ from tito.notebooks import given
 from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text
 
-FEW, MANY = 4, 36  # solutions in `make test` and in `make gate`
+SMALL_SAMPLE, LARGE_SAMPLE = 4, 36  # solutions in `make test` and in `make gate`
 
 
 def git(*words):
@@ -42,7 +42,7 @@ def read():
     return modules, found
 
 
-def chosen(found, number, count):
+def solutions_of_commit(found, number, count):
     """The solutions of one commit: they begin where the solutions of the commit before end."""
     start = number * count % len(found)
     return (found + found)[start : start + count]
@@ -51,7 +51,7 @@ def chosen(found, number, count):
 def find_misjudged(count):
     modules, found = read()
     wrong = []
-    for name, variant in chosen(found, commit(), count):
+    for name, variant in solutions_of_commit(found, commit(), count):
         module, cells, users = modules[name]
         wrong += known_solutions.find_misjudged(module, cells, [variant], users)
     return wrong
@@ -59,23 +59,25 @@ def find_misjudged(count):
 
 def test_every_solution_is_chosen_within_some_tens_of_commits():
     found = range(len(read()[1]))
-    commits = -(-len(found) // MANY)
+    commits = -(-len(found) // LARGE_SAMPLE)
     assert commits <= 60
     seen = {
-        each for number in range(1234, 1234 + commits) for each in chosen([*found], number, MANY)
+        each
+        for number in range(1234, 1234 + commits)
+        for each in solutions_of_commit([*found], number, LARGE_SAMPLE)
     }
     assert seen == set(found)
 
 
 def test_a_sample_of_known_solutions_earns_what_it_should():
-    assert find_misjudged(FEW) == []
+    assert find_misjudged(SMALL_SAMPLE) == []
 
 
 @pytest.mark.slow
 @pytest.mark.gate
 @pytest.mark.timeout(1200)
 def test_a_large_sample_of_known_solutions_earns_what_it_should():
-    assert find_misjudged(MANY) == []
+    assert find_misjudged(LARGE_SAMPLE) == []
 
 
 KNOWN = """\
@@ -91,23 +93,23 @@ double:
 def test_a_record_keeps_what_each_solution_loses_until_the_code_changes(tiny, monkeypatch):
     (tiny.folder / "variants.yaml").write_text(KNOWN)
     record = tiny.course.root / "record.jsonl"
-    graded = []
+    grade_known = []
     run = known_solutions.supervisor.run
     monkeypatch.setattr(
-        known_solutions.supervisor, "run", lambda made: graded.append(made) or run(made)
+        known_solutions.supervisor, "run", lambda made: grade_known.append(made) or run(made)
     )
 
     def faults():
         return [line for line, good in check.try_known(tiny, ["wrong"], [], record) if not good]
 
-    assert faults() == ["double, wrong: the same: loses no point"] and len(graded) == 2
-    assert faults() == ["double, wrong: the same: loses no point"] and len(graded) == 2
+    assert faults() == ["double, wrong: the same: loses no point"] and len(grade_known) == 2
+    assert faults() == ["double, wrong: the same: loses no point"] and len(grade_known) == 2
     text = record.read_text()
     record.write_text(text[:-40])  # a run was killed while it wrote
-    assert len(faults()) == 1 and len(graded) == 3
-    assert len(faults()) == 1 and len(graded) == 3
+    assert len(faults()) == 1 and len(grade_known) == 3
+    assert len(faults()) == 1 and len(grade_known) == 3
     tiny.source.write_text(read_text(tiny.source).replace("np.empty(0)", "np.empty((0,))"))
-    assert len(faults()) == 1 and len(graded) == 5
+    assert len(faults()) == 1 and len(grade_known) == 5
 
 
 def test_check_refuses_an_exercise_that_the_module_does_not_have(tiny):

@@ -7,7 +7,7 @@ from nbgrader.api import Gradebook
 
 from tests.support.commands import refused, tito
 from tito.classroom import collected, grade, marks, roster
-from tito.classroom.roster import Named
+from tito.classroom.roster import NamedColumns
 from tito.course import TitoError
 from tito.gradebook import reader
 
@@ -38,7 +38,7 @@ FILES = {
 def read(module, tmp_path, text, **named):
     path = tmp_path / "list.csv"
     path.write_text(text, encoding="utf-8")
-    return roster.read(module.course, path, Named(**named))
+    return roster.read(module.course, path, NamedColumns(**named))
 
 
 @pytest.mark.parametrize("platform", FILES)

@@ -58,7 +58,7 @@ def test_a_copy_with_new_names_and_comments_is_found():
 
 
 def test_released_text_and_idioms_of_the_class_do_not_count():
-    assert pairs({"s1": LOOP, "s2": RENAMED}, fingerprints.prints(LOOP)) == []
+    assert pairs({"s1": LOOP, "s2": RENAMED}, fingerprints.of_text(LOOP)) == []
     assert pairs({f"s{n}": LOOP for n in range(8)}) == []
     assert pairs({"s1": "", "s2": ""}) == pairs({"s1": "def (", "s2": "def ("}) == []
 
@@ -100,7 +100,7 @@ def test_right_solutions_of_the_course_are_not_similar(root):
             texts[f"v{number}"] = {each.exercise: each.source}
         released = student_version(nb.parse(text, module.source)).cells
         given = {
-            p for c in released if c.cell_type == "code" for p in fingerprints.prints(c.source)
+            p for c in released if c.cell_type == "code" for p in fingerprints.of_text(c.source)
         }
         pairs = similar.compare(texts, given, 0)  # all that are long enough to be compared
         alarms += [each for each in pairs if each.share >= similar.LEAST]

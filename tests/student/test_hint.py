@@ -40,7 +40,7 @@ def saw(module, status, message="", test="double_of_an_array"):
     source = next(c.source for c in nb.cells(nb.read(module)) if c.id == "double")
     points = 2.0 if status == PASSED else 0.0
     verdict = Verdict(test, "Title.", "double", points, 2.0, False, status, 0.0, message)
-    last_results.note(module, [verdict], {"double": source})
+    last_results.store(module, [verdict], {"double": source})
 
 
 def texts(given):
@@ -105,7 +105,7 @@ def test_two_at_once_lose_nothing(module):
 
     def work(number):
         saw(module, FAILED, f"hand {number}", test=f"double_{number}")
-        last_results.give(module, f"exercise{number}", [f"{number}"])
+        last_results.store_hints(module, f"exercise{number}", [f"{number}"])
 
     hands = [threading.Thread(target=work, args=(number,)) for number in range(20)]
     for hand in hands:

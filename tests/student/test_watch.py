@@ -376,26 +376,26 @@ def cells(module, *pairs):
 def test_what_an_edit_touches(module):
     old = cells(module)
 
-    def touched(*pairs):
-        found = changes.touched(old, cells(module, *pairs))
+    def affected_by(*pairs):
+        found = changes.affected_by(old, cells(module, *pairs))
         return found.edited, found.others
 
-    assert touched() == ([], [])
-    assert touched(("One function.", "A function.")) == ([], [])
-    assert touched(("2 * np", "x + np")) == (["double"], ["quadruple"])
-    assert touched(("double(double(x))", "4 * x")) == (["quadruple"], [])
-    assert touched(("return -x", "return 0 - x")) == (["negate"], [])
-    assert touched(("quadruple(1) == 4", "quadruple(1) == 5")) == (["quadruple"], [])
-    assert touched(('"points": 3', '"points": 4')) == (["double"], [])
-    assert touched(("import numpy as np", "import numpy as np\nM = 1")) == (
+    assert affected_by() == ([], [])
+    assert affected_by(("One function.", "A function.")) == ([], [])
+    assert affected_by(("2 * np", "x + np")) == (["double"], ["quadruple"])
+    assert affected_by(("double(double(x))", "4 * x")) == (["quadruple"], [])
+    assert affected_by(("return -x", "return 0 - x")) == (["negate"], [])
+    assert affected_by(("quadruple(1) == 4", "quadruple(1) == 5")) == (["quadruple"], [])
+    assert affected_by(('"points": 3', '"points": 4')) == (["double"], [])
+    assert affected_by(("import numpy as np", "import numpy as np\nM = 1")) == (
         [],
         ["double", "quadruple"],
     )
     seeded = ("import numpy as np", "import numpy as np\nnp.seterr(all='ignore')")
-    assert touched(seeded) == ([], ["double", "quadruple", "negate"])
-    swapped = changes.touched(old, [*old[:4], *old[7:], *old[4:7]])
+    assert affected_by(seeded) == ([], ["double", "quadruple", "negate"])
+    swapped = changes.affected_by(old, [*old[:4], *old[7:], *old[4:7]])
     assert sorted(swapped.others) == ["double", "negate", "quadruple"]
-    gone = changes.touched(old, [cell for cell in old if cell.id != "negate"])
+    gone = changes.affected_by(old, [cell for cell in old if cell.id != "negate"])
     assert gone.gone == ["negate"]
 
 
@@ -404,15 +404,15 @@ def test_a_demonstration_touches_what_uses_its_constants_only(module):
     text = read_text(module.source).replace("\n# %% nbgrader", plain, 1)
     old = changes.cells(text.encode())
     moved = changes.cells(text.replace("result = double(LIMIT)", "result = double(4)").encode())
-    assert changes.touched(old, moved).others == []
+    assert changes.affected_by(old, moved).others == []
     other = [replace(c, source=c.source.replace("return -x", "return -x * LIMIT")) for c in old]
-    assert changes.touched(old, other).edited == ["negate"]
+    assert changes.affected_by(old, other).edited == ["negate"]
 
 
 def test_each_save_is_reported_once(tmp_path):
     path, told = tmp_path / "a.py", threading.Semaphore(0)
     path.write_text("1")
-    with file_events.heard(tmp_path, {"a.py"}, told.release):
+    with file_events.watch_saves(tmp_path, {"a.py"}, told.release):
         time.sleep(0.5)
         path.write_text("22")
         assert told.acquire(timeout=5)
@@ -428,7 +428,7 @@ def test_saves_are_seen_by_polling_where_a_system_does_not_tell(tmp_path, monkey
     monkeypatch.setenv("WATCHFILES_FORCE_POLLING", "1")
     path, told = tmp_path / "a.py", threading.Semaphore(0)
     path.write_text("1")
-    with file_events.heard(tmp_path, {"a.py"}, told.release):
+    with file_events.watch_saves(tmp_path, {"a.py"}, told.release):
         time.sleep(1)
         path.write_text("22")
         assert told.acquire(timeout=10)

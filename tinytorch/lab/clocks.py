@@ -20,7 +20,7 @@ CPU = "process_time"
 THREAD = "thread_time"
 
 
-class Hand:
+class FakeClocks:
     """The fake clocks; `spend` moves them. Times are in seconds and begin at 0.
 
     Attributes
@@ -87,7 +87,7 @@ class Hand:
 
 
 @contextlib.contextmanager
-def by_hand(*functions: Callable[..., object]) -> Iterator[Hand]:
+def by_hand(*functions: Callable[..., object]) -> Iterator[FakeClocks]:
     """Replace the clocks of `time`, and `time.sleep`, until the block ends.
 
     Parameters
@@ -99,7 +99,7 @@ def by_hand(*functions: Callable[..., object]) -> Iterator[Hand]:
     ------
     Hand
     """
-    hand = Hand()
+    hand = FakeClocks()
     readers = {name: "wall" for name in WALL} | {CPU: "cpu", THREAD: "thread"}
     replaced: dict[Any, Any] = {time.sleep: lambda seconds: hand.spend(seconds)}
     for name, which in readers.items():

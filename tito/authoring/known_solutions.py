@@ -101,7 +101,7 @@ class Record:
             return file.read() != b"\n"
 
 
-def graded(
+def grade_known(
     module: Module,
     cells: list[Cell],
     known: list[Variant],
@@ -144,7 +144,7 @@ def find_misjudged(
     jobs: int | None = None,
 ) -> list[str]:
     """What the tests get wrong about known solutions, in the order of `known`."""
-    found = {each.variant: each for each in graded(module, cells, known, users, record, jobs)}
+    found = {each.variant: each for each in grade_known(module, cells, known, users, record, jobs)}
     return [fault for variant in known for fault in found[variant].faults]
 
 

@@ -17,7 +17,7 @@ from tito.notebooks.text import read_text
 
 
 @dataclass
-class Brought:
+class CopiedAnswers:
     """The result of copying answers: their file, and the exercises by state."""
 
     file: str
@@ -27,7 +27,7 @@ class Brought:
     repaired: list[str] = field(default_factory=list)
 
 
-def bring_over(module: Module, path: Path) -> Brought:
+def copy_answers(module: Module, path: Path) -> CopiedAnswers:
     """Bring the answers of an earlier copy, or of one file, into a fresh copy of a release.
 
     Raises
@@ -61,12 +61,12 @@ def bring_over(module: Module, path: Path) -> Brought:
         own[".ipynb" if is_notebook else ".py"],
         text if is_notebook else nb.percent(chosen.notebook),
     )
-    return Brought(
+    return CopiedAnswers(
         name, findings.answered, findings.not_started, findings.missing, findings.repaired
     )
 
 
-def sentences(brought: Brought) -> list[str]:
+def sentences(brought: CopiedAnswers) -> list[str]:
     """The result of copying answers, as lines."""
     lines = [f"{sanitize.count(len(brought.answered), 'answer')} brought over from {brought.file}"]
     lines += [f"  not there: {name}" for name in brought.missing]

@@ -19,7 +19,7 @@ CANDIDATES, ARCHIVES = 20, 5  # files of one student that are read, and archives
 
 
 @dataclass(frozen=True)
-class Read:
+class Candidate:
     """A file that is a notebook of the module, and what repairing it found."""
 
     file: StudentFile
@@ -42,10 +42,10 @@ class Read:
 
 
 @dataclass
-class Reading:
+class ReadFiles:
     """A student's files: the notebooks that were read, the best last, and sentences on the others."""
 
-    read: list[Read] = field(default_factory=list)
+    read: list[Candidate] = field(default_factory=list)
     passed_over: list[str] = field(default_factory=list)  # readable, but not of this module
     unread: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)  # hidden, of tools or of other modules
@@ -64,7 +64,7 @@ def read(
     released: Released,
     module: Module,
     others: OtherModules | None = None,
-) -> Reading:
+) -> ReadFiles:
     """Read a student's files, beginning with the most likely notebook.
 
     Notebooks of another module are recognized by its exercises if `others` are given.
@@ -74,7 +74,7 @@ def read(
     TitoError
         If several files are notebooks of the module and may be the work of several students.
     """
-    found, words = Reading(), people_names.Words(module, "")
+    found, words = ReadFiles(), people_names.Words(module, "")
     everything = [*files, *_unpacked(files, found)]
     notebooks = [each for each in everything if is_notebook(each.entry.name)]
     wanted = [each for each in notebooks if not _is_aside(each, module)]
@@ -102,7 +102,7 @@ def _read_one(
     each: StudentFile,
     released: Released,
     module: Module,
-    found: Reading,
+    found: ReadFiles,
     others: OtherModules | None,
 ) -> None:
     likely = _is_likely(each, module)
@@ -123,7 +123,7 @@ def _read_one(
         why = f"it has exercises of {other.name}, and {own or 'none'} of {module.name}"
         found.say(each, why, True, unread=False)
     elif own:
-        found.read.append(Read(each, data, notebook, findings))
+        found.read.append(Candidate(each, data, notebook, findings))
     else:
         found.say(each, f"it has no exercise of {module.name}", likely, unread=False)
 
@@ -133,7 +133,7 @@ def _read_inner(
     inner: list[StudentFile],
     released: Released,
     module: Module,
-    found: Reading,
+    found: ReadFiles,
     others: OtherModules | None,
 ) -> None:
     """Read the files in an archive that are named like a notebook."""
@@ -151,7 +151,7 @@ def _read_inner(
         found.say(each, each.entry.fault, True, unread=True)
 
 
-def _unpacked(files: Iterable[StudentFile], found: Reading) -> list[StudentFile]:
+def _unpacked(files: Iterable[StudentFile], found: ReadFiles) -> list[StudentFile]:
     """The files in a student's own archives."""
     made: list[StudentFile] = []
     packed = [each for each in files if nested.is_archive(each.entry.name)]
@@ -199,7 +199,7 @@ def _short(each: StudentFile) -> str:
     return PurePosixPath(each.entry.name).name
 
 
-def _refuse_several(read: list[Read], words: people_names.Words) -> None:
+def _refuse_several(read: list[Candidate], words: people_names.Words) -> None:
     """Refuse a folder that people named if its notebooks look like the work of several students.
 
     One student's versions have one name, or are in one folder beside the notebook itself.

@@ -11,7 +11,7 @@ from pathlib import Path
 from tito import files as folders
 from tito import sanitize
 from tito.classroom import archive, candidates, collected, owners, people_names
-from tito.classroom.candidates import Read
+from tito.classroom.candidates import Candidate
 from tito.classroom.other_modules import OtherModules
 from tito.classroom.owners import StudentFile
 from tito.course import Course, Exit, Module, TitoError, make_folder, one_line, write
@@ -23,7 +23,7 @@ REFUSED = "refused"
 
 
 @dataclass
-class Taken:
+class CollectResult:
     """The result for one student's submission."""
 
     student: str
@@ -47,9 +47,9 @@ class Taken:
 def collect(
     module: Module,
     path: Path,
-    say: Callable[[Taken], None] = lambda taken: None,
+    say: Callable[[CollectResult], None] = lambda taken: None,
     leave_out: Callable[[str], None] = lambda line: None,
-) -> tuple[list[Taken], list[str]]:
+) -> tuple[list[CollectResult], list[str]]:
     """Collect a folder or an archive of submissions.
 
     Parameters
@@ -129,9 +129,9 @@ def _student(
     files: list[StudentFile],
     strangers: list[StudentFile],
     others: OtherModules,
-) -> Taken:
+) -> CollectResult:
     first = files[0]
-    taken = Taken(first.student, first.name, first.original)
+    taken = CollectResult(first.student, first.name, first.original)
     try:
         if first in strangers:
             known = collected.students(module.course)
@@ -164,7 +164,7 @@ def _other(known: dict[str, dict[str, str]], file: StudentFile) -> str:
     return next((known[safe]["original"] for safe in same), "another")
 
 
-def _nothing(files: list[StudentFile], found: candidates.Reading) -> str:
+def _nothing(files: list[StudentFile], found: candidates.ReadFiles) -> str:
     """Why none of a student's files counts."""
     faults = [*found.unread, *found.passed_over]
     if faults:
@@ -178,7 +178,7 @@ def _nothing(files: list[StudentFile], found: candidates.Reading) -> str:
     return f"no notebook among what came: {', '.join(filter(None, names))}"
 
 
-def _others(found: candidates.Reading, newest: Read, worked: list[Read]) -> list[str]:
+def _others(found: candidates.ReadFiles, newest: Candidate, worked: list[Candidate]) -> list[str]:
     """The notebooks that neither count nor are kept aside, with reasons."""
     rest = [each for each in found.read if each not in worked and each is not newest]
     said = {
@@ -198,7 +198,7 @@ def _others(found: candidates.Reading, newest: Read, worked: list[Read]) -> list
     return lines
 
 
-def _tell(taken: Taken, newest: Read) -> None:
+def _tell(taken: CollectResult, newest: Candidate) -> None:
     findings, file = newest.findings, newest.file
     taken.file, taken.time, taken.late = file.entry.name, collected.iso(file), file.late
     taken.answered, taken.not_started = findings.answered, findings.not_started
@@ -206,7 +206,7 @@ def _tell(taken: Taken, newest: Read) -> None:
     taken.repaired = [*file.notes, *taken.repaired, *findings.repaired]
 
 
-def sentences(taken: Taken) -> list[str]:
+def sentences(taken: CollectResult) -> list[str]:
     """The result for a submission, as lines that its student could read."""
     who = taken.student if taken.name == taken.student else f"{taken.student} ({taken.name})"
     unread = [f"  not read: {each}" for each in taken.unread if each != taken.error]
@@ -228,7 +228,7 @@ def sentences(taken: Taken) -> list[str]:
     return lines + unread
 
 
-def refuse_partial(taken: list[Taken], stray: list[str]) -> None:
+def refuse_partial(taken: list[CollectResult], stray: list[str]) -> None:
     """Raise an error if the run could not read something."""
     refused = sum(each.state == REFUSED for each in taken)
     unread = sum(bool(each.unread) for each in taken if each.state != REFUSED)
@@ -251,6 +251,6 @@ def refuse_partial(taken: list[Taken], stray: list[str]) -> None:
         )
 
 
-def summary(taken: Taken) -> dict:
+def summary(taken: CollectResult) -> dict:
     """The result for a submission, as plain values."""
     return asdict(taken)

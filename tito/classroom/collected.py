@@ -15,7 +15,7 @@ import nbformat
 
 from tito import files as folders
 from tito import nofollow
-from tito.classroom.candidates import Read
+from tito.classroom.candidates import Candidate
 from tito.classroom.owners import STAMP, StudentFile
 from tito.course import Course, Module, TitoError, write, write_bytes
 from tito.gradebook.student_ids import key
@@ -37,7 +37,7 @@ def folder(module: Module) -> Path:
     return module.course.build / "collected" / module.name
 
 
-def store(module: Module, student: str, newest: Read, others: list[Read]) -> Stored:
+def store(module: Module, student: str, newest: Candidate, others: list[Candidate]) -> Stored:
     """Keep files as they came, and write the file that counts to nbgrader's folder of submissions.
 
     Raises
@@ -201,7 +201,7 @@ def _keep_edited(kept: Path, path: Path, counting: dict | None) -> None:
             write_bytes(kept / f"{_stamp()}-{sha[:12]}-edited.ipynb", data, private=True)
 
 
-def _record(kept: Path, each: Read, sha: str) -> dict:
+def _record(kept: Path, each: Candidate, sha: str) -> dict:
     suffix = ".py" if each.file.entry.name.lower().endswith(".py") else ".ipynb"
     name = f"{_stamp()}-{sha[:12]}{suffix}"
     write_bytes(kept / name, each.data, private=True)

@@ -43,7 +43,7 @@ def fill_brightspace(
     """The ids and one column, with its marks, and the mark of the end of a line."""
     made, without = _fill("Brightspace", found, rows, column, BRIGHTSPACE_IDS, POINTS)
     end = [END, *("#" for _ in made[1:])]
-    return [[*row, files.Theirs(each)] for row, each in zip(made, end, strict=True)], without
+    return [[*row, files.ExportedCell(each)] for row, each in zip(made, end, strict=True)], without
 
 
 def _fill(

@@ -48,7 +48,7 @@ COMPANIONS = (TIMESTAMP, SECRET)  # nbgrader's release of feedback reads them
 
 
 @dataclass(frozen=True)
-class Asked:
+class ExerciseText:
     """An exercise as the lesson puts it."""
 
     id: str
@@ -56,7 +56,7 @@ class Asked:
     text: Markup
 
 
-def exercises(module: Module) -> dict[str, Asked]:
+def exercises(module: Module) -> dict[str, ExerciseText]:
     """The exercises of a lesson in its order, by grade_id."""
     section, told, found = "", "", {}
     for cell in records.cells(module):
@@ -66,7 +66,9 @@ def exercises(module: Module) -> dict[str, Asked]:
             section = headings[-1] if headings else section
         elif cell.role == "solution":
             body = re.sub(r"^#{1,6} .+\n?", "", told, flags=re.MULTILINE)
-            found[cell.id] = Asked(cell.id, sanitize.line(section), Markup(markdown.render(body)))
+            found[cell.id] = ExerciseText(
+                cell.id, sanitize.line(section), Markup(markdown.render(body))
+            )
             told = ""
     return found
 
@@ -81,7 +83,7 @@ def _is_prose(cell) -> bool:
     return cell.role == "text" and cell.id.partition("-")[0] == name
 
 
-def page(module: Module, mark: marks.Mark, asked: dict[str, Asked]) -> str:
+def page(module: Module, mark: marks.Mark, asked: dict[str, ExerciseText]) -> str:
     """The page of one student, the same for the same mark and lesson."""
     style = Path(__file__).with_name("feedback.css").read_text(encoding="utf-8")
     digest = hashlib.sha256(style.encode()).digest()
@@ -171,7 +173,9 @@ def _sections(mark, asked):
     sections = [
         _section(asked[name], [t for t in mark.tests if t.exercise == name], mark) for name in names
     ]
-    return sections + ([_section(Asked("", "Other tests", Markup("")), rest, mark)] if rest else [])
+    return sections + (
+        [_section(ExerciseText("", "Other tests", Markup("")), rest, mark)] if rest else []
+    )
 
 
 def _section(exercise, tests, mark):

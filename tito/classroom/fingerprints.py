@@ -27,7 +27,7 @@ class Token:
     line: int
 
 
-def prints(text: str) -> dict[int, set[int]]:
+def of_text(text: str) -> dict[int, set[int]]:
     """The fingerprints of a text, each with the lines that it covers; empty if it is not Python."""
     tokens = _tokens(text)
     hashes = [_hash(tokens[n : n + GRAM]) for n in range(len(tokens) - GRAM + 1)]

@@ -47,7 +47,7 @@ class Progress:
 
 
 @dataclass
-class Graded:
+class ClassResult:
     """The result for a class: records sorted by student, and the students who could not be graded."""
 
     records: list[dict]
@@ -75,7 +75,7 @@ def run(
     changed: bool = False,
     unsafe: bool = False,
     say: Callable[[Progress, str, dict], None] = lambda progress, student, outcome: None,
-) -> Graded:
+) -> ClassResult:
     """Grade a class, or some of it.
 
     Parameters
@@ -134,7 +134,7 @@ def run(
             store.finish()
     records = [store.read(name) or {} for name in wanted if name not in failed]
     named = [{"student": name, "error": failed[name]} for name in sorted(failed)]
-    return Graded(records, named, progress.kept, writer.redated, _undated(module, wanted))
+    return ClassResult(records, named, progress.kept, writer.redated, _undated(module, wanted))
 
 
 def _undated(module, students):

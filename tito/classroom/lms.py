@@ -67,7 +67,7 @@ def _new(form: str, classes: list[Class], column: str | None) -> list[list]:
     return (moodle_file if form == MOODLE else gradescope_file).new(classes)
 
 
-def note(form: str, roster: Path | None) -> str:
+def import_warning(form: str, roster: Path | None) -> str:
     """A warning about a file that was made without the platform's own export; else empty."""
     if roster is not None:
         return ""

@@ -18,7 +18,7 @@ from tito.classroom import collected, platform_files
 from tito.course import Exit, Module, TitoError, write
 from tito.export import cache
 from tito.gradebook import by_hand, reader
-from tito.gradebook.by_hand import Marked
+from tito.gradebook.by_hand import ManualMarks
 from tito.gradebook.records import Records
 from tito.notebooks import untrusted
 
@@ -35,7 +35,7 @@ NAMED = 5  # problems in one message
 
 
 @dataclass
-class Sheet:
+class MarkingFile:
     """The rows for one tutor, or for all if `tutor` is empty."""
 
     tutor: str
@@ -45,7 +45,7 @@ class Sheet:
 
 
 @dataclass
-class Taken:
+class ImportResult:
     """The result of an import: rows written, rows unchanged, and the problems of other rows."""
 
     written: int = 0
@@ -67,7 +67,7 @@ class Row:
     version: str
 
 
-def sheets(module: Module, tutors: tuple[str, ...], section: str, tests: bool) -> list[Sheet]:
+def sheets(module: Module, tutors: tuple[str, ...], section: str, tests: bool) -> list[MarkingFile]:
     """Make the files: one, or one a tutor with a part of the students.
 
     Raises
@@ -116,7 +116,7 @@ def split(module: Module, students: list[str], tutors: tuple[str, ...]) -> dict[
     return {tutor: sorted(part) for tutor, part in parts.items()}
 
 
-def take(module: Module, paths: list[Path]) -> Taken:
+def take(module: Module, paths: list[Path]) -> ImportResult:
     """Write the tutors' entries to the gradebook; nothing is written if a row has an impossible value.
 
     Raises
@@ -144,8 +144,8 @@ def take(module: Module, paths: list[Path]) -> Taken:
     return _enter(module, cells, list(rows.values()))
 
 
-def _enter(module, cells, rows) -> Taken:
-    taken, changes, works = Taken(), [], _works(module, cells)
+def _enter(module, cells, rows) -> ImportResult:
+    taken, changes, works = ImportResult(), [], _works(module, cells)
     for row in rows:
         now = cells[row.student, row.cell]
         values, _, work = row.version.removeprefix("v").partition("-")
@@ -167,7 +167,7 @@ def _enter(module, cells, rows) -> Taken:
     return taken
 
 
-def _wanted(now: Marked, row: Row) -> Marked:
+def _wanted(now: ManualMarks, row: Row) -> ManualMarks:
     """The cell with the row's values. An unedited comment keeps every character."""
     kept = row.comment == _shown(now)[2]
     comment = now.comment if kept else _armed(row.comment)
@@ -212,7 +212,7 @@ def _rows(module, path: Path, cells, wrong: list[str]):
                 wrong.append(f"{where}: {shown}: {error}")
 
 
-def _row(where, student, cell, now: Marked) -> Row:
+def _row(where, student, cell, now: ManualMarks) -> Row:
     points, extra = (_points(cell[name], name) for name in ("points", "extra"))
     if not now.grade and (points is not None or extra is not None):
         raise ValueError(
@@ -254,7 +254,7 @@ def _known(text: str, students: set[str]) -> str | None:
     return near[0] if len(near) == 1 and text.isdecimal() else None
 
 
-def _sheet(module, tutor, students, cells, people, tests) -> Sheet:
+def _sheet(module, tutor, students, cells, people, tests) -> MarkingFile:
     lesson = {cell.id: cell for cell in cache.cells(module)}
     order = {name: number for number, name in enumerate(lesson)}
     works = _works(module, cells)
@@ -296,7 +296,7 @@ def _sheet(module, tutor, students, cells, people, tests) -> Sheet:
             version = f"v{_digest(points, extra, comment, state)}-{works[student]}"
             out.writerow([*map(sanitize.cell, row), comment, sanitize.disarm(answer), version])
     # Excel reads UTF-8 only behind a byte order mark.
-    return Sheet(tutor, "\ufeff" + made.getvalue(), len(students), waiting)
+    return MarkingFile(tutor, "\ufeff" + made.getvalue(), len(students), waiting)
 
 
 def _answers(module, student) -> dict[str, str]:
@@ -320,7 +320,7 @@ def _works(module, cells) -> dict[str, str]:
     return {who: str(record.get("submission", ""))[:12] for who, record in found.items()}
 
 
-def _shown(each: Marked) -> tuple[float | None, float | None, str, str]:
+def _shown(each: ManualMarks) -> tuple[float | None, float | None, str, str]:
     """The values of a cell for the columns that tutors edit."""
     comment = sanitize.disarm(each.comment.replace("\r\n", "\n").strip())
     graded = each.points is not None
@@ -350,7 +350,7 @@ def _named(row: Row) -> str:
     return f"{row.place}: {row.student}, {row.cell}"
 
 
-def _said(each: Marked) -> str:
+def _said(each: ManualMarks) -> str:
     points, _, comment, state = _shown(each)
     said = "no points" if points is None else sanitize.count(points, "point")
     return ", ".join(filter(None, (said, state, sanitize.line(comment, 40))))

@@ -21,7 +21,9 @@ from tito.notebooks import safe_notebook, untrusted
 from tito.notebooks.released import history
 from tito.notebooks.repair import Released, repair
 
-_hands: dict[tuple, GraderProcess] = {}  # by assignment version and sandbox; only the latest
+_grader_processes: dict[
+    tuple, GraderProcess
+] = {}  # by assignment version and sandbox; only the latest
 
 
 # nbgrader copies every file beside a notebook to autograded/: the target of a link, a named pipe without end, a sparse
@@ -99,7 +101,7 @@ class Execute(preprocessors.Execute):
         module, student = _module(resources), resources["nbgrader"]["student"]
         work, store = grade.assignment(module), Records(module)
         with store.hold():
-            outcome = _hand(work, self.unsafe).grade(submitted.read(module, student))
+            outcome = _grader_process(work, self.unsafe).grade(submitted.read(module, student))
             if "error" in outcome:
                 raise RuntimeError(outcome["error"])
             graded = nbformat.reads(outcome.pop("notebook"), as_version=4)
@@ -117,14 +119,14 @@ def _module(resources) -> Module:
     )  # nbgrader goes to its root
 
 
-def _hand(work, unsafe):
+def _grader_process(work, unsafe):
     key = (work.version, unsafe)
-    if key not in _hands:
-        for each in _hands.values():
+    if key not in _grader_processes:
+        for each in _grader_processes.values():
             each.end()
-        _hands.clear()
-        _hands[key] = GraderProcess(work, unsafe)
-    return _hands[key]
+        _grader_processes.clear()
+        _grader_processes[key] = GraderProcess(work, unsafe)
+    return _grader_processes[key]
 
 
 def _name(cell):

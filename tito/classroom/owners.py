@@ -45,7 +45,7 @@ class StudentFile:
 
 
 @dataclass
-class Sorted:
+class FilesByOwner:
     """The students' files, and sentences on files without an owner and on files that are left out."""
 
     files: list[StudentFile] = field(default_factory=list)
@@ -64,7 +64,7 @@ def sort(
     named: str = "",
     zone: str = "",
     known: frozenset[str] = frozenset(),
-) -> Sorted:
+) -> FilesByOwner:
     """Give each file to its student.
 
     Parameters
@@ -90,7 +90,7 @@ def sort(
     described = gradescope.find(notebooks, files, named)
     if described and _is_known(described.name.split("/"), known):
         described = None
-    result = Sorted()
+    result = FilesByOwner()
     if described:
         candidates = _gradescope(files, described, zone, result)
     else:
@@ -99,7 +99,7 @@ def sort(
     return result
 
 
-def _refuse_shared_ids(candidates: list[tuple[str, StudentFile]], result: Sorted) -> None:
+def _refuse_shared_ids(candidates: list[tuple[str, StudentFile]], result: FilesByOwner) -> None:
     """Keep the files of each id with one owner; take nothing of an id with two owners."""
     owners: dict[str, set[str]] = {}
     for owner, each in candidates:
@@ -116,7 +116,7 @@ def _refuse_shared_ids(candidates: list[tuple[str, StudentFile]], result: Sorted
 
 
 def _gradescope(
-    files: list[Entry], described: Entry, zone: str, result: Sorted
+    files: list[Entry], described: Entry, zone: str, result: FilesByOwner
 ) -> Iterator[tuple[str, StudentFile]]:
     base = described.name.rpartition("/")[0]
     about = gradescope.owners(described)
@@ -147,7 +147,7 @@ def _by_place(
     module: Module,
     named: str,
     zone: str,
-    result: Sorted,
+    result: FilesByOwner,
     known: frozenset[str],
 ) -> Iterator[tuple[str, StudentFile]]:
     """The files, by the part of the path that names the student."""
@@ -227,7 +227,7 @@ def _below(placed: Placed, depth: int) -> Placed:
 
 
 def _named_by_people(
-    placed: list[Placed], words: people_names.Words, around: str, zone: str, result: Sorted
+    placed: list[Placed], words: people_names.Words, around: str, zone: str, result: FilesByOwner
 ) -> Iterator[tuple[str, StudentFile]]:
     """A folder for each student, or a file for each."""
     folders = people_names.students_folders(placed)

@@ -20,7 +20,7 @@ FILE_BYTES = 64 << 20
 NUMBERED = re.compile(r"\D*?\s?(\d+)")  # Moodle: "Participant 101", in any language
 
 
-class Theirs(str):
+class ExportedCell(str):
     """A cell of a platform's own file: it is written back unchanged."""
 
 
@@ -62,7 +62,7 @@ def read(path: Path, strict: bool = False) -> list[list[str]]:
             f"cannot read {path}: {sanitize.line(why)}", "name a CSV file in UTF-8"
         ) from None
     width = len(rows[0])
-    return [[Theirs(cell) for cell in (row + [""] * width)[:width]] for row in rows]
+    return [[ExportedCell(cell) for cell in (row + [""] * width)[:width]] for row in rows]
 
 
 def _refuse_damaged(row: list[str], header: list[str], line: int) -> None:

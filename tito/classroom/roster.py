@@ -58,7 +58,7 @@ class Student:
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedColumns:
     """Columns that the user named, for a file whose columns are called otherwise."""
 
     id: str | None = None
@@ -67,7 +67,7 @@ class Named:
     section: str | None = None
 
 
-def read(course: Course, path: Path, named: Named | None = None) -> list[Student]:
+def read(course: Course, path: Path, named: NamedColumns | None = None) -> list[Student]:
     """The students of a file, in its order.
 
     Raises
@@ -76,7 +76,7 @@ def read(course: Course, path: Path, named: Named | None = None) -> list[Student
         If the file cannot be read, has no column of ids, has a duplicate or invalid id, or a name
         contains HTML.
     """
-    named = named or Named()
+    named = named or NamedColumns()
     rows = files.read(path, strict=True)
     columns = _ids(rows, named.id)
     body = [row for row in rows[1:] if any(row[n].strip() for n in columns)]

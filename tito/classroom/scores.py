@@ -8,7 +8,7 @@ from pathlib import Path
 from tito import sanitize
 from tito.classroom import item_analysis, lms
 from tito.classroom.marks import Class, Mark
-from tito.classroom.platform_files import Theirs
+from tito.classroom.platform_files import ExportedCell
 from tito.course import Exit, TitoError
 
 CSV, JSON = "csv", "json"
@@ -128,4 +128,4 @@ def _cell(value):
     if isinstance(value, (int, float)):
         number = round(float(value), 4) + 0.0
         return int(number) if number.is_integer() else number
-    return sanitize.disarm(value) if isinstance(value, Theirs) else sanitize.cell(value)
+    return sanitize.disarm(value) if isinstance(value, ExportedCell) else sanitize.cell(value)

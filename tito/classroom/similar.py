@@ -68,7 +68,7 @@ def find(module: Module, least: float = LEAST) -> tuple[list[Pair], dict[str, st
         for notebook in history(module)
         for cell in notebook.cells
         if cell.cell_type == "code"
-        for each in fingerprints.prints(cell.source)
+        for each in fingerprints.of_text(cell.source)
     }
     return compare(texts, given, least), failed
 
@@ -86,7 +86,7 @@ def compare(texts: dict[str, dict[str, str]], given: set[int], least: float) -> 
     pairs = []
     for exercise in dict.fromkeys(name for each in texts.values() for name in each):
         answers = [
-            Answer(who, exercise, each[exercise], fingerprints.prints(each[exercise]))
+            Answer(who, exercise, each[exercise], fingerprints.of_text(each[exercise]))
             for who, each in sorted(texts.items())
             if exercise in each
         ]

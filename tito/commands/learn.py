@@ -85,7 +85,7 @@ def _test(module, names, options) -> dict:
         except KeyboardInterrupt:
             say(told.stopped())
             sys.exit(Exit.FAILED)
-        last_results.note(module, told.all(), subject.answers)
+        last_results.store(module, told.all(), subject.answers)
     notes = []
     if isinstance(subject, work.Work) and not only:
         notes.append(testing.keep_own(module, subject, told.all()))

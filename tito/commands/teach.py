@@ -33,7 +33,7 @@ def release(_course, modules, output, answers, as_json):
         from tito.classroom import answers as earlier
 
         module = one(modules, "release")
-        brought = earlier.bring_over(module, answers)
+        brought = earlier.copy_answers(module, answers)
         said = {"schema": 1, "module": module.name} | vars(brought)
         click.echo(json.dumps(said, indent=2) if as_json else "\n".join(earlier.sentences(brought)))
         return
@@ -121,7 +121,7 @@ def grade(course, module, students, jobs, scheduler, changed, unsafe, as_json):
     from tito.classroom import grade, marks
 
     course.refuse_copy()
-    told = terminal.Told(as_json)
+    told = terminal.GradingProgress(as_json)
     before = marks.scores(module, students) if students else {}
     graded = grade.run(
         module,
@@ -297,7 +297,9 @@ def scores(course, modules, form, roster, column, tests, html, output, as_json):
         click.echo(output if kept is None else f"{output} (the one before: {kept.name})", err=True)
     else:
         click.echo(text, nl=False)
-    for line in filter(None, (*(found.source for found in classes), lms.note(form, roster))):
+    for line in filter(
+        None, (*(found.source for found in classes), lms.import_warning(form, roster))
+    ):
         click.echo(line, err=True)
     failed = [each for found in classes for each in found.failed]
     if failed:

@@ -31,7 +31,7 @@ def import_roster(context, file, id_column, name, email, section):
 
     course = context.obj()
     course.refuse_copy()
-    found = lists.read(course, file, lists.Named(id_column, name, email, section))
+    found = lists.read(course, file, lists.NamedColumns(id_column, name, email, section))
     students = [each for each in found if not lists.is_test_student(each)]
     for each in found:
         if each not in students:

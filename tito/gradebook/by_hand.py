@@ -28,7 +28,7 @@ where m.name = :module order by a.student_id, c.name
 
 
 @dataclass(frozen=True)
-class Marked:
+class ManualMarks:
     """A cell of a student's work: what a person may change, and the rows that contain it.
 
     `grade` is empty where there are no points to give, `remark` where nbgrader has no place for a comment.
@@ -46,21 +46,21 @@ class Marked:
     comment: str = ""
 
 
-def read(module: Module) -> dict[tuple[str, str], Marked]:
+def read(module: Module) -> dict[tuple[str, str], ManualMarks]:
     """All cells with points or a comment field, by student and grade_id."""
     found = reader.ask(module.course, (GRADES, COMMENTS), {"module": module.name}) or ((), ())
     cells = {}
     for student, cell, grade, auto, points, extra, waits, most in found[0]:
-        cells[student, cell] = Marked(
+        cells[student, cell] = ManualMarks(
             student, cell, grade, "", auto, points, extra, bool(waits), most
         )
     for student, cell, remark, comment in found[1]:
-        known = cells.get((student, cell), Marked(student, cell))
+        known = cells.get((student, cell), ManualMarks(student, cell))
         cells[student, cell] = replace(known, remark=remark, comment=comment or "")
     return cells
 
 
-def write(module: Module, changes: list[tuple[Marked, Marked]]) -> list[Marked]:
+def write(module: Module, changes: list[tuple[ManualMarks, ManualMarks]]) -> list[ManualMarks]:
     """Write changes as pairs of old and new values; returns cells that somebody else has changed since.
 
     Late penalties of the students concerned are computed again.

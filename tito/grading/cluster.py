@@ -17,7 +17,7 @@ from tito.course import TitoError, one_line
 from tito.grading import grade_one
 from tito.grading.grade_one import Assignment
 from tito.grading.grader_process import GraderProcess
-from tito.grading.pool import Outcome, Read, Work
+from tito.grading.pool import Outcome, ReadSubmission, Work
 
 if TYPE_CHECKING:
     from distributed import Future
@@ -74,31 +74,33 @@ def run(
 
 
 def grade_part(
-    document: dict[str, Any], grader: str, unsafe: bool, hand_ins: list[bytes]
+    document: dict[str, Any], grader: str, unsafe: bool, submissions: list[bytes]
 ) -> list[str]:
     """On a worker: grade some submissions; returns a record or an error for each, as JSON."""
     try:
         if grader != grade_one.grader():
             raise TitoError("the grader installed there has another version", grade_one.SAME)
-        hand = _grader_process(grade_one.from_plain(document), unsafe)
+        grader_process = _grader_process(grade_one.from_plain(document), unsafe)
         try:
-            return [json.dumps(hand.grade(data)) for data in hand_ins]
+            return [json.dumps(grader_process.grade(data)) for data in submissions]
         finally:
-            _cached.timer = threading.Timer(IDLE, hand.end)
+            _cached.timer = threading.Timer(IDLE, grader_process.end)
             _cached.timer.daemon = True
             _cached.timer.start()
     except TitoError as error:
         return [json.dumps({"stop": str(error), "hint": error.hint, "code": error.code})]
 
 
-def _parts(work: list[tuple[str, Read]], threads: int) -> Iterator[list[tuple[str, Read]]]:
+def _parts(
+    work: list[tuple[str, ReadSubmission]], threads: int
+) -> Iterator[list[tuple[str, ReadSubmission]]]:
     """Split a class into parts, so that sending them costs little and each thread gets some."""
     size = max(1, min(PART, math.ceil(len(work) / (2 * threads))))
     for first in range(0, len(work), size):
         yield work[first : first + size]
 
 
-def _read(part: list[tuple[str, Read]]) -> tuple[list[tuple[str, bytes]], list[Outcome]]:
+def _read(part: list[tuple[str, ReadSubmission]]) -> tuple[list[tuple[str, bytes]], list[Outcome]]:
     """The submissions of a part, and an error for each that cannot be read."""
     sent: list[tuple[str, bytes]] = []
     unreadable: list[Outcome] = []
@@ -128,8 +130,8 @@ def _grader_process(assignment: Assignment, unsafe: bool) -> GraderProcess:
     if getattr(_cached, "timer", None) is not None:
         _cached.timer.cancel()
         if _cached.key != key:
-            _cached.hand.end()
+            _cached.grader_process.end()
     if getattr(_cached, "key", None) != key:
-        _cached.key, _cached.hand = key, GraderProcess(assignment, unsafe)
-    hand: GraderProcess = _cached.hand
-    return hand
+        _cached.key, _cached.grader_process = key, GraderProcess(assignment, unsafe)
+    grader_process: GraderProcess = _cached.grader_process
+    return grader_process

@@ -10,8 +10,8 @@ from tito.course import TitoError
 from tito.grading.grade_one import Assignment
 from tito.grading.grader_process import GraderProcess
 
-Read = Callable[[], bytes]
-Work = Iterable[tuple[str, Read]]
+ReadSubmission = Callable[[], bytes]
+Work = Iterable[tuple[str, ReadSubmission]]
 Outcome = tuple[str, dict[str, Any]]  # a student, and the record or error
 
 
@@ -25,10 +25,10 @@ def run(assignment: Assignment, unsafe: bool, work: Work, jobs: int) -> Iterator
     """
     todo, lock, over = iter(work), threading.Lock(), threading.Event()
     done: queue.Queue[Outcome | Exception | None] = queue.Queue(2 * jobs)
-    hands = [GraderProcess(assignment, unsafe) for _ in range(jobs)]
+    grader_processes = [GraderProcess(assignment, unsafe) for _ in range(jobs)]
     threads = [
-        threading.Thread(target=_grade, args=(hand, todo, lock, over, done), daemon=True)
-        for hand in hands
+        threading.Thread(target=_grade, args=(grader_process, todo, lock, over, done), daemon=True)
+        for grader_process in grader_processes
     ]
     for thread in threads:
         thread.start()
@@ -44,16 +44,16 @@ def run(assignment: Assignment, unsafe: bool, work: Work, jobs: int) -> Iterator
                 yield outcome
     finally:
         over.set()
-        for hand in hands:
-            hand.stop()
+        for grader_process in grader_processes:
+            grader_process.stop()
         while any(thread.is_alive() for thread in threads):
             with contextlib.suppress(queue.Empty):
                 done.get(timeout=0.05)
 
 
 def _grade(
-    hand: GraderProcess,
-    todo: Iterator[tuple[str, Read]],
+    grader_process: GraderProcess,
+    todo: Iterator[tuple[str, ReadSubmission]],
     lock: threading.Lock,
     over: threading.Event,
     done: "queue.Queue[Outcome | Exception | None]",
@@ -70,9 +70,9 @@ def _grade(
             except TitoError as error:
                 done.put((name, {"error": str(error)}))
             else:
-                done.put((name, hand.grade(data)))
+                done.put((name, grader_process.grade(data)))
         done.put(None)
     except Exception as error:
         done.put(error)
     finally:
-        hand.end()
+        grader_process.end()

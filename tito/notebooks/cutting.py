@@ -6,10 +6,10 @@ from dataclasses import replace
 from tito.notebooks.cell_code import fault
 from tito.notebooks.released_cells import TESTS, Released, plain, role
 from tito.notebooks.scripts import Cell
-from tito.notebooks.untrusted import Sheet
+from tito.notebooks.untrusted import Submission
 
 
-def apart(sheet: Sheet, released: Released) -> list[Cell]:
+def apart(sheet: Submission, released: Released) -> list[Cell]:
     """The cells of a submission, with released text moved into separate cells.
 
     Tests and stubs are cut out of any cell. Other released text is cut out of scripts without cell borders only, and

@@ -17,7 +17,7 @@ from tito.notebooks.cells import ELSEWHERE
 from tito.notebooks.order import Item, merged
 from tito.notebooks.released_cells import DEFINED, TESTS, Released, definitions, name_of, plain
 from tito.notebooks.text import is_stub
-from tito.notebooks.untrusted import Sheet
+from tito.notebooks.untrusted import Submission
 
 KINDS = {"test": "tests", "locked": "helpers of tests"}
 FLAGS = ("grade", "solution", "locked", "points")
@@ -37,7 +37,7 @@ class Findings:
     twice: list[str] = field(default_factory=list)
 
 
-def repair(released: Released, sheet: Sheet) -> tuple[nbformat.NotebookNode, Findings]:
+def repair(released: Released, sheet: Submission) -> tuple[nbformat.NotebookNode, Findings]:
     """Put the student's cells of a submission into the latest released notebook.
 
     Released cells come from the release, whatever the submission contains in their place.
@@ -55,7 +55,7 @@ class _Answer:
 
 
 class _Repair:
-    def __init__(self, released: Released, sheet: Sheet):
+    def __init__(self, released: Released, sheet: Submission):
         self.released = released
         self.cells = cutting.apart(sheet, released)
         self.findings = Findings(repaired=list(sheet.notes))

@@ -32,7 +32,7 @@ class Unreadable(TitoError):
 
 
 @dataclass(frozen=True)
-class Sheet:
+class Submission:
     """The cells of a submission, notes on how it was read, and whether it is a script that lost cell borders."""
 
     cells: list[Cell]
@@ -40,7 +40,7 @@ class Sheet:
     script: bool = False
 
 
-def read(data: bytes) -> Sheet:
+def read(data: bytes) -> Submission:
     """Read a notebook, or a script that a tool made from one.
 
     Raises
@@ -69,7 +69,7 @@ def read(data: bytes) -> Sheet:
     code = sum(len(cell.source) for cell in cells if cell.kind == "code")
     if code > CODE:
         raise Unreadable(f"it has {code >> 20} MB of code, at most {CODE >> 20} MB are read")
-    return Sheet(cells, notes, script)
+    return Submission(cells, notes, script)
 
 
 def _decode(data):

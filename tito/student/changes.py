@@ -27,7 +27,7 @@ BINDING = (
 
 
 @dataclass(frozen=True)
-class Touched:
+class Affected:
     """Exercises whose verdict an edit may change: the edited ones, and the exercises that use them."""
 
     edited: list[str]
@@ -97,7 +97,7 @@ def _fault(module, cell, row, reason):
     return f"{name} is not Python, {where}: {reason}" + (f": {code}" if code else "")
 
 
-def touched(old: list[Cell], new: list[Cell]) -> Touched:
+def affected_by(old: list[Cell], new: list[Cell]) -> Affected:
     """The exercises whose verdict an edit may have changed.
 
     A cell depends on another if it uses a name that the other binds, because tests find a student's code by names. If
@@ -126,7 +126,7 @@ def touched(old: list[Cell], new: list[Cell]) -> Touched:
         elif name and uses:
             reached.append(name)
     order = [name for name in exercises if name in {*edited, *reached}]
-    return Touched(
+    return Affected(
         [name for name in order if name in edited],
         [name for name in order if name not in edited],
         gone,

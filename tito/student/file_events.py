@@ -15,7 +15,7 @@ SETTLE = 0.3  # seconds to wait for an empty or missing file to be written
 
 
 @contextlib.contextmanager
-def heard(folder: Path, names: set[str], tell: Callable[[], None]) -> Iterator[None]:
+def watch_saves(folder: Path, names: set[str], tell: Callable[[], None]) -> Iterator[None]:
     """Call `tell` from a thread after each save of one of these files, until the context ends."""
     over = threading.Event()
     known = _stamps(folder, names)

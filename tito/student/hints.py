@@ -45,7 +45,7 @@ class Hint:
 
 
 @dataclass(frozen=True)
-class Given:
+class ShownHints:
     """Hints as they are shown: (number, text) of `count` steps, for an exercise and the failure they answer."""
 
     exercise: Exercise
@@ -75,7 +75,7 @@ def load(module: Module) -> dict[str, list[Hint]]:
 
 def give(
     module: Module, wanted: str | None = None, *, again: bool = False, every: bool = False
-) -> Given:
+) -> ShownHints:
     """The next hint for an exercise, or for the first that does not pass; it is stored as shown.
 
     Parameters
@@ -118,14 +118,14 @@ def give(
         chosen = before[-1:]
     else:
         chosen = fresh[:1]
-    last_results.give(module, exercise.name, chosen)
+    last_results.store_hints(module, exercise.name, chosen)
     left = len([key for key in fresh if key not in chosen])
     shown = [(order.index(key) + 1, steps[keys.index(key)].text) for key in chosen]
     repeats = not every and chosen == before[-1:]
-    return Given(exercise, exercise.failure, shown, len(steps), left, repeats)
+    return ShownHints(exercise, exercise.failure, shown, len(steps), left, repeats)
 
 
-def document(module: Module, given: Given) -> dict:
+def document(module: Module, given: ShownHints) -> dict:
     """Given hints as plain values."""
     return {
         "schema": 1,

@@ -22,7 +22,7 @@ def has_terminal() -> bool:
 
 
 @contextlib.contextmanager
-def heard(tell: Callable[[str], None]) -> Iterator[None]:
+def listen_for_keys(tell: Callable[[str], None]) -> Iterator[None]:
     """Call `tell` from a thread with each key, until the context ends."""
     over = threading.Event()
     if os.name != "posix":

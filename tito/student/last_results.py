@@ -25,7 +25,7 @@ def read(module: Module) -> dict:
     return {name: part if isinstance(part, dict) else {} for name, part in parts.items()}
 
 
-def note(module: Module, verdicts: Iterable[Verdict], sources: dict[str, str]) -> None:
+def store(module: Module, verdicts: Iterable[Verdict], sources: dict[str, str]) -> None:
     """Store verdicts; `sources` are the judged solution cells."""
     verdicts = [verdict for verdict in verdicts if verdict.exercise in sources]
     judged = {verdict.exercise for verdict in verdicts}
@@ -46,7 +46,7 @@ def note(module: Module, verdicts: Iterable[Verdict], sources: dict[str, str]) -
         known["cells"] |= {name: digest(sources[name]) for name in judged}
 
 
-def give(module: Module, exercise: str, hints: list[str]) -> None:
+def store_hints(module: Module, exercise: str, hints: list[str]) -> None:
     """Store hints as shown, the last one last."""
     with _change(module) as known:
         before = known["hints"].get(exercise)

@@ -146,7 +146,7 @@ class Watch:
         if fault:
             self._complain(f"{clock} {fault}")
             return
-        found = changes.touched(self.work.cells, work.cells)
+        found = changes.affected_by(self.work.cells, work.cells)
         had, self.complaint = self.complaint, ""
         self.work = work
         self._look()
@@ -241,7 +241,7 @@ class Watch:
         found = run.take(work.in_file(self.work, verdict))
         if found is None:
             return
-        last_results.note(self.module, found, self.work.answers)
+        last_results.store(self.module, found, self.work.answers)
         self._look()
         self.status("")
         for line in terminal.exercise_lines(verdict.exercise, found):
@@ -352,12 +352,14 @@ def run(module: Module, wanted: str | None, say: Callable, status: Callable) -> 
     events: queue.SimpleQueue = queue.SimpleQueue()
     with contextlib.ExitStack() as over:
         # Watch for saves before the source is read, so that no save is missed in between.
-        over.enter_context(file_events.heard(module.folder, names, lambda: events.put(("saved",))))
+        over.enter_context(
+            file_events.watch_saves(module.folder, names, lambda: events.put(("saved",)))
+        )
         watch = Watch(module, wanted, events, say, status)
         over.enter_context(_ended_by(lambda: events.put(("quit",))))
         if keyboard.has_terminal():
             say(f"  {KEYS}")
-            over.enter_context(keyboard.heard(lambda key: events.put(("key", key))))
+            over.enter_context(keyboard.listen_for_keys(lambda key: events.put(("key", key))))
         watch.run()
 
 

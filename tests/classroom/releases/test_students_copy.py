@@ -119,7 +119,7 @@ def test_answers_are_brought_into_a_students_copy_only_and_from_work(module, tmp
     refused(tito("release", "1", "--answers", str(folder), course=module.course.root), 2)
     for path in (folder, tmp_path / "nowhere"):
         with pytest.raises(TitoError, match="no answers in"):
-            answers.bring_over(student(folder), path)
+            answers.copy_answers(student(folder), path)
 
 
 def empty_environment(folder):

@@ -61,7 +61,7 @@ def available():
     return bool(cuda.is_available())
 
 
-def chosen():
+def uses_gpu():
     """Whether launches go to a GPU."""
     if _mode not in MODES:
         raise ValueError(f"TINYTORCH_SIMT is one of {', '.join(MODES)}, got {_mode!r}")

@@ -32,7 +32,7 @@ class Kernel(Declared):
 
     def _launch(self, grid, block, *args):
         grid, block = shape("grid", grid, GRID_SHAPE), shape("block", block, BLOCK_SHAPE)
-        if gpu.chosen():
+        if gpu.uses_gpu():
             gpu.launch(self.py_func, grid, block, args)
         else:
             run(self, grid, block, *args)
