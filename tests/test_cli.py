@@ -319,7 +319,7 @@ def test_doctor_names_a_version_that_differs_and_the_fix(tiny):
     run = tito("doctor", course=tiny.course.root)
     assert run.returncode == 3
     assert (
-        "not the versions of constraints.txt: numpy" in run.stdout
+        "versions that differ from constraints.txt: numpy" in run.stdout
         and "fix: pip install" in run.stdout
     )
 

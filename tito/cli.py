@@ -79,12 +79,14 @@ def _print_traceback():
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(tinytorch.__version__, prog_name="tito")
 @click.option(
-    "--course", metavar="DIR", help="The course's folder, when it is not the one you are in."
+    "--course",
+    metavar="DIR",
+    help="The course's folder. Default: the current folder or the nearest one above it.",
 )
 @click.option(
     "--use",
     type=click.Choice(["py", "ipynb"]),
-    help="The file to read where a module's .py and .ipynb were both changed.",
+    help="Which file to read if a module's .py and .ipynb were both changed.",
 )
 @click.pass_context
 def main(context, course, use):

@@ -75,7 +75,9 @@ def _python():
     if (3, 11) <= sys.version_info[:2] <= (3, 13):
         yield Finding(OK, f"Python {version}")
     elif sys.version_info[:2] == (3, 14):
-        yield Finding(NOTE, f"Python {version}, for which all packages exist, but no test was run")
+        yield Finding(
+            NOTE, f"Python {version}: all packages install, but the course is untested with it"
+        )
     else:
         yield Finding(
             BROKEN, f"Python {version}", "make the environment with Python 3.11, 3.12 or 3.13"
@@ -85,7 +87,7 @@ def _python():
 def _versions(course):
     path = course.root / "constraints.txt"
     if not path.exists():
-        yield Finding(NOTE, "no constraints.txt, versions are not compared")
+        yield Finding(NOTE, "no constraints.txt, so versions are not compared")
         return
     wanted = [
         Requirement(line) for line in path.read_text(encoding="utf-8").split("\n") if line.strip()
@@ -103,7 +105,9 @@ def _versions(course):
         if e.name in installed and not e.specifier.contains(installed[e.name], prereleases=True)
     ]
     if other:
-        yield Finding(BROKEN, f"not the versions of constraints.txt: {', '.join(other)}", INSTALL)
+        yield Finding(
+            BROKEN, f"versions that differ from constraints.txt: {', '.join(other)}", INSTALL
+        )
     else:
         yield Finding(OK, f"{len(installed)} packages in the versions of constraints.txt")
     try:
@@ -185,8 +189,8 @@ def _sandbox(sandbox, problem, hint):
         yield Finding(NOTE, f"tito grade has no working sandbox: {problem}", hint)
         yield Finding(
             NOTE,
-            "without a sandbox all other commands work; tito grade and formgrader's button refuse",
-            "grade on another machine, or code that you trust with tito grade --unsafe",
+            "all other commands work without a sandbox; tito grade and formgrader's button refuse to grade",
+            "grade on another machine; for code that you trust: tito grade --unsafe",
         )
 
 

@@ -110,8 +110,8 @@ HOSTILE = {
     "zip NUL": (lambda p, c: zip_nul(p, c), "control characters"),
     "zip deep": (lambda p, c: zipped(p, {"a/" * 40 + "x.ipynb": c}), "too deep"),
     "zip long": (lambda p, c: zipped(p, {"a" * 300 + ".ipynb": c}), "too long"),
-    "zip bomb": (lambda p, c: zipped(p, {A: bytes(30 << 20)}), "times smaller"),
-    "zip bomb elsewhere": (lambda p, c: zipped(p, {A: c, "x": bytes(30 << 20)}), "times smaller"),
+    "zip bomb": (lambda p, c: zipped(p, {A: bytes(30 << 20)}), "times its size"),
+    "zip bomb elsewhere": (lambda p, c: zipped(p, {A: c, "x": bytes(30 << 20)}), "times its size"),
     "zip many": (
         lambda p, c: zipped(p, {str(n): b"" for n in range(archive.FILES + 1)}),
         "more than",
@@ -132,7 +132,7 @@ HOSTILE = {
         lambda p, c: tarred(p, {"x": bytes(90 << 20)}, "w:bz2"),
         "unpacks to more than",
     ),
-    "tar long header": (long_header, "a header of it is"),
+    "tar long header": (long_header, "one of its headers has"),
     "tar newline": (lambda p, c: tarred(p, {"a\nb/x.ipynb": c}), "control characters"),
     "tar cut": (
         lambda p, c: (

@@ -126,7 +126,7 @@ REPAIRED = {
 def test_a_notebook_of_format_3_is_refused_by_name(module):
     taken = one(module, old_format(answered(module)))
     assert (taken.student, taken.state) == ("ann", "refused")
-    assert taken.error == "tiny_dev.ipynb: its format is nbformat 3, at least 4 is read"
+    assert taken.error == "tiny_dev.ipynb: its format is nbformat 3; at least 4 is needed"
 
 
 @pytest.mark.parametrize("damage", REPAIRED, ids=lambda f: f.__name__)

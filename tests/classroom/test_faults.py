@@ -87,7 +87,7 @@ def test_a_read_only_gradebook_is_one_error_and_the_marks_are_kept(course, hand_
     assert run.returncode == 3, run.stderr
     assert len(told) == 2 and "Traceback" not in run.stderr and "SQL" not in run.stderr
     assert told[0] == (
-        "error: the marks are kept, but not in the gradebook: cannot write the gradebook "
+        "error: the marks are in build/grades, but not in the gradebook: cannot write the gradebook "
         f"sqlite:///{path}: attempt to write a readonly database"
     )
     assert told[1].startswith("hint: free space, fix the permissions")

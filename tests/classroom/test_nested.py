@@ -78,7 +78,7 @@ NAMED = {
     ),
     "a zip that leads outside": ("a.zip", lambda c: in_zip({"../../x.ipynb": c}), "leads outside"),
     "a tar with a link": ("a.tar.gz", lambda c: in_tar({N: c}, link="x.ipynb"), "is a link"),
-    "a zip bomb": ("a.zip", lambda c: in_zip({N: bytes(30 << 20)}), "times smaller"),
+    "a zip bomb": ("a.zip", lambda c: in_zip({N: bytes(30 << 20)}), "times its size"),
     "a tar bomb": ("a.tar.gz", lambda c: in_tar({"x": bytes(90 << 20)}), "unpacks to more than"),
     "a gz bomb": (f"{N}.gz", lambda c: gzip.compress(bytes(30 << 20)), "20 MB"),
     "a long notebook": (

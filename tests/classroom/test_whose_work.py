@@ -104,7 +104,7 @@ def test_a_known_students_folder_that_is_alone_is_not_the_folder_of_a_class(modu
     assert {who.lower() for who in taken} <= {"s1"} and all(
         each.time is None for each in taken.values()
     )
-    assert taken or "are one id here" in " ".join(stray)
+    assert taken or "become the same id here" in " ".join(stray)
 
 
 def test_a_time_in_a_name_of_brightspace_is_not_the_platforms(module):

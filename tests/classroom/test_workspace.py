@@ -66,8 +66,8 @@ def test_a_student_works_through_the_modules_on_answers_of_their_own(course, tmp
     )
     assert "2 * np.asarray(x)" not in texts and "double(double(x))" not in texts
     assert "np.empty(0)" not in texts
-    refused(tito("start", str(work), course=course), 2, "is a workspace already", "tito status")
-    refused(tito("start", str(course), course=course), 2, "contains something else")
+    refused(tito("start", str(work), course=course), 2, "is already a workspace", "tito status")
+    refused(tito("start", str(course), course=course), 2, "contains other files")
 
     own = [work / ".venv" / "bin" / "tito"]
 

@@ -36,12 +36,12 @@ FAULTS = {
     "a comment before export": (
         "#| export\ndef double",
         "# two times\n#| export\ndef double",
-        "exports nothing here",
+        "has no effect here",
     ),
     "export without the bar": (
         "#| export\ndef double",
         "#export\ndef double",
-        "exports nothing here",
+        "has no effect here",
     ),
     "a docstring before export": (
         "#| export\nimport numpy",
@@ -64,12 +64,12 @@ FAULTS = {
         "import numpy as np\nfrom .tensor import Tensor",
         "relative import",
     ),
-    "no default_exp": ("#| default_exp core.tiny", "1 + 1", "no cell says where to export"),
+    "no default_exp": ("#| default_exp core.tiny", "1 + 1", "no cell has #| default_exp"),
     "another default_exp": ("core.tiny", "core.huge", "default_exp is core.huge, not core.tiny"),
     "two default_exp": (
         "# %%\n#| export\nimport",
         "# %%\n#| default_exp core.tiny\n\n# %%\n#| export\nimport",
-        "a second default_exp",
+        "there is a second default_exp",
     ),
     "quotes in the summary": (
         'r"""\n# Tiny\n> One function.\n"""',
@@ -114,12 +114,12 @@ FAULTS = {
     "a solution outside its cell": (
         "#| export\nimport numpy as np",
         "#| export\nimport numpy as np\n### BEGIN SOLUTION\n### END SOLUTION",
-        "is outside a solution cell",
+        "is not inside a solution cell",
     ),
     "hidden tests outside a test": (
         "#| export\nimport numpy as np",
         "#| export\nimport numpy as np\n### BEGIN HIDDEN TESTS\n### END HIDDEN TESTS",
-        "is outside a test cell",
+        "is not inside a test cell",
     ),
     "a test without a title": ('"""Every value is doubled."""\n', "", "has no title"),
     "a test of no exercise": (GRADED, '"grade_id": "triple_of_an_array"', "belongs to no exercise"),

@@ -76,7 +76,7 @@ def test_a_notebook_of_another_format_is_refused_by_name():
         b'{"nbformat": 2, "cells": []}',
     ):
         with pytest.raises(
-            untrusted.Unreadable, match=r"its format is nbformat \d, at least 4 is read"
+            untrusted.Unreadable, match=r"its format is nbformat \d; at least 4 is needed"
         ):
             untrusted.read(document)
 

@@ -44,7 +44,7 @@ def copy_answers(module: Module, path: Path) -> CopiedAnswers:
     worked = [path.name for path in own.values() if not module.is_as_released(path)]
     if worked:
         raise TitoError(
-            f"{' and '.join(worked)} has been worked in already",
+            f"{' and '.join(worked)} already contains work",
             "start from a fresh copy of the release",
         )
     places = [path / f"{stem}{suffix}" for suffix in own] if path.is_dir() else [path]

@@ -57,7 +57,7 @@ class Entry:
             raise TitoError(f"{short} {self.fault}", "ask the student to send only the notebook")
         if self.size > FILE_BYTES:
             raise TitoError(
-                f"{short} is {self.size >> 20} MB, at most {FILE_BYTES >> 20} are read",
+                f"{short} has {self.size >> 20} MB; the limit is {FILE_BYTES >> 20} MB",
                 "clear the notebook's outputs and submit it again",
             )
         return self.load()
@@ -94,7 +94,7 @@ def entries(path: Path) -> Iterator[list[Entry]]:
         except Exception as error:  # zipfile and tarfile raise many types for broken archives
             raise TitoError(
                 f"cannot read {path.name} as an archive: {one_line(error)}",
-                "download it again; zip and tar are read",
+                "download it again, as a zip or tar archive",
             ) from None
         yield found
 
@@ -240,7 +240,7 @@ class _Member(tarfile.TarInfo):
         headers = [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE]
         headers += [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK]
         if self.type in headers and self.size > HEADER_BYTES:
-            raise Hostile(f"a header of it is {self.size} bytes long")
+            raise Hostile(f"one of its headers has {self.size} bytes")
         return super()._proc_member(archive)  # type: ignore[misc]
 
 
@@ -292,7 +292,7 @@ def _shown(name: str) -> str:
 
 def _refuse_bomb(name: str, size: int, packed: int) -> None:
     if size < 0 or (size > FILE_BYTES and size > RATIO * max(packed, 1)):
-        raise Hostile(f"{_shown(name)} is packed {size // max(packed, 1)} times smaller")
+        raise Hostile(f"{_shown(name)} unpacks to {size // max(packed, 1)} times its size")
 
 
 def _refuse_faulty(found: list[Entry]) -> None:

@@ -223,5 +223,5 @@ def _refuse_several(read: list[Candidate], words: people_names.Words) -> None:
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         raise TitoError(
             f"{len(names)} notebooks with different answers, perhaps of several students: {shown}",
-            "collect the folder that contains them, or leave one of them in it",
+            "if they are of several students, collect the folder above; else keep only one of them",
         )

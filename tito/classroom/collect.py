@@ -135,7 +135,9 @@ def _student(
     try:
         if first in strangers:
             known = collected.students(module.course)
-            raise TitoError(f"{first.original} and {_other(known, first)} are one id here", "")
+            raise TitoError(
+                f"{first.original} and {_other(known, first)} become the same id here", ""
+            )
         found = candidates.read(files, released, module, others)
         taken.repaired = [f"passed over {said}" for said in found.passed_over]
         taken.unread = [*dict.fromkeys(e.unread for e in files if e.unread), *found.unread]

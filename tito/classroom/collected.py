@@ -131,7 +131,7 @@ def students(course: Course) -> dict[str, dict[str, str]]:
             for safe, about in found.items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise TitoError(f"cannot read {path}", "remove it; collect writes it again") from None
+        raise TitoError(f"cannot read {path}", "remove it; tito collect writes it again") from None
 
 
 def source(module: Module, student: str) -> str:

@@ -73,6 +73,6 @@ def _fill(
 def refuse_new_blackboard() -> None:
     """Blackboard makes text columns without points of what it does not know."""
     raise TitoError(
-        "Blackboard needs the file that it exported: a column without Blackboard's id becomes a text column",
+        "--format blackboard needs Blackboard's own file, because a column without Blackboard's id becomes text",
         "download the gradebook with Work Offline, and name it with --roster",
     )

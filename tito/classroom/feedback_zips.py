@@ -45,8 +45,8 @@ def archive(form: str, found: marks.Class, wanted: tuple[str, ...] = ()) -> tupl
             without.append(mark.student)
     if not pages:
         raise TitoError(
-            f"nobody's work came from a download of {form}",
-            "collect the archive that the platform gives, with the names that it gave",
+            f"no collected submission has the names of a download from {form}",
+            "collect the platform's own archive, without renaming its files",
             Exit.USAGE,
         )
     return _zip(pages), without

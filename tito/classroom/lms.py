@@ -27,7 +27,7 @@ def table(
     if len(classes) != 1 and (form != CANVAS or column):
         names = ", ".join(found.module.topic for found in classes) or "none"
         raise TitoError(
-            f"{form} takes one module at a time, and there are marks of: {names}",
+            f"--format {form} needs one module, but there are marks for: {names}",
             f"name one, as in tito scores kernels --format {form}",
             Exit.USAGE,
         )
@@ -37,8 +37,8 @@ def table(
     for wanted in NEEDED[form]:
         if files.place(rows[0], wanted) is None:
             raise TitoError(
-                f"{roster} is not a file of {form}: it has no column {' or '.join(wanted)}",
-                f"take the file that {form} exports, unchanged",
+                f"{roster} was not exported by {form}: it has no column {' or '.join(wanted)}",
+                f"export the file from {form} again, and do not change it",
             )
     if form == CANVAS:
         return canvas_file.fill(classes, rows, column)

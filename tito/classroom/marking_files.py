@@ -98,7 +98,7 @@ def split(module: Module, students: list[str], tutors: tuple[str, ...]) -> dict[
     for tutor in tutors:
         if not TUTOR.fullmatch(tutor):
             raise TitoError(
-                f"{sanitize.line(tutor, 60)!r} cannot be a part of a file's name",
+                f"{sanitize.line(tutor, 60)!r} cannot be part of a file name",
                 "use letters, digits, dots and dashes",
                 Exit.USAGE,
             )
@@ -362,4 +362,6 @@ def _read(path: Path) -> dict[str, dict[str, str]]:
     try:
         return {name: dict(each) for name, each in json.loads(path.read_text("utf-8")).items()}
     except (OSError, ValueError, TypeError, AttributeError):
-        raise TitoError(f"cannot read {path}", "remove it, and split the students again") from None
+        raise TitoError(
+            f"cannot read {path}", "remove it, and run tito marks export again"
+        ) from None

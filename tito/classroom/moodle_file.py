@@ -52,7 +52,7 @@ def fill(found: Class, rows: list[list[str]], column: str | None) -> tuple[list[
         raise TitoError(
             f"this is not a file of moodle: its column {sanitize.line(header[0], 40)} has no "
             "identifiers such as Participant 101, or it has no column Identifier",
-            "turn on the offline grading worksheet, and take the file unchanged",
+            "turn on the offline grading worksheet, download it again, and do not change it",
         )
     grade = _grade(rows, column)
     most = _maximum(rows, grade)

@@ -8,7 +8,7 @@ from functools import cached_property
 from tito.course import Module
 from tito.export import cache
 from tito.notebooks import released_cells
-from tito.notebooks.untrusted import Sheet
+from tito.notebooks.untrusted import Submission
 
 
 class OtherModules:
@@ -29,7 +29,7 @@ class OtherModules:
             for each, cells in ((other, cache.cells(other)) for other in others)
         ]
 
-    def of(self, sheet: Sheet, own: int) -> Module | None:
+    def of(self, sheet: Submission, own: int) -> Module | None:
         """The other module with more exercises in a notebook than `own`, by their ids or the names that they define."""
         ids = {cell.id for cell in sheet.cells}
         code = "\n".join(cell.source for cell in sheet.cells if cell.kind == "code")

@@ -137,7 +137,7 @@ def _take(found: dict[str, int], wanted: list[tuple[str, set[int]]]) -> None:
         if len(free) > 1 or free & set(new.values()):
             raise TitoError(
                 f"{who} fits more than one row or shares a row with another",
-                "use the platform's ids in the course",
+                "use the platform's ids as the ids of the course",
             )
         if free:
             new[who] = free.pop()

@@ -140,7 +140,7 @@ def _target(module, output):
     if target.exists() and not target.is_dir():
         raise TitoError(f"{target} is not a folder", "name a new folder", Exit.USAGE)
     if target.exists() and any(target.iterdir()) and not (target / RELEASE).exists():
-        raise TitoError(f"{target} contains something else", "name a new folder", Exit.USAGE)
+        raise TitoError(f"{target} contains other files", "name a new folder", Exit.USAGE)
     return target
 
 

@@ -60,7 +60,7 @@ def find(module: Module, least: float = LEAST) -> tuple[list[Pair], dict[str, st
             failed[student] = str(error)
     if len(texts) < 2:
         raise TitoError(
-            f"{len(texts)} submissions of {module.name} can be compared",
+            f"only {len(texts)} submissions of {module.name} can be read, at least 2 are needed",
             f"tito collect {module.topic} PATH",
         )
     given = {

@@ -87,9 +87,9 @@ def make(course: Course, target: Path, begin: Module | None = None) -> Workspace
     course.refuse_copy()
     target = target.resolve()
     if (target / WORKSPACE).exists():
-        raise TitoError(f"{target} is a workspace already", f"cd {target}; tito status", Exit.USAGE)
+        raise TitoError(f"{target} is already a workspace", f"cd {target}; tito status", Exit.USAGE)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise TitoError(f"{target} contains something else", "name a new folder", Exit.USAGE)
+        raise TitoError(f"{target} contains other files", "name a new folder", Exit.USAGE)
     if os.name == "posix" and os.pathsep in str(target):
         raise TitoError(f"{target} contains a colon", "name a folder without one", Exit.USAGE)
     modules = course.modules

@@ -45,29 +45,29 @@ def export(course, modules, check):
     "--known",
     multiple=True,
     type=click.Choice(["wrong", "right"]),
-    help="Try these known solutions only, and check nothing else.",
+    help="Only grade the known solutions of this kind.",
 )
 @click.option(
     "--exercise",
     "exercises",
     multiple=True,
     metavar="NAME",
-    help="Try the known solutions of this exercise only, and check nothing else.",
+    help="Only grade the known solutions of this exercise.",
 )
 @click.option(
     "--record",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Store the result of each known solution in FILE (JSON lines). A later run tries only the others.",
+    help="Store the result of each known solution in FILE (JSON lines). A later run skips these solutions.",
 )
 @click.option(
     "--jobs",
     "-j",
     type=click.IntRange(min=1),
-    help="How many known solutions to try at a time. Default: the number of cores.",
+    help="How many known solutions to grade at a time. Default: the number of cores.",
 )
 def check(course, modules, quick, known, exercises, record, jobs):
-    """Prove that modules are sound: the solution earns every point, the untouched release none."""
+    """Prove that modules are sound: the solution earns all points, the untouched release none."""
     course.refuse_copy()
     from tito.authoring import check as checking
 

@@ -137,7 +137,7 @@ def _only(subject, names) -> list[str] | None:
     "begin",
     metavar="MODULE",
     shell_complete=complete_module,
-    help="The module to begin with; the modules before it are solved.",
+    help="The module to begin with; earlier modules are solved.",
 )
 @click.pass_context
 def start(context, folder, begin):
@@ -258,7 +258,7 @@ def notebook(course, module, no_browser, port):
     "--student",
     default="",
     metavar="ID",
-    help='Put the file into a folder with this name, "me" in a folder that tito start made.',
+    help='Your student id; the file goes into a folder with this name. Use "me" in a folder that tito start made.',
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def submit(module, exercise, student, as_json):

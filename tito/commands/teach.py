@@ -66,7 +66,7 @@ def release(_course, modules, output, answers, as_json):
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def collect(context, words, also, as_json):
-    """Read submissions from a folder, a zip or a tar archive, as learning platforms name them.
+    """Read submissions from a folder, a zip or a tar archive.
 
     PATH has a folder or a file for each student, or the names of Canvas, Moodle, Gradescope, Blackboard,
     Brightspace, Google Classroom, GitHub Classroom or nbgrader. The command repairs damaged notebooks, names every
@@ -147,7 +147,7 @@ def grade(course, module, students, jobs, scheduler, changed, unsafe, as_json):
         raise TitoError(
             f"{len(graded.failed)} of "
             f"{sanitize.count(len(graded.failed) + len(graded.records), 'student')} could not be graded",
-            "the lines above name each; fix or collect their work, then run tito grade again",
+            "the lines above say why; fix or collect their work, then run tito grade again",
             Exit.FAILED,
         )
     if graded.undated:
@@ -173,10 +173,10 @@ def grade(course, module, students, jobs, scheduler, changed, unsafe, as_json):
     "form",
     type=click.Choice(["html", "canvas", "moodle", "brightspace"]),
     default="html",
-    help="A folder of pages, or a zip archive that a platform reads back.",
+    help="A folder of pages, or a zip archive for a platform.",
 )
 @click.option("--hold", multiple=True, metavar="ID", help="Withhold this student's page.")
-@click.option("--give", multiple=True, metavar="ID", help="Return a page that was withheld.")
+@click.option("--give", multiple=True, metavar="ID", help="No longer withhold this student's page.")
 @click.option(
     "--output",
     type=click.Path(),
@@ -257,12 +257,10 @@ def _feedback_archive(module, form, students, output):
     "--roster",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="The file that the platform exported; marks are filled into its rows.",
+    help="The file that the platform exported; the marks go into its rows.",
 )
 @click.option("--column", metavar="NAME", help="The assignment's column in that file.")
-@click.option(
-    "--tests", is_flag=True, help="Show statistics of each test instead: failures, discrimination."
-)
+@click.option("--tests", is_flag=True, help="Print one row per test: failures and discrimination.")
 @click.option("--html", is_flag=True, help="Write a page about the class, for instructors.")
 @click.option(
     "--output",

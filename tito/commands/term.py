@@ -106,7 +106,7 @@ def autograder(context, module, output):
     "--least",
     type=click.FloatRange(0.1, 1.0),
     default=0.7,
-    help="The share of the shorter answer that a pair has in common; default: 0.7.",
+    help="List pairs that share at least this part of the shorter answer; default: 0.7.",
 )
 @click.option("--output", metavar="FILE", help="Write the page to this file.")
 @click.pass_context
@@ -177,8 +177,10 @@ def marks():
 @marks.command("export")
 @click.argument("module", shell_complete=complete_module)
 @click.option("--tutors", metavar="A,B", default="", help="Split the students among these tutors.")
-@click.option("--section", metavar="NAME", default="", help="Only the students of this section.")
-@click.option("--tests", is_flag=True, help="With a row for each test, to change its points.")
+@click.option(
+    "--section", metavar="NAME", default="", help="Export only the students of this section."
+)
+@click.option("--tests", is_flag=True, help="Add a row for each test, to change its points.")
 @click.option("--output", metavar="DIR", help="The folder to write; default: build/marking.")
 @click.pass_context
 def export_marks(context, module, tutors, section, tests, output):

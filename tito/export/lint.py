@@ -84,16 +84,14 @@ def _file(module, notebook, cells, text):
         for name in DEFAULT_EXP.findall(cell.source)
     ]
     if not named:
-        yield Problem(
-            0, "no cell says where to export", f"add a code cell: #| default_exp {wanted}"
-        )
+        yield Problem(0, "no cell has #| default_exp", f"add a code cell: #| default_exp {wanted}")
     for cell, name in named:
         if name != wanted:
             yield Problem(
                 cell.line, f"default_exp is {name}, not {wanted}", f"write #| default_exp {wanted}"
             )
     if len(named) > 1:
-        yield Problem(named[1][0].line, "a second default_exp", "keep the first")
+        yield Problem(named[1][0].line, "there is a second default_exp", "keep only the first")
     if not any(is_exported(cell.source) for cell in cells if cell.role != "text"):
         yield Problem(0, "no cell is exported", "begin the cells of the package with #| export")
     for cell in cells:
@@ -168,7 +166,7 @@ def _graded(node, cell, mark, line):
             yield Problem(
                 line,
                 f"{name} belongs to no exercise",
-                "begin its grade_id with the exercise's and _",
+                "begin its grade_id with the grade_id of an exercise and an underscore",
             )
         yield from _title(cell)
 
@@ -180,7 +178,9 @@ def _title(cell):
         return
     if not title:
         yield Problem(
-            cell.line, f"{cell.id} has no title", 'open it with """One sentence of what is true."""'
+            cell.line,
+            f"{cell.id} has no title",
+            'begin it with """One sentence about what the test checks."""',
         )
 
 
@@ -192,11 +192,13 @@ def _markers(cell, authored):
             (cell.line + i for i, line in enumerate(lines) if line in (begin, end)), cell.line
         )
         if order and cell.role != role:
-            yield Problem(where, f"{order[0]} is outside a {place}", "move it, or fix the metadata")
+            yield Problem(
+                where, f"{order[0]} is not inside a {place}", "move it, or fix the metadata"
+            )
         elif order != [begin, end] * (len(order) // 2):
             yield Problem(
                 where,
-                f"{begin} and {end} do not pair up in {cell.id}",
+                f"{begin} and {end} do not form pairs in {cell.id}",
                 "a line that begins with # %% starts a new cell and may have cut this one",
             )
     if authored and cell.role == "solution" and lesson.BEGIN_SOLUTION not in lines:
@@ -215,7 +217,7 @@ def _code(cell):
             if LOOKS_LIKE_EXPORT.match(line):
                 yield Problem(
                     cell.line + number,
-                    f"{line.strip()!r} exports nothing here",
+                    f"{line.strip()!r} has no effect here",
                     "write #| export on the first line of the cell",
                 )
     if cell.role == "plain":
@@ -246,5 +248,5 @@ def _code(cell):
             yield Problem(
                 cell.line + node.lineno - 1,
                 f"a relative import in {cell.id}",
-                "write from tinytorch.core.… import …; the export makes it relative",
+                "write from tinytorch.core.… import …; the export changes it to a relative import",
             )

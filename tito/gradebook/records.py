@@ -105,8 +105,8 @@ class Records:
             held.acquire(blocking=False)
         except Timeout:
             raise TitoError(
-                f"{self.module.name} is being graded already by {self._grading_now()}",
-                "wait until it has finished; what it graded need not be graded again",
+                f"{self.module.name} is already being graded by {self._grading_now()}",
+                "wait until it has finished; then tito grade --changed skips what it graded",
             ) from None
         except OSError as error:
             raise TitoError(

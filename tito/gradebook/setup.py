@@ -54,7 +54,7 @@ def cannot_write(course: Course, error: Exception) -> TitoError:
     """The message for an error of the database."""
     return TitoError(
         f"cannot write the gradebook {address(course)}: {reason(error, course)}",
-        "free space, fix the permissions of the file and its folder, or gradebook in settings.ini",
+        "free space, fix the permissions of the file and its folder, or correct gradebook in settings.ini",
     )
 
 

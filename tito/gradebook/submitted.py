@@ -53,7 +53,7 @@ def read(module: Module, student: str) -> bytes:
     for name in (f"{stem}.ipynb", f"{stem}.py"):
         if os.path.lexists(folder / name):
             return _read(module, student, name, untrusted.BYTES + 1)
-    raise TitoError(f"there is no {stem}.ipynb in it", "tito collect")
+    raise TitoError(f"there is no {stem}.ipynb in its folder", "tito collect")
 
 
 def timestamp(module: Module, student: str) -> str:

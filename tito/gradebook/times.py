@@ -48,7 +48,7 @@ def utc(text: str, zone: str = "") -> datetime.datetime:
     elif zone:
         offset = _in_zone(ZoneInfo(zone), local)
     else:
-        raise Unreadable(f"{_shown(text)} names no time zone")
+        raise Unreadable(f"{_shown(text)} has no time zone")
     try:
         return local - offset
     except OverflowError:

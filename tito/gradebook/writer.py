@@ -83,7 +83,7 @@ class Writer:
                 raise TitoError(
                     said["error"]
                     if said.get("written")
-                    else f"the marks are kept, but not in the gradebook: {said['error']}",
+                    else f"the marks are in build/grades, but not in the gradebook: {said['error']}",
                     said.get("hint", f"tito grade {self.module.topic} --changed"),
                     said["code"],
                 )

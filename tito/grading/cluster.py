@@ -79,7 +79,7 @@ def grade_part(
     """On a worker: grade some submissions; returns a record or an error for each, as JSON."""
     try:
         if grader != grade_one.grader():
-            raise TitoError("the grader installed there has another version", grade_one.SAME)
+            raise TitoError("the worker has another version of the grader", grade_one.SAME)
         grader_process = _grader_process(grade_one.from_plain(document), unsafe)
         try:
             return [json.dumps(grader_process.grade(data)) for data in submissions]

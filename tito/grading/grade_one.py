@@ -80,7 +80,7 @@ def working_sandbox() -> Sandbox:
     try:
         return selftest.find()
     except OSError as error:
-        raise TitoError(f"cannot try a sandbox: {one_line(error)}", "free space in /tmp") from None
+        raise TitoError(f"cannot test a sandbox: {one_line(error)}", "free space in /tmp") from None
 
 
 @contextlib.contextmanager

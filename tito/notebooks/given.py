@@ -91,7 +91,7 @@ def versions(text: str, cells: list[Cell], name: str = "given.py") -> dict[str, 
         elif not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
             raise TitoError(
                 f"{name}, line {node.lineno}: neither a function nor a class",
-                "use the names that the lesson imports and defines",
+                "only functions and classes are allowed; they can use the names of the lesson",
             )
     found = {}
     for cell in cells:

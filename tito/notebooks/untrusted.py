@@ -68,7 +68,7 @@ def read(data: bytes) -> Submission:
         raise Unreadable(f"it has {len(cells)} cells, at most {CELLS} are read")
     code = sum(len(cell.source) for cell in cells if cell.kind == "code")
     if code > CODE:
-        raise Unreadable(f"it has {code >> 20} MB of code, at most {CODE >> 20} MB are read")
+        raise Unreadable(f"it has {code >> 20} MB of code; the limit is {CODE >> 20} MB")
     return Submission(cells, notes, script)
 
 
@@ -94,13 +94,13 @@ def _from_json(text, notes):
     try:
         found = json.loads(text, parse_int=scripts.number)
     except (ValueError, RecursionError) as error:
-        raise Unreadable(f"it is not a whole notebook: {one_line(error)[:100]}") from None
+        raise Unreadable(f"it is an incomplete notebook: {one_line(error)[:100]}") from None
     if not isinstance(found, dict):
         raise Unreadable("it is JSON, but not a notebook")
     version, nodes = found.get("nbformat"), found.get("cells")
     if "worksheets" in found or (isinstance(version, int) and version < OLD):
         raise Unreadable(
-            f"its format is nbformat {version}, at least {OLD} is read",
+            f"its format is nbformat {version}; at least {OLD} is needed",
             "open it in Jupyter, save it there, and send it again",
         )
     if not isinstance(nodes, list):

@@ -1342,7 +1342,7 @@ def _name(metric):
 
 # %% [markdown]
 r"""
-**Exercise 10** (about 9 lines). Write the loop of `fit`. `row` has the values of `train_epoch` under names like `train_loss`, and those of `validate_epoch`, if there is a validation part, under names like `val_loss`.
+**Exercise 10** (about 9 lines). Write the loop of `fit`. `row` has the values of `train_epoch` under names like `train_loss`. If there is a validation part, it also has the values of `validate_epoch` under names like `val_loss`.
 Finish the epoch, then save the checkpoint if a path is given, then print `self.line(epochs)` if `verbose`.
 
 *Hint: `self.epoch` is the number of epochs that are done, also after a checkpoint was loaded.*

@@ -6159,14 +6159,14 @@ If your class has a leaderboard, `tito bench kernels --submit NAME` enters you u
 # %% [markdown]
 r"""
 **Work log.** Write one line for each attempt: what you changed, what you predicted and why, what you measured, and what you concluded. Attempts that did not help
-count as much as those that did. Your instructor reads the log and can give extra credit for it.
+count as much as attempts that helped. Your instructor can give extra credit for the log.
 """
 
 # %% [markdown] nbgrader={"grade": true, "grade_id": "work_log", "locked": false, "points": 0, "schema_version": 3, "solution": true}
 r"""
 | attempt | predicted, and why | measured | conclusion |
 | --- | --- | --- | --- |
-| a tile of 4 by 2 for 64 rows | 64/66 of the time, because no row is computed in vain | the ratio and its interval | was the reason right? |
+| a tile of 4 by 2 for 64 rows | 64/66 of the time, because 64 is a multiple of 4, so no row of a tile is unused | the ratio and its interval | was the reason right? |
 
 An example of one line. Give the interval that `benchmark_operation` prints, not only the ratio.
 """

@@ -795,7 +795,7 @@ between false alerts, or check once a day.
 </details>
 
 <details><summary>A client sends a body that is no JSON, and the service answers 500. What is wrong with that?</summary>
-500 says that the service failed, and wakes up whoever is on duty. The caller does not learn that the request must be fixed. 400 says both.
+500 means that the service failed, so it alerts the operator, who can do nothing. The client does not learn that its request is invalid. 400 means exactly that.
 </details>
 
 <details><summary>The handler has no socket. What do its tests not cover?</summary>

@@ -71,7 +71,7 @@ def _observed(
         if report and after is not None and _differing(flat, after):
             name = getattr(request["target"], "__name__", "the function")
             raise Mismatch(
-                f"{name} raised {report.kind} and changed its input before",
+                f"{name} changed its input before it raised {report.kind}",
                 "check the arguments first, and write to an array of your own",
             ) from error
         raise
