@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tests.support.tensors import in_some_layout
 from tinytorch.core.activations import ReLU, Sigmoid, Softmax, Tanh
 from tinytorch.core.tensor import Tensor
 from tinytorch.lab import checks
@@ -24,15 +25,7 @@ def arrays(draw, dtypes=("float32", "float64"), min_dims=0, **elements):
     shape = draw(hnp.array_shapes(min_dims=min_dims, max_dims=3, min_side=0, max_side=4))
     width = np.dtype(dtype).itemsize * 8
     array = draw(hnp.arrays(dtype, shape, elements=st.floats(width=width, **elements)))
-    layout = draw(st.sampled_from(["C", "F", "strided", "reversed", "read-only"]))
-    if layout == "F":
-        array = np.asfortranarray(array)
-    if layout == "strided" and array.ndim:
-        array = np.repeat(array, 2, axis=-1)[..., ::2]
-    if layout == "reversed" and array.ndim:
-        array = array[::-1]
-    array.flags.writeable = layout != "read-only"
-    return array
+    return in_some_layout(draw, array)
 
 
 def expected(activation, x):

@@ -10,34 +10,16 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from tinytorch.core.activations import ReLU
+from examples.digits.steps import network
 from tinytorch.core.autograd import Trainable
-from tinytorch.core.cnn import Conv2D, MaxPool2D, flatten
 from tinytorch.core.dataloader import DataLoader, DigitsDataset
-from tinytorch.core.layers import Dense
-from tinytorch.core.networks import Sequential, create_mlp
+from tinytorch.core.networks import create_mlp
 from tinytorch.core.optimizers import AdamW, CosineLR
 from tinytorch.core.training import Accuracy, CrossEntropyLoss, Trainer, random_shift
 
 
 def mlp():
     return create_mlp(64, [512], 10, output_activation=None, seed=0)
-
-
-def cnn():
-    rng = np.random.default_rng(0)
-    return Sequential(
-        [
-            Conv2D(3, 1, 16, padding=1, seed=rng),
-            ReLU(),
-            MaxPool2D(2),
-            Conv2D(3, 16, 32, padding=1, seed=rng),
-            ReLU(),
-            MaxPool2D(2),
-            flatten,
-            Dense(128, 10, seed=rng),
-        ]
-    )
 
 
 def digits_trainer(model, shape, epochs, learning_rate, weight_decay, smoothing, product=None):
@@ -70,8 +52,8 @@ def digits_trainer(model, shape, epochs, learning_rate, weight_decay, smoothing,
             0.97,
         ),
         (
-            cnn,
-            (1, 8, 8),
+            network,
+            (64,),
             {"epochs": 60, "learning_rate": 0.004, "weight_decay": 0.02, "smoothing": 0.1},
             0.985,
         ),

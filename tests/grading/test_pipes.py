@@ -96,7 +96,7 @@ def test_what_can_be_imported_is_sent_by_its_place():
     for value in (checks.observe, np.sqrt, np.sum, sorted, math.gcd):
         node, _ = message(value)
         assert node["!"] == "imported"
-        assert worker.Session.find(None, None, node) is value
+        assert worker.Session.resolve(None, None, node) is value
 
     def local():
         pass

@@ -17,6 +17,11 @@ def arrays(draw, dtypes=tuple(DTYPES), shapes=SHAPES):
     dtype, shape = draw(st.sampled_from(dtypes)), draw(shapes)
     numbers = st.booleans() if dtype == "bool" else st.integers(0, 9)
     array = draw(hnp.arrays(dtype, shape, elements=numbers))
+    return in_some_layout(draw, array)
+
+
+def in_some_layout(draw, array):
+    """Draw a memory layout for an array: C, Fortran, strided, reversed or read-only."""
     layout = draw(st.sampled_from(["C", "F", "strided", "reversed", "read-only"]))
     if layout == "F":
         array = np.asfortranarray(array)
