@@ -162,7 +162,7 @@ def test_export_writes_once_and_check_changes_nothing(tiny):
     refused(tito("export", "--all", "--check", course=course), 1)
 
 
-def test_any_folder_inside_the_course_will_do(tiny):
+def test_commands_work_in_any_folder_inside_the_course(tiny):
     assert tito("export", "tiny", cwd=tiny.folder).returncode == 0
     assert tito("export", "tiny", cwd="/", TITO_COURSE=str(tiny.course.root)).returncode == 0
 
@@ -324,7 +324,7 @@ def test_doctor_names_a_version_that_differs_and_the_fix(tiny):
     )
 
 
-def test_status_is_a_map(root):
+def test_status_lists_every_module(root):
     run = tito("status", course=root)
     lines = run.stdout.splitlines()
     modules = [line.split()[0] for line in lines[1:] if line[:2].isdigit()]
@@ -336,7 +336,7 @@ def test_status_is_a_map(root):
     assert run.stdout.isascii()
 
 
-def test_status_says_where_to_go_on(tiny):
+def test_status_names_the_next_step(tiny):
     course = tiny.course.root
 
     def step():

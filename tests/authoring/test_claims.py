@@ -63,7 +63,7 @@ def test_a_claim_without_a_reason_is_found(sentence):
 
 
 @pytest.mark.parametrize("sentence", HONEST)
-def test_a_sentence_that_shows_its_reason_is_not(sentence):
+def test_a_sentence_with_a_reason_is_not_found(sentence):
     assert claims.in_text(sentence) == []
 
 
@@ -96,7 +96,7 @@ def test_a_cell_of_another_section_or_above_does_not_count_as_a_reason():
     assert len(claims.find([text, cell("text", "## Next"), prints])) == 1
 
 
-def test_given_outputs_the_number_is_looked_for():
+def test_with_outputs_the_number_of_a_claim_is_compared():
     text, prints = cell("text", "It is 12 times faster."), cell("plain", 'print(3, "times")')
     assert claims.find([text, prints], {"plain": "11.4 times"}) == []
     assert len(claims.find([text, prints], {"plain": "3 times"})) == 1

@@ -76,7 +76,7 @@ def test_any_json_is_a_sheet_or_the_named_error_and_a_repair_is_whole(released, 
 
 
 @given(st.lists(loose_cells, max_size=8), st.randoms(use_true_random=False))
-def test_released_cells_among_any_others_are_put_right(released, loose, shuffle):
+def test_released_cells_among_any_others_are_repaired(released, loose, shuffle):
     versions = history(Course(released).module("tiny"))
     cells = json.loads(nbformat.writes(versions[0]))["cells"] + loose
     shuffle.shuffle(cells)

@@ -34,7 +34,7 @@ from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text
 
 
-def test_honest_work_arrives_whole(module):
+def test_honest_work_is_collected_completely(module):
     notebook = answered(module)
     taken = one(module, data(notebook))
     assert (taken.state, taken.answered, taken.not_started) == ("collected", ["double"], ["half"])
@@ -45,7 +45,7 @@ def test_honest_work_arrives_whole(module):
     nbformat.validate(arrived)
 
 
-def test_a_whole_copy_of_the_release_may_come_back(module):
+def test_a_submitted_copy_of_the_whole_release_is_read(module):
     folder = module.course.root.parent / "submissions"
     shutil.copytree(module.course.place("release") / "01_tiny", folder / "ann" / "01_tiny")
     (folder / "ann" / "01_tiny" / "tiny_dev.ipynb").write_bytes(data(answered(module)))
@@ -94,7 +94,7 @@ def test_the_newest_of_two_counts_and_the_other_is_kept(module):
     )
 
 
-def test_the_file_that_was_worked_on_counts_whichever_came_later(module):
+def test_the_edited_file_counts_even_if_the_untouched_file_is_newer(module):
     untouched = jupytext.writes(stub(module), "py:percent").encode()
     folder = sent(module, {A: data(answered(module)), "ann/tiny_dev.py": untouched})
     os.utime(folder / A, (1, 1))
@@ -215,7 +215,7 @@ def test_a_full_disk_keeps_what_was_collected(module):
     assert collect.collect(module, folder)[0][0].state == "updated"
 
 
-def test_hand_ins_are_taken_in_also_when_no_release_is_remembered(module):
+def test_submissions_are_collected_without_a_stored_release(module):
     shutil.rmtree(module.course.build / "releases")
     arrives(module, one(module, data(answered(module))))
 
@@ -249,7 +249,7 @@ def test_a_collector_killed_at_any_moment_loses_nothing(module):
     assert not list(module.course.place("submitted").rglob(".*"))
 
 
-def test_a_broken_note_of_what_was_collected_is_one_line(module):
+def test_a_broken_index_of_collected_files_is_one_error_line(module):
     folder = sent(module, {A: data(answered(module))})
     collect.collect(module, folder)
     (module.course.build / "collected" / "01_tiny" / "ann" / "index.json").write_text("{[")
@@ -320,7 +320,7 @@ def test_nbgrader_grades_what_was_collected(module):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_kernels_module_goes_out_and_comes_back(root, tmp_path):
+def test_the_kernels_module_is_released_and_collected(root, tmp_path):
     for name in ("settings.ini", "pyproject.toml", "nbdev.yaml"):
         shutil.copy(root / name, tmp_path / name)
     for name in ("modules", "tinytorch"):

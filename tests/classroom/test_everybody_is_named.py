@@ -59,7 +59,7 @@ UNREAD = {
 
 
 @pytest.mark.parametrize("good", UNREAD)
-def test_files_that_no_student_can_be_told_from_are_named(module, good):
+def test_files_without_a_recognizable_student_are_named(module, good):
     others = UNREAD[good]
     said, failed = report(
         module, {good: data(answered(module))} | {n: b"" if n[-1] == "/" else b"x" for n in others}

@@ -13,7 +13,7 @@ import pytest
 from tests.support import marking
 from tests.support.commands import refused, tito
 from tests.support.submissions import answered, data, sent
-from tito.classroom import collect, feedback, feedback_zips, marks, withheld
+from tito.classroom import collect, feedback, feedback_zips, marks, withheld_feedback
 from tito.course import TitoError
 
 DOWNLOADS = {
@@ -108,10 +108,10 @@ def test_a_withheld_page_is_neither_written_nor_packed(graded):
     assert len(unpack(feedback_zips.archive("canvas", marks.read(course))[0])) == 2
     refused(tito("feedback", "tiny", "--hold", "s99", course=root), 2, "s99 has no marks")
     assert tito("feedback", "tiny", "--give", "101", course=root).returncode == 0
-    assert path.exists() and withheld.read(course) == set()
+    assert path.exists() and withheld_feedback.read(course) == set()
 
 
-def test_the_page_says_how_to_ask(graded):
+def test_the_page_says_how_to_ask_for_a_regrade(graded):
     course, _ = graded("canvas")
     settings = course.course.root / "settings.ini"
     settings.write_text(settings.read_text() + "\nquestions = Write to the tutors by Friday.\n")

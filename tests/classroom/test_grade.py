@@ -149,7 +149,7 @@ def test_honest_records_are_the_same_with_attackers_in_the_class(course, hand_in
 @pytest.mark.slow
 @pytest.mark.parametrize("moments", [pytest.param(3, marks=pytest.mark.gate), 50])
 @pytest.mark.timeout(3000)
-def test_a_run_that_is_killed_at_any_moment_goes_on_where_it_was(course, hand_in, moments):
+def test_a_run_killed_at_any_moment_continues_where_it_stopped(course, hand_in, moments):
     for number in range(6):
         hand_in(f"s{number}", [RIGHT, ANSWERS["partly"][0], None][number % 3])
     wanted = {f"s{number}": [5, 2, 0][number % 3] for number in range(6)}
@@ -184,7 +184,7 @@ def test_a_run_that_is_killed_at_any_moment_goes_on_where_it_was(course, hand_in
 @pytest.mark.slow
 @pytest.mark.gate
 @needs_walls
-def test_a_second_grader_sees_who_was_first(course, hand_in):
+def test_a_second_grader_is_refused_and_names_the_first(course, hand_in):
     hand_in("loops", HOSTILE["loops"][0])
     first = tito(course)
     holder = Records(course).folder.with_suffix(".holder")
@@ -270,7 +270,7 @@ def test_a_full_disk_loses_nothing(course, hand_in, full):
 @pytest.mark.slow
 @pytest.mark.gate
 @needs_walls
-def test_what_a_person_entered_survives(course, hand_in):
+def test_manual_marks_survive_a_new_run(course, hand_in):
     from nbgrader.api import Gradebook
 
     hand_in("a", ANSWERS["partly"][0])
@@ -304,7 +304,7 @@ def test_what_a_person_entered_survives(course, hand_in):
 
 
 @needs_walls
-def test_who_is_late_pays_what_nbgrader_says(course, hand_in):
+def test_late_students_get_the_penalty_of_nbgrader(course, hand_in):
     from nbgrader.api import Gradebook
 
     for name, day in (("late", 3), ("early", 1)):

@@ -44,7 +44,7 @@ def _end(process):
 
 
 @needs_walls
-def test_a_lost_worker_costs_nobody_anything(course, hand_in, dask, monkeypatch):
+def test_a_lost_worker_changes_no_marks(course, hand_in, dask, monkeypatch):
     monkeypatch.setattr(cluster, "PART", 3)
     bodies = [body for body, _ in ANSWERS.values()] + [HOSTILE["exits"][0]]
     for number in range(40):
@@ -66,7 +66,7 @@ def test_a_lost_worker_costs_nobody_anything(course, hand_in, dask, monkeypatch)
 
 
 @needs_walls
-def test_what_a_cluster_lacks_is_named(course, hand_in, dask, monkeypatch):
+def test_a_missing_part_of_a_cluster_is_named(course, hand_in, dask, monkeypatch):
     hand_in("a", ANSWERS["right"][0])
     with monkeypatch.context() as short:
         short.setattr(cluster, "WAIT", 1)

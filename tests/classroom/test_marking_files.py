@@ -10,7 +10,7 @@ from tests.support import marking
 from tests.support.commands import refused, tito
 from tito.classroom import marking_files, marks
 from tito.course import TitoError
-from tito.gradebook import by_hand
+from tito.gradebook import manual_marks
 from tito.notebooks import notebook as nb
 
 CLASS = {
@@ -61,10 +61,10 @@ def back(module, rows, name="back.csv", delimiter=",", encoding="utf-8", end="\r
 
 def test_points_and_comments_come_back_as_they_were_entered(graded):
     assert text(graded) == text(graded)
-    before, rows = by_hand.read(graded), exported(graded)
+    before, rows = manual_marks.read(graded), exported(graded)
     taken = back(graded, rows)
     assert (taken.written, taken.same, taken.conflicts) == (0, 9, [])
-    assert by_hand.read(graded) == before
+    assert manual_marks.read(graded) == before
     edit(rows, "ann", "double", comment="Nice.\nSee a; -b")
     edit(rows, "ann", "double_of_nothing", points="2,5", extra="1")
     edit(rows, "007", "double_of_an_array", state="Done")
@@ -74,7 +74,7 @@ def test_points_and_comments_come_back_as_they_were_entered(graded):
         row["student"] = row["student"].lstrip("0")
     taken = back(graded, rows, delimiter=";", encoding="utf-16")
     assert (taken.written, taken.same, taken.conflicts) == (4, 5, [])
-    now = by_hand.read(graded)
+    now = manual_marks.read(graded)
     assert now["ann", "double"].comment == "Nice.\nSee a; -b"
     assert now["007", "double"] == before["007", "double"]  # with its formulas, to the character
     cell = now["ann", "double_of_nothing"]
@@ -91,7 +91,7 @@ def test_points_can_be_taken_back(graded):
     edit(rows, "007", "double_of_an_array", points="")
     edit(rows, "007", "double", comment="")
     assert back(graded, rows).written == 2
-    now = by_hand.read(graded)
+    now = manual_marks.read(graded)
     assert now["007", "double_of_an_array"].points is None
     assert now["007", "double"].comment == ""
 
@@ -110,7 +110,7 @@ def test_a_row_that_somebody_else_changed_is_reported_and_kept(graded):
     assert taken.conflicts[0].endswith(
         "ann, double_of_nothing: the gradebook has 1 point, done now"
     )
-    assert by_hand.read(graded)["ann", "double_of_nothing"].points == 1
+    assert manual_marks.read(graded)["ann", "double_of_nothing"].points == 1
     rows = exported(graded)
     marking.record(graded, "ann", submission="1" * 64)  # another notebook was graded meanwhile
     edit(rows, "ann", "double", comment="about the old work")
@@ -120,16 +120,16 @@ def test_a_row_that_somebody_else_changed_is_reported_and_kept(graded):
 
 
 def test_a_change_between_reading_and_writing_is_not_overwritten(graded):
-    seen = by_hand.read(graded)
+    seen = manual_marks.read(graded)
     cell, remark = seen["ann", "double_of_nothing"], seen["ann", "double"]
     changed = [(cell, marking_files.replace(cell, points=1.0))]
-    assert by_hand.write(graded, changed) == []
+    assert manual_marks.write(graded, changed) == []
     more = [
         (cell, marking_files.replace(cell, points=2.0)),
         (remark, marking_files.replace(remark, comment="b")),
     ]
-    assert by_hand.write(graded, more) == [more[0][1]]
-    now = by_hand.read(graded)
+    assert manual_marks.write(graded, more) == [more[0][1]]
+    now = manual_marks.read(graded)
     assert (now["ann", "double_of_nothing"].points, now["ann", "double"].comment) == (1, "b")
 
 
@@ -148,7 +148,7 @@ WRONG = {
 
 
 def test_a_file_with_a_wrong_row_changes_nothing(graded):
-    before = by_hand.read(graded)
+    before = manual_marks.read(graded)
     for name, (values, said) in WRONG.items():
         rows = exported(graded)
         edit(rows, "cy", "double", comment="fine")
@@ -165,7 +165,7 @@ def test_a_file_with_a_wrong_row_changes_nothing(graded):
     rows = [{k: v for k, v in row.items() if k != "version"} for row in exported(graded)]
     with pytest.raises(TitoError, match="has no column version"):
         back(graded, rows)
-    assert by_hand.read(graded) == before
+    assert manual_marks.read(graded) == before
 
 
 def test_students_keep_their_tutor_and_tutors_have_equal_parts(graded):

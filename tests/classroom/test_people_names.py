@@ -85,7 +85,7 @@ def test_a_file_named_as_the_notebook_alone_belongs_to_nobody(module, name):
         (["s1.ipynb", "s1.py", "s2.ipynb"], ["s1", "s2"]),
     ],
 )  # fmt: skip
-def test_names_of_files_say_who(module, names, students):
+def test_names_of_files_name_the_student(module, names, students):
     assert people(module, works(module, names)) == (dict.fromkeys(students, "collected"), [])
 
 
@@ -98,7 +98,7 @@ SEVERAL = {
 
 
 @pytest.mark.parametrize("kind", SEVERAL)
-def test_several_people_are_never_one(module, kind):
+def test_several_people_are_never_one_student(module, kind):
     files = works(module, SEVERAL[kind])
     taken, _ = collect.collect(module, zipped(module.course.root.parent / "c.zip", files))
     assert taken[0].student == "a" and taken[0].state == "refused"
@@ -135,7 +135,7 @@ def test_one_students_versions_are_one_student(module):
     assert stray == [] and found == dict.fromkeys(["ann", "bo", "cy"], "collected")
 
 
-def test_ids_that_are_one_here_are_refused(module):
+def test_different_ids_that_become_the_same_are_refused(module):
     names = ["Ann Lee", "Ann_Lee", "bo", "Bo", "cy", "=x", "Rene\u0301", "dan", "da\u200cn"]
     files = works(module, [f"{name}/{N}" for name in names])
     found, stray = people(module, files)
@@ -143,7 +143,7 @@ def test_ids_that_are_one_here_are_refused(module):
     assert all("one id here" in line for line in stray)
 
 
-def test_an_id_that_was_another_ones_before_is_refused(module):
+def test_an_id_that_belonged_to_another_student_is_refused(module):
     assert people(module, works(module, [f"Ann Lee/{N}", f"bo/{N}"]))[0]["Ann_Lee"] == "collected"
     before = submitted(module, "Ann_Lee").read_text()
     found, _ = people(module, works(module, [f"x/{N}", f"Ann_Lee/{N}"]))

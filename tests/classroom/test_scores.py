@@ -73,7 +73,7 @@ def test_marks_come_from_the_records_when_there_is_no_gradebook(graded):
 
 @pytest.mark.slow
 @pytest.mark.gate
-def test_the_gradebook_has_the_last_word(graded):
+def test_the_marks_of_the_gradebook_count(graded):
     grades = {"double_of_an_array": (2, 1.25, False), "double_of_nothing": (3, None, False)}
     late = {
         "grades": grades,
@@ -342,7 +342,7 @@ def test_a_new_gradescope_file_has_a_column_an_exercise(graded):
     assert column(found, "1: double (5 pts)") == ["0", "2", "5"]
 
 
-def test_marks_without_a_row_are_said_and_the_others_written(graded, tmp_path):
+def test_marks_without_a_row_are_named_and_the_others_written(graded, tmp_path):
     roster = tmp_path / "moodle.csv"
     roster.write_text('Identifier,Grade\n"Participant 17",\n')
     run = tito(
@@ -403,7 +403,7 @@ def test_settings_that_do_not_go_together_are_wrong_usage(graded, words):
     assert tito("scores", "tiny", *words, course=graded.course.root).returncode == 2
 
 
-def test_the_command_prints_csv_says_where_from_and_goes_on_past_a_broken_record(graded):
+def test_the_command_prints_csv_and_its_source_despite_a_broken_record(graded):
     marking.record(graded, "bad").write_text("[" * 100_000)
     run = tito("scores", course=graded.course.root)
     assert run.returncode == 3 and column(rows(run.stdout), "student") == ["17", "23", "ada"]

@@ -93,20 +93,20 @@ def test_augmented_assignment_makes_a_new_tensor():
 
 @pytest.mark.parametrize("operation", [*BINARY, operator.pow, operator.matmul, operator.lt])
 @pytest.mark.parametrize("stranger", [None, "text", 1j, {}, object()])
-def test_strangers_are_refused_on_either_side(operation, stranger):
+def test_other_objects_are_refused_on_either_side(operation, stranger):
     with pytest.raises(TypeError):
         operation(Tensor([1.0, 2.0]), stranger)
     with pytest.raises(TypeError):
         operation(stranger, Tensor([1.0, 2.0]))
 
 
-def test_a_tensor_equals_no_stranger():
+def test_a_tensor_is_not_equal_to_other_objects():
     for stranger in [None, "text", object()]:
         assert (Tensor([1.0]) == stranger) is False
         assert (Tensor([1.0]) != stranger) is True
 
 
-def test_another_type_may_answer_for_itself():
+def test_the_operator_of_another_type_is_used():
     class Other:
         def __radd__(self, left):
             return "answered"

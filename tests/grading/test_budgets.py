@@ -172,7 +172,7 @@ def test_what_a_submission_may_use_for_loading_its_cells_is_bounded_in_sum():
     meter.left(loads=False)
 
 
-def test_the_budget_of_a_submission_is_said_where_it_is_used_up(tiny, monkeypatch):
+def test_the_message_names_the_budget_that_is_used_up(tiny, monkeypatch):
     test = "assert double(1) == 2"
     work = made(tiny, "def double(x): time.sleep(600)", [test] * 8 + [NEXT], seconds=1)
     monkeypatch.setattr(budget, "EXTRA", 0)

@@ -175,7 +175,7 @@ def test_a_cell_that_ends_the_process_while_loading_is_named(tiny):
     assert "ended its process with exit code 3" in found["double_of_an_array"].message
 
 
-def test_only_so_many_workers_are_started(tiny):
+def test_the_number_of_workers_for_one_exercise_is_limited(tiny):
     mark = {"grade": True, "locked": True, "points": 1, "schema_version": 3, "solution": False}
     tests = "\n".join(
         f'# %% nbgrader={json.dumps(mark | {"grade_id": f"double_{n}"})}\n"""Test {n}."""\ndouble(np.ones(3))\n'

@@ -158,13 +158,13 @@ def test_a_count_that_the_students_process_forges_is_not_counted(tiny, forged):
     assert found.status == v.FAILED and "18 loads" in found.message
 
 
-def test_the_same_forgery_passes_where_the_student_is_at_home(tiny):
+def test_the_same_forgery_succeeds_in_the_process_of_the_student(tiny):
     """What `inside` returns is an answer, not evidence: this is why counts are taken on the source."""
     answer = f"{textwrap.dedent(FORGED['the simulator'])}\n{TWICE}"
     assert judged(tiny, answer, COUNTED.replace("on_source", "inside")).status == v.PASSED
 
 
-def test_a_gpu_simulator_that_the_student_patches_is_not_asked(tiny):
+def test_a_gpu_simulator_patched_by_the_student_is_not_used(tiny):
     forged = """
         from tinytorch.lab import simt
         def check(kernel, grid, block, *args, old=simt.check):
@@ -178,7 +178,7 @@ def test_a_gpu_simulator_that_the_student_patches_is_not_asked(tiny):
     assert found.status == v.FAILED and "2 kinds of faults" in found.message
 
 
-def test_right_counts_of_a_kernel_with_wrong_results_earn_nothing(tiny):
+def test_a_kernel_with_right_counts_and_wrong_results_earns_nothing(tiny):
     """The text that is counted must also compute: a better function elsewhere does not replace it."""
     answer = (
         LOOP.replace("2 * x[i]", "3 * x[i]") + "\ndouble = lambda x, y: np.multiply(2, x, out=y)"

@@ -7,7 +7,7 @@ import pytest
 
 from tests.conftest import ROOT
 from tito import verdict as v
-from tito.authoring import agreeing, cheats
+from tito.authoring import agreeing, weak_tests
 from tito.course import Course
 from tito.grading import job, supervisor
 from tito.grading.sandbox import selftest, zygotes
@@ -165,8 +165,8 @@ def question(verdict_id):
     ],
     ids=["three", "all"],
 )
-def test_no_question_is_answered_by_an_object(tiny, names):
-    found = [(name, question(each.id)) for name, each in cheats.earned(asked(tiny), names)]
+def test_no_agreeing_object_passes_a_question(tiny, names):
+    found = [(name, question(each.id)) for name, each in weak_tests.earned(asked(tiny), names)]
     assert found == []
 
 
@@ -179,7 +179,7 @@ def test_every_question_has_an_answer(tiny):
 
 def test_a_message_says_in_plain_words_what_an_object_lacks(tiny):
     messages = [
-        each.message for each in cheats.verdicts_of(asked(tiny), list(agreeing.OBJECTS)[:1])
+        each.message for each in weak_tests.verdicts_of(asked(tiny), list(agreeing.OBJECTS)[:1])
     ]
     assert len(messages) == len(QUESTIONS)
     assert [text for text in messages if any(word in text for word in ENGINE)] == []

@@ -254,7 +254,7 @@ speed.at_least(1, double, threads, lambda n: (n,), checks.equal, pairs=2)
 """
 
 
-def test_a_thread_that_counted_text_leaves_is_not_where_the_baseline_is_timed(tiny):
+def test_a_thread_of_counted_text_does_not_run_beside_the_baseline(tiny):
     """Its CPU time would be the baseline's."""
     found = timed(tiny, LEFT, ALONE)
     assert found.status == v.UNDECIDED and "too short to compare" in found.message

@@ -19,7 +19,7 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("target, runs", [("reader", 4000), ("wire", 20_000)])
-def test_what_strangers_send_raises_the_named_error_alone(target, runs, tmp_path):
+def test_hostile_input_raises_only_the_named_error(target, runs, tmp_path):
     words = [sys.executable, "-m", "tests.fuzz", target, f"-runs={runs}"]
     words.append(f"-artifact_prefix={tmp_path}/")
     run = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, errors="replace")

@@ -190,7 +190,7 @@ def test_a_dependency_that_hangs_is_not_run_again_for_others(chain, tmp_path):
     assert lost(found) == {"double"} and log.read_text() == "xx"  # its own two tests
 
 
-def test_what_a_failing_exercise_leaves_behind_meets_no_other(chain):
+def test_leftovers_of_a_failing_exercise_reach_no_other_exercise(chain):
     """`double` patches what `half` uses; the worker in which its test failed is not used again."""
     spoils = "import builtins\nbuiltins.spoiled = True\nreturn 3 * x"
     careful = "import builtins\nassert not hasattr(builtins, 'spoiled')\nreturn x / 2"
@@ -198,7 +198,7 @@ def test_what_a_failing_exercise_leaves_behind_meets_no_other(chain):
     assert lost(found) == {"double"}
 
 
-def test_what_a_passing_exercise_leaves_behind_kills_no_other(chain):
+def test_leftovers_of_a_passing_exercise_kill_no_other_exercise(chain):
     """`double` is right and spoils its process, as a write past the end of an array does; `half` is run again."""
     spoils = "import builtins\nbuiltins.spoiled = True\nreturn 2 * x"
     killed = "import builtins, os\nif hasattr(builtins, 'spoiled'): os.abort()\nreturn x / 2"

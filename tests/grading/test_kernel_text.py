@@ -170,7 +170,7 @@ COMPUTES = {
 
 
 @pytest.mark.parametrize(("source", "value", "expected"), COMPUTES.values(), ids=COMPUTES)
-def test_what_computes_works(given, source, value, expected):
+def test_text_that_only_computes_works(given, source, value, expected):
     from pathlib import Path
 
     texts = kernel_text.Texts(Path("text"))
@@ -248,7 +248,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("source", REFUSED.values(), ids=REFUSED)
-def test_what_leads_out_is_refused(given, source):
+def test_text_that_could_reach_other_objects_is_refused(given, source):
     with pytest.raises((Mismatch, NameError)) as caught:
         made(given, source)
     if caught.type is Mismatch:
@@ -270,7 +270,7 @@ FAILS = {
 
 
 @pytest.mark.parametrize(("source", "kind"), FAILS.values(), ids=FAILS)
-def test_what_leads_out_when_it_runs_fails(given, source, kind):
+def test_text_that_reaches_other_objects_when_it_runs_fails(given, source, kind):
     with pytest.raises(kind):
         made(given, source)()
 

@@ -63,7 +63,7 @@ def test_a_fast_wrong_answer_fails_before_its_time_counts(tiny):
     assert found.status == v.FAILED and "1.5 times what it should be" in found.message
 
 
-def test_what_cannot_be_told_costs_no_points(tiny):
+def test_an_undecided_comparison_costs_no_points(tiny):
     short = TEST.replace("60_000", "60").replace("TIMES", "5")
     found = judged(tiny, SLOW, short)
     assert (found.status, found.points) == (v.UNDECIDED, 3)
@@ -124,7 +124,7 @@ def test_time_that_is_hidden_inside_the_process_counts(tiny, cheat):
     assert judged(tiny, cheat, long.replace("TIMES", "5")).status == v.FAILED
 
 
-def test_in_the_sandbox_the_clock_is_as_fine(tiny):
+def test_the_clock_is_as_precise_in_the_sandbox(tiny):
     sandbox, problem, hint = selftest.examine()
     if sandbox is None:
         pytest.skip(f"no working sandbox: {problem}; {hint}")
@@ -143,7 +143,7 @@ def test_the_clock_of_another_process_is_read_from_outside(tmp_path):
         worker.end()
 
 
-def test_what_carrying_takes_is_subtracted():
+def test_the_cost_of_sending_arguments_is_subtracted():
     clocks = {"student": 0.0, "clean": 0.0}
     costs = {"call": {"student": 5.0, "clean": 9.0}, "carry": {"clean": 2.0}}
 

@@ -93,7 +93,7 @@ def test_an_interval_refuses_no_values_and_odd_confidences():
             timing.bootstrap_interval([1.0, 2.0], confidence)
 
 
-def test_what_slows_both_of_a_pair_drops_out_of_the_ratio():
+def test_a_slowdown_of_both_functions_cancels_in_the_ratio():
     rng = np.random.default_rng(3)
     load = rng.uniform(1, 10, 30)
     ratio, low, high = timing.ratio_interval(2e-3 * load, 1e-3 * load)
@@ -128,7 +128,7 @@ def test_the_verdict_is_sure_only_when_the_interval_leaves_out_1(low, high, expe
     assert timing.verdict(low, high) == expected
 
 
-def test_equal_functions_are_seldom_told_apart():
+def test_equal_functions_rarely_get_a_verdict():
     rng = np.random.default_rng(5)
     wrong = 0
     for seed in range(100):

@@ -214,7 +214,7 @@ def test_a_cell_magic_does_not_hide_the_answer(released, work):
     assert cell(made, "double").source == source and "double" in findings.answered
 
 
-def test_nobody_is_blamed_for_what_the_instructor_changed(released, work):
+def test_changes_by_the_instructor_are_not_reported_as_edits(released, work):
     latest = copy.deepcopy(released.latest)
     cell(latest, "double_of_one").metadata.nbgrader.points = 7
     cell(latest, "half_of_two").source += "\nassert half(4) == 2"

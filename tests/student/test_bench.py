@@ -157,7 +157,7 @@ def test_a_wrong_model_is_refused_by_its_accuracy():
         row.check(broken, case)
 
 
-def test_what_is_missing_says_so_and_keeps_its_row():
+def test_a_missing_kernel_or_rival_is_reported_in_its_row():
     def no_kernel(x):
         return ours._kernel("relu_of_tomorrow", "or_another")
 

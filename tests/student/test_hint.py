@@ -117,7 +117,7 @@ def test_two_at_once_lose_nothing(module):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"tests": 3, "hints": []}', "\x00\xff"])
-def test_what_is_remembered_may_be_damaged(module, text):
+def test_damaged_stored_results_are_ignored(module, text):
     module.seen.parent.mkdir(parents=True)
     module.seen.write_text(text)
     assert texts(hints.give(module)) == ["What is twice three?"]
@@ -158,7 +158,7 @@ def test_the_command(module):
         "double: [{test: x}]",
     ],
 )
-def test_hints_that_are_none_are_one_error(module, text):
+def test_invalid_hints_are_one_error(module, text):
     module.hints.write_text(text)
     refused(tito("hint", "tiny", course=module.course.root), 3, "hints.yaml")
 

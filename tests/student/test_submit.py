@@ -120,7 +120,7 @@ def test_an_id_that_is_a_path_stays_inside_the_folder(copy):
 
 @pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
 @FILES
-def test_the_way_there_and_back_again(course, copy, tmp_path, name):
+def test_a_packed_submission_is_collected_and_graded(course, copy, tmp_path, name):
     answer(copy, name, GOOD)
     assert tito("submit", "tiny", "--student", "alice", cwd=copy).returncode == 0
     sent = tmp_path / "sent"

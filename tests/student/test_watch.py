@@ -202,7 +202,7 @@ def test_a_syntax_error_is_one_line_and_not_said_twice(module, watch):
     assert "Traceback" not in session.text
 
 
-def test_half_a_file_and_a_file_that_is_gone_are_survived(module, watch):
+def test_a_partial_or_missing_file_does_not_end_the_watch(module, watch):
     session = watch()
     text = read_text(module.source)
     at = session.mark()
@@ -373,7 +373,7 @@ def cells(module, *pairs):
     return changes.cells(text.encode(), text)
 
 
-def test_what_an_edit_touches(module):
+def test_an_edit_affects_only_dependent_exercises(module):
     old = cells(module)
 
     def affected_by(*pairs):

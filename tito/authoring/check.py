@@ -10,7 +10,7 @@ import click
 
 from tito import sanitize
 from tito import verdict as v
-from tito.authoring import cheats, claims, dependents, known_solutions, readme_points, variants
+from tito.authoring import claims, dependents, known_solutions, readme_points, variants, weak_tests
 from tito.course import Module, TitoError
 from tito.export import lint, package
 from tito.grading import job, supervisor
@@ -64,7 +64,7 @@ def run(
     yield from _points(module, cells)
     yield from _claims(module, cells)
     if variants:
-        yield from _cheats(module, cells)
+        yield from _weak_tests(module, cells)
     if variants and not fault:
         users = dependents.of(given.load(module, cells), cells)
         yield from _stubs(module, notebook, cells, users)
@@ -168,14 +168,14 @@ def _stubs(module, notebook, cells, users):
         yield "an exercise that is not started costs no other exercise a point", True
 
 
-def _cheats(module, cells):
-    found = list(cheats.earned(job.make(module, cells, testing.scratch(module))))
+def _weak_tests(module, cells):
+    found = list(weak_tests.earned(job.make(module, cells, testing.scratch(module))))
     for name, verdict in found:
         test = verdict.id.rpartition("__")[0]
         earned = sanitize.count(verdict.points, "point")
         yield f"{test} gives {earned} if every answer is {name}", False
     if not found:
-        yield f"{len(cheats.ANSWERS)} answers that agree with everything earn nothing", True
+        yield f"{len(weak_tests.ANSWERS)} answers that agree with everything earn nothing", True
 
 
 def _hints(module, notebook, cells, known):

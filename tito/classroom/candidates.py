@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 import nbformat
 
-from tito.classroom import nested, people_names
+from tito.classroom import inner_archives, people_names
 from tito.classroom.archive import Entry
 from tito.classroom.other_modules import OtherModules
 from tito.classroom.owners import StudentFile, is_notebook
@@ -91,7 +91,7 @@ def read(
         if each not in wanted and each.entry.name.lower().endswith(".ipynb")
     ]
     deeper = (each for each in everything if each not in files)
-    for each in (e for e in deeper if nested.is_archive(e.entry.name)):
+    for each in (e for e in deeper if inner_archives.is_archive(e.entry.name)):
         found.say(each, each.entry.fault, True, unread=not found.read)
     found.read.sort(key=lambda each: each.rank)
     _refuse_several(found.read, words)
@@ -108,8 +108,8 @@ def _read_one(
     likely = _is_likely(each, module)
     try:
         data = each.entry.read()
-        if nested.looks_packed(data):
-            inner = [_inside(each, entry) for entry in nested.unpack(each.entry, data)]
+        if inner_archives.looks_packed(data):
+            inner = [_inside(each, entry) for entry in inner_archives.unpack(each.entry, data)]
             _read_inner(each, inner, released, module, found, others)
             return
         sheet = untrusted.read(data)
@@ -141,25 +141,25 @@ def _read_inner(
     if not notebooks:
         found.say(outer, "it is an archive without a notebook", True, unread=True)
     for each in notebooks[:CANDIDATES]:
-        if nested.looks_packed(each.entry.read()):
+        if inner_archives.looks_packed(each.entry.read()):
             found.say(each, "is an archive in an archive", True, unread=True)
         else:
             _read_one(each, released, module, found, others)
     for each in notebooks[CANDIDATES:]:
         found.say(each, f"more than {CANDIDATES} files", _is_likely(each, module), unread=True)
-    for each in (e for e in inner if nested.is_archive(e.entry.name)):
+    for each in (e for e in inner if inner_archives.is_archive(e.entry.name)):
         found.say(each, each.entry.fault, True, unread=True)
 
 
 def _unpacked(files: Iterable[StudentFile], found: ReadFiles) -> list[StudentFile]:
     """The files in a student's own archives."""
     made: list[StudentFile] = []
-    packed = [each for each in files if nested.is_archive(each.entry.name)]
+    packed = [each for each in files if inner_archives.is_archive(each.entry.name)]
     for each in packed[ARCHIVES:]:
         found.say(each, f"more than {ARCHIVES} archives", True, unread=True)
     for each in packed[:ARCHIVES]:
         try:
-            inner = nested.unpack(each.entry, each.entry.read())
+            inner = inner_archives.unpack(each.entry, each.entry.read())
         except TitoError as error:
             found.say(each, str(error), True, unread=True)
             continue

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from tito import sanitize
 from tito import verdict as v
-from tito.classroom import collected, markdown, marks, withheld
+from tito.classroom import collected, markdown, marks, withheld_feedback
 from tito.course import Exit, Module, TitoError, write
 from tito.export import cache as records
 
@@ -116,7 +116,7 @@ def write_pages(
     """
     found.module.course.keep_private()
     chosen, asked = among(found, wanted), exercises(found.module)
-    kept_back = withheld.read(found.module)
+    kept_back = withheld_feedback.read(found.module)
     for mark in chosen:
         if mark.student in kept_back:
             _place(folder, found.module, mark.student).unlink(missing_ok=True)

@@ -16,7 +16,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import PurePosixPath
 
-from tito.classroom import collected, feedback, marks, platform_names, withheld
+from tito.classroom import collected, feedback, marks, platform_names, withheld_feedback
 from tito.course import Exit, TitoError
 
 DATE = (1980, 1, 1, 0, 0, 0)  # of every member, so that the same pages make the same archive
@@ -31,7 +31,7 @@ def archive(form: str, found: marks.Class, wanted: tuple[str, ...] = ()) -> tupl
         If a student is unknown, or no student was collected from the platform's download.
     """
     module, name = found.module, PLATFORMS[form]
-    chosen, kept_back = feedback.among(found, wanted), withheld.read(module)
+    chosen, kept_back = feedback.among(found, wanted), withheld_feedback.read(module)
     asked = feedback.exercises(module)
     pages, without = {}, []
     for mark in chosen:

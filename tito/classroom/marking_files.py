@@ -17,8 +17,8 @@ from tito import files, sanitize
 from tito.classroom import collected, platform_files
 from tito.course import Exit, Module, TitoError, write
 from tito.export import cache
-from tito.gradebook import by_hand, reader
-from tito.gradebook.by_hand import ManualMarks
+from tito.gradebook import manual_marks, reader
+from tito.gradebook.manual_marks import ManualMarks
 from tito.gradebook.records import Records
 from tito.notebooks import untrusted
 
@@ -75,7 +75,7 @@ def sheets(module: Module, tutors: tuple[str, ...], section: str, tests: bool) -
     TitoError
         If nobody is graded, a tutor's name cannot be a file's, or nobody is in the section.
     """
-    cells = by_hand.read(module)
+    cells = manual_marks.read(module)
     if not cells:
         raise TitoError(f"no student is graded in {module.name}", f"tito grade {module.topic}")
     people = collected.class_list(module.course)
@@ -124,7 +124,7 @@ def take(module: Module, paths: list[Path]) -> ImportResult:
     TitoError
         If a file cannot be read, names an unknown student or exercise, or has points out of range.
     """
-    cells = by_hand.read(module)
+    cells = manual_marks.read(module)
     wrong: list[str] = []
     rows: dict[tuple[str, str], Row] = {}
     for path in paths:
@@ -161,7 +161,7 @@ def _enter(module, cells, rows) -> ImportResult:
             taken.conflicts.append(f"{_named(row)}: the gradebook has {_said(now)} now")
         else:
             changes.append((now, wanted))
-    refused = by_hand.write(module, changes) if changes else []
+    refused = manual_marks.write(module, changes) if changes else []
     taken.conflicts += [f"{each.student}, {each.cell}: changed this moment" for each in refused]
     taken.written = len(changes) - len(refused)
     return taken

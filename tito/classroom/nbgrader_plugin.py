@@ -12,7 +12,7 @@ from nbgrader.converters import base
 from traitlets import Bool
 
 from tito import course as courses
-from tito.classroom import feedback, formgrader, grade, marks, withheld
+from tito.classroom import feedback, formgrader, grade, marks, withheld_feedback
 from tito.course import Module
 from tito.gradebook import submitted
 from tito.gradebook.records import Records
@@ -67,7 +67,7 @@ class Feedback(HTMLExporter):
     def from_filename(self, filename, resources=None, **kw):
         """Convert a notebook with the course's own page."""
         module, student = _module(resources), resources["nbgrader"]["student"]
-        if student in withheld.read(module):
+        if student in withheld_feedback.read(module):
             raise RuntimeError(f"the feedback of {student} is withheld; see tito feedback --give")
         found = marks.read(module)
         mark = next((each for each in found.marks if each.student == student), None)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tito.classroom import gradescope, nested, people_names, platform_names
+from tito.classroom import gradescope, inner_archives, people_names, platform_names
 from tito.classroom.archive import NOTEBOOKS, Entry
 from tito.classroom.platform_names import Owner, Placed, Reader
 from tito.course import Module, TitoError
@@ -232,7 +232,7 @@ def _named_by_people(
     """A folder for each student, or a file for each."""
     folders = people_names.students_folders(placed)
     flat_files = [p for p in placed if len(p.parts) == 1 and people_names.is_work(p.parts)]
-    if not folders and [nested.is_archive(p.entry.name) for p in flat_files] == [True]:
+    if not folders and [inner_archives.is_archive(p.entry.name) for p in flat_files] == [True]:
         result.stray.append(f"{shown(flat_files[0].entry.name)}: an archive; collect it by itself")
         return
     stamps = _Stamps(placed, folders, words.module.name, around)

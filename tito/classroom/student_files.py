@@ -7,7 +7,7 @@ import ast
 import re
 from pathlib import Path
 
-ROOTS = ("tito.__main__", "tito.classroom.answers", "tito.export.package")
+ROOTS = ("tito.__main__", "tito.classroom.copy_answers", "tito.export.package")
 FOLDERS = ("tito.commands.", "tito.student.")
 COURSE_ONLY = (
     "tito.authoring",

@@ -30,7 +30,7 @@ from tito.course import Exit, TitoError
 def release(_course, modules, output, answers, as_json):
     """Write the student version of a module: no answers, no hidden tests, ready to install."""
     if answers:
-        from tito.classroom import answers as earlier
+        from tito.classroom import copy_answers as earlier
 
         module = one(modules, "release")
         brought = earlier.copy_answers(module, answers)
@@ -191,12 +191,12 @@ def feedback(course, module, students, form, hold, give, output, as_json):
     nbgrader release_feedback finds it.
     """
     from tito.classroom import feedback as pages
-    from tito.classroom import marks, withheld
+    from tito.classroom import marks, withheld_feedback
 
     course.refuse_copy()
     if hold or give:
         pages.among(marks.read_some(module), (*hold, *give))
-        withheld.change(module, hold, give)
+        withheld_feedback.change(module, hold, give)
     if form != "html":
         _feedback_archive(module, form, students, output)
         return
@@ -218,9 +218,9 @@ def feedback(course, module, students, form, hold, give, output, as_json):
 
 
 def _say_withheld(module):
-    from tito.classroom import withheld
+    from tito.classroom import withheld_feedback
 
-    if kept_back := withheld.read(module):
+    if kept_back := withheld_feedback.read(module):
         click.echo(f"withheld: {', '.join(sorted(kept_back))}", err=True)
 
 

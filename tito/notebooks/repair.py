@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import nbformat
 
-from tito.notebooks import cutting
+from tito.notebooks import merged_cells
 from tito.notebooks import notebook as nb
 from tito.notebooks.cell_code import fault
 from tito.notebooks.cells import ELSEWHERE
@@ -57,7 +57,7 @@ class _Answer:
 class _Repair:
     def __init__(self, released: Released, sheet: Submission):
         self.released = released
-        self.cells = cutting.apart(sheet, released)
+        self.cells = merged_cells.apart(sheet, released)
         self.findings = Findings(repaired=list(sheet.notes))
         self.plain = [released.plain.get(c.source) or plain(c.source) for c in self.cells]
         self.origin = released.origin(set(self.plain))

@@ -31,7 +31,7 @@ def test_a_changed_release_gets_the_next_number_and_an_unchanged_one_keeps_it(mo
     assert release.make(module).number == 3
 
 
-def test_what_a_person_wrote_in_the_folder_is_kept_beside_it(module):
+def test_an_edited_release_folder_is_kept_as_a_backup(module):
     folder = release.make(module).path
     (folder / "build").mkdir()
     (folder / "build" / "record").write_text("left by tito test")
@@ -141,7 +141,7 @@ def test_a_run_killed_at_any_moment_leaves_a_release_that_the_next_puts_right(mo
 
 
 @pytest.mark.filterwarnings("ignore:Object of type")
-def test_cells_cannot_go_after_work_was_taken_in(module):
+def test_graded_cells_cannot_be_removed_after_submissions_came_in(module):
     from nbgrader.api import Gradebook
 
     folder = release.make(module).path

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.commands import refused, tito
 from tests.support.releases import change
-from tito.classroom import answers, release
+from tito.classroom import copy_answers, release
 from tito.course import Course, TitoError, find
 
 
@@ -37,7 +37,7 @@ def second(module):
     return more
 
 
-def test_earlier_modules_go_along_solved(second, module):
+def test_a_release_contains_solved_earlier_modules(second, module):
     from tito.export import package
 
     with pytest.raises(TitoError, match=r"tiny\.py"):
@@ -54,7 +54,7 @@ def test_earlier_modules_go_along_solved(second, module):
         release.make(second)
 
 
-def test_a_later_module_cannot_go_along(second, module):
+def test_a_release_that_needs_a_later_module_is_refused(second, module):
     change(module, "import numpy as np", "import numpy as np\nfrom tinytorch.core import more")
     with pytest.raises(TitoError, match=r"imports core\.more, which is module 2"):
         release.make(Course(module.course.root).module("tiny"))
@@ -95,7 +95,7 @@ def test_work_in_either_file_is_what_is_tested(module, name):
 @pytest.mark.slow
 @pytest.mark.gate
 @pytest.mark.parametrize("name", ["tiny_dev.ipynb", "tiny_dev.py"])
-def test_answers_go_from_one_release_to_the_next(module, tmp_path, name):
+def test_answers_are_copied_from_one_release_to_the_next(module, tmp_path, name):
     old = tmp_path / "mine"
     shutil.copytree(release.make(module).path, old)
     text = (old / name).read_text()
@@ -114,12 +114,12 @@ def test_answers_go_from_one_release_to_the_next(module, tmp_path, name):
 
 @pytest.mark.slow
 @pytest.mark.gate
-def test_answers_are_brought_into_a_students_copy_only_and_from_work(module, tmp_path):
+def test_answers_are_copied_only_into_a_students_copy_and_only_from_work(module, tmp_path):
     folder = release.make(module).path
     refused(tito("release", "1", "--answers", str(folder), course=module.course.root), 2)
     for path in (folder, tmp_path / "nowhere"):
         with pytest.raises(TitoError, match="no answers in"):
-            answers.copy_answers(student(folder), path)
+            copy_answers.copy_answers(student(folder), path)
 
 
 def empty_environment(folder):

@@ -30,7 +30,7 @@ def test_a_test_can_pass_functions_that_run_in_the_worker(tiny):
     assert statuses(tiny, answer, source=with_test(tiny, body)) == [v.PASSED]
 
 
-def test_a_function_that_is_sent_again_is_what_it_is_by_then(tiny):
+def test_a_changed_function_is_sent_again_in_its_new_version(tiny):
     body = """
     from tinytorch.lab import checks
 
@@ -66,7 +66,7 @@ def test_a_function_that_is_sent_again_is_what_it_is_by_then(tiny):
     assert found["double_own"].status == v.PASSED, found
 
 
-def test_a_kernel_that_fills_an_array_is_seen_at_work_inside(tiny):
+def test_inside_sees_a_kernel_fill_its_argument(tiny):
     body = """
     from tinytorch.lab import checks
     def filled(n):
@@ -88,7 +88,7 @@ def test_constants_of_given_cells_are_the_instructors(tiny):
 
 
 @pytest.mark.parametrize("place", ["the test", "a helper", "a cell above"])
-def test_a_loop_in_a_test_is_as_fast_as_anywhere(tiny, place):
+def test_a_loop_in_a_test_is_as_fast_as_outside_of_the_judge(tiny, place):
     """A baseline that is slow in the judge alone would make slow answers look fast."""
     loop = "total = 0\nfor i in range(60_000):\n    total = abs(total) + abs(i) + len(NAMES)\n"
     helper = (
@@ -122,7 +122,7 @@ def test_a_loop_in_a_test_is_as_fast_as_anywhere(tiny, place):
     assert found["double_own"].status == v.PASSED, found["double_own"].message
 
 
-def test_the_judge_imports_what_a_test_looks_at_and_nothing_else(tiny):
+def test_the_judge_imports_only_modules_that_a_test_uses(tiny):
     text = read_text(tiny.source)
     wanted = "import numpy as np\nimport wave, this as zen\n"
     tiny.source.write_text(text.replace("import numpy as np\n", wanted, 1), encoding="utf-8")
@@ -135,7 +135,7 @@ def test_the_judge_imports_what_a_test_looks_at_and_nothing_else(tiny):
     assert found["double_own"].status == v.PASSED, found["double_own"].message
 
 
-def test_what_a_template_imports_ahead_is_what_tests_refer_to():
+def test_a_zygote_imports_the_modules_that_tests_use():
     cells = [
         {"id": "given", "role": "given", "source": "import wave, this as zen, no_such, chunk"},
         {"id": "helper", "role": "locked", "source": "import tabnanny\ndef f(): return wave.open"},
@@ -152,7 +152,7 @@ print(*(name in sys.modules for name in ("wave", "tabnanny", "this", "chunk")))
     assert run.stdout == "True True False False\n"
 
 
-def test_a_job_names_cells_that_the_judges_template_has_read_by_their_place(tiny):
+def test_a_job_refers_to_cells_in_the_zygote_by_index(tiny):
     text = read_text(tiny.source)
     cells = nb.cells(nb.parse(text, tiny.source), text)
     made = job.make(tiny, cells, testing.scratch(tiny))

@@ -18,7 +18,7 @@ from tito import verdict as v
         "None",
     ],
 )
-def test_whatever_a_worker_says_of_an_exception_the_judge_goes_on(tiny, report):
+def test_no_report_of_an_exception_stops_the_judge(tiny, report):
     answer = f"""
     #| export
     import tito.grading.inside.worker as worker

@@ -273,7 +273,9 @@ def small(sandbox, **changes):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("deed", DEEDS)
-def test_a_deed_has_its_verdict_and_the_next_test_is_graded(tmp_path, sandbox, kind, deed):
+def test_a_hostile_answer_gets_its_verdict_and_the_next_test_is_graded(
+    tmp_path, sandbox, kind, deed
+):
     body, statuses, words = DEEDS[deed]
     found = judge(lesson(tmp_path, seconds=0.5), does(body), small(sandbox), kind)
     assert found[0].status in statuses, found[0]
@@ -320,7 +322,7 @@ BOMBS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_what_fills_its_memory_is_ended_for_that(tmp_path, sandbox, kind, bomb):
+def test_a_process_that_fills_its_memory_is_ended_for_this_reason(tmp_path, sandbox, kind, bomb):
     seconds = 1 if bomb == "arrays, slowly" else 20  # that one takes longer to fill its memory
     found = judge(lesson(tmp_path, seconds=seconds), does(BOMBS[bomb]), small(sandbox), kind)
     said = "No space left" if (bomb, kind) == ("names of files", "warm") else "MB of memory"

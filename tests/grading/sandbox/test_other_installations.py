@@ -64,6 +64,6 @@ def test_another_installation_is_hidden(tmp_path, base, monkeypatch):
     assert "protections of the sandbox failed: files" in selftest.find_problem(sandbox)
 
 
-def test_what_runs_now_is_not_another_installation():
+def test_the_running_installation_is_not_another_installation():
     own = {str(Path(each).resolve()) for each in (shown_files.LIBRARY, shown_files.TOOL)}
     assert not own & set(installations.others())

@@ -7,7 +7,7 @@ from tests.support.sandboxes import does, judge, lesson, task
 from tito.grading.sandbox import shown_files, zygotes
 
 
-def test_a_copy_of_a_template_tells_how_it_ended(tmp_path, sandbox):
+def test_a_fork_of_a_zygote_reports_how_it_ended(tmp_path, sandbox):
     made = task(lesson(tmp_path), does("return 2 * x"))
     names = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     place = shown_files.for_worker(tuple(made.earlier), made.course)

@@ -16,7 +16,7 @@ from tinytorch.lab.machine.detect import settings, simd
 
 
 def stored(name: str, measure: Callable[[], float], fresh: bool) -> float:
-    """Return this machine's figure from disk, or measure and store it. A disk that cannot be written is no error."""
+    """Return this machine's figure from disk, or measure and store it. Works without a writable disk too."""
     path = _file()
     cpu = settings.CPU_NAME or llvm.get_host_cpu_name()
     key = f"{platform.node()} {cpu} {simd().name} {name}"

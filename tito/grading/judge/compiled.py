@@ -7,7 +7,7 @@ import linecache
 import sys
 from types import CodeType
 
-from tito.grading.judge.names import Names
+from tito.grading.judge.namespace import Names
 
 
 @functools.cache

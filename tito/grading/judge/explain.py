@@ -5,7 +5,7 @@ import traceback
 from tinytorch.lab.checks import Mismatch
 from tinytorch.lab.notebook_errors import shown_line
 from tito.grading.inside import wire
-from tito.grading.judge import reasons, reports
+from tito.grading.judge import reports, undefined_names
 from tito.grading.judge.loading import Loader
 from tito.grading.judge.reports import STOPPED, TEXT, Report
 from tito.notebooks.cells import Cell
@@ -24,10 +24,10 @@ class Explainer:
         for _ in range(len(self.loader.cells)):
             if report.kind == "NotImplementedError":
                 return report.cell if report.cell in self.loader.stubs else None
-            name = reasons.missing(report)
+            name = undefined_names.missing(report)
             owner = self.binder.get(name, "")
             raised = self.loader.broken.get(owner, ())
-            behind = reasons.behind(name, raised, self.loader.text(owner))
+            behind = undefined_names.behind(name, raised, self.loader.text(owner))
             if behind is None:
                 return None
             report = behind
@@ -63,20 +63,20 @@ class Explainer:
 
     def _instead(self, report: Report) -> str:
         """The names that a cell defines in place of the missing name."""
-        exercise = self.binder.get(reasons.missing(report), "")
+        exercise = self.binder.get(undefined_names.missing(report), "")
         if report.kind or exercise not in self.loader.student:
             return ""
         known = {name for name, cell in self.binder.items() if cell != exercise}
         text = self.loader.text(exercise)
-        names = [f"`{name}`" for name in reasons.written(text) if name not in known]
+        names = [f"`{name}`" for name in undefined_names.written(text) if name not in known]
         return f": your cell {exercise} defines {', '.join(names[:5])}" if names else ""
 
     def _why(self, report: Report) -> str:
         """Explain an undefined name by an exception while its cell was loaded; empty if there was none."""
-        name, broken = reasons.missing(report), self.loader.broken
+        name, broken = undefined_names.missing(report), self.loader.broken
         for cell in self.loader.cells if name else ():
             raised = broken.get(cell.id, ()) if cell.role != "plain" else ()
-            found = reasons.behind(name, raised, self.loader.python(cell))
+            found = undefined_names.behind(name, raised, self.loader.python(cell))
             if found and found.kind == STOPPED:
                 return f"`{name}` is not defined: running its cell was stopped: {found.text}"
             if found:

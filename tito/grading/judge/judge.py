@@ -17,10 +17,10 @@ from tito import verdict
 from tito.grading.job import Job
 from tito.grading.judge import compiled, evidence, process, proxies, stopwatch
 from tito.grading.judge.budget import TEST, Exceeded, Meter
-from tito.grading.judge.clean import Clean
+from tito.grading.judge.clean_worker import Clean
 from tito.grading.judge.explain import Explainer
 from tito.grading.judge.loading import STARTS, STUDENT, Loader
-from tito.grading.judge.names import Names
+from tito.grading.judge.namespace import Names
 from tito.grading.judge.reports import Fatal
 from tito.grading.judge.stopwatch import Timed
 from tito.grading.judge.workers import Worker, WorkerGone, refuse

@@ -17,7 +17,7 @@ from tito.grading.job import Job
 from tito.grading.judge import compiled, memory, process
 from tito.grading.judge.budget import Meter, Used, judge_seconds
 from tito.grading.judge.judge import Judge
-from tito.grading.judge.names import Names
+from tito.grading.judge.namespace import Names
 from tito.grading.judge.reports import Fatal
 from tito.grading.judge.reruns import Reruns
 from tito.notebooks.cells import Cell
