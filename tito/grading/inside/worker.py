@@ -376,8 +376,8 @@ def main() -> None:
     global session
     incoming, outgoing = _take_over_stdio()
     hello = wire.read(incoming, marshal.loads)
-    if hello is None:  # the judge is gone
-        return
+    if hello is None:
+        raise EOFError("the judge has ended before its first message")
     start = wire.Decoder(hello[1], None).value(hello[0])
     session = Session(Path(start["cells"]), start["hidden"], start["package"])
     warnings.formatwarning = warning_line
