@@ -1,4 +1,4 @@
-"""The same course for plain nbgrader and formgrader; every fact comes from settings.ini."""
+"""Configures nbgrader and formgrader from settings.ini."""
 
 import configparser
 from pathlib import Path
@@ -22,7 +22,7 @@ c.CourseDirectory.autograded_directory = nbgrader["autograded_directory"]
 c.CourseDirectory.feedback_directory = nbgrader["feedback_directory"]
 gradebook = nbgrader["gradebook"]  # a file, or the address of a database server
 c.CourseDirectory.db_url = gradebook if "://" in gradebook else f"sqlite:///{root / gradebook}"
-# Whatever lies beside a notebook is copied to students, so the source and the authors' data are left out.
+# nbgrader copies all files beside a notebook to students, so the source and the authors' data are excluded.
 c.CourseDirectory.ignore = [
     ".ipynb_checkpoints",
     "*.pyc",
@@ -32,7 +32,7 @@ c.CourseDirectory.ignore = [
     "jupytext.toml",
     "variants.yaml",
 ]
-# Submissions, marks and feedback are closed to everybody but who grades.
+# Only the grader's account can read submissions, marks and feedback.
 Course(root).keep_private()
 setup.prepare(Course(root))
 c.Autograde.permissions = 600

@@ -86,7 +86,7 @@ def tiny(tmp_path):
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory):
-    """A course of one module that has been released, and the notebook that students were given."""
+    """A course with one released module, and the released notebook."""
     root = tmp_path_factory.mktemp("course")
     for name in ("settings.ini", "pyproject.toml", "nbgrader_config.py"):
         shutil.copy(ROOT / name, root / name)
@@ -113,7 +113,7 @@ def course(given, tmp_path):
 
 @pytest.fixture
 def hand_in(course, given):
-    """Hand in the released notebook with a body for `double`; None leaves it as it was given."""
+    """Submit the released notebook with a body for `double`; None leaves the stub."""
 
     import nbformat
 

@@ -355,7 +355,7 @@ def test_status_names_the_next_step(tiny):
 
 
 def test_status_counts_what_was_seen_before_the_last_edit(tiny):
-    """The verdicts on an exercise stay as long as its cell does, whatever else was edited."""
+    """The verdicts on an exercise stay until its cell changes, even if other cells change."""
     course = tiny.course.root
     tito("test", "tiny", course=course)
     tiny.source.write_text(read_text(tiny.source).replace("One function.", "A function."))

@@ -105,7 +105,7 @@ def test_the_module_on_the_authors_page_is_sound_and_can_be_measured(tmp_path, m
 
 
 class Page(HTMLParser):
-    """What a page links to, what it loads, the ids in it, and its pictures without words."""
+    """The links, loaded files and ids of a page, and its pictures without alternative text."""
 
     def __init__(self, path):
         super().__init__()
@@ -128,7 +128,7 @@ class Page(HTMLParser):
 
 
 def build(folder):
-    """Build the site as `make docs` does, into another folder; returns what it said."""
+    """Build the site as `make docs` does, into another folder; returns the output."""
     pytest.importorskip("sphinx", reason="the site's tools are not installed: make docs")
     words = ["-q", "-W", "--keep-going", "-d", str(folder / "trees"), str(ROOT / "docs")]
     run = subprocess.run(

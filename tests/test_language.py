@@ -1,4 +1,4 @@
-"""The project's text is plain English: the worst words and turns of phrase do not come back."""
+"""The project's text is plain English, without the worst words and phrases."""
 
 import pytest
 

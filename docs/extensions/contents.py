@@ -18,7 +18,7 @@ def setup(app):
 
 
 class Pages(TocTree):
-    """A table of contents: the list of nbdev.yaml that is named."""
+    """A table of contents from a list in nbdev.yaml."""
 
     required_arguments = 1
 
@@ -41,7 +41,7 @@ class Lessons(TocTree):
 
 
 class Modules(SphinxDirective):
-    """A table of the modules and the hours of all, from what each module.yaml says."""
+    """A table of the modules with their hours, from each module.yaml."""
 
     def run(self):
         course = courses.Course(Path(self.env.srcdir).parent)

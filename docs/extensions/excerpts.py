@@ -31,13 +31,13 @@ def setup(app):
 
 
 def load(app, name, template, context, doctree):
-    """Load the script on the page of the search alone."""
+    """Load the script only on the search page."""
     if name == "search":
         app.add_js_file(SCRIPT)
 
 
 def gather(app, error):
-    """Write the script, from what the pages say."""
+    """Write the script from the text of the pages."""
     if error or app.builder.format != "html":
         return
     pages = {}

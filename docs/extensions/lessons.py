@@ -1,7 +1,7 @@
 """The lessons as pages: the student version, with the outputs of a run of the solved lesson.
 
 The notebook that runs contains the solutions; the page shows its release. Both have the same cells, so
-each output finds its place. `sections.py` divides a lesson into pages. A run is kept under build/lessons for as long as nothing that it ran changes.
+outputs can be copied by position. `sections.py` divides a lesson into pages. A run is cached under build/lessons until the code that it ran changes.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from tito.notebooks import notebook as nb
 from tito.notebooks import student_version
 from tito.notebooks.text import read_text
 
-LIMIT = 600  # seconds that a cell may take
+LIMIT = 600  # seconds for a cell
 FOLDER = "lessons"
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def make(app):
 
 
 def lesson(module):
-    """What students are given of a module, with outputs."""
+    """The student version of a module, with outputs."""
     notebook = nb.parse(read_text(module.source), module.source)
     ran = executed(module, notebook)
     public = student_version.student_version(notebook)
@@ -65,7 +65,7 @@ def lesson(module):
 
 
 def _look(cell, role, section, folded):
-    """How a cell shows: tests and collapsed cells folded, pictures with a text for people who cannot see them."""
+    """Set how a cell is shown: tests and collapsed cells folded, pictures with a text for screen readers."""
     look = {"image": {"alt": f"The picture that this cell draws: {section}"}}
     if role not in ("test", "locked") and not folded:
         return {"mystnb": look}
@@ -82,7 +82,7 @@ def _look(cell, role, section, folded):
 
 
 def executed(module, notebook):
-    """The notebook with its outputs, run now unless a run of the same cells on the same package is kept."""
+    """The notebook with its outputs: from the cache if the cells and the package are unchanged, else from a new run."""
     kept = module.course.build / FOLDER / f"{module.name}-{_digest(module, notebook)}.ipynb"
     if kept.exists():
         return nbformat.read(kept, as_version=4)
@@ -93,7 +93,7 @@ def executed(module, notebook):
         client = NotebookClient(notebook.copy(), timeout=LIMIT, kernel_name="python3")
         client.extra_arguments = [
             "--log-level=40"
-        ]  # the transport is loopback, and it says so at length
+        ]  # without a long warning about the loopback transport
         client.log = logging.getLogger(__name__ + ".client").logger
         client.log.setLevel("WARNING")
         client.resources = {"metadata": {"path": here}}

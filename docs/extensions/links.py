@@ -23,7 +23,7 @@ def setup(app):
 
 
 def link(app, doctree):
-    """Link the first use of each term on a page of a lesson, and each section and module that it names."""
+    """Link the first use of each term on a lesson's page, and all sections and modules that the page names."""
     page = app.env.current_document.docname
     if not page.startswith("lessons/"):
         return

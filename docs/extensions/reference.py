@@ -2,7 +2,7 @@
 
 import os
 
-os.environ["NUMBA_DISABLE_JIT"] = "1"  # a compiled function is shown as the function that it was
+os.environ["NUMBA_DISABLE_JIT"] = "1"  # show the Python functions, not compiled objects
 
 import importlib
 import inspect
@@ -51,7 +51,7 @@ def make(app):
 
 
 def page(name: str) -> str:
-    """The page of one module: its docstring, then what is public in the order of the source."""
+    """The page of one module: its docstring, then its public names in the order of the source."""
     module = importlib.import_module(name)
     lines = [name, "=" * len(name), "", f".. automodule:: {name}", ""]
     lines += [f".. currentmodule:: {name}", ""]
@@ -62,7 +62,7 @@ def page(name: str) -> str:
 
 
 def public(module) -> list[str]:
-    """The names that a module gives to others and says something about."""
+    """The public names of a module that have a docstring."""
     names = getattr(module, "__all__", None) or [
         name
         for name, value in vars(module).items()
@@ -72,13 +72,13 @@ def public(module) -> list[str]:
 
 
 def as_called(app, what, name, value, options, signature, annotation):
-    """An intrinsic is called without its first parameter, which is the compiler's."""
+    """Remove the first parameter of an intrinsic, which the compiler passes."""
     if isinstance(value, _Intrinsic):
         return re.sub(r"^\(\w+(, )?", "(", signature or "()"), annotation
 
 
 def mark_code(app, what, name, value, options, lines):
-    """Indented examples in a docstring are code, though no double colon says so."""
+    """Mark indented examples in a docstring as code, without a double colon."""
     if what != "module":
         return
     for number in range(len(lines) - 1, 0, -1):

@@ -18,12 +18,12 @@ MADE = ("lessons/", "reference/")  # pages that are made of modules
 
 
 def setup(app):
-    app.connect("build-finished", refuse, priority=900)  # after what the theme does
+    app.connect("build-finished", refuse, priority=900)  # after the theme's handlers
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
 def refuse(app, error):
-    """Fail a build that shows what it must not."""
+    """Fail a build that shows an answer or a hidden test."""
     found = [] if error else leaks(Path(app.outdir), courses.Course(Path(app.srcdir).parent))
     if found:
         raise ExtensionError(f"the site shows {found[0]} ({len(found)} in all): tito check")
@@ -46,9 +46,9 @@ def leaks(folder: Path, course) -> list[str]:
 
 @functools.cache
 def secrets(course):
-    """Secret lines, secret lines to look for within other lines too, and whole answers, of all modules.
+    """Of all modules: secret lines, secret lines that may be part of another line, and whole answers.
 
-    What a release of any module shows, or an instrument, is in students' hands already.
+    Lines of releases and instruments are left out, because students already have them.
     """
     secret, whole, public = set(), [], []
     for path in (course.library / "lab").rglob("*.py"):

@@ -1,6 +1,6 @@
 """A lesson as pages: one for its introduction, one for each section, each with a table of contents.
 
-Only the site has these pages. The notebook of a student stays as it is.
+Only the site has these pages. A student's notebook is not divided.
 """
 
 import hashlib
@@ -88,7 +88,7 @@ def _page(public, cells):
 
 
 def _text(source):
-    name = hashlib.sha1(source.encode()).hexdigest()[:12]  # the same page each time
+    name = hashlib.sha1(source.encode()).hexdigest()[:12]  # deterministic
     return nbformat.v4.new_markdown_cell(source, id=name)
 
 

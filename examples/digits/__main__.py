@@ -4,7 +4,7 @@ import os
 
 os.environ.setdefault(
     "OPENBLAS_NUM_THREADS", "1"
-)  # one thread against one: before NumPy is imported
+)  # compare one thread with one; set before NumPy is imported
 
 import argparse
 import json
@@ -43,7 +43,7 @@ def main(words=None):
     model, rows = trained_and_measured(training, test, options)
     row, *learned = recovered(model, training, test, options)
     if row:
-        rows.insert(4, row)  # after the other models of ours
+        rows.insert(4, row)  # below our other models
     print(report.table(rows))
     pictures = {"steps": report.steps_picture(rows), "drift": report.drift_picture(*learned)}
     report.save(options.output, rows, pictures)
@@ -86,7 +86,7 @@ def trained_and_measured(training, test, options):
 
 
 def recovered(model, training, test, options):
-    """Serve the compressed model, raise the alarm at rotated digits, learn, and compare both versions.
+    """Serve the compressed model, detect rotated digits, retrain, and compare both versions.
 
     Returns
     -------

@@ -23,7 +23,9 @@ repair it when its inputs change.
 import os
 import tempfile
 
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # one thread against one: set before NumPy is imported
+os.environ["OPENBLAS_NUM_THREADS"] = (
+    "1"  # compare one thread with one; set before NumPy is imported
+)
 
 from examples.digits import report, steps
 from tinytorch.core.kernels import accelerate

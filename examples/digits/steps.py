@@ -29,7 +29,7 @@ RATE = 50  # queries a second in the server scenario
 
 @dataclass(frozen=True)
 class Row:
-    """What was measured of one model. Times are in seconds, `throughput` in digits a second."""
+    """The measurements of one model. Times are in seconds, `throughput` in digits per second."""
 
     name: str
     accuracy: float
@@ -117,7 +117,7 @@ def float_size(model):
 def compressed_size(model):
     """Return the bytes of a compressed model.
 
-    An int8 for each weight that is not zero, a bit for each weight that says whether it is, and a float32 for each scale and
+    An int8 for each nonzero weight, a bit for each weight that marks the nonzero ones, and a float32 for each scale and
     each bias.
     """
     total = 0

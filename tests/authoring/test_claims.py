@@ -1,4 +1,4 @@
-"""A lesson's claims of speed: planted ones are found, and those that show their reason are left alone."""
+"""Claims of speed in a lesson: planted claims are found, and claims with a reason are accepted."""
 
 import pytest
 
@@ -81,7 +81,7 @@ def test_a_cell_below_that_prints_the_unit_is_a_reason():
         cell("plain", 'print(f"{a:.1f} GFLOP/s")'),  # another unit
         cell("plain", 'unit = "times"'),  # nothing is shown
         cell("given", 'print("times")'),  # not for the reader
-        cell("plain", "print(times)"),  # a name is not what is printed
+        cell("plain", "print(times)"),  # a name, not the word
         cell("plain", "print('times'"),  # no Python
     ],
 )

@@ -277,7 +277,7 @@ def formgrader(module, environment):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_nbgrader_grades_what_was_collected(module):
-    """The stock command takes the release and a repaired submission as they lie there."""
+    """nbgrader's own command accepts the release and a repaired submission."""
     notebook = answered(module)
     dropped(notebook)
     stripped(notebook)

@@ -1,4 +1,4 @@
-"""Damaged and converted notebooks: what can be repaired is, and the report says how."""
+"""Damaged and converted notebooks are repaired where possible, and the report says how."""
 
 import json
 

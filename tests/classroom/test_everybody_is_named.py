@@ -1,4 +1,4 @@
-"""Whatever a person handed in is named in the report: collected, kept aside, refused, or belonging to nobody."""
+"""The report names every submitted file: collected, kept aside, refused, or without an owner."""
 
 import io
 import zipfile

@@ -1,4 +1,4 @@
-"""What goes wrong around a run is one error line and one hint, and costs nobody else anything."""
+"""A failure around a run gives one error line and one hint, and does not affect other students."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ needs_sandbox = pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{self
 
 
 def kills_itself(tmp_path, times, start):
-    """A start command that kills itself a number of times, then does what the real one does."""
+    """A start command that kills itself a number of times, then runs the real one."""
     marks = tmp_path / "starts"
     marks.mkdir()
     code = (

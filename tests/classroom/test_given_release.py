@@ -1,4 +1,4 @@
-"""A student's copy has the given versions in one packed file, and its tests say what the grader says."""
+"""A student's copy has the given versions in one packed file, and its tests agree with the grader."""
 
 import json
 import subprocess

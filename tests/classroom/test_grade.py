@@ -1,4 +1,4 @@
-"""tito grade: every student a record, whatever else is in the class and whenever a run is ended."""
+"""tito grade writes a record for every student, with attackers in the class and after killed runs."""
 
 import copy
 import hashlib
@@ -68,7 +68,7 @@ def _parent(path):
 
 
 def plain(records):
-    """Records without what differs from run to run, by student."""
+    """Records without the values that differ between runs, by student."""
     found = {}
     for record in copy.deepcopy(records):
         del record["timestamp"]
@@ -91,7 +91,7 @@ def tito(course, *words, **options):
 
 
 def in_gradebook(course):
-    """What the gradebook says: the score of each student, and that nobody is there twice."""
+    """The score of each student in the gradebook; checks that no student is there twice."""
     with sqlite3.connect(course.course.gradebook.removeprefix("sqlite:///")) as base:
         rows = base.execute(
             "select s.student_id, count(*), sum(g.auto_score) from grade g "

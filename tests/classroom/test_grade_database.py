@@ -59,7 +59,7 @@ def test_nbgrader_works_on_the_result(course, hand_in):
 
 @pytest.fixture
 def postgres(tmp_path):
-    """The address of a database of its own."""
+    """The address of a new database."""
     programs = [shutil.which("pg_ctl"), *map(str, Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"))]
     program = next((Path(each) for each in programs if each), None)
     if program is None:

@@ -1,4 +1,4 @@
-"""On honest work every row of the gradebook is what nbgrader itself writes, cell by cell."""
+"""On honest work every row of the gradebook equals nbgrader's own row, cell by cell."""
 
 import copy
 import os
@@ -43,7 +43,7 @@ c.Autograde.autograde_preprocessors = [
 ]
 """
 
-# Where we mean to differ: what nbgrader and what we give for the two tests of `double`, and why.
+# Intended differences: nbgrader's points and ours for the two tests of `double`, with the reason.
 DIFFERENCES = {
     "warned": ([0, 0], [2, 3], "a line on stderr costs points there"),
     "deleted": ([2, None], [2, 3], "a deleted test waits there for a person, for ever"),
@@ -144,7 +144,7 @@ def test_every_row_equals_nbgraders(tmp_path, topic):
     )
     ours, theirs = (rows(each, "grade", "auto_score") for each in (course, stock))
     assert ours.keys() == theirs.keys()
-    # One difference is meant: code that changes what it is given fails here, by name.
+    # One difference is intended: code that changes its arguments fails here.
     in_place = {
         (record["student"], test["id"])
         for record in graded.records

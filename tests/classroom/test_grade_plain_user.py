@@ -36,7 +36,7 @@ pytestmark = [
 
 @pytest.fixture
 def owned():
-    """A copy of the course, tools included, of which everything belongs to nobody."""
+    """A copy of the course and the tools, in which the user nobody owns everything."""
     folder = Path(tempfile.mkdtemp(prefix="tito-plain-", dir="/var/tmp"))
     course = copy_of_course(folder)
     shutil.copytree(ROOT / "tito", folder / "tito", ignore=shutil.ignore_patterns("__pycache__"))
@@ -61,7 +61,7 @@ def closed():
 
 
 def as_nobody(folder, *words):
-    """Run a command as nobody in a mount namespace of its own, in which the copy lies where the course does.
+    """Run a command as nobody in a new mount namespace, in which the copy has the path of the course.
 
     There the environment finds the copy, and an interpreter in somebody's closed home is shown as well.
     """

@@ -77,7 +77,7 @@ def hand_in(module, student, body=None, answer=None, cells=(), beside=()):
 
 
 def hostile(module, student):
-    """A submission that has whatever the format can contain."""
+    """A submission with everything that the format can contain."""
     outputs = [
         nbformat.v4.new_output("display_data", {kind: active_html.source("script")})
         for kind in (
@@ -121,7 +121,7 @@ def autograde(module):
 def notebook(module, student):
     folder = module.course.place("autograded") / student / module.name
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
-    ours = {path.name for path in module.folder.iterdir()}  # nbgrader copies what lies there
+    ours = {path.name for path in module.folder.iterdir()}  # nbgrader copies these files
     assert found <= {module.notebook.name, submitted.TIMESTAMP} | ours
     return nbformat.read(folder / module.notebook.name, as_version=4)
 
@@ -296,7 +296,7 @@ def test_no_odd_file_beside_a_notebook_stops_nbgrader_or_fills_the_disk(asked):
 
 @pytest.mark.slow
 def test_a_time_of_submission_is_read_only_from_a_short_file(asked):
-    """In a process of its own, as formgrader's server reads it for each list of submissions."""
+    """Runs in a separate process, as formgrader's server reads it for each list of submissions."""
     for number, change in enumerate(STAMPS.values()):
         hand_in(asked, f"s{number}", beside={"real": "2026-01-02 03:04:05"})
         change(submitted.place(asked, f"s{number}") / "timestamp.txt")
@@ -351,7 +351,7 @@ ADDRESSES = ["<script>alert(1)</script>", '";alert(1);//', "</script><img src=x 
 
 
 def test_no_page_of_formgrader_repeats_html_from_its_address():
-    """In a process of its own, because the configuration changes formgrader's module."""
+    """Runs in a separate process, because the configuration changes formgrader's module."""
     code = f"""
 import json
 from jinja2 import FileSystemLoader

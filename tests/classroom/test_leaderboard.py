@@ -1,4 +1,4 @@
-"""The leaderboard: who takes part and under which name, what a verdict becomes, ranks with ties, the page."""
+"""The leaderboard: names of participants, entries from verdicts, ranks with ties, and the page."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""No line of a solution or a hidden test is in any file that students are given."""
+"""No line of a solution or a hidden test is in a file for students."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`tito marks export` and `import`: the work of several tutors, and what two people change at once."""
+"""`tito marks export` and `import`: several tutors, and simultaneous changes by two people."""
 
 import csv
 import io

@@ -11,7 +11,7 @@ N = "tiny_dev.ipynb"
 
 
 def works(module, names):
-    """A notebook with answers of its own under each name."""
+    """A notebook with different answers under each name."""
     files = {}
     for number, name in enumerate(names):
         notebook = answered(module)

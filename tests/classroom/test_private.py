@@ -1,4 +1,4 @@
-"""Submissions, marks and feedback can be read by their owner alone; what students are given can be read by all."""
+"""Only their owner can read submissions, marks and feedback; everybody can read a release."""
 
 import os
 import stat
@@ -17,7 +17,7 @@ from tito.notebooks.released import history
 
 @pytest.fixture
 def open_umask():
-    """A umask that takes nothing away."""
+    """A umask of 0."""
     before = os.umask(0)
     yield
     os.umask(before)

@@ -1,4 +1,4 @@
-"""Marks as tables: what they contain, that no cell is a formula, and that platforms' files come back whole."""
+"""Marks as tables: contents, no formulas, and platforms' files that keep all other cells."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Similar answers: a renamed copy is found, what was released or is common is not, and right solutions differ."""
+"""Similar answers: a renamed copy is found, released and common text is not, and right solutions differ."""
 
 from tests.support.commands import tito
 from tests.support.submissions import answered, cell, data, sent

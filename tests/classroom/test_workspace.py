@@ -80,7 +80,7 @@ def test_a_student_works_through_the_modules_on_answers_of_their_own(course, tmp
     assert "solved source" not in mine("hint", "tiny").stdout
     answer(work / "modules" / "01_tiny" / "tiny_dev.ipynb", "return 3 * np.asarray(x)")
     assert mine("test", "tiny").returncode == 1
-    assert package.read_text("utf-8") == stub  # a wrong answer is not what later modules run on
+    assert package.read_text("utf-8") == stub  # later modules do not import a wrong answer
     path = work / "modules" / "01_tiny" / "tiny_dev.ipynb"
     path.write_text(path.read_text("utf-8").replace("3 *", "2 *"), encoding="utf-8")
     run = mine("test", "tiny")

@@ -43,7 +43,7 @@ class HandClock:
 
 
 def model_on(clock, seconds):
-    """The identity, each call of which takes some seconds."""
+    """The identity function; each call takes some seconds of the simulated clock."""
 
     def model(x):
         clock.time += seconds

@@ -1,4 +1,4 @@
-"""Kernels that pass over their numbers once: every start and end, outputs that are given, and narrower machines."""
+"""Elementwise kernels: every start and end, given outputs, and machines with narrower vectors."""
 
 import os
 import subprocess

@@ -136,7 +136,7 @@ def shown(path):
 
 @contextlib.contextmanager
 def step(what):
-    """Say what is done, and when it is done how long it took."""
+    """Print a step, and its duration when it ends."""
     started = time.monotonic()
     print(f"{what:40}", end="", flush=True)
     yield

@@ -61,7 +61,7 @@ def complaints(path, text=""):
 
 
 def quiet(page):
-    """Nothing pops up that nobody asked for."""
+    """Check that no dialog opens by itself."""
     page.wait_for_timeout(3000)
     return not page.locator(".Toastify__toast, .jp-Dialog").count()
 

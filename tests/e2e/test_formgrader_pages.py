@@ -55,7 +55,7 @@ class Watched:
         page.route("**/*", self._answer)
 
     def open(self, name, html):
-        """Load a page alone, and return what it asked for."""
+        """Load a page, and return the requests that it sent."""
         address = f"{HOST}/{len(self.pages)}"
         self.pages[address] = html
         self.requests.clear()
@@ -66,7 +66,7 @@ class Watched:
         ]
 
     def click(self):
-        """Click on whatever can be clicked on, without leaving the page."""
+        """Click on all clickable elements without leaving the page."""
         self.requests.clear()
         self.page.evaluate(
             "() => document.querySelectorAll('#notebook-container a, button, area, [xlink\\\\:href]').forEach(each => {"

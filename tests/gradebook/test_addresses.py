@@ -1,4 +1,4 @@
-"""A gradebook that cannot be read: what is said of it, and that no message has its password."""
+"""Messages about a gradebook that cannot be read; none contains its password."""
 
 import sqlite3
 

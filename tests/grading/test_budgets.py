@@ -129,7 +129,7 @@ def test_loading_has_one_budget_however_many_cells_there_are(tiny):
     found, took = judged(tiny, "def double(x): return 2 * x", [NEXT, NEXT, NEXT], 0.1, own)
     most = budget.wall_seconds(0.1, [Cell("t", "test", "")] * 3)
     assert took < most + 30 < 401 * 0.3
-    # the tests of a fast machine pass: each sleep fits into what is left
+    # on a fast machine the tests pass: each sleep fits into the remaining time
     assert {each.status for each in found} <= {v.PASSED, v.ERROR, v.KILLED}
 
 

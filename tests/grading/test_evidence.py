@@ -1,4 +1,4 @@
-"""Counts, changed arguments and shared memory: what a student's code does to its own process changes no verdict."""
+"""Counts, changed arguments and shared memory: patches in the student's process change no verdict."""
 
 import json
 import textwrap
@@ -159,7 +159,7 @@ def test_a_count_that_the_students_process_forges_is_not_counted(tiny, forged):
 
 
 def test_the_same_forgery_succeeds_in_the_process_of_the_student(tiny):
-    """What `inside` returns is an answer, not evidence: this is why counts are taken on the source."""
+    """The result of `inside` can be forged, so counts use the source text."""
     answer = f"{textwrap.dedent(FORGED['the simulator'])}\n{TWICE}"
     assert judged(tiny, answer, COUNTED.replace("on_source", "inside")).status == v.PASSED
 

@@ -1,4 +1,4 @@
-"""Answers that only agree: whatever a test compares them with, none of them earns a point."""
+"""Objects that agree with every comparison earn no points, however a test compares them."""
 
 import json
 from dataclasses import replace

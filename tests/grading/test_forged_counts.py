@@ -1,4 +1,4 @@
-"""Text that is counted, and clocks that are read: what a student writes there does not change the instruments."""
+"""Counted text and timed code of a student do not change the instruments."""
 
 import textwrap
 

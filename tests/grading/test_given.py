@@ -1,4 +1,4 @@
-"""One wrong exercise costs its own points only: tests of others run with a given version of it."""
+"""A wrong exercise costs only its own points: the tests of other exercises run with a given version."""
 
 import pytest
 

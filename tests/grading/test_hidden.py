@@ -50,7 +50,7 @@ def judged(module, answer, sandbox=None, extra=()):
     return {each.id: each for each in supervisor.run(made, sandbox)}
 
 
-# How an answer may keep what it was called with, and tell it when it is called with nothing.
+# Ways in which an answer can keep its arguments, and return them when it is called without arguments.
 CARRIERS = {
     "a list": ("kept.append(text)", "kept"),
     "an attribute of NumPy": ("np.kept = text", "getattr(np, 'kept', '')"),

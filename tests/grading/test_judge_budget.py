@@ -1,4 +1,4 @@
-"""An answer that costs the judge too much costs its test; another judge goes on with the other tests."""
+"""If an answer costs the judge too much, only its test fails; a new judge runs the other tests."""
 
 import dataclasses
 import sys
@@ -30,7 +30,7 @@ COSTLY = {
 
 
 def answer(value):
-    """An answer that is right for `next` alone."""
+    """An answer that is right only for `next`."""
     return f"def double(x):\n    return 2 * x if x == 'next' else {value}"
 
 
@@ -83,7 +83,7 @@ def test_without_a_sandbox_the_memory_of_the_judge_is_limited_and_the_memory_of_
     assert "MemoryError: Unable to allocate" in found[1].message
 
 
-# Answers that once ended the whole run, each with what an answer sends and a test that meets it.
+# Answers that once ended the whole run: the data that each sends, and a test that receives it.
 CRASHES = {
     "an object whose text ends the process": (
         "type('Bad', (), {'__repr__': lambda self: os._exit(3)})()",

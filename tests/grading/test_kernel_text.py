@@ -1,4 +1,4 @@
-"""Functions made from text: what computes works as it is, what could reach the instruments is refused."""
+"""Functions made from text: computations work unchanged; text that could reach the instruments is refused."""
 
 import textwrap
 

@@ -1,4 +1,4 @@
-"""The same work earns the same mark, whatever became of its cells, in every format and encoding."""
+"""The same work earns the same mark in every arrangement of cells, format and encoding."""
 
 import ast
 import contextlib
@@ -52,7 +52,7 @@ EVERY = list(itertools.product(works.WORKS, works.SHAPES, WRITTEN))
 
 
 class Graded:
-    """Grades what is distinct once."""
+    """Grades each distinct notebook once."""
 
     def __init__(self, root, sandbox):
         self.module = Course(root).module("tensor")

@@ -1,4 +1,4 @@
-"""Whatever a worker does with its pipes, the judge goes on; what can be imported is sent by its place."""
+"""No behaviour of a worker's pipes stops the judge; importable functions are sent by name."""
 
 import functools
 import marshal

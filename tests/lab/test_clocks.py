@@ -1,4 +1,4 @@
-"""Clocks that a test moves by hand: readings, what is replaced, and what is put back."""
+"""Fake clocks: readings, replaced functions, and their restoration."""
 
 import math
 import time

@@ -1,4 +1,4 @@
-"""Pictures of the lesson: each shows what it was given, in the colors of the page."""
+"""Pictures of the lesson show their data in the colors of the page."""
 
 import xml.etree.ElementTree as xml
 from types import SimpleNamespace

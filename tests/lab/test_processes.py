@@ -1,4 +1,4 @@
-"""tinytorch.lab.processes: workers, shared memory, and what comes back when something goes wrong."""
+"""tinytorch.lab.processes: workers, shared memory, and errors."""
 
 import os
 import signal

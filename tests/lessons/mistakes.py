@@ -1,4 +1,4 @@
-"""Typical mistakes in answers: what is in the answer, what a student writes instead, and how the message names it."""
+"""Typical mistakes: the right text, the student's text, and the words that the message must contain."""
 
 BARRIER = """            for k in range(tile):
                 total += left[y, k] * right[k, x]

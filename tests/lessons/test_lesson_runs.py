@@ -1,4 +1,4 @@
-"""The lesson in Jupyter: all of it runs without a warning, and a student's copy stops at what is to be written."""
+"""The lesson runs in Jupyter without a warning, and a student's copy fails only at the stubs."""
 
 import pytest
 
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.gate, pytest.mark.timeout(900)]
 
 
 def run(notebook, **options):
-    """Run a notebook as Jupyter does, in a kernel of its own, where the lesson lies."""
+    """Run a notebook as Jupyter does, in a new kernel, in the folder of the lesson."""
     from nbclient import NotebookClient
 
     folder = {"metadata": {"path": str(KERNELS.folder)}}

@@ -83,7 +83,7 @@ CALLS = {
     "gpu_matmul": "C[:] = A @ B",
 }
 
-# Tests of what is loaded, stored, missed, allocated: all that these calls lose.
+# Tests of loads, stores, misses and allocations: the only tests that these calls fail.
 COUNTED = {
     "matmul_baseline_loads",
     "vectorized_relu_one_pass",

@@ -1,4 +1,4 @@
-"""`tito test`, `watch`, `submit` and `grade` read one file in one way, whatever was done to it."""
+"""`tito test`, `watch`, `submit` and `grade` read every file in the same way."""
 
 import copy as copies
 import json

@@ -1,4 +1,4 @@
-"""JupyterLab's files: a save changes what was typed and nothing else, and no edit made elsewhere is lost."""
+"""JupyterLab's files: a save changes only what was typed, and keeps edits by other programs."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Work that was done in VS Code or Colab, which honour no locks, is taken in and marked like any other."""
+"""Work from VS Code or Colab, which ignore locks, is collected and marked like other work."""
 
 import copy
 import json
@@ -64,7 +64,7 @@ def dumped(made, **options):
 
 
 def vs_code(made):
-    """As VS Code saves: ids of its own, a language in each cell, lists of lines, its own order of keys."""
+    """As VS Code saves: new ids, a language in each cell, lists of lines, another order of keys."""
     made.metadata = {"language_info": {"name": "python", "version": "3.12.3"}}
     for number, cell in enumerate(made.cells):
         cell.metadata["vscode"] = {"languageId": "python"}
@@ -113,7 +113,7 @@ def vs_code_split(made):
 
 
 def colab(made):
-    """As Colab downloads: no cell ids, its own in the metadata, outputs named, a cell of its own on top."""
+    """As Colab downloads: ids in the metadata instead of cell ids, named outputs, an extra cell on top."""
     made["nbformat_minor"] = 0
     made.metadata = {
         "colab": {"provenance": [], "toc_visible": True},

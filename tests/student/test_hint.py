@@ -36,7 +36,7 @@ def module(tiny):
 
 
 def saw(module, status, message="", test="double_of_an_array"):
-    """Have a verdict on the cell as it is."""
+    """Store a verdict on the current cell."""
     source = next(c.source for c in nb.cells(nb.read(module)) if c.id == "double")
     points = 2.0 if status == PASSED else 0.0
     verdict = Verdict(test, "Title.", "double", points, 2.0, False, status, 0.0, message)
@@ -101,17 +101,17 @@ def test_a_near_miss_gets_a_suggestion(module):
 
 
 def test_two_at_once_lose_nothing(module):
-    """Twenty hands note and ask at the same time; every note is there, and the file is whole."""
+    """Twenty threads store and ask at the same time; every entry is kept, and the file is valid."""
 
     def work(number):
         saw(module, FAILED, f"hand {number}", test=f"double_{number}")
         last_results.store_hints(module, f"exercise{number}", [f"{number}"])
 
-    hands = [threading.Thread(target=work, args=(number,)) for number in range(20)]
-    for hand in hands:
-        hand.start()
-    for hand in hands:
-        hand.join()
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     known = json.loads(module.seen.read_text())
     assert len(known["hints"]) == 20 and known["tests"]
 

@@ -1,4 +1,4 @@
-"""`tito watch`: what a save touches is judged, and nothing that a student or an editor does ends it."""
+"""`tito watch` judges the exercises that a save affects; no action of a student or an editor ends it."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Run `tito` as a person does, and look at what it says and what it changes."""
+"""Run `tito` as a user does, and check its output and its changes."""
 
 import os
 import subprocess
@@ -33,6 +33,6 @@ def refused(run, code, *words):
 
 
 def snapshot(folder):
-    """Every file below a folder; what Python keeps of a copy's own commands does not count."""
+    """Every file below a folder, without Python's caches."""
     files = (path for path in Path(folder).rglob("*") if path.is_file())
     return {path: path.read_bytes() for path in files if path.parent.name != "__pycache__"}

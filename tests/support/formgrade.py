@@ -1,4 +1,4 @@
-"""Pages as formgrader renders them, and what is active in them."""
+"""Pages as formgrader renders them, and their active elements."""
 
 import json
 from functools import cache
@@ -84,7 +84,7 @@ def unsafe(*cells: dict) -> nbformat.NotebookNode:
 
 
 def markdown(text: str, attachments: object = None) -> nbformat.NotebookNode:
-    """A Markdown cell, with whatever a student put in the place of attachments."""
+    """A Markdown cell, with any value as attachments."""
     found = nbformat.v4.new_markdown_cell(text)
     if attachments is not None:
         found["attachments"] = attachments
@@ -92,7 +92,7 @@ def markdown(text: str, attachments: object = None) -> nbformat.NotebookNode:
 
 
 def active(page: str) -> list[str]:
-    """What could run a script, send a request or imitate the page, in what cells show; empty if nothing can."""
+    """The parts of cells that could run a script, send a request or imitate the page."""
     reader = _Reader()
     reader.feed(page)
     reader.close()

@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 FIRST_UID = 21_000
-SECONDS = 180  # that anything may take on a busy machine
+SECONDS = 180  # the longest wait, on a busy machine
 
 
 class Machine:
@@ -49,7 +49,7 @@ class Machine:
         return self.folder / "home" / name
 
     def _interpreter(self) -> list[str]:
-        """Show the interpreter where it lies in a folder that others may not enter, as in the home of root."""
+        """Show the interpreter if it is in a closed folder, such as the home of root."""
         base = Path(sys.base_prefix).resolve()
         barred = [each for each in base.parents if not each.stat().st_mode & 0o001]
         if not barred:
@@ -99,7 +99,7 @@ def ports(count: int) -> list[int]:
 
 
 class Hub:
-    """A running hub, as its users reach it: each with a token of their own."""
+    """A running hub; each user has a token."""
 
     def __init__(self, address: str, tokens: dict[str, str]):
         self.address, self.tokens = address, tokens
@@ -120,7 +120,7 @@ class Hub:
             return error.code, error.read().decode()
 
     def start(self, who: str) -> None:
-        """Start somebody's own server, as a click on "Start My Server" does, and wait for it."""
+        """Start a user's server, as a click on "Start My Server" does, and wait for it."""
         status, said = self.ask(who, f"/hub/api/users/{who}/server", {})
         assert status in (201, 202), said
         wait(lambda: self.ask(who, f"/user/{who}/api/status")[0] == 200, f"the server of {who}")

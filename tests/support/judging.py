@@ -27,7 +27,7 @@ def statuses(module, answer=None, **options):
 
 
 def with_test(module, body, solution=None):
-    """The tiny module with one test of its own."""
+    """The tiny module with one other test."""
     text = read_text(module.source)
     head, _, _ = text.partition('# %% nbgrader={"grade": true')
     if solution:

@@ -15,7 +15,7 @@ from pathlib import Path
 TOKEN = "token"
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync")
 AUTOSAVE = ("@jupyterlab", "docmanager-extension", "plugin.jupyterlab-settings")
-SECONDS = 120  # that anything may take on a busy machine
+SECONDS = 120  # the longest wait, on a busy machine
 RUN = 900  # and the cells of a lesson
 
 
@@ -96,7 +96,7 @@ class Notebook:
         self.idle()
 
     def cell(self, text):
-        """The cell that shows a text, scrolled into view: JupyterLab draws what is near."""
+        """The cell that contains a text, scrolled into view, because JupyterLab renders only visible cells."""
         found = self.page.locator(".jp-Notebook .jp-Cell", has_text=text).first
         self.page.locator(".jp-WindowedPanel-outer").first.hover()
         deadline = time.monotonic() + SECONDS
@@ -108,7 +108,7 @@ class Notebook:
         return found
 
     def write(self, cell, text):
-        """Put a text in the place of what a cell holds, and run it."""
+        """Replace the text of a cell, and run it."""
         cell.locator(".cm-content").first.click()
         self.page.keyboard.press("Control+a")
         self.page.keyboard.insert_text(text)

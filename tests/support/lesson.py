@@ -21,7 +21,7 @@ TESTS = {
 
 
 def released_notebook():
-    """The notebook that students are given."""
+    """The released notebook."""
     made = nbformat.v4.new_notebook()
     text, code = nbformat.v4.new_markdown_cell, nbformat.v4.new_code_cell
     made.cells = [

@@ -1,4 +1,4 @@
-"""A command in a terminal of its own, as a person has it, or in a pipe; read line by line."""
+"""A command in a new terminal, or in a pipe, read line by line."""
 
 import os
 import re
@@ -81,7 +81,7 @@ class Session:
         return len(self.text)
 
     def wait(self, pattern: str, since: int = 0) -> str:
-        """Wait until it has said something; returns what it said up to there."""
+        """Wait until the output matches; returns the output up to the match."""
         until = time.monotonic() + PATIENCE
         with self.new:
             while not (found := re.search(pattern, self.text[since:])):

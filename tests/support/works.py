@@ -135,7 +135,7 @@ def merged_with_tests(notebook):
 
 
 def split(notebook):
-    """The upper part of a solution cell becomes a cell of its own; both keep the mark."""
+    """The upper part of a solution cell becomes a separate cell; both keep the mark."""
     found = cell(notebook, "mean")
     upper, name, lower = found.source.partition("def mean(")
     if found.source.startswith("%%"):

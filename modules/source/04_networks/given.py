@@ -3,7 +3,7 @@
 
 class Sequential:
     def forward(self, x):
-        """Call the first layer, then the rest as a network of its own."""
+        """Call the first layer, then the rest as another network."""
         waiting = list(self.layers)
         return Sequential(waiting[1:]).forward(waiting[0](x)) if waiting else x
 

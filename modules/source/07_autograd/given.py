@@ -14,7 +14,7 @@ def unbroadcast(gradient, shape):
 
 
 def topological_order(variable):
-    """Take, again and again, whatever has no user left, and turn the list round at the end."""
+    """Repeatedly take a variable without remaining users, and reverse the list at the end."""
     users, below, waiting = {id(variable): 0}, {id(variable): variable}, [variable]
     while waiting:
         for source in waiting.pop().inputs:
@@ -36,7 +36,7 @@ def topological_order(variable):
 
 class Variable:
     def backward(self, gradient=None):
-        """Let each Variable collect a list of what arrives, and add it up when its turn comes."""
+        """Let each Variable collect incoming gradients in a list, and add them up later."""
         if not self.requires_grad:
             raise ValueError("this Variable does not require a gradient")
         start = np.zeros(self.shape, self.dtype) + (1 if gradient is None else np.asarray(gradient))

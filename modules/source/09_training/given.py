@@ -46,7 +46,7 @@ def train_step(model, optimizer, loss_function, x, y):
 
 class Means:
     def update(self, count, **values):
-        """Add every example alone."""
+        """Add every example separately."""
         for _ in range(count):
             self.count = self.count + 1
             for name in values:

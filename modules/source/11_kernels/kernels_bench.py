@@ -1,4 +1,4 @@
-"""The steps that `tito bench kernels` measures, each beside what it has to beat."""
+"""The steps that `tito bench kernels` measures, each beside its rival."""
 
 from functools import partial
 

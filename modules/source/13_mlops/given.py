@@ -60,7 +60,7 @@ def ks_p_value(statistic, n, m):
 
 
 def holm(p_values, alpha=0.05):
-    """Look for the smallest p-value that is left, again and again."""
+    """Repeatedly find the smallest remaining p-value."""
     p_values = np.asarray(p_values, np.float64)
     found = np.zeros(p_values.size, bool)
     left = list(range(p_values.size))
@@ -74,7 +74,7 @@ def holm(p_values, alpha=0.05):
 
 
 def sign_test(old_right, new_right):
-    """Count both kinds of differences, then add up coins."""
+    """Count both kinds of differences, then add binomial terms."""
     old_right, new_right = np.asarray(old_right, bool), np.asarray(new_right, bool)
     if old_right.shape != new_right.shape:
         raise ValueError(f"shapes differ: {old_right.shape} and {new_right.shape}")

@@ -110,7 +110,7 @@ def test_nbgrader_itself_releases_the_same_cells_and_gradebook(module, root):
 
 
 def plain(cell):
-    """A cell without what only our release adds: its first line, and the semicolon that hides a title."""
+    """A cell without our release's additions: its first line, and the semicolon that hides a title."""
     return without_header(cell).rstrip().removesuffix(";")
 
 

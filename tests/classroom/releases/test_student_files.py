@@ -1,4 +1,4 @@
-"""What a release brings: the tools that a student's commands need, and packages for these alone."""
+"""A release contains the tools that a student's commands need, and requires only the packages for these."""
 
 import ast
 import json

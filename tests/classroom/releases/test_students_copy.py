@@ -1,4 +1,4 @@
-"""A student's copy is a course of its own: earlier modules, tests, and work from one release to the next."""
+"""A student's copy is a complete course: earlier modules, tests, and copied answers from an older release."""
 
 import json
 import os
@@ -139,7 +139,7 @@ def empty_environment(folder):
 def test_the_folder_and_one_pip_install_are_enough(name, how, module, root, tmp_path):
     course = module.course if name == "tiny" else Course(root)
     target = tmp_path / "given" / "copy"
-    if name == "kernels":  # leave the course's own build folder alone
+    if name == "kernels":  # do not change the course's own build folder
         for each in ("settings.ini", "pyproject.toml", "nbdev.yaml", "LICENSE", "constraints.txt"):
             shutil.copy(root / each, module.course.root / each)
         for each in ("modules", "tinytorch"):

@@ -1,4 +1,4 @@
-"""The judge: what a test can do with the student's functions, and what the judge imports."""
+"""The judge: how tests use the student's functions, and which modules the judge imports."""
 
 import contextlib
 import subprocess
@@ -89,7 +89,7 @@ def test_constants_of_given_cells_are_the_instructors(tiny):
 
 @pytest.mark.parametrize("place", ["the test", "a helper", "a cell above"])
 def test_a_loop_in_a_test_is_as_fast_as_outside_of_the_judge(tiny, place):
-    """A baseline that is slow in the judge alone would make slow answers look fast."""
+    """A baseline that is slow only in the judge would make slow answers look fast."""
     loop = "total = 0\nfor i in range(60_000):\n    total = abs(total) + abs(i) + len(NAMES)\n"
     helper = (
         "NAMES = [1, 2]\ndef baseline():\n" + textwrap.indent(loop, "    ") + "    return total\n"

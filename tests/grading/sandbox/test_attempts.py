@@ -136,7 +136,7 @@ def test_there_are_many_attempts():
 
 @pytest.fixture(scope="module")
 def outside():
-    """What lies outside for an attempt to reach, as text to put into its source."""
+    """Targets outside of the sandbox, as text for the source of an attempt."""
     folder = Path(tempfile.mkdtemp(prefix="tito-", dir="/var/tmp"))
     secrets = {}
     for name in ("secret", "other", "gradebook"):

@@ -323,7 +323,7 @@ BOMBS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_process_that_fills_its_memory_is_ended_for_this_reason(tmp_path, sandbox, kind, bomb):
-    seconds = 1 if bomb == "arrays, slowly" else 20  # that one takes longer to fill its memory
+    seconds = 1 if bomb == "arrays, slowly" else 20  # this answer takes longer to fill its memory
     found = judge(lesson(tmp_path, seconds=seconds), does(BOMBS[bomb]), small(sandbox), kind)
     said = "No space left" if (bomb, kind) == ("names of files", "warm") else "MB of memory"
     assert said in found[0].message and found[1].status == v.PASSED

@@ -1,4 +1,4 @@
-"""Copies of a zygote end as processes do, and change no verdict."""
+"""Forks of a zygote end like other processes, and give the same verdicts."""
 
 import dataclasses
 import subprocess
