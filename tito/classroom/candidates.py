@@ -60,10 +60,7 @@ class ReadFiles:
 
 
 def read(
-    files: list[StudentFile],
-    released: Released,
-    module: Module,
-    others: OtherModules | None = None,
+    files: list[StudentFile], released: Released, module: Module, others: OtherModules | None = None
 ) -> ReadFiles:
     """Read a student's files, beginning with the most likely notebook.
 

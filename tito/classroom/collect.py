@@ -118,8 +118,7 @@ def zone(course: Course) -> str:
         return zoneinfo.ZoneInfo(zone).key if zone else ""
     except (zoneinfo.ZoneInfoNotFoundError, ValueError):
         raise TitoError(
-            f"unknown time zone in settings.ini: {zone}",
-            "write it as timezone = Europe/Berlin",
+            f"unknown time zone in settings.ini: {zone}", "write it as timezone = Europe/Berlin"
         ) from None
 
 

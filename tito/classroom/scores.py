@@ -22,11 +22,7 @@ TEST_COLUMNS = (
 
 
 def made(
-    form: str,
-    classes: list[Class],
-    tests: bool,
-    roster: Path | None,
-    column: str | None = None,
+    form: str, classes: list[Class], tests: bool, roster: Path | None, column: str | None = None
 ) -> tuple[str, list[str]]:
     """The text in a format, and the students whose marks found no row in the platform's file."""
     if not classes:

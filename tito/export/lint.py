@@ -127,9 +127,7 @@ def _metadata(node, cell, seen):
         )
     elif name in seen:
         yield Problem(
-            line,
-            f"grade_id {name} is already used in line {seen[name]}",
-            "give each cell its own",
+            line, f"grade_id {name} is already used in line {seen[name]}", "give each cell its own"
         )
     else:
         seen[name] = line

@@ -84,8 +84,7 @@ def _run_nbdev(module: Module, notebook) -> str:
             return (library / "core" / f"{module.topic}.py").read_text(encoding="utf-8")
         except OSError as error:
             raise TitoError(
-                f"nbdev wrote no package for {module.source.name}: {one_line(error)}",
-                "tito doctor",
+                f"nbdev wrote no package for {module.source.name}: {one_line(error)}", "tito doctor"
             ) from None
         except Exception as error:  # nbdev raises many types for faults in a cell
             raise TitoError(

@@ -71,10 +71,7 @@ def write(module: Module, changes: list[tuple[ManualMarks, ManualMarks]]) -> lis
     course, url = module.course, dates.address(module)
     refused, written = [], set()
     try:
-        with (
-            files.lock(course.build / "gradebook.lock"),
-            Gradebook(url, course.course_id) as book,
-        ):
+        with files.lock(course.build / "gradebook.lock"), Gradebook(url, course.course_id) as book:
             with book.engine.begin() as connection:
                 for seen, wanted in changes:
                     if _change(connection, seen, wanted):

@@ -10,10 +10,7 @@ import unicodedata
 
 from tito.course import TitoError
 
-CHARACTERS, BYTES = (
-    64,
-    128,
-)  # of an id: limits of nbgrader's column and of file names
+CHARACTERS, BYTES = (64, 128)  # of an id: limits of nbgrader's column and of file names
 ESCAPED = re.compile(
     r"~((?:10|[1-9a-f])?[0-9a-f]{4}|[0-9abcef][0-9a-f]{3}|d[0-7][0-9a-f]{2}|[0-9a-f]{1,3})~"
 )

@@ -93,10 +93,7 @@ def open_sandbox(assignment: Assignment, unsafe: bool) -> Iterator[AnySandbox | 
         If there is no working sandbox, or the earlier modules here differ from the assignment.
     """
     if library(assignment.job.earlier) != assignment.library:
-        raise TitoError(
-            "the earlier modules installed here differ from the course",
-            SAME,
-        )
+        raise TitoError("the earlier modules installed here differ from the course", SAME)
     if unsafe:
         yield None
         return
@@ -178,10 +175,7 @@ def _released(texts: tuple[str, ...]) -> Released:
 
 
 def _graded_notebook(
-    made: nbformat.NotebookNode,
-    released: nbformat.NotebookNode,
-    job: Job,
-    verdicts: list[Verdict],
+    made: nbformat.NotebookNode, released: nbformat.NotebookNode, job: Job, verdicts: list[Verdict]
 ) -> str:
     """The notebook for formgrader: the instructor's tests, each with its verdict as output."""
     safe_notebook.sanitize(made, released)

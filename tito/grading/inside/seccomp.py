@@ -112,12 +112,7 @@ DENIED = {
 }
 # Calls that set file times do nothing: the machine's own devices are visible, and their times could be set. Only a
 # request for the present time is refused, because `Path.touch` makes a missing file after this refusal.
-TIMES = {
-    "utime": (132, -1),
-    "utimes": (235, -1),
-    "futimesat": (261, -1),
-    "utimensat": (280, 88),
-}
+TIMES = {"utime": (132, -1), "utimes": (235, -1), "futimesat": (261, -1), "utimensat": (280, 88)}
 CLONE, CLONE3, SOCKET, IOCTL = (56, 220), (435, 435), (41, 198), (16, 29)
 FCNTL, SIGACTION, SETSOCKOPT, GETSOCKOPT = (72, 25), (13, 134), (54, 208), (55, 209)
 # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC, F_GETPIPE_SZ: no lock, lease, watch or larger pipe
@@ -131,10 +126,7 @@ LARGER = (7, 8, 32, 33)  # SO_SNDBUF, SO_RCVBUF and both with FORCE: memory that
 COOKIE = 57  # SO_COOKIE, a counter of the whole machine
 NEW_NAMESPACES = 0x7E020000  # the flags of clone that make a namespace
 UNIX = 1  # the only allowed family of sockets: it cannot leave the sandbox
-TYPING = (
-    0x5412,
-    0x541C,
-)  # TIOCSTI, TIOCLINUX: write input to the terminal of another process
+TYPING = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX: write input to the terminal of another process
 
 
 @functools.cache
