@@ -5,13 +5,12 @@ import datetime
 import pytest
 
 from tests.support.commands import tito
+from tests.support.sandboxes import needs_sandbox
 from tests.support.submissions import answered, data, sent
 from tito.classroom import collect, grade
 from tito.gradebook import reader
 from tito.gradebook.records import Records
-from tito.grading.sandbox import selftest
 
-needs_sandbox = pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
 DUE = datetime.datetime(2026, 12, 1, 12)
 N = "tiny_dev.ipynb"
 

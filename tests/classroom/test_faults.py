@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tests.conftest import ROOT
+from tests.support.sandboxes import needs_sandbox
 from tito.classroom import grade
 from tito.course import TitoError
 from tito.gradebook import writer
@@ -15,7 +16,6 @@ from tito.grading import grader_process
 from tito.grading.sandbox import selftest
 
 RIGHT = "    return 2 * np.asarray(x)\n"
-needs_sandbox = pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
 
 
 def kills_itself(tmp_path, times, start):

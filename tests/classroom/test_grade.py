@@ -15,14 +15,13 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.support import commands
+from tests.support.sandboxes import needs_sandbox
 from tito.classroom import grade
 from tito.course import TitoError
 from tito.gradebook import submitted
 from tito.gradebook.records import Records
 from tito.grading import grade_one
 from tito.grading.sandbox import selftest
-
-needs_walls = pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
 
 RIGHT = "    return 2 * np.asarray(x)\n"
 ANSWERS = {
@@ -102,7 +101,7 @@ def in_gradebook(course):
     return {student: score for student, _, score in rows}
 
 
-@needs_walls
+@needs_sandbox
 def test_each_student_has_the_record_that_the_work_earns(course, hand_in):
     for name, (body, _) in ANSWERS.items():
         hand_in(name, body)
@@ -123,7 +122,7 @@ def test_each_student_has_the_record_that_the_work_earns(course, hand_in):
 
 @pytest.mark.slow
 @pytest.mark.gate
-@needs_walls
+@needs_sandbox
 def test_honest_records_are_the_same_with_attackers_in_the_class(course, hand_in):
     honest = {"right", "partly", "warns", "untouched"}
     for name in honest:
@@ -145,7 +144,7 @@ def test_honest_records_are_the_same_with_attackers_in_the_class(course, hand_in
     assert set(in_gradebook(course)) == honest | set(HOSTILE)
 
 
-@needs_walls
+@needs_sandbox
 @pytest.mark.slow
 @pytest.mark.parametrize("moments", [pytest.param(3, marks=pytest.mark.gate), 50])
 @pytest.mark.timeout(3000)
@@ -183,7 +182,7 @@ def test_a_run_killed_at_any_moment_continues_where_it_stopped(course, hand_in, 
 
 @pytest.mark.slow
 @pytest.mark.gate
-@needs_walls
+@needs_sandbox
 def test_a_second_grader_is_refused_and_names_the_first(course, hand_in):
     hand_in("loops", HOSTILE["loops"][0])
     first = tito(course)
@@ -200,7 +199,7 @@ def test_a_second_grader_is_refused_and_names_the_first(course, hand_in):
 
 @pytest.mark.slow
 @pytest.mark.gate
-@needs_walls
+@needs_sandbox
 def test_an_interrupt_ends_it_at_once_and_the_next_run_goes_on(course, hand_in):
     for name in ("a", "b", "c", "d"):
         hand_in(name, RIGHT)
@@ -219,7 +218,7 @@ def test_an_interrupt_ends_it_at_once_and_the_next_run_goes_on(course, hand_in):
 
 @pytest.mark.slow
 @pytest.mark.gate
-@needs_walls
+@needs_sandbox
 def test_only_what_changed_is_graded_again(course, hand_in):
     for name in ("a", "b", "c"):
         hand_in(name, RIGHT)
@@ -239,7 +238,7 @@ def test_only_what_changed_is_graded_again(course, hand_in):
 
 @pytest.mark.slow
 @pytest.mark.gate
-@needs_walls
+@needs_sandbox
 @pytest.mark.parametrize("full", ["grades", "autograded"])
 def test_a_full_disk_loses_nothing(course, hand_in, full):
     for number in range(8):
@@ -269,7 +268,7 @@ def test_a_full_disk_loses_nothing(course, hand_in, full):
 
 @pytest.mark.slow
 @pytest.mark.gate
-@needs_walls
+@needs_sandbox
 def test_manual_marks_survive_a_new_run(course, hand_in):
     from nbgrader.api import Gradebook
 
@@ -303,7 +302,7 @@ def test_manual_marks_survive_a_new_run(course, hand_in):
     assert ",4.75,5," in commands.tito("scores", "tiny", course=course.course.root).stdout
 
 
-@needs_walls
+@needs_sandbox
 def test_late_students_get_the_penalty_of_nbgrader(course, hand_in):
     from nbgrader.api import Gradebook
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.classroom.test_grade import ANSWERS, HOSTILE, in_gradebook, needs_walls, plain
+from tests.classroom.test_grade import ANSWERS, HOSTILE, in_gradebook, needs_sandbox, plain
 from tito.classroom import grade
 from tito.course import TitoError
 from tito.grading import cluster
@@ -43,7 +43,7 @@ def _end(process):
     process.wait()
 
 
-@needs_walls
+@needs_sandbox
 def test_a_lost_worker_changes_no_marks(course, hand_in, dask, monkeypatch):
     monkeypatch.setattr(cluster, "PART", 3)
     bodies = [body for body, _ in ANSWERS.values()] + [HOSTILE["exits"][0]]
@@ -65,7 +65,7 @@ def test_a_lost_worker_changes_no_marks(course, hand_in, dask, monkeypatch):
     assert in_gradebook(course) == {name: record["score"] for name, record in here.items()}
 
 
-@needs_walls
+@needs_sandbox
 def test_a_missing_part_of_a_cluster_is_named(course, hand_in, dask, monkeypatch):
     hand_in("a", ANSWERS["right"][0])
     with monkeypatch.context() as short:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.classroom.test_grade import ANSWERS, RIGHT, needs_walls
+from tests.classroom.test_grade import ANSWERS, RIGHT, needs_sandbox
 from tests.classroom.test_grade_parity import autograde
 from tito.classroom import grade, release
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), needs_walls]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), needs_sandbox]
 
 
 def nbgrader(course, *words):

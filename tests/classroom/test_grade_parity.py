@@ -12,12 +12,12 @@ import nbformat
 import pytest
 
 from tests.conftest import ROOT
+from tests.support.sandboxes import needs_sandbox
 from tito.authoring import variants
 from tito.classroom import grade, release
 from tito.course import Course
 from tito.gradebook import submitted
 from tito.gradebook.records import Records
-from tito.grading.sandbox import selftest
 from tito.notebooks import notebook as nb
 from tito.notebooks.released import history
 from tito.notebooks.text import read_text
@@ -25,7 +25,7 @@ from tito.notebooks.text import read_text
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(1800),
-    pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}"),
+    needs_sandbox,
 ]
 
 STOCK = """

@@ -13,9 +13,9 @@ import pytest
 
 from tests.classroom.test_grade_parity import class_of, copy_of_course, hand_in
 from tests.conftest import ROOT
+from tests.support.sandboxes import needs_sandbox
 from tito.classroom import release
 from tito.course import Course
-from tito.grading.sandbox import selftest
 from tito.notebooks.released import history
 
 NOBODY = 65534
@@ -26,7 +26,7 @@ pytestmark = [
         not hasattr(os, "geteuid") or os.geteuid() != 0,
         reason="only root can become another user: run this as root, or tito grade as yourself",
     ),
-    pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}"),
+    needs_sandbox,
     pytest.mark.skipif(
         not all(map(shutil.which, ("unshare", "setpriv", "mount"))),
         reason="unshare, setpriv and mount are missing: apt-get install util-linux mount",

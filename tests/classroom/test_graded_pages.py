@@ -16,15 +16,14 @@ import pytest
 from tests.conftest import ROOT
 from tests.corpus import active_html
 from tests.support import formgrade
+from tests.support.sandboxes import needs_sandbox
 from tito.classroom import grade, nbgrader_plugin
 from tito.course import TitoError
 from tito.gradebook import roster, setup, submitted
-from tito.grading.sandbox import selftest
 from tito.notebooks import notebook as nb
 from tito.notebooks import student_version
 from tito.notebooks.released import history
 
-needs_sandbox = pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
 QUESTION = '''
 # %% [markdown] nbgrader={"grade": true, "grade_id": "why", "locked": false, "points": 4, "schema_version": 3, "solution": true}
 r"""

@@ -4,9 +4,9 @@ import nbformat
 import pytest
 
 from tests.conftest import SOURCE
+from tests.support.sandboxes import needs_sandbox
 from tito.classroom import grade, release
 from tito.gradebook import submitted
-from tito.grading.sandbox import selftest
 from tito.notebooks.released import history
 
 WORK_LOG = '''
@@ -19,7 +19,7 @@ An example that only the instructor sees.
 
 @pytest.mark.slow
 @pytest.mark.gate
-@pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
+@needs_sandbox
 def test_a_work_log_waits_for_a_person_only_where_it_was_written(tiny):
     from nbgrader.api import Gradebook
 

@@ -9,10 +9,10 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.support import lab_server
+from tests.support.sandboxes import needs_sandbox
 from tito.classroom import collect, release
 from tito.course import Course
 from tito.export import package
-from tito.grading.sandbox import selftest
 from tito.notebooks import notebook
 from tito.notebooks.released import history
 from tito.notebooks.student_version import without_markers
@@ -140,7 +140,7 @@ def test_an_author_runs_everything_edits_and_keeps_both_sides_of_a_conflict(cour
     assert read_text(module.source) == before.replace(answer, mine)
 
 
-@pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
+@needs_sandbox
 def test_an_instructor_grades_by_button_and_by_hand(course, tmp_path, page):
     module = course.module("activations")
     release.make(module)

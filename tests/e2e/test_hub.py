@@ -14,8 +14,8 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.support.hub import Machine, running
+from tests.support.sandboxes import needs_sandbox
 from tito.course import Course
-from tito.grading.sandbox import selftest
 from tito.notebooks.text import read_text
 
 pytestmark = [
@@ -28,7 +28,7 @@ pytestmark = [
         not all(map(importlib.util.find_spec, ("jupyterhub", "configurable_http_proxy"))),
         reason="no JupyterHub: pip install -e '.[hub]' -c constraints.txt",
     ),
-    pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}"),
+    needs_sandbox,
     pytest.mark.skipif(shutil.which("setpriv") is None, reason="no setpriv"),
 ]  # fmt: skip
 STUDENTS, TUTORS, GRADER = ["ada", "ben"], ["ana"], "grader"

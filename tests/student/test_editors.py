@@ -9,9 +9,9 @@ import nbformat
 import pytest
 
 from tests.conftest import ROOT
+from tests.support.sandboxes import needs_sandbox
 from tito.classroom import collect, grade, release
 from tito.course import Course
-from tito.grading.sandbox import selftest
 from tito.notebooks import notebook
 from tito.notebooks.released import history
 from tito.notebooks.text import read_text
@@ -206,7 +206,7 @@ def test_the_work_arrives_as_from_jupyterlab(module, tmp_path, kind):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
+@needs_sandbox
 def test_the_marks_are_the_same(module, tmp_path):
     kinds = {f"s{number}": kind for number, kind in enumerate(["JupyterLab", *EDITORS])}
     hand_in(module, tmp_path / "in", kinds)

@@ -12,9 +12,9 @@ import nbformat
 import pytest
 from packaging.specifiers import SpecifierSet
 
+from tests.support.sandboxes import needs_sandbox
 from tito.classroom import grade, release
 from tito.course import Course
-from tito.grading.sandbox import selftest
 from tito.notebooks.text import read_text
 
 LESSON = ("cloudpickle", "llvmlite", "numba", "numpy", "psutil", "pyyaml", "threadpoolctl")
@@ -81,7 +81,7 @@ def nbgrader(folder, *words, home):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
+@needs_sandbox
 @pytest.mark.skipif(os.name != "posix", reason="nbgrader's exchange needs POSIX permissions")
 def test_a_module_goes_out_and_comes_back_through_a_shared_folder(course, page, tmp_path):
     exchange = tmp_path / "exchange"

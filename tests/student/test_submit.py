@@ -8,10 +8,10 @@ import nbformat
 import pytest
 
 from tests.support.commands import refused, snapshot, tito
+from tests.support.sandboxes import needs_sandbox
 from tito.classroom import collect, grade, release
 from tito.course import Course
 from tito.gradebook import submitted
-from tito.grading.sandbox import selftest
 
 GOOD, BAD = "return 2 * np.asarray(x)", "return 3 * np.asarray(x)"
 FILES = pytest.mark.parametrize("name", ["tiny_dev.ipynb", "tiny_dev.py"])
@@ -118,7 +118,7 @@ def test_an_id_that_is_a_path_stays_inside_the_folder(copy):
     assert [path.name for path in (copy / "hand-in").iterdir()] == ["~2e~.~2f~x"]
 
 
-@pytest.mark.skipif(selftest.examine()[0] is None, reason=f"{selftest.examine()[1]}")
+@needs_sandbox
 @FILES
 def test_a_packed_submission_is_collected_and_graded(course, copy, tmp_path, name):
     answer(copy, name, GOOD)

@@ -8,16 +8,19 @@ import textwrap
 import time
 
 import psutil
+import pytest
 
 from tests.conftest import ROOT, SOURCE
 from tito.course import Course
 from tito.grading import job, supervisor
-from tito.grading.sandbox import zygotes
+from tito.grading.sandbox import selftest, zygotes
 from tito.notebooks import notebook as nb
 from tito.notebooks.text import read_text
 from tito.student import testing
 
 USER = "as root" if hasattr(os, "geteuid") and os.geteuid() == 0 else "as a plain user"
+_, PROBLEM, _ = selftest.examine()
+needs_sandbox = pytest.mark.skipif(bool(PROBLEM), reason=PROBLEM)
 HEAD = """
 #| export
 import contextlib, ctypes, errno, fcntl, glob, os, resource, signal, socket, subprocess, sys, threading, time

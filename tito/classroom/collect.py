@@ -65,7 +65,7 @@ def collect(
 
     Returns
     -------
-    list of Taken, list of str
+    list of CollectResult, list of str
         The result for each student, and sentences on files without an owner.
 
     Raises

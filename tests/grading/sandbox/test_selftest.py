@@ -21,14 +21,14 @@ def test_each_bubblewrap_here_builds_every_protection(sandbox):
     assert [selftest.find_problem(Sandbox(path)) for path in found] == [""] * len(found)
 
 
-@pytest.mark.parametrize("wall", [*probe.ATTEMPTS, *selftest.OUTSIDE])
-def test_the_probe_names_the_missing_protection(sandbox, wall):
-    without = {wall} | ({"identity"} if (wall, USER) == ("files", "as root") else set())
-    without |= {"processes"} if wall == "lifetime" else set()  # one alone is enough
-    if wall == "identity" and USER != "as root":
+@pytest.mark.parametrize("protection", [*probe.ATTEMPTS, *selftest.OUTSIDE])
+def test_the_probe_names_the_missing_protection(sandbox, protection):
+    without = {protection} | ({"identity"} if (protection, USER) == ("files", "as root") else set())
+    without |= {"processes"} if protection == "lifetime" else set()  # one alone is enough
+    if protection == "identity" and USER != "as root":
         pytest.skip("a plain user cannot start a sandbox without it")
     found = selftest.find_problem(dataclasses.replace(sandbox, without=frozenset(without)))
-    assert found.startswith("these protections of the sandbox failed: ") and wall in found
+    assert found.startswith("these protections of the sandbox failed: ") and protection in found
 
 
 def test_the_probe_takes_no_variable_of_the_sandbox_for_the_callers(sandbox, monkeypatch):
