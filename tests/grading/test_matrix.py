@@ -76,7 +76,7 @@ class Graded:
         key = tuple((name, self.tree(filled.python.get(name, text))) for name, text in cells)
         if key not in self.scores:
             self.runs += 1
-            found = grade_one.judged(filled, findings.twice, self.sandbox)
+            found = grade_one.both_definitions(filled, findings.twice, self.sandbox)
             self.scores[key] = sum(each.points for each in found)
         return self.scores[key], findings
 
