@@ -84,7 +84,7 @@ print((used.ru_utime + used.ru_stime) / len(jobs))
 
 
 METER = """
-import psutil  # for the template to do it ahead
+import psutil  # so that the zygote imports it
 
 
 def measured():

@@ -84,7 +84,7 @@ NAMED = {
     "a long notebook": (
         N,
         lambda c: c + random.Random(1).randbytes(21 << 20),
-        "at most 20 are read",
+        "the limit is 20 MB",
     ),
     "a name with an escape": ("a\x1b[2Jb.ipynb", lambda c: c, "control characters"),
     "an empty file": (N, lambda c: b"", "it is empty"),
