@@ -171,11 +171,11 @@ class Judge:
             clean.end()
         clean.ask({"op": "space", "instead": {}, "cells": self._texts_above()})
         places = Timed(self.ask, self._cpu), Timed(clean.ask, clean.cpu)
-        held, self.holds = self.holds, False
+        held, self.keeps_objects = self.keeps_objects, False
         found = stopwatch.timed(*places, kernel, baseline, args, kernel_first)
-        if self.holds:  # an object in the worker can compute its value when it is read
+        if self.keeps_objects:  # an object in the worker can compute its value when it is read
             raise proxies.NotPlain(f"expected {proxies.PLAIN}, got an object: it cannot be timed")
-        self.holds = held
+        self.keeps_objects = held
         return found
 
     def undecided(self, why: str) -> None:
