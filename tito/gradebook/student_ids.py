@@ -14,7 +14,9 @@ CHARACTERS, BYTES = (64, 128)  # of an id: limits of nbgrader's column and of fi
 ESCAPED = re.compile(
     r"~((?:10|[1-9a-f])?[0-9a-f]{4}|[0-9abcef][0-9a-f]{3}|d[0-7][0-9a-f]{2}|[0-9a-f]{1,3})~"
 )
-RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
+RESERVED = re.compile(
+    r"(?:con|prn|aux|nul|(?:com|lpt)[\d\u00b9\u00b2\u00b3])(?:\..*)?", re.IGNORECASE
+)
 CUT = re.compile(r"~h[0-9a-f]{12}$")
 JOINERS = "\u200c\u200d"  # part of the spelling in Persian, Hindi and others
 MARKS = str.maketrans("", "", "\u200e\u200f\u061c")  # of reading direction, which nobody typed
