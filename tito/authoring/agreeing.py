@@ -160,6 +160,7 @@ def a_mock(**options):
     for each in ("sub", "rsub", "abs", "float"):
         getattr(made, f"__{each}__").return_value = 0.0
     made.__len__.return_value = 1
+    made.__iter__.side_effect = lambda: iter([0.0])  # it does not read as an empty array
     return made
 
 
