@@ -119,7 +119,7 @@ def tile(rows, columns, width, steps=8):
                 )
         words = f"C: {rows} by {columns}, {rows * columns // width} sums in registers"
         axes.text(wide / 2, rows + 0.3, words, ha="center", va="top")
-        words = f"A: {rows} rows, of each a number a step"
+        words = f"A: {rows} rows, one element of each in a step"
         axes.text(left + steps / 2, rows + 0.3, words, ha="center", va="top")
         words = f"a panel of B: {columns // width} loads of {width} elements a step"
         axes.text(wide / 2, top - 0.2, words, ha="center", va="bottom")

@@ -963,7 +963,7 @@ The same weights are used at every position. This is called translation equivari
 5 by 5. Each layer adds one pixel on every side. This region is called the receptive field.
 </details>
 
-<details><summary>Why does `flatten` keep the batch axis?</summary>
+<details><summary>Why does <code>flatten</code> keep the batch axis?</summary>
 Each image is one sample. A row that contains two images would make the dense layer mix them.
 </details>
 """

@@ -1803,7 +1803,7 @@ A rename is atomic within one file system only. Between two of them it is a copy
 A generator that something else draws from too, data in another order, and sums in another order, such as another number of threads in a product.
 </details>
 
-<details><summary>Why is the checkpoint saved after `finish_epoch`, not before?</summary>
+<details><summary>Why is the checkpoint saved after <code>finish_epoch</code>, not before?</summary>
 The saved number of epochs would be one too small, and the continued run would train one epoch too many, with the schedule one epoch ahead.
 </details>
 

@@ -346,7 +346,7 @@ roofline.plot(
 
 # %% [markdown]
 r"""
-<details><summary>Why can `np.maximum` never reach the peak?</summary>
+<details><summary>Why can <code>np.maximum</code> never reach the peak?</summary>
 
 It does one operation for 8 bytes. Even if memory delivers its bytes without a pause, the arithmetic units wait most of the time. Only a kernel that uses each loaded byte many
 times can be compute-bound.
@@ -585,7 +585,7 @@ print(predictions.scorecard(prediction, "Measure", "three_loops", "matmul", "dot
 r"""
 **Questions.** Answer each from memory before you open it. A wrong answer shows which section to read again. To recall an answer teaches more than to read it again (Roediger and Karpicke 2006).
 
-<details><summary>Why does `profile_operation` make one call before it takes samples?</summary>
+<details><summary>Why does <code>profile_operation</code> make one call before it takes samples?</summary>
 
 The first call compiles the kernel and allocates memory. Later calls do neither.
 
@@ -1102,7 +1102,7 @@ predictions.show(prediction, "% of accesses that miss, n = 48", **missed)
 
 # %% [markdown]
 r"""
-<details><summary>Why does `columns_outer` miss at half of its accesses?</summary>
+<details><summary>Why does <code>columns_outer</code> miss at half of its accesses?</summary>
 
 At each step it loads $A$ and $C$ from another row, so from another line. Both miss; the load of $B$ and the store to $C$ hit.
 
@@ -1575,7 +1575,7 @@ With a given output, bandwidth: the kernel streams its result and moves $4 + 4$ 
 
 </details>
 
-<details><summary>Why is `np.maximum` behind at 30,000 elements too?</summary>
+<details><summary>Why is <code>np.maximum</code> behind at 30,000 elements too?</summary>
 
 There it is not memory that limits it: divide its times by the sizes, and it takes about as long for an element as at 1,000,000. Your loop needs a load, a
 maximum and a store for a whole vector.
@@ -1803,7 +1803,7 @@ r"""
 
 </details>
 
-<details><summary>Why does the last vector of `relu_loop` overlap the one before?</summary>
+<details><summary>Why does the last vector of <code>relu_loop</code> overlap the one before?</summary>
 
 The size need not be a multiple of the vector. The overlap computes some elements again and gives the same result, so no scalar loop is needed for the rest.
 
@@ -5276,7 +5276,7 @@ A plain conversion wraps around: 200 becomes $-56$, so the largest activations w
 
 </details>
 
-<details><summary>Why does `dot4` need $A + 128$, and what corrects it?</summary>
+<details><summary>Why does <code>dot4</code> need $A + 128$, and what corrects it?</summary>
 
 Its left operand is unsigned. The sums start from $-128$ times the column sums of $B$.
 
@@ -6056,7 +6056,7 @@ Every thread of the block must reach it. Threads that skip it let the others wai
 
 </details>
 
-<details><summary>Which index should `threadIdx.x` select?</summary>
+<details><summary>Which index should <code>threadIdx.x</code> select?</summary>
 
 The last index of the array in C order, so that neighbors in a warp are neighbors in memory.
 
