@@ -35,5 +35,5 @@ def test_tests_that_fail_for_one_cause_are_not_counted_as_more():
         return v.Verdict(id, "Title.", "half", 0.0, 1.0, False, v.ERROR, 0.0, message)
 
     first, same, other = (verdict(*each) for each in [("a", "cause"), ("b", "cause"), ("c", "d")])
-    assert report.failure_lines([first, same])[1].strip() == "half error:"
+    assert "half error:" in report.failure_lines([first, same])[1]
     assert "half error (1 more failing;" in report.failure_lines([first, same, other])[1]
