@@ -4597,7 +4597,7 @@ Each NumPy operation reads one array and writes another, so two arrays of the re
 
 </details>
 
-**An activation with an exponential.** ReLU costs nearly nothing. A sigmoid, $1 / (1 + e^{-x})$, needs $e^z$. Write $z = k \ln 2 + f$ with integer $k$ and
+**An activation with an exponential.** ReLU needs one operation. A sigmoid, $1 / (1 + e^{-x})$, needs $e^z$. Write $z = k \ln 2 + f$ with integer $k$ and
 $|f| \le \ln 2 / 2$. Then $e^z = 2^k e^f$: a polynomial of degree 6 gives $e^f$, and $2^k$ is $k + 127$ in the exponent bits of a float32. There are no branches and
 no calls, so the loop is vectorized.
 """
@@ -5480,8 +5480,8 @@ The 32 threads of a warp load neighbors, and the hardware joins their addresses:
 
 </details>
 
-**What carries over.** PyTorch's elementwise kernels for GPUs have this shape: an index, a bounds check, a load, the operation, a store. Their speed is the memory
-bandwidth.
+**What carries over.** PyTorch's elementwise kernels for GPUs have this shape: an index, a bounds check, a load, the operation, a store. With one operation for
+8 bytes they are memory-bound.
 """
 
 
@@ -5592,7 +5592,7 @@ Every element of $A$ is loaded by the 64 threads of its row of $C$, and every el
 
 </details>
 
-**What carries over.** A GPU's caches catch many of these loads. But they still take instructions and cache bandwidth, so no library stops here.
+**What carries over.** A GPU's caches catch many of these loads. But they still take instructions and cache bandwidth, so CUTLASS and other libraries share tiles, as the next section does.
 """
 
 # %% [markdown]
