@@ -149,16 +149,31 @@ def written(chunks, before=None, fail_at=None):
             for i, chunk in enumerate(chunks):
                 middle.append(path.read_bytes() if path.exists() else None)
                 if i == fail_at:
-                    raise OSError("the disk is full")
+                    raise (OSError, ValueError)[i]("the disk is full")
                 yield chunk
 
         try:
             write_atomically(path, parts())
             raised = ""
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raised = str(error)
         after = path.read_bytes() if path.exists() else None
         return middle, after, raised, sorted(each.name for each in Path(folder).iterdir())
+
+
+def flushed():
+    """What a reader sees when `os.fsync` is called, and whether the file is another one at the end."""
+    real, seen = os.fsync, []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.bin"
+        path.write_bytes(b"old")
+        before = path.stat().st_ino
+        os.fsync = lambda number: seen.append(path.read_bytes()) or real(number)
+        try:
+            write_atomically(path, [b"new"])
+        finally:
+            os.fsync = real
+        return seen, path.stat().st_ino != before
 
 
 def rolled_back(*steps):
@@ -1455,7 +1470,7 @@ assert after == b"new model" and raised == "", f"expected the new file, got {aft
 assert names == ["model.bin"], f"expected one file in the folder, got {names}"
 
 # %% nbgrader={"grade": true, "grade_id": "write_atomically_failures", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""A failure in the middle leaves the old file, or none, and nothing else; empty files can be written."""
+"""A failure in the middle leaves the old file, or none; `os.fsync` comes before a rename; empty files can be written."""
 ### BEGIN HIDDEN TESTS
 for before, names in [(b"old", ["model.bin"]), (None, [])]:
     for fail_at in (0, 1):
@@ -1466,6 +1481,9 @@ for before, names in [(b"old", ["model.bin"]), (None, [])]:
         )
 middle, after, raised, found = checks.inside(written, [b"x" * 100_000, b"y"], b"old" * 99_999)
 assert after == b"x" * 100_000 + b"y" and found == ["model.bin"], "a longer file was not replaced"
+seen, renamed = checks.inside(flushed)
+assert b"old" in seen, "os.fsync was not called before the new file took the place of the old one"
+assert renamed, "the new file was copied into the old one, not renamed"
 middle, after, raised, found = checks.inside(written, [])
 assert after == b"" and raised == "" and found == ["model.bin"], (
     f"no chunks: got {after!r}, {found}"
@@ -1641,6 +1659,9 @@ assert found == expected, f"expected {expected}, got {found}"
 found = checks.inside(rolled_back, 1, 2, None, 3, None, None)
 expected = [(1, 1), (2, 2), (1, 1), (3, 3), (1, 1), ("ValueError", 1)]
 assert found == expected, f"promote 1, 2, back, 3, back, back: expected {expected}, got {found}"
+found = checks.inside(rolled_back, 1, 2, 1, None, None)
+expected = [(1, 1), (2, 2), (1, 1), (2, 2), (1, 1)]
+assert found == expected, f"promote 1, 2, 1, back, back: expected {expected}, got {found}"
 ### END HIDDEN TESTS
 
 # %% [markdown]
