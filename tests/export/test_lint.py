@@ -46,7 +46,7 @@ FAULTS = {
     "a docstring before export": (
         "#| export\nimport numpy",
         '"""Imports."""\n#| export\nimport numpy',
-        "exports nothing",
+        "has no effect",
     ),
     "a syntax error": ("return 2 * np.asarray(x)", "return 2 * (np.asarray(x)", "not Python"),
     "a magic": (
@@ -109,8 +109,8 @@ FAULTS = {
         '"points": 2, "schema_version": 1',
         "schema_version is 1",
     ),
-    "a solution never ended": ("    ### END SOLUTION\n", "", "do not pair up"),
-    "a cell cut in two": ("    return 2 * np", "# %%\n    return 2 * np", "do not pair up"),
+    "a solution never ended": ("    ### END SOLUTION\n", "", "do not form pairs"),
+    "a cell cut in two": ("    return 2 * np", "# %%\n    return 2 * np", "do not form pairs"),
     "a solution outside its cell": (
         "#| export\nimport numpy as np",
         "#| export\nimport numpy as np\n### BEGIN SOLUTION\n### END SOLUTION",
