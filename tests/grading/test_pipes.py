@@ -65,7 +65,7 @@ def test_small_and_large_messages_arrive_and_come_back(line):
         tree, buffers = found.receive()
         np.testing.assert_array_equal(wire.Decoder(buffers, None).value(tree)["x"], array)
     time.sleep(0.1)
-    found.hear()
+    found.read_output()
     assert printed == b"heard\n" * 3
 
 
