@@ -2001,7 +2001,8 @@ print(predictions.compare(prediction, "times the speed in place", packed=spends[
 
 # %% [markdown]
 r"""
-**Exercise 8** (about 8 lines). Write `pack_panels`. If the block does not fill the last panel, fill the rest with zeros.
+**Exercise 8** (about 11 lines). Write `pack_panels`. If the block does not fill the last panel, fill the rest with zeros. Copy element by element
+first. Then copy whole vectors with `load` and `store`: a row of a panel is so short that the loop costs more than the copy.
 
 *Hint: the element in row $p$ and column $j$ of the block is `source[start + p * stride + j]`.*
 """
@@ -2017,15 +2018,18 @@ def pack_panels(source, start, stride, depth, columns, width, panels):
     `width` columns. `panels` may be longer: only whole panels are written, with zeros where the block has ended.
     """
     ### BEGIN SOLUTION
+    n = lanes(panels)
     for first in range(0, columns, width):
         count = min(width, columns - first)
+        whole = count - count % n
         for p in range(depth):
             near, far = start + p * stride + first, first * depth + p * width
-            row, panel = source[near : near + count], panels[far : far + width]
-            for x in range(count):
-                panel[x] = row[x]
+            for x in range(0, whole, n):
+                store(panels, far + x, load(source, near + x))
+            for x in range(whole, count):
+                panels[far + x] = source[near + x]
             for x in range(count, width):
-                panel[x] = 0
+                panels[far + x] = 0
     ### END SOLUTION
     return panels
 
@@ -2099,6 +2103,16 @@ step follows directly.*
 """
 
 
+# %% jupyter={"source_hidden": true}
+#| export
+@compiling.kernel
+def add_to(C, c, left, right):
+    """Add two wide vectors to C, from place c on."""
+    n = wide_lanes(C)
+    simd.store(C, c, add(wide_load(C, c), left))
+    simd.store(C, c + n, add(wide_load(C, c + n), right))
+
+
 # %% nbgrader={"grade": false, "grade_id": "multiply_tile", "locked": false, "schema_version": 3, "solution": true}
 #| export
 @compiling.kernel
@@ -2107,7 +2121,7 @@ def multiply_tile(A, i, lda, panels, j, depth, C, c, ldc, rows, columns, spare):
 
     A, panels and C are one-dimensional, of float32 or float64. The rows of A begin at i, the panel at j, the tile of C at c.
     Rows are `lda` apart in A and `ldc` in C, and there are `depth` steps of k. Only `rows` by `columns` elements of the tile are
-    in C, and no others are written. `spare`, shape (TILE_ROWS * tile_columns,), is written with the product.
+    in C, and no others are written. `spare`, shape (TILE_ROWS * tile_columns,), gets the product of a smaller tile.
     """
     n = wide_lanes(C)
     last = rows - 1  # repeated where the matrix has ended
@@ -2130,6 +2144,14 @@ def multiply_tile(A, i, lda, panels, j, depth, C, c, ldc, rows, columns, spare):
         c50, c51 = fma(x5, b0, c50), fma(x5, b1, c51)
         j += 2 * n
     ### END SOLUTION
+    if rows == TILE_ROWS and columns == 2 * n:
+        add_to(C, c, c00, c01)
+        add_to(C, c + ldc, c10, c11)
+        add_to(C, c + 2 * ldc, c20, c21)
+        add_to(C, c + 3 * ldc, c30, c31)
+        add_to(C, c + 4 * ldc, c40, c41)
+        add_to(C, c + 5 * ldc, c50, c51)
+        return C
     simd.store(spare, 0, c00)
     simd.store(spare, n, c01)
     simd.store(spare, 2 * n, c10)
