@@ -17,7 +17,7 @@ from tinytorch.lab import amx, checks, compiling, simd
 
 pytestmark = pytest.mark.thorough
 needs_amx = pytest.mark.skipif(not amx.available(), reason="no AMX tiles on this machine")
-KINDS = ["blocks", "dots", pytest.param("tiles", marks=needs_amx)]
+KINDS = ["blocks", "dots", "pairs", pytest.param("tiles", marks=needs_amx)]
 SIZES = st.integers(0, 70) | st.sampled_from([96, 127, 128, 129, 200])
 
 
@@ -180,10 +180,10 @@ def test_other_machines_compute_the_same(name, features):
             pytest.skip("the machine has no tiles to hide")
         kept = [each for each in host.split(",") if not each[1:].startswith("amx")]
         environment = {"NUMBA_CPU_FEATURES": ",".join([*kept, "-prefer-256-bit"])}
-        environment["INT8_KIND"] = "dots" if simd.has_dot() else "blocks"
+        environment["INT8_KIND"] = "dots" if simd.has_dot() else "pairs"
     elif any(part in host for part in ("+avx2", "+sse4.2")):
         environment = {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features}
-        environment["INT8_KIND"] = "blocks"
+        environment["INT8_KIND"] = "pairs"
     else:
         pytest.skip("another family of processors")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__]

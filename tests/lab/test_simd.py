@@ -167,6 +167,24 @@ def test_dot_products_of_bytes_are_exact(extreme):
     np.testing.assert_array_equal(sums, start + four(np.resize(x[3:7], len(y)), y))
 
 
+@pytest.mark.parametrize("extreme", [(-128, -128), (127, -128), (32767, -32768), None])
+def test_dot_products_of_pairs_are_exact(extreme):
+    x, y = (numbers(np.int8, simd.width() // 2, seed).astype(np.int16) for seed in range(2))
+    if extreme:
+        x[:], y[:] = extreme
+    start = numbers(np.int32, simd.width() // 4)
+    sums = start.copy()
+    dots(sums, x, y)
+    np.testing.assert_array_equal(sums, start + two(x, y))
+    sums = start.copy()
+    dots_of_one(sums, x, 3, y)
+    np.testing.assert_array_equal(sums, start + two(np.resize(x[3:5], len(y)), y))
+
+
+def two(x, y):
+    return (x.astype(np.int32) * y.astype(np.int32)).reshape(-1, 2).sum(1, dtype=np.int32)
+
+
 @numba.njit(nogil=True)
 def wide_dots(sums, x, i, y):
     simd.store(
@@ -182,6 +200,9 @@ def test_wide_dot_products_match_each_lane():
     sums = start.copy()
     wide_dots(sums, x, 3, y)
     np.testing.assert_array_equal(sums, start + four(np.resize(x[3:7], size), y))
+    x, y, sums = x.astype(np.int16), y[: size // 2].astype(np.int16), start.copy()
+    wide_dots(sums, x, 3, y)
+    np.testing.assert_array_equal(sums, start + two(np.resize(x[3:5], len(y)), y))
 
 
 @pytest.mark.parametrize(
@@ -202,6 +223,8 @@ def test_what_has_no_vectors_is_refused_by_name(arrays, match):
 def test_dot_products_of_other_types_are_refused():
     with pytest.raises(TypeError, match="int32, uint8 and int8"):
         dots(np.zeros(16, np.int32), np.zeros(64, np.int8), np.zeros(64, np.int8))
+    with pytest.raises(TypeError, match="int32 and int16 twice"):
+        dots(np.zeros(16, np.int32), np.zeros(64, np.int16), np.zeros(64, np.int8))
 
 
 def test_the_width_matches_the_machine_that_numba_compiles_for():
@@ -221,6 +244,7 @@ def test_the_width_matches_the_machine_that_numba_compiles_for():
 def test_narrower_machines_compute_the_same(name, width):
     if os.environ.get("SIMD_WIDTH"):
         assert simd.width() == int(os.environ["SIMD_WIDTH"]) and not simd.has_dot()
+        assert simd.has_pairs()
         return
     if not any(part in compiling.get_host_cpu_features() for part in ("+avx2", "+sse4.2")):
         pytest.skip("another family of processors")

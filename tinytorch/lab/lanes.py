@@ -49,11 +49,11 @@ def wide_broadcast(array, i):
 
 
 def broadcast4(array, i):
-    return np.tile(_numbers(array, i, 4), lanes(array) // 4)
+    return _repeated(array, i, lanes(array))
 
 
 def wide_broadcast4(array, i):
-    return np.tile(_numbers(array, i, 4), wide_lanes(array) // 4)
+    return _repeated(array, i, wide_lanes(array))
 
 
 def store(array, i, vector):
@@ -95,7 +95,12 @@ def to_float(vector):
 
 def dot4(sums, x, y):
     products = x.astype(np.int32) * y.astype(np.int32)
-    return sums + products.reshape(-1, 4).sum(axis=1, dtype=np.int32)
+    return sums + products.reshape(len(sums), -1).sum(axis=1, dtype=np.int32)
+
+
+def _repeated(array, i, count):
+    few = 4 // array.itemsize
+    return np.tile(_numbers(array, i, few), count // few)
 
 
 def _flat(array, i, count):

@@ -15,6 +15,7 @@ With 32 registers a wide vector uses a pair, with 16 a single one. Either way 16
 of a machine.
 """
 
+import re
 from functools import cache
 
 import llvmlite.binding as llvm
@@ -26,14 +27,22 @@ from numba.extending import intrinsic, models, register_model
 
 from tinytorch.lab import compiling  # noqa: F401  (settles what Numba compiles for)
 
-I8, I32 = ir.IntType(8), ir.IntType(32)
+I8, I16, I32 = ir.IntType(8), ir.IntType(16), ir.IntType(32)
 ELEMENTS = {
     types.float32: ir.FloatType(),
     types.float64: ir.DoubleType(),
     types.int32: I32,
     types.int64: ir.IntType(64),
+    types.int16: I16,
     types.int8: I8,
     types.uint8: I8,
+}
+
+
+PAIRS = {
+    64: "llvm.x86.avx512.pmaddw.d.512",
+    32: "llvm.x86.avx2.pmadd.wd",
+    16: "llvm.x86.sse2.pmadd.wd",
 }
 
 
@@ -72,8 +81,15 @@ def registers():
 
 @cache
 def has_dot():
-    """Return whether `dot4` is one instruction of this machine (VNNI)."""
+    """Return whether `dot4` of bytes is one instruction of this machine (VNNI)."""
     return "vpdpwssd" in _assembly()
+
+
+@cache
+def has_pairs():
+    """Return whether `dot4` of int16 is two instructions of this machine, for a whole register."""
+    kind = {64: "z", 32: "y", 16: "x"}[width()]
+    return re.search(rf"paddw\s.*%{kind}mm", _assembly()) is not None
 
 
 @intrinsic
@@ -252,19 +268,28 @@ def to_float(typing, vector):
 
 @intrinsic
 def dot4(typing, sums, x, y):
-    """Add to each int32 lane of `sums`, wide or not, four uint8 of x times four int8 of y; never saturates."""
-    for value, element in [(sums, types.int32), (x, types.uint8), (y, types.int8)]:
-        if not isinstance(value, Vector) or value.element != element:
-            raise TypeError(f"dot4 takes vectors of int32, uint8 and int8, got {sums}, {x}, {y}")
+    """Add to each int32 lane of `sums`, wide or not, the products of its four bytes of x and y; never saturates.
+
+    They are four uint8 of x and four int8 of y, or two int16 of both, whose products must not exceed 2**30.
+    """
+    elements = [getattr(value, "element", None) for value in (sums, x, y)]
+    pairs = elements == [types.int32, types.int16, types.int16]
+    if not pairs and elements != [types.int32, types.uint8, types.int8]:
+        raise TypeError(
+            f"dot4 takes vectors of int32, uint8 and int8, or of int32 and int16 twice,"
+            f" got {sums}, {x}, {y}"
+        )
 
     def emit(context, builder, sig, args):
-        if not has_dot():
-            return _dot4(builder, sums.llvm, *args)
-        name = f"llvm.x86.avx512.vpdpbusd.{width() * 8}"
+        if not (has_pairs() if pairs else has_dot()):
+            return _dot4(builder, sums.llvm, *args, 16 if pairs else 8)
+        name = PAIRS[width()] if pairs else f"llvm.x86.avx512.vpdpbusd.{width() * 8}"
         parts = [_split(builder, value, sums.count) for value in args]
-        kind = ir.FunctionType(parts[0][0].type, [part[0].type for part in parts])
+        parts = parts[1:] if pairs else parts
+        kind = ir.FunctionType(_split_type(sums), [part[0].type for part in parts])
         dot = cgutils.get_or_insert_function(builder.module, kind, name)
-        return _join(builder, [builder.call(dot, each) for each in zip(*parts, strict=True)])
+        found = _join(builder, [builder.call(dot, each) for each in zip(*parts, strict=True)])
+        return builder.add(args[0], found) if pairs else found
 
     return sums(sums, x, y), emit
 
@@ -318,8 +343,8 @@ def _broadcast(vector, array):
 
 
 def _broadcast4(vector, array):
-    _vector(array, types.int8, types.uint8)
-    words = ir.VectorType(I32, vector.lanes // 4)
+    _vector(array, types.int8, types.uint8, types.int16)
+    words = ir.VectorType(I32, vector.lanes * vector.element.bitwidth // 32)
 
     def emit(context, builder, sig, args):
         address = _address(context, builder, sig, args, I32)
@@ -384,12 +409,17 @@ def _join(builder, parts):
     return builder.shuffle_vector(*parts, ir.VectorType(I32, size)(list(range(size))))
 
 
-def _dot4(builder, kind, sums, x, y):
-    """`dot4` without the instruction: each byte is sign-extended by two shifts of a 32-bit word."""
+def _split_type(vector):
+    """The LLVM type of one register of a vector."""
+    return ir.VectorType(ELEMENTS[vector.element], vector.lanes // vector.count)
+
+
+def _dot4(builder, kind, sums, x, y, bits):
+    """`dot4` without the instruction: each element is sign-extended by two shifts of a 32-bit word."""
     x, y = builder.bitcast(x, kind), builder.bitcast(y, kind)
-    for byte in range(4):
-        up, down = (kind([I32(bits)] * kind.count) for bits in (24 - 8 * byte, 24))
-        a = builder.lshr(builder.shl(x, up), down)
+    for first in range(0, 32, bits):
+        up, down = (kind([I32(by)] * kind.count) for by in (32 - bits - first, 32 - bits))
+        a = (builder.lshr if bits == 8 else builder.ashr)(builder.shl(x, up), down)
         b = builder.ashr(builder.shl(y, up), down)
         sums = builder.add(sums, builder.mul(a, b))
     return sums
@@ -397,19 +427,21 @@ def _dot4(builder, kind, sums, x, y):
 
 @cache
 def _assembly():
-    """The machine code of a wide sum and of 16-bit products, for the machine that Numba compiles for.
+    """The machine code of wide sums and of 16-bit products, for the machine that Numba compiles for.
 
     The names of processors imply features too, so the code is more reliable than a list of features.
     """
-    wide = ir.VectorType(ir.FloatType(), 16)
-    pairs, words = ir.VectorType(ir.IntType(16), 8), ir.VectorType(I32, 4)
+    wide, wide_pairs = ir.VectorType(ir.FloatType(), 16), ir.VectorType(I16, 32)
+    pairs, words = ir.VectorType(I16, 8), ir.VectorType(I32, 4)
     module = ir.Module()
     module.triple = llvm.get_process_triple()
-    double = ir.Function(module, ir.FunctionType(ir.VoidType(), [wide.as_pointer()]), "double")
-    builder = ir.IRBuilder(double.append_basic_block())
-    value = builder.load(double.args[0])
-    builder.store(builder.fadd(value, value), double.args[0])
-    builder.ret_void()
+    for kind, operation in ((wide, "fadd"), (wide_pairs, "add")):
+        name = f"double_{operation}"
+        double = ir.Function(module, ir.FunctionType(ir.VoidType(), [kind.as_pointer()] * 2), name)
+        builder = ir.IRBuilder(double.append_basic_block())
+        values = [builder.load(place) for place in double.args]
+        builder.store(getattr(builder, operation)(*values), double.args[0])
+        builder.ret_void()
     if module.triple.startswith("x86"):
         kind = ir.FunctionType(words, [words, pairs, pairs])
         dot = ir.Function(module, kind, "dot")

@@ -3464,15 +3464,15 @@ def dot_row(A, a, y0, y1, c0, c1):
 def dot_tile(A, a, stride, B, b, starts, j, sums):
     """Write six rows of A times a panel of B to sums, row after row, and return sums.
 
-    A holds uint8, its rows begin at a, a + stride, ...; stride is the steps of k, a multiple of four. The panel begins at b
-    of B, its first column is j, and its sums start from ``starts[j]`` on.
+    A holds uint8 and B int8, or both int16. Rows of A begin at a, a + stride, ...; stride is the steps of k, a multiple of those
+    in four bytes. The panel begins at b of B, its first column is j, and its sums start from ``starts[j]`` on.
     """
     n, w = wide_lanes(sums), wide_lanes(B)
     a1, a2, a3 = a + stride, a + 2 * stride, a + 3 * stride
     a4, a5 = a + 4 * stride, a + 5 * stride
     c00 = c10 = c20 = c30 = c40 = c50 = wide_load(starts, j)
     c01 = c11 = c21 = c31 = c41 = c51 = wide_load(starts, j + n)
-    for p in range(0, stride, 4):
+    for p in range(0, stride, 4 // A.itemsize):
         y0, y1 = wide_load(B, b), wide_load(B, b + w)
         c00, c01 = dot_row(A, a + p, y0, y1, c00, c01)
         c10, c11 = dot_row(A, a1 + p, y0, y1, c10, c11)
@@ -3636,8 +3636,9 @@ print(rungs.table([rung(dot_tile, rate_of_bytes, None, few, 6 * 48 * dot_columns
 # %% [markdown]
 r"""
 Processors with AMX (*Advanced Matrix Extensions*) go further: a *tile register* holds 16 rows of 64 bytes, and one instruction multiplies two of them: $16 \cdot 16 \cdot 64$ products
-of signed bytes. Without VNNI and AMX the kernel uses float32, which represents every integer up to $2^{24} = 1024 \cdot 128 \cdot 128$, so `multiply_into` is
-exact for 1024 steps. With VNNI, `dot_tile` can exceed its roof, which is the one of float32. In each case weights are packed *once*, and `rescale` applies scales, bias and ReLU to the sums of a tile.
+of signed bytes. Older x86 processors multiply *pairs* of int16 (`vpmaddwd`). Elsewhere the kernel uses float32, which represents every integer
+up to $2^{24} = 1024 \cdot 128 \cdot 128$, so `multiply_into` is exact for 1024 steps. `dot_tile` can exceed its roof, which is the one of float32. Weights are
+packed *once*, and `rescale` applies scales, bias and ReLU to the sums of a tile.
 
 Source: Intel 64 and IA-32 Architectures Optimization Reference Manual, chapters on VNNI and AMX.
 """
@@ -3663,7 +3664,7 @@ def rescale(sums, rows, width, scales, bias, j, floor, C, to, n):
 
 @compiling.kernel
 def multiply_by_dots(A, packed, starts, width, sums, scales, bias, floor, C):
-    """Write the rescaled product of uint8 rows and packed weights to C, `width` columns at a time; both in whole tiles."""
+    """Write the rescaled product of rows for `dot_tile` and packed weights to C, `width` columns at a time; in whole tiles."""
     (m, n), stride, panel, a = C.shape, A.shape[1], 2 * wide_lanes(sums), A.reshape(-1)
     for first in range(0, n, width):
         for i in range(0, m, 6):
@@ -3745,15 +3746,19 @@ def to_int8(x, scale) -> tuple:
 class PackedWeights:
     """int8 weights, shape (k, n), and their scales, in the order in which one kind of kernel reads them.
 
-    Kinds are "tiles" (AMX), "dots" (`dot4`) and "blocks" (float32, anywhere).
+    Kinds are "tiles" (AMX), "dots" (`dot4` of bytes), "pairs" (`dot4` of int16) and "blocks" (float32, anywhere).
     """
 
     def __init__(self, weights, scales, kind):
         if kind == "tiles" and not amx.available():
             raise ValueError("this machine has no AMX tiles")
         self.weights, self.kind = np.array(weights), kind
-        shapes = {"tiles": (32, 32, 64), "dots": (6, dot_columns(), 4), "blocks": (1, 1, 1)}
-        self.rows, self.columns, steps = shapes[kind]
+        shapes = {
+            "tiles": (32, 32, 64),
+            "dots": (6, dot_columns(), 4),
+            "pairs": (6, dot_columns(), 2),
+        }
+        self.rows, self.columns, steps = shapes.get(kind, (1, 1, 1))
         k, n = self.weights.shape
         if kind == "blocks":
             blocks = [self.weights[p : p + EXACT] for p in range(0, k, EXACT)]
@@ -3761,10 +3766,16 @@ class PackedWeights:
         else:
             self.depth = max(1, -(-k // steps)) * steps
             columns = -(-n // self.columns) * self.columns
-            self.packed = aligned(columns * self.depth, np.int8)
-            self.starts = np.empty(columns, np.int32)
+            self.packed = aligned(columns * self.depth, np.int16 if kind == "pairs" else np.int8)
+            self.starts = np.zeros(columns, np.int32)
             weights = np.ascontiguousarray(self.weights)
-            pack_fours(weights, self.columns, self.depth, self.packed, self.starts)
+            if kind == "pairs":
+                whole = np.zeros((self.depth, columns), np.int16)
+                whole[:k, :n] = weights
+                twos = whole.reshape(self.depth // 2, 2, -1, self.columns).transpose(2, 0, 3, 1)
+                self.packed[:] = twos.reshape(-1)
+            else:
+                pack_fours(weights, self.columns, self.depth, self.packed, self.starts)
         self.scales = self.padded(np.broadcast_to(np.float64(scales), n))
         self.range = self.scales[:n].min(initial=1), self.scales.max(initial=1)
         self.no_bias = np.zeros(self.scales.size, np.float32)
@@ -3798,18 +3809,23 @@ class PackedWeights:
         whole = -(-m // self.rows) * self.rows, bias.size
         C = aligned(whole[0] * whole[1], np.float32).reshape(whole)
         cache = hardware.cache_size(2)  # a quarter for rows of A, half for panels
-        block = max(1, cache // 4 // (self.rows * self.depth)) * self.rows
-        width = max(1, cache // 2 // (self.columns * self.depth)) * self.columns
-        end = size + min(block, whole[0]) * self.depth
+        row = self.depth * self.packed.itemsize
+        block = max(1, cache // 4 // (self.rows * row)) * self.rows
+        width = max(1, cache // 2 // (self.columns * row)) * self.columns
+        end = size + min(block, whole[0]) * row
         room = workspace(end, np.dtype(np.uint8))
         rest = room[:size].view(np.int32), scales, bias, floor
-        room = room[size:end].reshape(-1, self.depth)
+        room = room[size:end].reshape(-1, row)
         for first in range(0, m, block):
             part, source = C[first : first + block], A[first : first + block].view(np.uint8)
             rows = room[: len(part)]
             if self.kind == "tiles":
                 rows[: len(source), :k] = source
                 multiply_by_tiles(amx.LAYOUT, rows, self.packed, width, *rest, part)
+            elif self.kind == "pairs":
+                rows = rows.view(np.int16)
+                rows[: len(source), :k] = source.view(np.int8)
+                multiply_by_dots(rows, self.packed, self.starts, width, *rest, part)
             else:
                 np.bitwise_xor(source, 128, out=rows[: len(source), :k])
                 multiply_by_dots(rows, self.packed, self.starts, width, *rest, part)
@@ -3839,8 +3855,9 @@ def pack_weights(B, scale_B=None) -> PackedWeights:
     B = unwrap(B)
     if B.ndim != 2:
         raise ValueError(f"weights must have two dimensions, got shape {B.shape}")
-    kind = "tiles" if amx.available() else "dots" if simd.has_dot() else "blocks"
-    return PackedWeights(*to_int8(B, scale_B), kind if len(B) < LONG else "blocks")
+    able = {"tiles": amx.available, "dots": simd.has_dot, "pairs": simd.has_pairs}
+    kind = next((kind for kind, here in able.items() if len(B) < LONG and here()), "blocks")
+    return PackedWeights(*to_int8(B, scale_B), kind)
 
 
 def quantized_matmul(A, B, scale_A=None, scale_B=None) -> Tensor:
@@ -3939,7 +3956,8 @@ print(
 float_time = cost(np.matmul, A, B, repeats=9)
 print(f"float32 by NumPy{float_time:27.2f} CPU ms")
 print(f"int8, packed at each call{cost(quantized_matmul, qA, qB):18.2f}")
-kinds = {"blocks": True, "dots": simd.has_dot(), "tiles": amx.available()}
+kinds = {"blocks": True, "pairs": simd.has_pairs()}
+kinds |= {"dots": simd.has_dot(), "tiles": amx.available()}
 times = {}
 for kind in [kind for kind, here in kinds.items() if here]:
     spent = cost(quantized_matmul, qA, PackedWeights(qB, 1.0, kind), repeats=9)
@@ -3954,8 +3972,8 @@ predictions.show(prediction, "times NumPy's float32 speed", int8=max(times.value
 r"""
 <details><summary>What do int8 blocks gain over float32, and why?</summary>
 
-Hardly any time, only memory: each byte becomes a float32 and goes through the same FMAs. Only an instruction that multiplies bytes gains: `dot4` handles four times as many elements in
-a vector, a tile register more.
+Hardly any time, only memory: each byte becomes a float32 and goes through the same FMAs. Only an instruction that multiplies smaller elements gains: a vector has twice as many
+pairs of int16, four times as many bytes for `dot4`, and a tile register has more.
 
 </details>
 

@@ -162,6 +162,10 @@ def test_arithmetic_of_vectors_in_python_matches_the_machine():
     y = np.arange(-128, -64).astype(np.int8)
     expected = sums + (x.astype(int) * y).reshape(-1, 4).sum(axis=1)
     assert (lanes.dot4(sums, x, y) == expected).all()
+    pairs = x[:32].astype(np.int16), y[:32].astype(np.int16)
+    expected = sums + np.prod(pairs, axis=0, dtype=int).reshape(-1, 2).sum(axis=1)
+    assert (lanes.dot4(sums, *pairs) == expected).all()
+    assert (lanes.broadcast4(pairs[0], 3).reshape(-1, 2) == pairs[0][3:5]).all()
     assert lanes.to_float(sums).dtype == np.float32
     assert (lanes.broadcast4(x, 3).reshape(-1, 4) == x[3:7]).all()
 
