@@ -32,7 +32,7 @@ def float_products(x, y, steps):
 
 @compiling.kernel
 def byte_products(x, weights, y, steps):
-    """The same with four products of bytes, or two of int16, in each place of a vector."""
+    """The same with four products of bytes in each place of a vector."""
     a, b = load(x, 0), load(weights, 0)
     c0, c1, c2, c3, c4, c5 = load(y, 0), load(y, 1), load(y, 2), load(y, 3), load(y, 4), load(y, 5)
     c6, c7, c8, c9, c10, c11 = (
@@ -88,25 +88,24 @@ def copied_batch(case):
     return Side(copy, "a copy of the batch")
 
 
-def multiplied(case):
-    """As many multiply-adds of float32 as the product of the two matrices has."""
+def multiplied(case, at_once=1):
+    """As many multiply-adds of float32 as the product of the two matrices has, or as it has groups of `at_once`."""
     width = simd.width() // 4
     x, y = np.full(2 * width, 0.5, np.float32), np.zeros(width + CHAINS, np.float32)
-    steps = _products(case) // (CHAINS * width)
+    steps = _products(case) // (CHAINS * width * at_once)
     return Side(lambda: float_products(x, y, steps), "products in registers")
 
 
 def multiplied_bytes(case):
-    """As many products of bytes, in tiles, else in vectors, else in pairs of int16, else as floats."""
+    """As many products of bytes, in tiles, else in vectors, else as floats, of which a pair of int16 takes one."""
     if amx.available():
         steps = _products(case) // (4 * 16 * 16 * 64)
         return Side(lambda: tile_products(amx.LAYOUT, steps), "products in tiles")
-    if not (simd.has_dot() or simd.has_pairs()):
-        return multiplied(case)
-    kinds = (np.uint8, np.int8) if simd.has_dot() else (np.int16, np.int16)
-    x, weights = (np.ones(simd.width() // np.dtype(kind).itemsize, kind) for kind in kinds)
-    y = np.zeros(simd.width() // 4 + CHAINS, np.int32)
-    steps = _products(case) // (CHAINS * x.size)
+    if not simd.has_dot():
+        return multiplied(case, 2 if simd.has_pairs() else 1)
+    width = simd.width()
+    x, weights = np.ones(width, np.uint8), np.ones(width, np.int8)
+    y, steps = np.zeros(width // 4 + CHAINS, np.int32), _products(case) // (CHAINS * width)
     return Side(lambda: byte_products(x, weights, y, steps), "products in registers")
 
 

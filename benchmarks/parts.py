@@ -92,7 +92,8 @@ def in_bytes(n, kind):
     X, Y = A.astype(np.float32), B.astype(np.float32)
     packed = K.PackedWeights(B, 1.0, kind)
     rows, width, panel = packed.rows, packed.columns, packed.packed
-    copy, a = np.empty((n, n), np.uint8), A.view(np.uint8)
+    a = A.astype(np.int16) if kind == "pairs" else A.view(np.uint8)
+    copy = np.empty_like(a)
     sums, near = (K.aligned(rows * width, dtype) for dtype in (np.dtype(np.int32), FLOAT32))
     scales, floor = np.ones(width, np.float32), np.float32(-np.inf)
     times = -(-n // rows) * -(-n // width)
@@ -103,6 +104,8 @@ def in_bytes(n, kind):
         starts = packed.starts
         tiles = functools.partial(byte_vectors, times, a.reshape(-1), n, panel, starts, sums)
         prepare = functools.partial(np.bitwise_xor, a, 128, out=copy)
+        if kind == "pairs":
+            prepare = functools.partial(np.copyto, copy, A)
     return {
         "NumPy": lambda: X @ Y,
         "whole": lambda: K.quantized_matmul(A, packed),
@@ -149,9 +152,10 @@ def main(*sizes):
     print(f"- {timing.machine_quality()}")
     table("float32, `cache_friendly_matmul`", sizes, floats)
     some = [n for n in sizes if n <= 2048]
-    for kind, able in (("tiles", amx.available()), ("dots", simd.has_dot())):
-        if able:
-            name = {"tiles": "AMX tiles", "dots": "vectors (VNNI)"}[kind]
+    names = {"tiles": "AMX tiles", "dots": "vectors (VNNI)", "pairs": "pairs of int16"}
+    able = {"tiles": amx.available(), "dots": simd.has_dot(), "pairs": simd.has_pairs()}
+    for kind, name in names.items():
+        if able[kind]:
             table(
                 f"int8 in {name}, `quantized_matmul`", some, functools.partial(in_bytes, kind=kind)
             )

@@ -636,6 +636,9 @@ def result_dtype(*dtypes) -> np.dtype:
 
 def common(*arrays) -> np.dtype:
     """Return the dtype of a result."""
+    dtype = arrays[0].dtype
+    if len(arrays) == 2 and arrays[1].dtype is dtype and dtype.isnative:
+        return dtype  # the rest takes as long as a product of size 8
     return result_dtype(*[array.dtype for array in arrays])
 
 
@@ -3472,7 +3475,7 @@ def dot_tile(A, a, stride, B, b, starts, j, sums):
     a4, a5 = a + 4 * stride, a + 5 * stride
     c00 = c10 = c20 = c30 = c40 = c50 = wide_load(starts, j)
     c01 = c11 = c21 = c31 = c41 = c51 = wide_load(starts, j + n)
-    for p in range(0, stride, 4 // A.itemsize):
+    for p in range(0, stride, w // n):
         y0, y1 = wide_load(B, b), wide_load(B, b + w)
         c00, c01 = dot_row(A, a + p, y0, y1, c00, c01)
         c10, c11 = dot_row(A, a1 + p, y0, y1, c10, c11)
