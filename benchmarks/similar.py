@@ -3,7 +3,7 @@
 The class of an exercise is the reference solution and the known right solutions written as whole cells. No two of them
 were copied, so each similar pair is a false alarm. Then one answer after the other is copied, with
 other names and without comments. Both tools get the released text, which does not count.
-Needs copydetect: ``.venv/bin/pip install copydetect==0.5.0``.
+Needs copydetect: ``pip install -e '.[bench]' -c constraints.txt``.
 """
 
 import argparse

@@ -8,6 +8,7 @@ import statistics
 import sys
 import textwrap
 import threading
+from collections.abc import Mapping
 
 import click
 
@@ -250,14 +251,15 @@ def packed_lines(packed, module) -> list[str]:
 class GradingProgress:
     """Prints a line for each graded student and, on a terminal, the remaining time below."""
 
-    def __init__(self, to_stderr: bool):
+    def __init__(self, to_stderr: bool, names: Mapping[str, str]):
         self.to_stderr = to_stderr
+        self.names = names
         self.terminal = sys.stderr.isatty()
 
     def student(self, progress, name: str, outcome: dict) -> None:
         """Report one graded student."""
         self.end()
-        click.echo(outcome_line(name, outcome), err=self.to_stderr)
+        click.echo(outcome_line(who(name, self.names), outcome), err=self.to_stderr)
         if self.terminal and progress.left:
             said = f"{progress.done} of {progress.total}, {duration(progress.left)} left"
             click.echo(said, nl=False, err=True)
@@ -268,33 +270,44 @@ class GradingProgress:
             click.echo("\r\033[K", nl=False, err=True)
 
 
+def who(student: str, names: Mapping[str, str]) -> str:
+    """A student's id, and the name if it is known."""
+    shown = "".join(c if c.isprintable() else "?" for c in student)
+    return f"{shown} ({names[student]})" if student in names else shown
+
+
 def outcome_line(name: str, outcome: dict) -> str:
     """A line about one student: points, and notes for the instructor."""
-    name = "".join(c if c.isprintable() else "?" for c in name)
     if "error" in outcome:
-        return f"{name:24}" + click.style(f"not graded: {outcome['error']}", fg="red")
+        return f"{name:31} " + click.style(f"not graded: {outcome['error']}", fg="red")
     counts = collections.Counter(test["status"] for test in outcome["tests"])
     rest = [f"{n} {WORDS.get(s, s)}" for s, n in sorted(counts.items()) if s != v.PASSED]
     rest += [sanitize.count(len(outcome["repairs"]), "repair")] if outcome["repairs"] else []
     rest += [outcome["walls"]] if outcome["walls"] != "sandboxed" else []
     points = f"{outcome['score']:g}/{outcome['max_score']:g}"
-    return f"{name:24}{points:>9}  {', '.join(rest)}".rstrip()
+    return f"{name:31} {points:>9}  {', '.join(rest)}".rstrip()
 
 
-def marks_lines(records: list[dict], before: dict[str, float], now: dict[str, float]) -> list[str]:
+def marks_lines(
+    records: list[dict],
+    before: dict[str, float],
+    now: dict[str, float],
+    names: Mapping[str, str],
+) -> list[str]:
     """The marks that differ from the points of the tests, and for students graded by name the marks before."""
     lines = []
     for record in records:
         name, most = record["student"], f"{record['max_score']:g}"
         mark = now.get(name, record["score"])
         if name in before:
-            lines.append(f"{name}: {before[name]:g}/{most} before, {mark:g}/{most} now")
+            lines.append(f"{who(name, names)}: {before[name]:g}/{most} before, {mark:g}/{most} now")
         elif mark != record["score"]:
-            lines.append(f"{name}: {mark:g}/{most} with grades by hand and late penalties")
+            said = f"{mark:g}/{most} with grades by hand and late penalties"
+            lines.append(f"{who(name, names)}: {said}")
     return lines
 
 
-def graded_line(graded, now: dict[str, float]) -> str:
+def graded_line(graded, now: dict[str, float], names: Mapping[str, str]) -> str:
     """A line about the class, from the marks that count now."""
     text = f"{sanitize.count(len(graded.records), 'student')} graded"
     text += f", {graded.kept} of them before" if graded.kept else ""
@@ -303,7 +316,7 @@ def graded_line(graded, now: dict[str, float]) -> str:
         middle = statistics.median(now.get(r["student"], r["score"]) for r in graded.records)
         text += f"; median {middle:g} of {graded.records[0]['max_score']:g}"
     if graded.redated:
-        text += f"; new time, due date or extension: {', '.join(graded.redated)}"
+        text += f"; new time, due date or extension: {', '.join(who(each, names) for each in graded.redated)}"
     return text
 
 

@@ -1,6 +1,7 @@
 """The class page: statistics only where they mean something, hardest tests, and who needs attention."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -57,6 +58,32 @@ def test_a_student_whose_file_was_refused_has_not_submitted_nothing(graded):
     with pytest.raises(TitoError, match="s13 has no marks here") as no:
         feedback.among(marks.read(graded), ("s13",))
     assert "is in the class list" in no.value.hint
+
+
+def test_files_that_belong_to_nobody_are_listed_until_the_path_is_collected_again(graded):
+    collected.keep_stray(graded, "a.zip", ["x.pdf: it belongs to no student", "<b>.jpg: why"])
+    collected.keep_stray(graded, "b.zip", ["y.pdf: it belongs to no student"])
+    said = dict(class_page.lists(marks.read(graded)))["Files that belong to nobody"]
+    assert [line.partition(",")[0] for line in said] == [
+        "x.pdf: it belongs to no student (in a.zip",
+        "<b>.jpg: why (in a.zip",
+        "y.pdf: it belongs to no student (in b.zip",
+    ]
+    assert "&lt;b&gt;.jpg" in class_page.page(marks.read(graded))
+    collected.keep_stray(graded, "a.zip", [])
+    assert list(collected.stray(graded)) == ["b.zip"]
+    collected.keep_stray(graded, "b.zip", [f"{n}.pdf: why" for n in range(300)])
+    assert collected.stray(graded)["b.zip"]["lines"][199:] == ["199.pdf: why", "and 100 more"]
+    (collected.folder(graded) / collected.STRAY).write_text('{"a": 1}')
+    assert collected.stray(graded) == {}
+
+
+def test_the_page_says_that_late_penalties_are_subtracted(graded):
+    found = marks.read(graded)
+    assert "subtracted: 0 students have one" in class_page.page(found)
+    found.marks[-1] = replace(found.marks[-1], penalty=found.marks[-1].max_score)
+    assert "subtracted: 1 student has one" in class_page.page(found)
+    assert [bar.count for bar in class_page.histogram(found.marks)][::9] == [5, 3]
 
 
 def test_a_name_is_text_on_the_page(graded):

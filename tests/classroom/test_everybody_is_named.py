@@ -6,7 +6,8 @@ import zipfile
 import pytest
 
 from tests.support.submissions import answered, data, submitted, zipped
-from tito.classroom import collect
+from tito import terminal
+from tito.classroom import class_page, collect, collected, marks
 from tito.course import TitoError
 
 N = "tiny_dev.ipynb"
@@ -143,3 +144,20 @@ def test_canvas_test_student_is_named_and_not_taken_for_a_student(module):
     with pytest.raises(TitoError, match=r"no student's work in .*Test Student 999") as raised:
         report(module, dict([theirs.popitem()]))
     assert "put it into a folder test" in raised.value.hint
+
+
+def test_names_of_the_class_list_and_files_of_nobody_reach_the_report_and_the_class_page(module):
+    course = module.course
+    collected.keep_class_list(course, {"s1": {"first_name": "Ann", "last_name": "Lee"}})
+    work = data(answered(module))
+    said, failed = report(module, {f"s1/{N}": work, f"s2/{N}": work, "s5.jpg": b"x"})
+    assert failed and "s1 (Ann Lee): collected" in said and "s2: collected" in said
+    lists = dict(class_page.lists(marks.read(module)))
+    (line,) = lists["Files that belong to nobody"]
+    assert line.startswith("s5.jpg: ") and "(in c.zip, collected " in line
+    assert collected.names(course) == {"s1": "Ann Lee"}
+    assert terminal.who("s1", collected.names(course)) == "s1 (Ann Lee)"
+    said, failed = report(module, {f"s1/{N}": work, f"s2/{N}": work})
+    assert not failed and "Files that belong to nobody" not in dict(
+        class_page.lists(marks.read(module))
+    )

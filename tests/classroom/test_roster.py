@@ -101,8 +101,11 @@ def test_names_go_to_the_gradebook_the_scores_and_formgrader(course, tmp_path):
     path.write_text(FILES["Gradescope"] + row + "\n")
     run = tito("roster", "import", str(path), course=course.course.root)
     assert run.returncode == 0, run.stderr
-    assert run.stderr == "left out Canvas's test student: 999\n"
-    assert run.stdout.splitlines() == ["2 students, ids from SID, Email", "2 sections: A, B"]
+    assert run.stderr == "left out Canvas's Test Student: 999\n"
+    assert run.stdout.splitlines() == [
+        "2 students, such as 101 (Ann Lee); ids from SID, Email",
+        "2 sections: A, B",
+    ]
     assert "Ann" in str(reader.ask(course.course, ["select * from student"], {}))
     with Gradebook(course.course.gradebook, course.course.course_id) as book:
         book.add_submission(course.name, "101")
@@ -112,6 +115,11 @@ def test_names_go_to_the_gradebook_the_scores_and_formgrader(course, tmp_path):
     path.write_text("SID,Last Name\n101,Lee-Day\n")
     assert tito("roster", "import", str(path), course=course.course.root).returncode == 0
     assert marks.read(course).marks[0].last_name == "Lee-Day"
+    kept = collected.class_list(course.course)["101"]
+    assert (kept["section"], kept["ids"]) == ("A", {"SID": "101", "Email": "ann@x.org"})
+    assert collected.names(course.course)["101"] == "Ann Lee-Day"
+    run = tito("extend", "tiny", "ANN@x.org", "none", course=course.course.root)
+    refused(run, 2, "no student ANN@x.org", "did you mean 101 (Ann Lee-Day)?")
     refused(tito("roster", "import", "nowhere.csv", course=course.course.root), 3, "cannot read")
 
 

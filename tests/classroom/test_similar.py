@@ -76,11 +76,25 @@ def test_a_class_gets_a_page_with_both_answers(module):
     collect.collect(module, sent(module, files))
     run = tito("similar", "tiny", course=module.course.root)
     assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines()[0] == "100 %  double  s1 s2"
+    assert run.stdout.splitlines()[0] == "100 %  double  s1 and s2"
     page = (module.course.build / "grades" / "01_tiny-similar.html").read_text()
     assert "<mark>        out[row] = part</mark>" in page
+    assert all(rule in page for rule in similar.rules(similar.LEAST))
     assert "Return twice x." in page and "(and more)" not in page  # a docstring is shortened
     assert "<mark>    # " not in page and "&lt;b&gt;my own" in page and "<b>" not in page
+
+
+def test_the_page_and_the_help_say_the_rules_and_the_measured_rates(root):
+    independent, alarms, copies, found = similar.MEASURED
+    text = (root / "docs" / "measured" / "similar.md").read_text()
+    assert f"- {independent} pairs of them, none copied, and {copies} copies" in text
+    assert f"| tito similar | {similar.LEAST} | {alarms} (0.5%) | {found} (92%) |" in text
+    said = " ".join(similar.rules(0.8))
+    assert "more than 25 % of the class" in said and "at least 80 %" in said
+    assert "4 (0.5 %) were listed by mistake" in said and "92 % were listed" in said
+    helped = " ".join(tito("similar", "--help").stdout.replace("\u2502", " ").split())
+    assert "796 independent pairs of right solutions, 4 (0.5 %)" in helped
+    assert "92 % of 401 copies" in helped and "more than 25 %" in helped
 
 
 # Three loops over two matrices leave little to choose.

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from tito import sanitize
 from tito import verdict as v
-from tito.classroom import collected, feedback, item_analysis
+from tito.classroom import collected, feedback, item_analysis, similar
 from tito.classroom.marks import Class, Mark
 from tito.classroom.similar import Pair
 from tito.course import Module
@@ -48,12 +48,13 @@ def page(found: Class) -> str:
         bars=histogram(marks),
         hardest=hardest(found),
         lists=lists(found),
+        penalties=sum(mark.penalty > 0 for mark in marks),
         source=found.source,
         **style(),
     )
 
 
-def similar_page(module: Module, pairs: list[Pair]) -> str:
+def similar_page(module: Module, pairs: list[Pair], least: float) -> str:
     """The page of similar answers, side by side."""
     students = {answer.student for pair in pairs for answer in (pair.first, pair.second)}
     known = {who: (e.first_name, e.last_name) for who, e in reader.read(module).items()}
@@ -65,6 +66,7 @@ def similar_page(module: Module, pairs: list[Pair]) -> str:
         title=sanitize.line(module.about["title"]),
         number=module.number,
         pairs=pairs,
+        rules=similar.rules(least),
         names=names,
         shortened=shortened,
         **style(),
@@ -165,6 +167,11 @@ def lists(found: Class) -> list[tuple[str, list[str]]]:
         "Late": [f"{_named(mark)}: {mark.late}" for mark in found.marks if mark.late],
         "Undecided tests": [_named(mark) for mark in undecided],
         "Needs manual grading": [_named(mark) for mark in found.marks if mark.waits],
+        "Files that belong to nobody": [
+            sanitize.line(f"{line} (in {name}, collected {about['collected']})", 300)
+            for name, about in collected.stray(module).items()
+            for line in about["lines"]
+        ],
         "Marks that could not be read": [
             f"{sanitize.line(who)}: {why}" for who, why in found.failed
         ],

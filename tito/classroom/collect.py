@@ -90,11 +90,13 @@ def collect(
         for each in people.files:
             students.setdefault(each.student, []).append(each)
         others, taken = OtherModules(module), []
+        names = collected.names(module.course)
         for student in sorted(students):
-            taken.append(_student(module, released, students[student], strangers, others))
+            taken.append(_student(module, released, students[student], strangers, others, names))
             say(taken[-1])
         for line in people.left_out:
             leave_out(line)
+        collected.keep_stray(module, path.name or named, people.stray)
         return taken, people.stray
 
 
@@ -128,9 +130,10 @@ def _student(
     files: list[StudentFile],
     strangers: list[StudentFile],
     others: OtherModules,
+    names: dict[str, str],
 ) -> CollectResult:
     first = files[0]
-    taken = CollectResult(first.student, first.name, first.original)
+    taken = CollectResult(first.student, names.get(first.student, first.name), first.original)
     try:
         if first in strangers:
             known = collected.students(module.course)
@@ -246,7 +249,8 @@ def refuse_partial(taken: list[CollectResult], stray: list[str]) -> None:
             f"tito collect {topic} PATH reads work for {topic}" for topic in sorted(set(elsewhere))
         ]
         if refused + unread + len(stray) > len(elsewhere):
-            hints.append("ask for these files again, then run tito collect")
+            which = "the other" if hints else "these"
+            hints.append(f"ask for {which} files again, then run tito collect")
         raise TitoError(
             ", ".join(said), f"the lines above name each; {'; '.join(hints)}", Exit.FAILED
         )

@@ -14,13 +14,15 @@ from pathlib import Path
 import nbformat
 
 from tito import files as folders
-from tito import nofollow
+from tito import nofollow, sanitize
 from tito.classroom.candidates import Candidate
 from tito.classroom.owners import STAMP, StudentFile
 from tito.course import Course, Module, TitoError, write, write_bytes
 from tito.gradebook.student_ids import key
 
 CLASS_LIST = "roster.json"
+STRAY = ".stray.json"  # no student can have this id
+MOST_STRAY = 200  # lines that are kept of one collection
 COLLECTED, UPDATED, UNCHANGED, KEPT_ASIDE = "collected", "updated", "unchanged", "kept aside"
 
 
@@ -94,6 +96,35 @@ def refused(module: Module) -> list[str]:
     return [each.parent.name for each in reports if not (each.parent / "index.json").exists()]
 
 
+def keep_stray(module: Module, name: str, lines: list[str]) -> None:
+    """Keep what the collection of a path said of files that belong to nobody, until the path is collected again."""
+    known = stray(module)
+    known.pop(name, None)
+    if lines:
+        more = len(lines) - MOST_STRAY
+        rest = [f"and {more} more"] if more > 0 else []
+        known[name] = {
+            "collected": time.strftime("%Y-%m-%d %H:%M"),
+            "lines": lines[:MOST_STRAY] + rest,
+        }
+    text = json.dumps(known, indent=1, ensure_ascii=False) + "\n"
+    write(folder(module) / STRAY, text, private=True)
+
+
+def stray(module: Module) -> dict[str, dict]:
+    """Of each path that was collected: when, and what was said of files that belong to nobody."""
+    path = folder(module) / STRAY
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {
+            str(name): {
+                "collected": str(found["collected"]),
+                "lines": list(map(str, found["lines"])),
+            }
+            for name, found in json.loads(path.read_text("utf-8")).items()
+        }
+    return {}
+
+
 def know(course: Course, files: list[StudentFile]) -> list[StudentFile]:
     """Store the students' names and original ids; returns files whose id belonged to another person before."""
     path = course.build / "collected" / "students.json"
@@ -141,8 +172,12 @@ def source(module: Module, student: str) -> str:
 
 
 def keep_class_list(course: Course, people: dict[str, dict]) -> None:
-    """Store the entries of a class list, beside what is already known."""
-    known = class_list(course) | people
+    """Keep what a class list says of students beside what is known already; an empty value changes nothing."""
+    known = class_list(course)
+    for who, about in people.items():
+        before = known.get(who, {})
+        ids = {**(before.get("ids") or {}), **(about.get("ids") or {})}
+        known[who] = before | {key: value for key, value in about.items() if value} | {"ids": ids}
     text = json.dumps(known, indent=1, ensure_ascii=False) + "\n"
     write(course.build / "collected" / CLASS_LIST, text, private=True)
 
@@ -158,6 +193,16 @@ def class_list(course: Course) -> dict[str, dict]:
         raise TitoError(
             f"cannot read {path}", "remove it, and import the class list again"
         ) from None
+
+
+def names(course: Course) -> dict[str, str]:
+    """The full name of each student by id: of the class list, else as the platform put it on files."""
+    known = {who: about["name"] for who, about in students(course).items()}
+    for who, about in class_list(course).items():
+        parts = (about.get("first_name"), about.get("last_name"))
+        known[who] = " ".join(str(each) for each in parts if each) or known.get(who, "")
+    shown = {who: sanitize.line(name, 60) for who, name in known.items()}
+    return {who: name for who, name in shown.items() if name and name != who}
 
 
 def is_late(module: Module, student: str) -> bool:

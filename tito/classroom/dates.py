@@ -2,7 +2,7 @@
 
 import datetime
 
-from tito import sanitize
+from tito import sanitize, terminal
 from tito.classroom import collect, collected
 from tito.course import Exit, Module, TitoError
 from tito.gradebook import due, reader, submitted, times
@@ -25,21 +25,31 @@ def extend(module: Module, student: str, text: str) -> str:
     known |= {*submitted.students(module), *reader.read(module)}
     shown = sanitize.line(student, 60)
     if student not in known:
-        raise TitoError(
-            f"no student {shown}",
-            "use the id of tito scores, or import a class list first",
-            Exit.USAGE,
-        )
+        raise TitoError(f"no student {shown}", _hint(module, student), Exit.USAGE)
     due.extend(module, student, when)
     now = _due(when) if when else f"no extension; {_due(reader.due_date(module))}"
-    return f"{module.name}, {shown}: {now}{_redate(module)}"
+    who = terminal.who(shown, collected.names(module.course))
+    return f"{module.name}, {who}: {now}{_redate(module)}"
+
+
+def _hint(module: Module, wanted: str) -> str:
+    """Who is meant: the student with another id or an address of this text in the class list."""
+    names = collected.names(module.course)
+    for student, about in collected.class_list(module.course).items():
+        others = [*(about.get("ids") or {}).values(), about.get("email")]
+        if wanted.casefold() in (str(each).casefold() for each in others if each):
+            return f"did you mean {terminal.who(sanitize.line(student, 60), names)}?"
+    return "use the id of tito scores, or import a class list first"
 
 
 def shown(module: Module) -> list[str]:
     """The due date of a module and its extensions, one a line."""
     granted = sorted(due.extensions(module).items())
+    names = collected.names(module.course)
     lines = [
-        f"{module.name}, {sanitize.line(who, 60)}: {_due(when)}" for who, when in granted if when
+        f"{module.name}, {terminal.who(sanitize.line(who, 60), names)}: {_due(when)}"
+        for who, when in granted
+        if when
     ]
     return [f"{module.name}: {_due(reader.due_date(module))}", *lines]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tito import nofollow, sanitize
+from tito import nofollow, sanitize, terminal
 from tito import verdict as v
 from tito.classroom import collected
 from tito.course import Exit, Module, TitoError
@@ -169,9 +169,11 @@ def complaint(failed: list[tuple[str, str]], what: str) -> TitoError:
     )
 
 
-def unmatched(students: list[str]) -> TitoError:
+def unmatched(students: list[str], names: dict[str, str]) -> TitoError:
     """The error for marks that have no row in a platform's file."""
-    shown = ", ".join(students[:5]) + (", ..." if len(students) > 5 else "")
+    shown = ", ".join(terminal.who(each, names) for each in students[:5]) + (
+        ", ..." if len(students) > 5 else ""
+    )
     return TitoError(
         f"no row for the marks of {sanitize.count(len(students), 'student')}: {shown}",
         "the other rows are filled in; add these by hand, or export the file with all students",

@@ -118,10 +118,11 @@ def collect(context, words, also, as_json):
 def grade(course, module, students, jobs, scheduler, changed, unsafe, as_json):
     """Grade all submissions in a sandbox; an interrupted run continues where it stopped."""
     from tito import sanitize, terminal
-    from tito.classroom import grade, marks
+    from tito.classroom import collected, grade, marks
 
     course.refuse_copy()
-    told = terminal.GradingProgress(as_json)
+    names = collected.names(course)
+    told = terminal.GradingProgress(as_json, names)
     before = marks.scores(module, students) if students else {}
     graded = grade.run(
         module,
@@ -138,11 +139,12 @@ def grade(course, module, students, jobs, scheduler, changed, unsafe, as_json):
         said = {"schema": 1, "module": module.name, "results": graded.records}
         said |= {"failed": graded.failed, "marks_before": before, "marks": now}
         click.echo(json.dumps(said, indent=2))
-    for line in terminal.marks_lines(graded.records, before, now):
+    for line in terminal.marks_lines(graded.records, before, now, names):
         click.echo(line, err=as_json)
-    click.echo(terminal.graded_line(graded, now), err=as_json)
+    click.echo(terminal.graded_line(graded, now, names), err=as_json)
     for student, why in graded.undated.items():
-        click.echo(f"{student}: the time of submission cannot be read: {why}", err=True)
+        who = terminal.who(student, names)
+        click.echo(f"{who}: the time of submission cannot be read: {why}", err=True)
     if graded.failed:
         raise TitoError(
             f"{len(graded.failed)} of "
@@ -218,15 +220,18 @@ def feedback(course, module, students, form, hold, give, output, as_json):
 
 
 def _say_withheld(module):
-    from tito.classroom import withheld_feedback
+    from tito import terminal
+    from tito.classroom import collected, withheld_feedback
 
     if kept_back := withheld_feedback.read(module):
-        click.echo(f"withheld: {', '.join(sorted(kept_back))}", err=True)
+        names = collected.names(module.course)
+        said = ", ".join(terminal.who(each, names) for each in sorted(kept_back))
+        click.echo(f"withheld: {said}", err=True)
 
 
 def _feedback_archive(module, form, students, output):
-    from tito import sanitize
-    from tito.classroom import feedback_zips, marks
+    from tito import sanitize, terminal
+    from tito.classroom import collected, feedback_zips, marks
 
     found = marks.read_some(module)
     data, without = feedback_zips.archive(form, found, students)
@@ -235,8 +240,11 @@ def _feedback_archive(module, form, students, output):
     click.echo(os.path.relpath(path))
     _say_withheld(module)
     if without:
+        names = collected.names(module.course)
+        said = ", ".join(terminal.who(each, names) for each in without[:5])
+        more = f" and {len(without) - 5} more" if len(without) > 5 else ""
         raise TitoError(
-            f"{form} cannot find {sanitize.count(len(without), 'student')}: {', '.join(without[:5])}",
+            f"{form} cannot find {sanitize.count(len(without), 'student')}: {said}{more}",
             f"their files did not come from a download of {form}; give them their pages by hand",
             Exit.FAILED,
         )
@@ -276,7 +284,7 @@ def scores(course, modules, form, roster, column, tests, html, output, as_json):
     score in all other tests. A test near or below 0 does not separate strong from weak students.
     """
     from tito import files
-    from tito.classroom import lms, marks
+    from tito.classroom import collected, lms, marks
     from tito.classroom import scores as tables
 
     course.refuse_copy()
@@ -303,7 +311,7 @@ def scores(course, modules, form, roster, column, tests, html, output, as_json):
     if failed:
         raise marks.complaint(failed, "marks")
     if without:
-        raise marks.unmatched(without)
+        raise marks.unmatched(without, collected.names(course))
 
 
 def _class_page(module, output):
