@@ -121,6 +121,20 @@ def test_collecting_again_adds_updates_and_loses_nothing(module):
     assert {data(answered(module)), data(later), b"edited by a teacher"} == contents
 
 
+def test_a_time_written_by_hand_stays_until_other_work_is_collected(module):
+    work = answered(module)
+    folder = sent(module, {"ann/tiny_dev.ipynb": data(work)})
+    collect.collect(module, folder)
+    stamp = submitted(module).with_name("timestamp.txt")
+    stamp.write_text("2026-12-01 13:00:00 UTC\n")
+    (ann,), _ = collect.collect(module, folder)
+    assert (ann.state, stamp.read_text()) == ("unchanged", "2026-12-01 13:00:00 UTC\n")
+    cell(work, "half").source += "\n    # more"
+    (folder / "ann" / "tiny_dev.ipynb").write_bytes(data(work))
+    (ann,), _ = collect.collect(module, folder)
+    assert ann.state == "updated" and not stamp.exists()
+
+
 def test_an_earlier_download_does_not_replace_later_work(module):
     old, new = answered(module), answered(module)
     cell(new, "double").source += "  # new"

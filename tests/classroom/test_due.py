@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import sqlite3
 
 import pytest
 from nbgrader.api import Gradebook
@@ -125,3 +126,13 @@ def test_an_extension_is_kept_for_a_student_who_has_handed_in_nothing(graded):
 @pytest.mark.parametrize("date", ["tomorrow", "2026-12-01", "2026-12-01 12:00", "12:00 UTC", ""])
 def test_a_date_that_cannot_be_read_is_refused(course, date):
     refused(run(course, "due", "tiny", date), 2)
+
+
+def test_a_gradebook_that_cannot_be_written_is_one_error_with_the_reason(graded):
+    path = graded.course.gradebook.removeprefix("sqlite:///")
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        stop = "begin select raise(abort, 'disk is full'); end"
+        database.execute(f"create trigger stop before update on assignment {stop}")
+        database.commit()
+    done = run(graded, "due", "tiny", "2026-12-01 12:00 UTC")
+    refused(done, 3, "cannot write the gradebook", "gradebook.db: disk is full\n")

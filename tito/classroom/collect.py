@@ -3,6 +3,7 @@
 Everybody and every notebook in the input is named in the report: collected, kept aside or refused.
 """
 
+import contextlib
 import zoneinfo
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -96,7 +97,8 @@ def collect(
             say(taken[-1])
         for line in people.left_out:
             leave_out(line)
-        collected.keep_stray(module, path.name or named, people.stray)
+        with contextlib.suppress(TitoError):  # the report says it too
+            collected.keep_stray(module, path.name or named, people.stray)
         return taken, people.stray
 
 

@@ -220,21 +220,24 @@ def iso(file: StudentFile) -> str | None:
 
 
 def _put(path: Path, target: Path, text: str, time: str | None) -> bool:
-    """Write the notebook and its time stamp; returns whether the time stamp has changed."""
+    """Write the notebook and its time stamp; returns whether the time stamp has changed.
+
+    A time that a person wrote stays while the notebook is the same.
+    """
     for begun in target.glob(f".{path.name}.*"):  # by a run that was killed
         begun.unlink()
-    if not path.is_file() or path.read_bytes() != text.encode():
-        write(path, text, private=True)
     stamp = target / STAMP
     if stamp.is_symlink():
         stamp.unlink()
     before = stamp.read_text(errors="replace") if stamp.is_file() else ""
-    wanted = f"{time} UTC\n" if time else ""
-    if wanted and wanted != before:
-        write(stamp, wanted, private=True)
-    elif not wanted:
-        stamp.unlink(missing_ok=True)
-    return wanted != before
+    same = path.is_file() and path.read_bytes() == text.encode()
+    if not same and not time:
+        stamp.unlink(missing_ok=True)  # first, so that a killed run leaves no time of other work
+    if not same:
+        write(path, text, private=True)
+    if time and f"{time} UTC\n" != before:
+        write(stamp, f"{time} UTC\n", private=True)
+    return bool(f"{time} UTC\n" != before if time else before and not same)
 
 
 def _keep_edited(kept: Path, path: Path, counting: dict | None) -> None:

@@ -164,7 +164,7 @@ def complaint(failed: list[tuple[str, str]], what: str) -> TitoError:
     more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
     return TitoError(
         f"no {what} for {sanitize.count(len(failed), 'student')}: {shown}{more}",
-        "the others are done; after fixing, grade these again with tito grade --student",
+        "the others are done; fix this and run the command again. tito grade --student writes a damaged record again",
         Exit.BROKEN,
     )
 

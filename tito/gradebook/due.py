@@ -26,6 +26,7 @@ def set_due(module: Module, when: datetime.datetime | None) -> None:
         with (
             files.lock(course.build / "gradebook.lock"),
             Gradebook(course.gradebook, course.course_id) as book,
+            setup.silent(),
         ):
             book.update_or_create_assignment(module.name, duedate=when)
     except (SQLAlchemyError, OSError, ValueError) as error:

@@ -1,9 +1,12 @@
 """Enter an assignment in nbgrader's database: its notebook, its cells and their points."""
 
+import contextlib
+import logging
 import os
 import re
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -35,7 +38,7 @@ def keep(module: Module, notebook: NotebookNode) -> None:
             prepare(course)
             with files.lock(course.build / "gradebook.lock"):
                 _find_alembic()
-                with Gradebook(course.gradebook, course.course_id) as book:
+                with Gradebook(course.gradebook, course.course_id) as book, silent():
                     book.update_or_create_assignment(module.name)
                 SaveCells(log=QUIET).preprocess(
                     notebook, {"nbgrader": names | {"db_url": course.gradebook, "student": "."}}
@@ -48,6 +51,17 @@ def keep(module: Module, notebook: NotebookNode) -> None:
                 "keep the grade_ids that were released, or start afresh with: "
                 f"nbgrader db assignment remove {module.name}",
             ) from None
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Keep nbgrader's API from printing the traceback of an error that it raises too."""
+    log = logging.getLogger("tornado.application")
+    before, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = before
 
 
 def cannot_write(course: Course, error: Exception) -> TitoError:
@@ -72,11 +86,12 @@ def reason(error: Exception, course: Course) -> str:
 
     SQLAlchemy's text goes on with the query and its parameters, which are left out.
     """
+    from nbgrader.api import InvalidEntry
     from sqlalchemy.exc import ArgumentError
 
-    if isinstance(
-        error, ValueError | ArgumentError
-    ):  # their texts may contain a part of a password
+    is_query = isinstance(error, InvalidEntry)  # a ValueError, with SQLAlchemy's text
+    if isinstance(error, ValueError | ArgumentError) and not is_query:
+        # other texts may contain a part of a password
         return "the address cannot be read; write / : @ in a password as %2F %3A %40"
     said = one_line(error).partition(" [SQL:")[0].partition(" (Background on this error")[0]
     for found in PASSWORD.finditer(course.gradebook):
