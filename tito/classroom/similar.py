@@ -87,8 +87,8 @@ def rules(least: float) -> list[str]:
         "Names, comments, docstrings, quoted text and layout do not count. So new names do not hide a copy.",
         f"Code of the release does not count. Code that more than {100 * COMMON:.0f} % of the class and at least "
         f"{FEWEST + 1} students wrote does not count either.",
-        f"The rest is compared in runs of {fingerprints.GRAM} words and signs. The share is the part of the runs in the "
-        "shorter answer that the other answer has too.",
+        f"The rest is compared in runs of {fingerprints.GRAM} words and signs. The share says how many of the runs in "
+        "the shorter answer are in both.",
         f"The page lists pairs with a share of at least {100 * least:.0f} %. Answers with little code of their own are left out.",
         f"Measured on right solutions of this course, at {100 * LEAST:.0f} %: of {independent} pairs written independently, "
         f"{alarms} ({100 * alarms / independent:.1f} %) were listed by mistake. Of {copies} copies with new names, "
