@@ -77,14 +77,14 @@ def main(words=None):
 def run(names, quick=False, say=print, budget=None):
     """Measure rows and return the document: machine, versions, rows, curves. `budget`: seconds for one size's pairs."""
     start = timing.machine_quality()
-    features, results = _features(), {name: [] for name in names}
+    features, results = features_here(), {name: [] for name in names}
     tasks = [(name, size) for name in names for size in _sizes(ROWS[name], quick)]
     budget = budget or BUDGETS["quick" if quick else "default"]
     done, begun = 0, time.perf_counter()
     say(report.header())
     for setting in dict.fromkeys(_setting(ROWS[name]) for name, _ in tasks):
         group = [task for task in tasks if _setting(ROWS[task[0]]) == setting]
-        wanted = [task for task in group if _lacks(ROWS[task[0]], features) is None]
+        wanted = [task for task in group if lacks(ROWS[task[0]], features) is None]
         answers = in_child(
             [sys.executable, "-m", "benchmarks.measure"],
             [(*task, budget) for task in wanted],
@@ -93,7 +93,7 @@ def run(names, quick=False, say=print, budget=None):
             _environment(setting, features),
         )
         for name, size in group:
-            lack = _lacks(ROWS[name], features)
+            lack = lacks(ROWS[name], features)
             if lack:
                 found = {"status": "not applicable", "message": lack}
             else:
@@ -161,13 +161,13 @@ def _setting(row):
     return row.threads, row.without, row.cpu
 
 
-def _features():
+def features_here():
     return frozenset(
         word[1:] for word in get_host_cpu_features().split(",") if word.startswith("+")
     )
 
 
-def _lacks(row, features):
+def lacks(row, features):
     """Why a row does not apply to this machine, or None."""
     names = {"amx": "amx-int8", "vnni": "avx512vnni"}
     if row.needs and names[row.needs] not in features:

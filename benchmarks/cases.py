@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinytorch.core.cnn import Conv2D
 from tinytorch.lab import checks
 
 
@@ -101,12 +102,35 @@ def digits(batch):
     return Case((layers, tests[:batch].copy(), tests, labels), None)
 
 
+def images(shape):
+    """Images of 16 channels, and a layer of 32 kernels of 3 by 3."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal(shape, np.float32)
+    layer = Conv2D(3, shape[1], 32, padding=1, seed=0)
+    return Case((layer, x), np.asarray(layer(x)))
+
+
+def sequences(n):
+    """Queries, keys and values of 64 elements, and what attention gives in float64."""
+    q, k, v = np.random.default_rng(0).standard_normal((3, n, 64), np.float32)
+    scores = q.astype(np.float64) @ k.T / 8
+    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return Case((q, k, v), weights @ v / weights.sum(axis=1, keepdims=True))
+
+
 def equal(side, case):
     checks.equal(np.asarray(side.call()), case.expected)
 
 
 def near(side, case):
     checks.close(np.asarray(side.call()), case.expected, 1e-5, 1e-5)
+
+
+def near_sums(side, case):
+    result, expected = (
+        np.asarray(each).astype(np.float64) for each in (side.call(), case.expected)
+    )
+    checks.close(result, expected, 1e-4, 1e-4)
 
 
 def near_product(side, case):

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks import first_calls as first
+from benchmarks import lesson_code as lesson
 from tinytorch.core import kernels, networks, tensor
 from tinytorch.core.activations import ReLU
 from tinytorch.core.layers import Dense
@@ -112,6 +113,16 @@ def int8_mlp(layers, x, *_):
             model.add(ReLU())
     fast = accelerate(model, "int8")
     return Side(lambda: fast(x), 'accelerate(model, "int8")', lambda other: fast(other))
+
+
+def convolution(layer, x):
+    fast = _kernel("accelerate")(networks.Sequential([layer]))
+    return Side(lambda: fast(x), "accelerate(model): im2col and the float32 product")
+
+
+def attention(q, k, v):
+    function = lesson.function("attention_in_tiles", "exponential")
+    return Side(lambda: function(q, k, v), "attention_in_tiles, as the lesson defines it")
 
 
 def first_calls(processes):

@@ -69,6 +69,32 @@ def torch_int_mm(a, b):
     return Side(lambda: torch._int_mm(a, b), f"torch {torch.__version__} _int_mm")
 
 
+def torch_convolution(layer, x):
+    torch = _import("torch")
+    torch.set_num_threads(1)
+    x, weights, bias = (torch.from_numpy(np.array(each)) for each in (x, layer.weights, layer.bias))
+    convolve = torch.nn.functional.conv2d
+
+    def forward():
+        with torch.inference_mode():
+            return convolve(x, weights, bias, padding=layer.padding).numpy()
+
+    return Side(forward, f"torch {torch.__version__} conv2d")
+
+
+def torch_attention(q, k, v):
+    torch = _import("torch")
+    torch.set_num_threads(1)
+    q, k, v = (torch.from_numpy(each.copy())[None, None] for each in (q, k, v))
+    attend = torch.nn.functional.scaled_dot_product_attention
+
+    def forward():
+        with torch.inference_mode():
+            return attend(q, k, v)[0, 0].numpy()
+
+    return Side(forward, f"torch {torch.__version__} scaled_dot_product_attention")
+
+
 def onnxruntime_matmul(a, b):
     """The same product from A + 128 with zero point 128, because onnxruntime is slow for int8 on both sides."""
     onnxruntime, onnx = _import("onnxruntime"), _import("onnx")

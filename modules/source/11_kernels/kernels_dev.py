@@ -4918,13 +4918,30 @@ class SparseDense(KernelDense):
 
 # %% jupyter={"source_hidden": true}
 #| export
+@compiling.kernel
+def window_loop(x, stride, out):
+    images, rows, columns, channels, height, width = out.shape
+    for image in range(images):
+        for i in range(rows):
+            for channel in range(channels):
+                for di in range(height):
+                    for dj in range(width):
+                        for j in range(columns):
+                            value = x[image, channel, i * stride + di, j * stride + dj]
+                            out[image, i, j, channel, di, dj] = value
+
+
 def window_rows(x, kernel_size, stride=1, padding=0):
     """Copy every window of images, shape (n, channels, h, w), into a row, shape (n * rows * columns, channels * kh * kw)."""
     if padding:
         x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
-    windows = np.lib.stride_tricks.sliding_window_view(x, kernel_size, axis=(2, 3))
-    windows = windows[:, :, ::stride, ::stride].transpose(0, 2, 3, 1, 4, 5)
-    return windows.reshape(math.prod(windows.shape[:3]), math.prod(windows.shape[3:]))
+    if x.itemsize > 8:
+        x = x.astype(np.float64)
+    rows, columns = ((n - k) // stride + 1 for n, k in zip(x.shape[2:], kernel_size, strict=True))
+    out = np.empty((len(x), rows, columns, x.shape[1], *kernel_size), x.dtype)
+    bits = f"u{x.itemsize}"  # a copy is the same for all dtypes of a size
+    window_loop(ready(x, x.dtype).view(bits), stride, out.view(bits))
+    return out.reshape(math.prod(out.shape[:3]), math.prod(out.shape[3:]))
 
 
 class KernelConv:
