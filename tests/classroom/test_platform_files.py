@@ -109,7 +109,7 @@ def test_blackboards_file_gets_one_column(fill, coding):
 
 
 def test_blackboard_needs_its_own_file(graded, fill):
-    with pytest.raises(TitoError, match="becomes a text column"):
+    with pytest.raises(TitoError, match="becomes text"):
         lms.table("blackboard", [marks.read(graded)], None)
     with pytest.raises(TitoError, match="no column Tiny"):
         fill("blackboard", BLACKBOARD.replace(" |664618", ""))

@@ -31,7 +31,7 @@ PROMISED = {
         "int8_vnni_torch",
         "int8_onnxruntime",
     ],
-    "quantized_matmul where there is neither": ["int8_plain"],
+    "quantized_matmul where there is neither": ["int8_plain", "int8_pairs"],
     "vectorized_relu into a given output": ["relu"],
     "parallel_relu": ["parallel_relu", "parallel_relu_never_slower"],
     "fused bias + ReLU; dequantize + bias + ReLU": ["bias_relu", "dequantize_bias_relu"],

@@ -105,8 +105,10 @@ def prepare(course: Course) -> None:
     from nbgrader.api import Gradebook
 
     file = Path(course.gradebook.removeprefix("sqlite:///"))
+    if not course.gradebook.startswith("sqlite:///") or file.exists():
+        return  # without the lock, which the caller may hold
     with files.lock(course.build / "gradebook.lock"):
-        if not course.gradebook.startswith("sqlite:///") or file.exists():
+        if file.exists():
             return
         _find_alembic()
         file.parent.mkdir(parents=True, exist_ok=True)

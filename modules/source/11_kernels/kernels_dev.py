@@ -3975,8 +3975,8 @@ predictions.show(prediction, "times NumPy's float32 speed", int8=max(times.value
 r"""
 <details><summary>What do int8 blocks gain over float32, and why?</summary>
 
-Hardly any time, only memory: each byte becomes a float32 and goes through the same FMAs. Only an instruction that multiplies smaller elements gains: a vector has twice as many
-pairs of int16, four times as many bytes for `dot4`, and a tile register has more.
+Hardly any time, only memory: each byte becomes a float32 and goes through the same FMAs. Only an instruction that multiplies smaller elements gains. A vector of 64
+bytes has 16 float32, 32 int16 for products in pairs, or 64 int8 for `dot4`; a tile register has more.
 
 </details>
 

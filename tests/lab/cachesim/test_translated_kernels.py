@@ -128,7 +128,7 @@ def test_a_vector_that_leaves_its_array_is_refused():
     log, x = watched(np.zeros(40, np.float32))
     load = memory.python_code(lambda x, i: simd.load(x, i), log)
     for start in (-1, 39):
-        with pytest.raises(IndexError, match="not all in an array of 40"):
+        with pytest.raises(IndexError, match="out of bounds for an array with size 40"):
             load(x, start)
     assert len(log.codes) == 0
 
