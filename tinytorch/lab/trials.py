@@ -113,6 +113,11 @@ def repeated(kernel, x, times, **options):
     return results.min(axis=0), results.max(axis=0)
 
 
+def write_relu(x, y):
+    """Write max(0, x) to y with NumPy, in place of the kernel that does so."""
+    np.maximum(x, 0, out=y)
+
+
 def wait_for(path):
     """Wait until another process has made a file, for two seconds at most."""
     until = time.monotonic() + 2
