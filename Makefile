@@ -7,7 +7,7 @@ export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export UV_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help start demo test other gate test-all bench bench-check bench-grading bench-term bench-watch digits lesson pictures docs fuzz lint clean
+.PHONY: help start demo test other gate test-all test-arm bench bench-check bench-grading bench-term bench-watch digits lesson pictures docs fuzz lint clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -40,6 +40,9 @@ gate: .venv/docs .venv/browser  ## run the slow tests of the main promises
 test-all: test .venv/docs .venv/browser .venv/hub  ## run the test suite and all slow tests, in a browser too if chromium is there
 	$(BIN)/pytest -n auto -m slow
 	$(BIN)/python -m benchmarks --check
+
+test-arm: $(READY)  ## run the tests of the kernels on an emulated ARM64 processor (needs root; an hour)
+	@$(BIN)/python -m tests.arm64 $(ARGS)
 
 bench: $(READY)  ## measure the kernels beside NumPy, torch and onnxruntime (ARGS=--quick)
 	@test -e .venv/bench \
@@ -83,7 +86,7 @@ lint: $(READY)  ## format the code and fix what a tool can fix
 	$(BIN)/ruff check --fix
 
 clean:  ## remove what can be made again; .venv, hand-ins and marks stay
-	rm -rf build/bench build/demo build/digits build/mypy build/other build/docs build/docs-trees build/jupyter_execute build/lessons build/records docs/lessons docs/reference .pytest_cache .ruff_cache .hypothesis
+	rm -rf build/arm64 build/bench build/demo build/digits build/mypy build/other build/docs build/docs-trees build/jupyter_execute build/lessons build/records docs/lessons docs/reference .pytest_cache .ruff_cache .hypothesis
 	find tinytorch tito tests modules benchmarks examples -name __pycache__ -type d -exec rm -rf {} +
 
 $(READY): pyproject.toml constraints.txt
