@@ -2,8 +2,8 @@
 
 One step of a multilayer perceptron: forward, cross-entropy, backward, AdamW. All sides begin with the same weights and get the
 same batch, and their weights after a step are compared before anything is timed. One thread; CPU time; the sides in random
-order in every round; medians, and ratios to NumPy's product with a 95 % interval. `products` is the share of the step in which
-NumPy multiplies.
+order in every round; medians, and ratios to NumPy's product with a 95 % interval. `products` and `AdamW` are the shares of a
+step with NumPy's product that the products and the optimizer take.
 """
 
 import os

@@ -189,7 +189,9 @@ def test_a_second_grader_is_refused_and_names_the_first(course, hand_in):
     holder = Records(course).folder.with_suffix(".holder")
     while not holder.exists() or not holder.read_text():
         time.sleep(0.05)
-    with pytest.raises(TitoError, match=rf"graded already by process {first.pid} on ") as refused:
+    with pytest.raises(
+        TitoError, match=rf"already being graded by process {first.pid} on "
+    ) as refused:
         grade.run(course)
     assert refused.value.code == 3
     os.kill(first.pid, signal.SIGKILL)

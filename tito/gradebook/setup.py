@@ -106,7 +106,7 @@ def prepare(course: Course) -> None:
 
     file = Path(course.gradebook.removeprefix("sqlite:///"))
     if not course.gradebook.startswith("sqlite:///") or file.exists():
-        return  # without the lock, which the caller may hold
+        return  # without the lock, which the caller may have taken
     with files.lock(course.build / "gradebook.lock"):
         if file.exists():
             return

@@ -1106,7 +1106,7 @@ predictions.show(prediction, "% of accesses that miss, n = 48", **missed)
 
 # %% [markdown]
 r"""
-<details><summary>Why does <code>columns_outer</code> miss at half of its accesses?</summary>
+<details><summary>Why does <code>columns_outer</code> miss so often?</summary>
 
 At each step it loads $A$ and $C$ from another row, so from another line. Both miss; the load of $B$ and the store to $C$ hit.
 
@@ -2237,9 +2237,9 @@ def one_vector_a_step(A, i, lda, panels, j, depth, C, c, ldc, rows, columns, spa
 
 
 def check_tiles(*sizes, dtype=np.float32):
-    """Compare tiles with NumPy, each of some steps, rows and columns; by default those of a whole tile.
+    """Compare tiles with NumPy. A size is a number of steps, and if given, of rows and columns.
 
-    Those of float32 are compiled; those of other dtypes are counted, which costs less.
+    Tiles of float32 are compiled. Tiles of other dtypes run in Python, which costs less.
     """
     cases, expected = zip(*(tile_case(*size, dtype=dtype) for size in sizes), strict=True)
     slack = 1e-4 if dtype == np.float32 else 1e-11

@@ -109,7 +109,7 @@ def test_answers_are_copied_from_one_release_to_the_next(module, tmp_path, name)
     assert student(folder).source == folder / name
     text = (folder / name).read_text()
     assert "return 2 * np.asarray(x)" in text and "(0, 2, 4)" in text
-    refused(tito("release", "tiny", "--answers", str(old), cwd=folder), 3, "worked in already")
+    refused(tito("release", "tiny", "--answers", str(old), cwd=folder), 3, "already contains work")
 
 
 @pytest.mark.slow
