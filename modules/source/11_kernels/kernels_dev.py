@@ -4987,32 +4987,28 @@ class SparseDense(KernelDense):
 #| export
 @compiling.kernel
 def window_loop(x, stride, out):
-    images, rows, columns, channels, height, width = out.shape
-    for image in range(images):
-        for i in range(rows):
-            for channel in range(channels):
-                for di in range(height):
-                    for dj in range(width):
+    channels, height, width, rows, columns = out.shape
+    for channel in range(channels):
+        for di in range(height):
+            for dj in range(width):
+                for i in range(rows):
+                    if stride == 1:  # a loop of its own, so that the compiler copies whole vectors
                         for j in range(columns):
-                            value = x[image, channel, i * stride + di, j * stride + dj]
-                            out[image, i, j, channel, di, dj] = value
+                            out[channel, di, dj, i, j] = x[channel, i + di, j + dj]
+                    else:
+                        for j in range(columns):
+                            out[channel, di, dj, i, j] = x[channel, i * stride + di, j * stride + dj]
 
 
-def window_rows(x, kernel_size, stride=1, padding=0):
-    """Copy every window of images, shape (n, channels, h, w), into a row, shape (n * rows * columns, channels * kh * kw)."""
-    if padding:
-        x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
-    if x.itemsize > 8:
-        x = x.astype(np.float64)
-    rows, columns = ((n - k) // stride + 1 for n, k in zip(x.shape[2:], kernel_size, strict=True))
-    out = np.empty((len(x), rows, columns, x.shape[1], *kernel_size), x.dtype)
-    bits = f"u{x.itemsize}"  # a copy is the same for all dtypes of a size
-    window_loop(ready(x, x.dtype).view(bits), stride, out.view(bits))
-    return out.reshape(math.prod(out.shape[:3]), math.prod(out.shape[3:]))
+def copy_windows(image, stride, out) -> np.ndarray:
+    """Copy every window of an image, shape (channels, h, w), to out, shape (channels, kh, kw, rows, columns), and return out."""
+    bits = f"u{out.itemsize}"  # a copy is the same for all dtypes of a size
+    window_loop(image.view(bits), stride, out.view(bits))
+    return out
 
 
 class KernelConv:
-    """A convolution on the dense layer `kind` of this module: each window of an image is a row."""
+    """A convolution on the products of the dense layer `kind` of this module."""
 
     def __init__(self, layer, kind):
         shape = np.shape(layer.weights)
@@ -5028,6 +5024,28 @@ class KernelConv:
         self.channels, self.kernel_size = shape[1], shape[2:]
         self.stride, self.padding = layer.stride, layer.padding
 
+    def sums(self, images, rows, columns):
+        """Return the sums of all windows, shape (n, kernels, rows, columns), of images of shape (n, channels, h, w)."""
+        weights, bias = self.dense.weights, self.dense.bias
+        dtype = common(images, weights, bias)
+        images = ready(images, working(dtype))
+        shape = (self.channels, *self.kernel_size)
+        if isinstance(self.dense, FusedDense):  # a window is a column: the sums come in the order of the result
+            out = np.empty((len(images), bias.size, rows * columns), images.dtype)
+            out[:] = bias[:, None]
+            kernels = ready(weights.T, images.dtype)
+            copied = np.empty((*shape, rows, columns), images.dtype)
+            for image, sums in zip(images, out, strict=True):
+                copy_windows(image, self.stride, copied)
+                multiply_into(kernels, copied.reshape(len(weights), rows * columns), sums)
+        else:
+            copied = np.empty((len(images), rows, columns, *shape), images.dtype)
+            for image, part in zip(images, copied, strict=True):
+                copy_windows(image, self.stride, part.transpose(2, 3, 4, 0, 1))
+            out = self.dense(copied.reshape(-1, len(weights))).data
+            out = out.reshape(len(images), rows * columns, bias.size).transpose(0, 2, 1)
+        return finish(out, dtype).data.reshape(len(images), bias.size, rows, columns)
+
     def forward(self, x):
         """Return what the kernels make of one image or of a batch; see `tinytorch.core.cnn.Conv2D`."""
         x = unwrap(x)
@@ -5038,9 +5056,9 @@ class KernelConv:
             conv_output_size(size, kernel, self.stride, self.padding)
             for size, kernel in zip(images.shape[2:], self.kernel_size, strict=True)
         )
-        out = self.dense(window_rows(images, self.kernel_size, self.stride, self.padding)).data
-        result = out.reshape(len(images), rows, columns, -1 if out.size else out.shape[1])
-        result = result.transpose(0, 3, 1, 2)
+        pad = (self.padding, self.padding)
+        padded = np.pad(images, ((0, 0), (0, 0), pad, pad)) if self.padding else images
+        result = self.sums(padded, rows, columns)
         result = result if x.ndim == 4 else result[0]
         return Tensor.wrap(result[0] if x.ndim == 2 and len(result) == 1 else result)
 
