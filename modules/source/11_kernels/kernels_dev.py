@@ -4997,7 +4997,8 @@ def window_loop(x, stride, out):
                             out[channel, di, dj, i, j] = x[channel, i + di, j + dj]
                     else:
                         for j in range(columns):
-                            out[channel, di, dj, i, j] = x[channel, i * stride + di, j * stride + dj]
+                            value = x[channel, i * stride + di, j * stride + dj]
+                            out[channel, di, dj, i, j] = value
 
 
 def copy_windows(image, stride, out) -> np.ndarray:
@@ -5030,7 +5031,8 @@ class KernelConv:
         dtype = common(images, weights, bias)
         images = ready(images, working(dtype))
         shape = (self.channels, *self.kernel_size)
-        if isinstance(self.dense, FusedDense):  # a window is a column: the sums come in the order of the result
+        if isinstance(self.dense, FusedDense):
+            # A window is a column here, so the sums come in the order of the result.
             out = np.empty((len(images), bias.size, rows * columns), images.dtype)
             out[:] = bias[:, None]
             kernels = ready(weights.T, images.dtype)
