@@ -101,6 +101,14 @@ def test_there_are_at_most_three_given_lines_for_each_line_that_is_asked_for():
     assert given <= 3 * asked
 
 
+def test_a_learner_sees_at_least_half_of_the_points_of_each_exercise():
+    points = {cell.id: [0.0, 0.0] for cell in CELLS if cell.role == "solution"}  # visible, hidden
+    for cell in (cell for cell in CELLS if cell.role == "test"):
+        points[cell.exercise][cell.hidden] += cell.points
+    assert {name: pair for name, pair in points.items() if pair[0] < pair[1]} == {}
+    assert sum(visible for visible, _ in points.values()) >= 60
+
+
 def test_docstrings_of_exercises_have_at_most_eight_lines():
     found = {}
     for cell in (cell for cell in CELLS if cell.role == "solution"):

@@ -19,6 +19,8 @@ r"""
 A *kernel* is the loop that does the work of one operation. The cell below measures a matrix product on your machine. You start with
 three loops. At the end your own loops are level with NumPy, and the int8 model of module 10 runs on them. You get there in small steps: predict,
 write a few lines, test, measure, and explain the result.
+
+Run the cells one after the other from the top: Shift+Enter runs a cell. Cells with three dots are given, run them too.
 """
 
 # %% jupyter={"source_hidden": true}
@@ -556,7 +558,7 @@ assert any(b.ratio != other.ratio for other in others), (
 ### END HIDDEN TESTS
 
 # %%
-# times the speed of np.sum(x * y), 100,000 numbers
+# times the speed of np.sum(x * y), 100,000 elements
 prediction["dot"] = None, "because ..."
 
 # %%
@@ -569,7 +571,7 @@ print(predictions.compare(prediction, "times the speed of np.sum(x * y)", dot=fo
 r"""
 <details><summary>Why is the dot product faster?</summary>
 
-`x * y` writes a new array, and `np.sum` reads it again. `np.dot` reads $x$ and $y$ once and writes one number. Its loop also adds into several
+`x * y` writes a new array, and `np.sum` reads it again. `np.dot` reads $x$ and $y$ once and writes one value. Its loop also adds into several
 sums at once.
 
 </details>
@@ -758,7 +760,6 @@ check_matmul(matmul_baseline, numbers(17, 5), numbers(5, 2))
 
 # %% nbgrader={"grade": true, "grade_id": "matmul_baseline_views", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """Transposed, stepped and reversed views give the right product, and dtypes combine as in NumPy."""
-### BEGIN HIDDEN TESTS
 x = numbers(8, 12)
 check_matmuls(
     matmul_baseline,
@@ -768,7 +769,6 @@ check_matmuls(
         (numbers(3, 4, dtype=np.int16), numbers(4, 3)),
     ],
 )
-### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "matmul_baseline_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """Empty matrices give empty or zero results, NaN and inf spread as in NumPy, int64 is exact, and wrong shapes raise ValueError."""
@@ -1359,7 +1359,7 @@ def relu_of_others(x, out, num_workers) -> Tensor:
 
 
 def vectorized_relu(x, out=None) -> Tensor:
-    """Return the larger of 0 and each number.
+    """Return the larger of 0 and each element.
 
     Parameters
     ----------
@@ -1392,7 +1392,7 @@ checks.equal(checks.call(vectorized_relu, x), np.maximum(x, 0))
 checks.equal(vectorized_relu(Tensor(x)), np.maximum(x, 0))
 
 # %% nbgrader={"grade": true, "grade_id": "vectorized_relu_special_values", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""NaN, inf, and the largest and the smallest positive numbers are unchanged; -inf and -0.0 become 0.0."""
+"""NaN, inf, and the largest and the smallest positive values are unchanged; -inf and -0.0 become 0.0."""
 for dtype in (np.float32, np.float64):
     tiny = np.finfo(dtype).smallest_subnormal
     large = np.finfo(dtype).max
@@ -1525,7 +1525,7 @@ def stores(x, y, start, past, repeats):
 
 
 # %% jupyter={"source_hidden": true}
-print(f"{'numbers':>12}{'line by line':>14}{'across lines':>14}{'past caches':>14}   GB/s")
+print(f"{'elements':>12}{'line by line':>14}{'across lines':>14}{'past caches':>14}   GB/s")
 for size in (3_000, 60_000, 1_000_000, 8_000_000):
     x, y = (np.zeros(size + 16, np.float32) for _ in range(2))
     x, y = (each[-each.ctypes.data % LINE // 4 :][:size] for each in (x, y))  # from a line on
@@ -1544,11 +1544,11 @@ checks the argument types, and the result is wrapped in a Tensor. So NumPy is ah
 """
 
 # %%
-# times np.maximum's speed, 30,000 numbers, both into a given output
+# times np.maximum's speed, 30,000 elements, both into a given output
 prediction["relu"] = None, "because ..."
 
 # %%
-# how many times as long as np.maximum with out= does x * (x > 0) take, 10,000,000 numbers
+# how many times as long as np.maximum with out= does x * (x > 0) take, 10,000,000 elements
 prediction["temporaries"] = None, "because ..."
 
 # %% jupyter={"source_hidden": true}
@@ -1577,7 +1577,7 @@ print(
         for size, each in zip((sizes[2], sizes[4]), reached, strict=True)
     )
 )
-predictions.show(prediction, "times np.maximum's speed, 30,000 numbers", relu=found.ratio)
+predictions.show(prediction, "times np.maximum's speed, 30,000 elements", relu=found.ratio)
 
 # %% [markdown]
 r"""
@@ -1780,7 +1780,7 @@ assert distance == 1, f"1e9 + 1 and 1e9 are 1 apart, got {distance}: square the 
 ### END HIDDEN TESTS
 
 # %%
-# times the speed of five NumPy expressions, 300,000 numbers
+# times the speed of five NumPy expressions, 300,000 elements
 prediction["one_pass"] = None, "because ..."
 
 
@@ -2116,7 +2116,9 @@ r"""
 Now the tile itself, with named registers. With 32 registers a wide vector uses a pair, with 16 a single one. Either way 16 wide vectors fit: twelve sums,
 two for the row of $B$ at this step, and one for an element of $A$. Eight loads feed twelve multiply-adds (FMA).
 
-    c00 += A[0, p] * b0        c01 += A[0, p] * b1        ...        c50 += A[5, p] * b0        c51 += A[5, p] * b1
+    c00 += A[0, p] * b0        c01 += A[0, p] * b1
+    ...
+    c50 += A[5, p] * b0        c51 += A[5, p] * b1
 
 **Exercise 9** (about 11 lines). Write the loop over the steps in `multiply_tile`.
 
@@ -2808,7 +2810,7 @@ def relu_in_threads(x, y, num_workers) -> None:
 
 
 def parallel_relu(x, num_workers=None, out=None) -> Tensor:
-    """Return the larger of 0 and each number, with threads where they pay.
+    """Return the larger of 0 and each element, with threads where they pay.
 
     Parameters
     ----------
@@ -2849,7 +2851,7 @@ def one_more(size, workers):
 
 cases = [(10, 2), (11, 3), (7, 4), (2, 5), (1, 1), (0, 3)]
 for (size, workers), result in zip(cases, checks.calls(one_more, cases), strict=True):
-    checks.equal(result, np.arange(size) + 1.0, f"{size} numbers, {workers} workers")
+    checks.equal(result, np.arange(size) + 1.0, f"{size} elements, {workers} workers")
 
 # %% nbgrader={"grade": true, "grade_id": "parallel_relu_at_once", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """There are `num_workers` parts of nearly equal size, and three or five of them run at the same time."""
@@ -2951,7 +2953,7 @@ product, which is compute-bound. Predict where a second thread helps.
 """
 
 # %%
-# from how many numbers on two threads of the pool are faster than one
+# elements from which two threads of the pool are faster than one
 prediction["threads"] = None, "because ..."
 
 # %%
@@ -2963,7 +2965,7 @@ import threading
 
 names = "1 thread", "2 threads", "2 new ones"
 print(
-    f"{'numbers':>10}" + "".join(f"{name:>12}" for name in names) + "   microseconds, GB/s of two"
+    f"{'elements':>10}" + "".join(f"{name:>12}" for name in names) + "   microseconds, GB/s of two"
 )
 for size in (10_000, 300_000, 3_000_000, 12_000_000):
     x, y = numbers(size), np.zeros(size, np.float32)
@@ -2985,8 +2987,8 @@ for size in (10_000, 300_000, 3_000_000, 12_000_000):
     two = f"{8e-3 * size / times[1]:15.1f}"
     print(f"{size:10,}" + "".join(f"{each:12.1f}" for each in times) + two)
 even = break_even(2)
-print("2 threads pay", "at no size tried" if even == sys.maxsize else f"from {even:,} numbers on")
-predictions.show(prediction, "numbers", threads=math.inf if even == sys.maxsize else even)
+print("2 threads pay", "at no size tried" if even == sys.maxsize else f"from {even:,} elements on")
+predictions.show(prediction, "elements", threads=math.inf if even == sys.maxsize else even)
 
 A, B, C = numbers(768, 768), numbers(768, 768, seed=1), np.zeros((768, 768), np.float32)
 
@@ -3097,6 +3099,28 @@ checks.equal(
     np.array([0, 2, 4]),
 )
 
+# %% nbgrader={"grade": true, "grade_id": "parallel_batch_processing_note", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+"""The first item that fails, at index 2 of five, raises its own exception with a note that contains the index."""
+
+
+def fails_at(item):
+    place, number = item
+    if number == 72:
+        wait_for(place / "last")
+    if number == 74:
+        (place / "last").write_text("")
+    if number >= 72:
+        raise KeyError("lost", number)
+
+
+name, args, notes = checks.inside(failure, batch_in_folder, fails_at, 5, first=70)
+assert (name, args) == ("KeyError", ("lost", 72)), (
+    f"the item at index 2 raises KeyError('lost', 72), got {name}{args}"
+)
+assert any(re.search(r"\b2\b", note) for note in notes), (
+    f"the item has the index 2, counted from 0, and a note of the exception names it; the notes are {notes}"
+)
+
 # %% nbgrader={"grade": true, "grade_id": "parallel_batch_processing_processes", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """Four items use two processes for two workers and one for one; closures, nested items and iterators work."""
 
@@ -3149,30 +3173,11 @@ results = checks.inside(lambda: parallel_batch_processing(iter([1, 2, 3]), lambd
 assert results == [2, 4, 6], f"an iterator over 1, 2, 3 is a batch too, got {results}"
 ### END HIDDEN TESTS
 
-# %% nbgrader={"grade": true, "grade_id": "parallel_batch_processing_failures", "locked": true, "points": 3, "schema_version": 3, "solution": false}
-"""The first item that fails raises its own exception with a note of its index; a worker that dies raises RuntimeError."""
+# %% nbgrader={"grade": true, "grade_id": "parallel_batch_processing_failures", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+"""A worker that dies raises a RuntimeError that names its item, and `num_workers` of 0 and -2 raises ValueError."""
 
 
 ### BEGIN HIDDEN TESTS
-def fails_at(item):
-    place, number = item
-    if number == 72:
-        wait_for(place / "last")
-    if number == 74:
-        (place / "last").write_text("")
-    if number >= 72:
-        raise KeyError("lost", number)
-
-
-name, args, notes = checks.inside(failure, batch_in_folder, fails_at, 5, first=70)
-assert (name, args) == ("KeyError", ("lost", 72)), (
-    f"the item at index 2 raises KeyError('lost', 72), got {name}{args}"
-)
-assert any(re.search(r"\b2\b", note) for note in notes), (
-    f"the item has the index 2, counted from 0, and a note of the exception names it; the notes are {notes}"
-)
-
-
 def dies_of_zero(item):
     import os
 
@@ -3331,10 +3336,10 @@ def checked_scale(scale) -> float:
 
 
 def full_scale(x) -> float:
-    """Return the scale that makes the largest number of an array of floats 127, or refuse."""
+    """Return the scale that makes the largest value of an array of floats 127, or refuse."""
     largest = max(float(x.max()), -float(x.min())) if x.size else 0.0
     if not largest < math.inf:
-        raise ValueError(f"cannot quantize {largest}: every number must be finite")
+        raise ValueError(f"cannot quantize {largest}: every value must be finite")
     return max(largest / 127, sys.float_info.min) if largest else 1.0
 
 
@@ -3926,7 +3931,7 @@ def quantized_matmul(A, B, scale_A=None, scale_B=None) -> Tensor:
     TypeError
         If an argument has elements other than integers and floats.
     ValueError
-        If the shapes do not fit, a scale is not positive and finite, a number is not finite, or packed
+        If the shapes do not fit, a scale is not positive and finite, a value is not finite, or packed
         weights are given another scale.
     """
     packed = isinstance(B, PackedWeights)
@@ -4115,7 +4120,7 @@ checks.equal(quantized_relu(np.array([[-5], [5]], np.int8)), np.array([[0], [5]]
 prediction["relu_int8"] = None, "because ..."
 
 # %% jupyter={"source_hidden": true}
-print(f"{'numbers':>10}{'np.maximum':>14}{'quantized_relu':>18}   microseconds")
+print(f"{'elements':>10}{'np.maximum':>14}{'quantized_relu':>18}   microseconds")
 for size in (1000, 100_000, 1_000_000):
     x = numbers(size, dtype=np.int8)
     kernels = [lambda x: np.maximum(x, 0), quantized_relu]
@@ -4713,7 +4718,7 @@ no calls, so the loop is vectorized.
 """
 
 # %%
-# times the speed of 1 / (1 + np.exp(-x)), 100,000 numbers
+# times the speed of 1 / (1 + np.exp(-x)), 100,000 elements
 prediction["sigmoid"] = None, "because ..."
 
 
