@@ -59,6 +59,40 @@ def test_a_known_student_keeps_the_id_that_files_were_collected_under(tiny, tmp_
     assert [s.id for s in read(tiny, tmp_path, text)] == ["ann", "102", "6"]
 
 
+HASH = "6f1ed002ab5595859014ebf0951522d9aa1c2b3d"
+
+
+def test_canvas_test_student_of_any_language_is_left_out_of_the_list_and_of_a_download(
+    course, hand_in, tmp_path
+):
+    folder = tmp_path / "download"
+    folder.mkdir()
+    path = tmp_path / "list.csv"
+    test = f"Teststudierende*r,999,,{HASH},A and B,\n"  # as canvas-lms, config/locales/de.yml
+    path.write_text(FILES["Canvas"] + test, encoding="utf-8")
+    run = tito("roster", "import", str(path), course=course.course.root)
+    assert run.returncode == 0 and run.stdout.startswith("2 students, such as 101 (Ann Lee)")
+    assert "left out Canvas's Test Student: 999 (Teststudierende*r)" in run.stderr
+    assert {*collected.class_list(course.course)} == {"101", "102"}
+    assert "Teststud" not in str(reader.ask(course.course, ["select * from student"], {}))
+    names = "leeann_101_9001", "teststudierender_999_9002"
+    for name in names:
+        hand_in(name, "return 2 * x").rename(folder / f"{name}_{course.notebook.name}")
+    run = tito("collect", "tiny", str(folder), course=course.course.root)
+    assert run.returncode == 0 and "101 (Ann Lee): collected" in run.stdout, run.stderr
+    assert "of Canvas's Test Student 999" in run.stdout + run.stderr
+    assert not (course.course.place("submitted") / "999").exists()
+
+
+def test_a_school_whose_logins_are_hashes_keeps_its_students(tiny, tmp_path):
+    with_ids = FILES["Canvas"].replace("ann@x.org", HASH)
+    all_hashes = (
+        with_ids.replace("ben@x.org", HASH[::-1]).replace(",u1,", ",,").replace(",u2,", ",,")
+    )
+    for text in (with_ids, all_hashes):
+        assert not any(each.is_test for each in read(tiny, tmp_path, text))
+
+
 def test_columns_can_be_named(tiny, tmp_path):
     text = "nr,who,mail,team\nx1,Ann Lee,ann@x.org,A\n"
     with pytest.raises(TitoError, match="no column of ids was found") as raised:
@@ -101,7 +135,7 @@ def test_names_go_to_the_gradebook_the_scores_and_formgrader(course, tmp_path):
     path.write_text(FILES["Gradescope"] + row + "\n")
     run = tito("roster", "import", str(path), course=course.course.root)
     assert run.returncode == 0, run.stderr
-    assert run.stderr == "left out Canvas's Test Student: 999\n"
+    assert run.stderr == "left out Canvas's Test Student: 999 (Test Student)\n"
     assert run.stdout.splitlines() == [
         "2 students, such as 101 (Ann Lee); ids from SID, Email",
         "2 sections: A, B",

@@ -83,7 +83,8 @@ def collect(
     with archive.entries(path) as found, folders.lock(lock):
         named = path.resolve().name if path.is_dir() else path.name.partition(".")[0]
         known = {*collected.students(module.course), *collected.class_list(module.course)}
-        people = owners.sort(found, module, named, local, frozenset(map(key, known)))
+        tests = collected.test_students(module.course)
+        people = owners.sort(found, module, named, local, frozenset(map(key, known)), tests)
         if not people.files and not people.stray:
             raise _empty(module, path, people.left_out)
         strangers = collected.know(module.course, people.files)

@@ -173,7 +173,7 @@ def source(module: Module, student: str) -> str:
 
 def keep_class_list(course: Course, people: dict[str, dict]) -> None:
     """Keep what a class list says of students beside what is known already; an empty value changes nothing."""
-    known = class_list(course)
+    known = _entries(course)
     for who, about in people.items():
         before = known.get(who, {})
         ids = {**(before.get("ids") or {}), **(about.get("ids") or {})}
@@ -184,6 +184,16 @@ def keep_class_list(course: Course, people: dict[str, dict]) -> None:
 
 def class_list(course: Course) -> dict[str, dict]:
     """The entries of the class list, by student id; empty without a class list."""
+    return {who: about for who, about in _entries(course).items() if not about.get("is_test")}
+
+
+def test_students(course: Course) -> frozenset[str]:
+    """The ids of Canvas's Test Student in the class list, which has the name in the teacher's language."""
+    ids = (about.get("ids") or {} for about in _entries(course).values() if about.get("is_test"))
+    return frozenset(str(each) for found in ids for each in found.values())
+
+
+def _entries(course: Course) -> dict[str, dict]:
     path = course.build / "collected" / CLASS_LIST
     if not path.exists():
         return {}

@@ -13,12 +13,13 @@ from tito.course import Module, TitoError
 from tito.gradebook import times
 from tito.gradebook.student_ids import MARKS, key, shown, student_id
 
+CANVAS = "Canvas"
 PLATFORMS = {
     "Moodle": platform_names.moodle,
     "Blackboard": platform_names.blackboard,
     "Brightspace": platform_names.brightspace,
     "nbgrader's exchange": platform_names.exchange,
-    "Canvas": platform_names.canvas,
+    CANVAS: platform_names.canvas,
 }
 STAMP = "timestamp.txt"
 HIDDEN = "it is hidden or one of tito's own files"
@@ -64,6 +65,7 @@ def sort(
     named: str = "",
     zone: str = "",
     known: frozenset[str] = frozenset(),
+    tests: frozenset[str] = frozenset(),
 ) -> FilesByOwner:
     """Give each file to its student.
 
@@ -79,6 +81,8 @@ def sort(
         The time zone of times without one; empty if unknown.
     known : frozenset of str
         Keys of known student ids: a folder with such a name belongs to one student and does not contain a class.
+    tests : frozenset of str
+        The ids of Canvas's Test Student that the class list gives.
 
     Raises
     ------
@@ -94,7 +98,7 @@ def sort(
     if described:
         candidates = _gradescope(files, described, zone, result)
     else:
-        candidates = _by_place(files, module, named, zone, result, known)
+        candidates = _by_place(files, module, named, zone, result, known, tests)
     _refuse_shared_ids(list(candidates), result)
     return result
 
@@ -149,6 +153,7 @@ def _by_place(
     zone: str,
     result: FilesByOwner,
     known: frozenset[str],
+    tests: frozenset[str],
 ) -> Iterator[tuple[str, StudentFile]]:
     """The files, by the part of the path that names the student."""
     placed = [Placed(entry.name.split("/"), entry) for entry in files]
@@ -176,7 +181,7 @@ def _by_place(
                     "as the others are"
                 )
             continue
-        if owner.is_test:
+        if owner.is_test or (platform == CANVAS and owner.id in tests):
             result.left_out.append(f"{shown(p.entry.name)}: {TEST_STUDENT.format(owner.id)}")
             continue
         try:

@@ -43,6 +43,9 @@ FULL = (
 )  # fmt: skip
 EMAIL = ("Email", "E-mail", "Email address", "E-Mail-Adresse", "Adresse de courriel", "Correo")
 SECTION = ("Section", "Sections", "Group", "Groups", "Gruppe", "Gruppen", "Groupe", "Grupo")
+LOGIN, SIS = "SIS Login ID", "SIS User ID"
+# canvas-lms, app/models/course.rb: the Test Student has a name in the teacher's language, and an HMAC-SHA1 as login.
+HASHED = re.compile("[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class Student:
     email: str
     section: str
     ids: dict[str, str]
+    is_test: bool = False  # Canvas's Test Student
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ def read(course: Course, path: Path, named: NamedColumns | None = None) -> list[
     counts = {n: len(files.match(body, [n], known)[0]) for n in columns} if known else {}
     main = max(columns, key=lambda n: counts.get(n, 0))
     taken = {at: who for who, at in files.match(body, columns, known)[0].items()}
+    test = _test_student(rows[0], body)
     found = []
     for number, row in enumerate(body):
         value = _plain_id(row[main]) or next(_plain_id(row[n]) for n in columns if row[n].strip())
@@ -99,22 +104,32 @@ def read(course: Course, path: Path, named: NamedColumns | None = None) -> list[
                 _cell(row, _email(rows, named.email)),
                 _cell(row, _column(rows[0], SECTION, named.section)),
                 {str(rows[0][n]): str(row[n]).strip() for n in columns if row[n].strip()},
+                number == test or (first.casefold(), last.casefold()) == ("test", "student"),
             )
         )
     _refuse(found)
     return found
 
 
-def is_test_student(student: Student) -> bool:
-    """Whether a row is the test student that Canvas adds for a teacher."""
-    return (student.first_name.casefold(), student.last_name.casefold()) == ("test", "student")
+def enter(course: Course, found: list[Student]) -> None:
+    """Write the students to nbgrader's gradebook, and their sections and ids beside it.
 
-
-def enter(course: Course, students: list[Student]) -> None:
-    """Write the students to nbgrader's gradebook, and their sections and ids beside it."""
+    Of Canvas's Test Student, only the ids are kept, so that `tito collect` knows its files.
+    """
     course.keep_private()
+    students = [each for each in found if not each.is_test]
     roster.enter(course, {s.id: (s.first_name, s.last_name, s.email) for s in students})
-    collected.keep_class_list(course, {each.id: asdict(each) for each in students})
+    collected.keep_class_list(course, {each.id: asdict(each) for each in found})
+
+
+def _test_student(header: list[str], rows: list[list[str]]) -> int | None:
+    """The row of Canvas's Test Student: the only one with a hash as login, and without an id of the school."""
+    login, sis = files.place(header, [LOGIN]), files.place(header, [SIS])
+    if login is None:
+        return None
+    hashed = [n for n, row in enumerate(rows) if HASHED.fullmatch(row[login].strip())]
+    own = [n for n in hashed if sis is None or not rows[n][sis].strip()]
+    return own[0] if len(own) == len(hashed) == 1 else None
 
 
 def _known(course: Course) -> list[str]:

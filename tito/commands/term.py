@@ -33,11 +33,19 @@ def import_roster(context, file, id_column, name, email, section):
     course = context.obj()
     course.refuse_copy()
     found = lists.read(course, file, lists.NamedColumns(id_column, name, email, section))
-    students = [each for each in found if not lists.is_test_student(each)]
+    students = [each for each in found if not each.is_test]
     for each in found:
-        if each not in students:
-            click.echo(f"left out Canvas's Test Student: {each.id}", err=True)
-    lists.enter(course, students)
+        if each.is_test:
+            name = " ".join(filter(None, (each.first_name, each.last_name)))
+            shown = f"{sanitize.line(each.id, 60)} ({name})"
+            click.echo(f"left out Canvas's Test Student: {shown}", err=True)
+            if each.id in collected.students(course):
+                click.echo(
+                    f"its work was collected as a student's: remove build/submitted/{each.id}, then "
+                    f"run nbgrader db student remove {each.id} --force",
+                    err=True,
+                )
+    lists.enter(course, found)
     used = ", ".join(dict.fromkeys(column for each in students for column in each.ids))
     sections = sorted({each.section for each in students if each.section})
     count = sanitize.count(len(students), "student")
