@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.support import commands
 from tests.support.sandboxes import needs_sandbox
-from tito.classroom import grade
+from tito.classroom import collected, grade
 from tito.course import TitoError
 from tito.gradebook import submitted
 from tito.gradebook.records import Records
@@ -353,6 +353,11 @@ def test_mistakes_in_the_command_are_named(course, hand_in):
         grade.run(course, ("alicia",), unsafe=True)
     assert refused.value.hint == "did you mean alice?"
     assert refused.value.code == 2
+    collected.keep_class_list(course.course, {"alice": {"first_name": "Ann", "last_name": "Lee"}})
+    for name in ("lee", "Ann Lee"):
+        with pytest.raises(TitoError, match="has submitted nothing") as refused:
+            grade.run(course, (name,), unsafe=True)
+        assert refused.value.hint == "did you mean alice (Ann Lee)?"
 
 
 def _autograded(course, student):

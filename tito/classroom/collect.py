@@ -240,8 +240,9 @@ def refuse_partial(taken: list[CollectResult], stray: list[str]) -> None:
     refused = sum(each.state == REFUSED for each in taken)
     unread = sum(bool(each.unread) for each in taken if each.state != REFUSED)
     said = []
-    if refused or stray:
+    if refused:
         said.append(f"{refused} of {sanitize.count(len(taken), 'student')} could not be taken in")
+    if stray:
         verb = "belongs" if len(stray) == 1 else "belong"
         said.append(f"{sanitize.count(len(stray), 'file')} {verb} to nobody")
     if unread:

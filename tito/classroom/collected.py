@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 
 from tito import files as folders
-from tito import nofollow, sanitize
+from tito import nofollow, sanitize, terminal
 from tito.classroom.candidates import Candidate
 from tito.classroom.owners import STAMP, StudentFile
 from tito.course import Course, Module, TitoError, write, write_bytes
@@ -213,6 +213,19 @@ def names(course: Course) -> dict[str, str]:
         known[who] = " ".join(str(each) for each in parts if each) or known.get(who, "")
     shown = {who: sanitize.line(name, 60) for who, name in known.items()}
     return {who: name for who, name in shown.items() if name and name != who}
+
+
+def meant(course: Course, wanted: str) -> str:
+    """The students who have this text as name, address or other id, as a hint; empty if nobody has."""
+    people, known = class_list(course), names(course)
+    found = []
+    for student in sorted({*people, *known}):
+        about = people.get(student, {})
+        others = [*(about.get("ids") or {}).values(), known.get(student)]
+        others += [about.get(each) for each in ("email", "first_name", "last_name")]
+        if wanted.casefold() in (str(each).casefold() for each in others if each):
+            found.append(terminal.who(sanitize.line(student, 60), known))
+    return f"did you mean {' or '.join(found[:5])}?" if found else ""
 
 
 def is_late(module: Module, student: str) -> bool:

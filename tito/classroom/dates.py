@@ -25,21 +25,12 @@ def extend(module: Module, student: str, text: str) -> str:
     known |= {*submitted.students(module), *reader.read(module)}
     shown = sanitize.line(student, 60)
     if student not in known:
-        raise TitoError(f"no student {shown}", _hint(module, student), Exit.USAGE)
+        hint = collected.meant(module.course, student) or "use the id that tito collect shows"
+        raise TitoError(f"no student {shown}", hint, Exit.USAGE)
     due.extend(module, student, when)
     now = _due(when) if when else f"no extension; {_due(reader.due_date(module))}"
     who = terminal.who(shown, collected.names(module.course))
     return f"{module.name}, {who}: {now}{_redate(module)}"
-
-
-def _hint(module: Module, wanted: str) -> str:
-    """Who is meant: the student with another id or an address of this text in the class list."""
-    names = collected.names(module.course)
-    for student, about in collected.class_list(module.course).items():
-        others = [*(about.get("ids") or {}).values(), about.get("email")]
-        if wanted.casefold() in (str(each).casefold() for each in others if each):
-            return f"did you mean {terminal.who(sanitize.line(student, 60), names)}?"
-    return "use the id of tito scores, or import a class list first"
 
 
 def shown(module: Module) -> list[str]:

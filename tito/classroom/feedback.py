@@ -152,12 +152,12 @@ def among(found: marks.Class, wanted: tuple[str, ...]) -> list[marks.Mark]:
     failed = dict(found.failed)
     for name in wanted:
         if name not in known and name not in failed:
-            listed = name in collected.class_list(found.module.course)
-            near = [] if listed else difflib.get_close_matches(name, known, n=1)
+            near = difflib.get_close_matches(name, known, n=1)
             hint = (
                 f"did you mean {near[0]}?" if near else "tito scores lists all students with marks"
             )
-            if listed:
+            hint = collected.meant(found.module.course, name) or hint
+            if name in collected.class_list(found.module.course):
                 hint = "the student is in the class list: collect and grade a submission first"
             raise TitoError(f"{sanitize.line(name, 60)} has no marks here", hint, Exit.USAGE)
     if not wanted:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import nbformat
 
+from tito.classroom import collected
 from tito.course import Exit, Module, TitoError, write
 from tito.gradebook import roster, submitted, times
 from tito.gradebook.records import KEY, Records
@@ -153,6 +154,7 @@ def _wanted(module, everybody, students):
         if name not in everybody:
             near = difflib.get_close_matches(name, everybody, n=1)
             hint = f"did you mean {near[0]}?" if near else f"tito collect {module.topic} PATH"
+            hint = collected.meant(module.course, name) or hint
             raise TitoError(f"{name} has submitted nothing for {module.name}", hint, Exit.USAGE)
     if not everybody:
         raise TitoError(
