@@ -1,5 +1,7 @@
 """Recorders behave like the array that they record, and refuse operations on whole arrays."""
 
+import pickle
+
 import numba
 import numpy as np
 import pytest
@@ -233,3 +235,21 @@ def test_a_recorder_is_reshaped_where_nothing_is_copied():
         x.T.reshape(-1)
     with pytest.raises(ValueError, match="cannot reshape"):
         x.reshape(5, 5)
+
+
+def test_a_copy_that_does_not_fit_changes_nothing():
+    """Else a kernel could catch the exception, and its loads and stores would not be counted."""
+    log = Log()
+    x, y = log.watch("x", np.ones(3)), log.watch("y", np.zeros(3))
+    with pytest.raises(ValueError, match="dimensions"):
+        y[:] = x[None, :]
+    assert log.array(y).tolist() == [0, 0, 0] and len(log.codes) == 0
+    y[:] = x
+    assert log.array(y).tolist() == [1, 1, 1] and len(log.codes) == 6
+
+
+def test_a_recorder_is_not_sent_to_another_process():
+    """Its loads there would not be counted here."""
+    _, x = watched(np.ones(3))
+    with pytest.raises(TypeError, match="cannot be sent to another process"):
+        pickle.dumps(x)

@@ -173,3 +173,12 @@ def test_arithmetic_of_vectors_in_python_matches_the_machine():
 def test_every_vector_operation_of_simd_has_its_python():
     names = [n for n, v in vars(simd).items() if type(v).__name__ == "_Intrinsic"]
     assert len(names) > 15 and [name for name in names if not hasattr(lanes, name)] == []
+
+
+def test_elements_that_are_used_as_a_shape_are_counted():
+    def kernel(x):
+        return np.empty(x).shape
+
+    log, x = watched(np.array([2, 3]))
+    assert memory.python_code(kernel, log)(x) == (2, 3)
+    assert log.simulate().loads["x"] == 2

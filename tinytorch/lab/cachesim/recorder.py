@@ -227,14 +227,19 @@ class Recorder:
     def _assign(self, value: Any) -> None:
         codes = self._codes.ravel() + 1
         if isinstance(value, Recorder):
-            self._array[...] = value._array
+            # This raises before anything is stored, so that every load and store is counted.
             loads = np.broadcast_to(value._codes, self.shape).ravel()
             codes = np.stack([loads, codes], axis=1).ravel()
-        else:
-            self._array[...] = value
+            value = value._array
+        self._array[...] = value
         self._log.codes.frombytes(codes.tobytes())
         if len(self._log.codes) > self._log.limit:
             self._log._overflow()
+
+    def __reduce_ex__(self, _: object) -> Any:
+        raise TypeError(
+            "a recording array cannot be sent to another process, which has its own log"
+        )
 
     def __len__(self) -> int:
         return len(self._array)

@@ -80,7 +80,9 @@ class _Translation:
 
     def _recorded(self, make: Callable[..., Any], filled: bool) -> Callable[..., Recorder]:
         def recorded(first: Any, *args: Any, **kwargs: Any) -> Recorder:
-            made = make(first._array if isinstance(first, Recorder) else first, *args, **kwargs)
+            # Only the forms `_like` take an array: others would use its elements as a shape.
+            like = isinstance(first, Recorder) and make.__name__.endswith("_like")
+            made = make(first._array if like else first, *args, **kwargs)
             recorder = self.log.scratch(made)
             if filled:
                 recorder[...] = made
