@@ -66,6 +66,14 @@ COUNTED = {
         "def double(x, y):\n    list(map(getattr, [x], ['_array']))",
         "the attribute '_array' cannot be read",
     ),
+    "a process that reads": (
+        "from tinytorch.lab.processes import Pool\ndef double(x, y):\n    with Pool(list, 1) as pool:\n        y[:] = pool.send(x).result()",
+        "a recording array cannot be sent to another process",
+    ),
+    "a copy that raises": (
+        "def double(x, y):\n    try:\n        y[:] = x[None, :]\n    except ValueError:\n        pass",
+        "expected 2.0, got 0.0",
+    ),
     "a format that reads": ("def double(x, y):\n    '{:>{w}}'.format(3, w=x._array)", "the attribute format"),
 }  # fmt: skip
 
@@ -144,6 +152,16 @@ def test_a_refused_helper_is_named_with_its_line(given):  # noqa: F811
 
 
 CLOCKED = {
+    "results for the next arguments, made in a call that does not count": """
+        known, calls = {}, []
+        def double(x):
+            first = int(x[0])
+            if not calls:
+                known.update({first + n: np.arange(60_000) * 2 + 2 * (first + n) for n in range(20)})
+            calls.append(1)
+            found = known.get(first)
+            return np.array([2 * each for each in x]) if found is None else found
+        """,
     "results for the arguments of the test, made ahead": """
         KNOWN = {n: np.arange(60_000) * 2 + 2 * n for n in range(50)}
         def double(x):

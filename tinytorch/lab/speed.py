@@ -43,7 +43,7 @@ def at_least(
     baseline : callable
         A function of the test.
     fresh : callable
-        Takes an integer and returns arguments. The integers differ in each run, so that results cannot be computed ahead.
+        Takes an integer and returns arguments. Each integer is drawn alone, so that no call shows the next arguments.
     check : callable
         Takes the results of `kernel` and of `baseline`; raises if they differ.
     pairs : int
@@ -109,13 +109,14 @@ def report(kernel, baseline, fresh, check, *, pairs: int = 9, confidence: float 
 
 def _pairs(kernel, baseline, fresh, check, count):
     """CPU seconds of both functions in checked pairs with fresh arguments; a first pair does not count."""
-    order, taken, first = random.Random(0), [], random.SystemRandom().randrange(2**31)
-    for number in range(first, first + count + 1):
+    order, draw, taken = random.Random(0), random.SystemRandom(), []
+    for _ in range(count + 1):
         timed = checks.judge.timed if checks.judge else _timed
-        results, seconds = timed(kernel, baseline, fresh(number), order.random() < 0.5)
+        arguments = fresh(draw.randrange(2**31))
+        results, seconds = timed(kernel, baseline, arguments, order.random() < 0.5)
         check(*results)
-        taken += [seconds] if number > first else []
-    return np.array(taken).T
+        taken.append(seconds)
+    return np.array(taken[1:]).T
 
 
 def _timed(kernel, baseline, args, kernel_first):
