@@ -16,8 +16,27 @@ from tito.student import testing
 MARK = {"grade": True, "locked": True, "points": 1, "schema_version": 3, "solution": False}
 GIVEN = """
 #| export
+import math
 from tinytorch.lab import checks, memory, simt
 from tinytorch.lab.simt import cuda
+
+COUNT = 9
+
+
+def elements():
+    return math.isqrt(COUNT)
+
+
+def sizes():
+    return [elements()]
+
+
+def first(pair):
+    return pair[0]
+
+
+def doubled(x):
+    return double(x)
 """
 HELPERS = """
 def recorded(kernel, x):
@@ -187,6 +206,37 @@ def test_a_kernel_with_right_counts_and_wrong_results_earns_nothing(tiny):
     assert found.status != v.PASSED
     answer = LOOP.replace("2 * x[i]", "3 * x[i]")
     assert judged(tiny, answer, COUNTED).status == v.FAILED
+
+
+EMPTY = """
+import math
+math.isqrt = lambda number: 0
+
+def double(x):
+    return x[:0]
+"""
+
+
+def test_a_function_of_the_lesson_is_not_computed_in_the_students_process(tiny):
+    """A test that works on no element would give points for nothing."""
+    test = "\nx = np.ones({})\nchecks.equal(double(x), 2 * x)\n"
+    for size in ("elements()", "sizes()"):
+        found = judged(tiny, EMPTY, test.format(size))
+        assert found.status == v.FAILED and "expected shape (3,), got (0,)" in found.message
+
+
+def test_functions_of_the_lesson_still_take_objects_and_call_the_student(tiny):
+    answer = """
+        class Pair:
+            def __getitem__(self, index):
+                return 7 + index
+
+        def double(x):
+            return Pair() if x is None else 2 * x
+    """
+    found = judged(tiny, answer, "\nassert first(double(None)) == 7\n")
+    assert (found.status, found.message) == (v.PASSED, "")
+    assert judged(tiny, answer, "\nassert doubled(4) == first((8, 1)) == 8\n").status == v.PASSED
 
 
 CHANGES = """

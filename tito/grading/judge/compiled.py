@@ -18,7 +18,7 @@ def code(source: str, name: str) -> CodeType:
 
 @functools.cache
 def bindings(name: str, source: str) -> list[tuple[ast.stmt, list[str], CodeType | None]]:
-    """A cell's statements, each with the names that it binds and, for an assignment, its code."""
+    """A cell's statements, each with the names that it binds and the code of an assignment or a plain function."""
     try:
         body = ast.parse(source).body
     except SyntaxError:
@@ -27,7 +27,8 @@ def bindings(name: str, source: str) -> list[tuple[ast.stmt, list[str], CodeType
     found = []
     for node in body:
         names, code = _bound(node), None
-        if names and isinstance(node, (ast.Assign, ast.AnnAssign)):
+        plain = isinstance(node, ast.FunctionDef) and not node.decorator_list
+        if names and (plain or isinstance(node, (ast.Assign, ast.AnnAssign))):
             with contextlib.suppress(SyntaxError, ValueError):
                 code = compile(ast.Module([node], []), f"<{name}>", "exec")
         found.append((node, names, code))

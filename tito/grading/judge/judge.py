@@ -4,16 +4,19 @@ No student code runs here. A test passes only if its last statement has run.
 """
 
 import ast
+import builtins
 import contextlib
+import functools
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any
 
 from tinytorch.lab import checks
 from tito import verdict
+from tito.grading.inside import lookups
 from tito.grading.job import Job
 from tito.grading.judge import compiled, evidence, process, proxies, stopwatch
 from tito.grading.judge.budget import TEST, Exceeded, Meter
@@ -96,16 +99,14 @@ class Judge:
         if cell.role == "locked":
             self._execute(compiled.code(cell.source, f"<{cell.id}>"))
         elif cell.role not in ("plain", "own"):
-            for node, names, constant in compiled.bindings(cell.id, cell.source):
+            for node, names, code in compiled.bindings(cell.id, cell.source):
                 if isinstance(node, (ast.Import, ast.ImportFrom)):
                     self.names.defer_import(node)
                 for name in names:
                     self.binder[name] = cell.id
                     self.names.known[name] = proxies.NameProxy(self, name)
-                if constant and cell.role == "given":
-                    # The instructor's constants are computed here. If one needs the student's functions, it stays a proxy.
-                    with contextlib.suppress(Exception):
-                        self._execute(constant)
+                if code and cell.role == "given":
+                    self._define(node, code)
 
     def go(self, place: "Place") -> None:
         """Restore the names of a place, here and in the worker. A worker without a copy of them is ended."""
@@ -280,6 +281,36 @@ class Judge:
                 return verdict.ERROR, f"needs `{unstarted}`, which is not started"
             judged = isinstance(error, AssertionError) and not hasattr(error, "remote")
             return verdict.FAILED if judged else verdict.ERROR, explainer.explain(error, cell)
+
+    def _define(self, node: ast.stmt, code: CodeType) -> None:
+        """Compute the instructor's constants here, and define plain functions that call nothing of the student.
+
+        A student who patches a module could otherwise decide the sizes that tests use.
+        """
+        if not isinstance(node, ast.FunctionDef):
+            with contextlib.suppress(Exception):  # it needs a student's function: it stays a proxy
+                self._execute(code)
+        elif self._calls_no_student(node.name, code):
+            proxy = self.names.known[node.name]
+            with contextlib.suppress(Exception):
+                self._execute(code)
+                function = self.names.known[node.name]
+                vars(proxy)["_local"] = functools.partial(self._call_here, function)
+            self.names.known[node.name] = proxy
+
+    def _calls_no_student(self, name: str, code: CodeType) -> bool:
+        """Whether all names that a function looks up are built in, imported, constants, or functions like it."""
+        for used in lookups.global_names(code) - {name}:
+            value = self.names.known.get(used)
+            local = isinstance(value, proxies.NameProxy) and value._local
+            known = used in self.names.known and (local or not isinstance(value, proxies.Remote))
+            if not known and used not in self.names.imports and not hasattr(builtins, used):
+                return False
+        return True
+
+    def _call_here(self, function: FunctionType, *args: Any, **kwargs: Any) -> object:
+        self.names.run_imports(function.__code__)
+        return function(*args, **kwargs)
 
     def _execute(self, code: CodeType) -> None:
         """Run an instructor's cell, or a statement of one, in this process."""

@@ -113,6 +113,16 @@ def _arrays(value: Any) -> Any:
     return np.asarray(value) if isinstance(value, Remote) else value
 
 
+def _contain_remote(values: Any) -> bool:
+    """Whether values contain a proxy that is not `_local`, also inside containers."""
+    for value in values.values() if type(values) is dict else values:
+        if type(value) in (list, tuple, dict, set) and _contain_remote(value):
+            return True
+        if isinstance(value, Remote) and not (type(value) is NameProxy and value._local):
+            return True
+    return False
+
+
 PLAIN = "a plain value: a number, text, a list, a tuple, a dict or an array"
 _reflected = "add sub mul matmul truediv floordiv mod divmod pow lshift rshift and or xor".split()
 _refused = (
@@ -125,10 +135,22 @@ for _name in [*_refused, *_reflected, *(f"r{each}" for each in _reflected)]:
 
 
 class NameProxy(Remote):
-    """A name that the student's cells define."""
+    """A name that cells define.
+
+    `_local` is set for a function of the lesson that calls nothing of the student: it runs in the judge, unless an
+    argument is an object in the worker.
+    """
+
+    _local: Callable[..., Any] | None
 
     def __init__(self, worker: Worker, name: str) -> None:
-        vars(self).update(_worker=worker, __name__=name, __qualname__=name)
+        vars(self).update(_worker=worker, _local=None, __name__=name, __qualname__=name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it here if it is `_local`, or else in the worker."""
+        if self._local and not _contain_remote([*args, *kwargs.values()]):
+            return self._local(*args, **kwargs)
+        return super().__call__(*args, **kwargs)
 
     def _described(self) -> str:
         return f"`{self.__name__}` itself"
