@@ -5469,7 +5469,10 @@ def launched(kernel, grid, block, *args):
     """Simulate a launch on copies; return its counts, its faults as text, and the last array."""
     args = [arg.copy() for arg in args]
     report = simt.check(kernel, grid, block, *args)
-    return report.counts(), [str(fault) for fault in report.faults], args[-1]
+    counts = report.counts()
+    counts["global_loads"] += counts["global_atomics"]  # an atomic loads its element too
+    counts["load_sectors"] = counts["sectors"] - counts["store_sectors"]
+    return counts, [str(fault) for fault in report.faults], args[-1]
 
 
 def launched_each(kernel, cases):
