@@ -156,7 +156,7 @@ TARGETS = (
         "int8_onnxruntime",
         "`quantized_matmul`, weights packed once",
         "onnxruntime",
-        "on the way to it",
+        "none, for comparison",
         N,
         (512,),
         cases.square_int8,

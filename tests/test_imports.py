@@ -55,9 +55,9 @@ def order() -> list[str]:
 
 
 def folder(name: str) -> str:
-    """The folder of tito that a module is in; `ground` for the files directly in tito."""
+    """The folder of tito that a module is in; `base` for the files directly in tito."""
     parts = name.split(".")
-    return parts[1] if parts[0] == "tito" and len(parts) > 2 else "ground"
+    return parts[1] if parts[0] == "tito" and len(parts) > 2 else "base"
 
 
 def circles(graph: dict[str, set[str]]) -> list[list[str]]:

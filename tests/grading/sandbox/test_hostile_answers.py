@@ -330,7 +330,7 @@ def test_a_process_that_fills_its_memory_is_ended_for_this_reason(tmp_path, sand
 
 
 @pytest.mark.slow
-def test_memory_of_many_processes_is_bounded_by_the_watch_alone(tmp_path, sandbox):
+def test_memory_of_many_processes_is_bounded_by_the_monitor_alone(tmp_path, sandbox):
     body, _, _ = DEEDS["take memory in many processes"]
     found = judge(lesson(tmp_path), does(body), small(sandbox, without=frozenset({"memory"})))
     assert found[0].status == v.PASSED
