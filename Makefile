@@ -44,10 +44,10 @@ test-all: test .venv/docs .venv/browser .venv/hub  ## run the test suite and all
 test-arm: $(READY)  ## run the tests of the kernels on an emulated ARM64 processor (needs root; an hour)
 	@$(BIN)/python -m tests.arm64 $(ARGS)
 
-bench: $(READY)  ## measure the kernels beside NumPy, torch and onnxruntime (ARGS=--quick)
+bench: $(READY)  ## measure the kernels beside NumPy, MKL, torch and onnxruntime (ARGS=--quick)
 	@test -e .venv/bench \
 	    || { $(BIN)/python -m pip install -q --config-settings editable_mode=compat -e '.[bench]' && touch .venv/bench; } \
-	    || echo "torch and onnxruntime could not be installed: their rows say so"
+	    || echo "MKL, torch and onnxruntime could not be installed: their rows say so"
 	$(BIN)/python -m benchmarks $(ARGS)
 	$(BIN)/python -m benchmarks.parts | tee build/bench/parts.md
 

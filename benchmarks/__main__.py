@@ -22,7 +22,7 @@ SECONDS = 180  # that one size may take
 THREADS = ("OPENBLAS", "OMP", "MKL", "VECLIB_MAXIMUM", "NUMBA")
 HIDDEN = {"amx": ("amx",), "vnni": ("amx", "avx512vnni", "avxvnni")}
 ONEDNN = {"amx": "AVX512_CORE_VNNI", "vnni": "AVX512_CORE"}
-PACKAGES = ("numpy", "numba", "torch", "onnxruntime")
+PACKAGES = ("numpy", "numba", "mkl", "torch", "onnxruntime")
 
 
 def main(words=None):

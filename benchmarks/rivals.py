@@ -1,6 +1,10 @@
 """The libraries that the kernels are compared with: NumPy with OpenBLAS, torch, and onnxruntime."""
 
+import ctypes
 import importlib
+import os
+import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -9,6 +13,28 @@ from benchmarks.ours import NotInstalled, Side
 
 def numpy_matmul(a, b):
     return Side(lambda: a @ b, "a @ b")
+
+
+def mkl_matmul(a, b):
+    """Call Intel's library, which the wheel `mkl` puts beside the interpreter's other libraries."""
+    found = sorted(Path(sys.prefix, "lib").glob("libmkl_rt.so*"))
+    if not found:
+        raise NotInstalled("mkl (make bench installs it)")
+    os.environ["MKL_THREADING_LAYER"] = "SEQUENTIAL"
+    multiply = ctypes.CDLL(str(found[-1])).cblas_sgemm
+    (m, k), n = a.shape, b.shape[1]
+    sizes = [ctypes.c_int(each) for each in (101, 111, 111, m, n, k)]  # rows, not transposed
+    one, zero = ctypes.c_float(1), ctypes.c_float(0)
+    a_data, b_data = a.ctypes.data_as(ctypes.c_void_p), b.ctypes.data_as(ctypes.c_void_p)
+    last = ctypes.c_int(n)
+
+    def call():
+        c = np.empty((m, n), np.float32)
+        data = ctypes.c_void_p(c.ctypes.data)
+        multiply(*sizes, one, a_data, ctypes.c_int(k), b_data, last, zero, data, last)
+        return c
+
+    return Side(call, "cblas_sgemm of MKL, called through ctypes")
 
 
 def numpy_float32_matmul(a, b):
