@@ -74,3 +74,16 @@ def test_a_program_that_builds_no_sandbox_is_detected(tmp_path, script, words):
     program.chmod(0o755)
     found = selftest.find_problem(Sandbox(str(program)))
     assert found and words in found
+
+
+def test_a_busy_machine_is_not_called_one_without_namespaces(tmp_path, monkeypatch):
+    program = tmp_path / "bwrap"
+    program.write_text('#!/bin/sh\n[ "$1" = --version ] && echo 0.8.0 && exit\nexec sleep 60\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(selftest, "WAIT", 1)
+    monkeypatch.setattr(selftest, "programs", lambda: iter([str(program)]))
+    selftest.examine.cache_clear()
+    with pytest.raises(TitoError, match="did not finish its test within 1 s") as raised:
+        selftest.find()
+    selftest.examine.cache_clear()
+    assert "run the command again when it is quiet" in raised.value.hint

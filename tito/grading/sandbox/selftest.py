@@ -39,6 +39,8 @@ ELSEWHERE = (
 )
 PROCESSES = 12  # the probe's limit, small so that it reaches the limit quickly
 WAIT = 30  # seconds for the whole probe
+SLOW = "it did not finish its test within {} s"
+BUSY = "the machine may be busy: run the command again when it is quiet"
 MEMORY = (
     2**20
 )  # bytes, less than any process of Python uses: the monitor must end the probe for that
@@ -72,7 +74,8 @@ def examine() -> tuple[Sandbox | None, str, str]:
         problem = find_problem(Sandbox(path))
         if not problem:
             return Sandbox(path), "", ""
-        problem, hint = f"{path}: {problem}", _fix_for(path)
+        hint = BUSY if problem == SLOW.format(WAIT) else _fix_for(path)
+        problem = f"{path}: {problem}"
     return None, problem, hint
 
 
@@ -139,7 +142,7 @@ def _attempt(sandbox: AnySandbox, place: shown_files.Stage, given: dict[str, Any
         run = sandbox.start("probe", place, (), **pipes)
     except OSError as error:
         return f"it does not start: {error.strerror}"
-    log, silent = bytearray(), threading.Event()
+    log, silent, late = bytearray(), threading.Event(), threading.Event()
     answer, watched = b"", False
     stdin, stdout = cast(IO[bytes], run.stdin), cast(IO[bytes], run.stdout)
     stderr = cast(BufferedReader, run.stderr)
@@ -149,8 +152,12 @@ def _attempt(sandbox: AnySandbox, place: shown_files.Stage, given: dict[str, Any
             log[:] = (log + part)[-65536:]
         silent.set()
 
+    def stop() -> None:
+        late.set()
+        run.kill()
+
     threading.Thread(target=listen, daemon=True).start()
-    timer = threading.Timer(WAIT, run.kill)
+    timer = threading.Timer(WAIT, stop)
     timer.start()
     with contextlib.suppress(BrokenPipeError), stdin:
         stdin.write(json.dumps(given).encode() + b"\n")
@@ -160,6 +167,8 @@ def _attempt(sandbox: AnySandbox, place: shown_files.Stage, given: dict[str, Any
         watched = _is_watched(run, sandbox)
     run.wait()
     timer.cancel()
+    if late.is_set():
+        return SLOW.format(WAIT)
     ended = silent.wait(3)
     try:
         missing = json.loads(answer)
