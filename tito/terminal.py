@@ -299,11 +299,12 @@ def marks_lines(
     for record in records:
         name, most = record["student"], f"{record['max_score']:g}"
         mark = now.get(name, record["score"])
+        said = " with grades by hand and late penalties" if mark != record["score"] else ""
         if name in before:
-            lines.append(f"{who(name, names)}: {before[name]:g}/{most} before, {mark:g}/{most} now")
-        elif mark != record["score"]:
-            said = f"{mark:g}/{most} with grades by hand and late penalties"
+            said = f"{before[name]:g}/{most} before, {mark:g}/{most} now{said and f',{said}'}"
             lines.append(f"{who(name, names)}: {said}")
+        elif said:
+            lines.append(f"{who(name, names)}: {mark:g}/{most}{said}")
     return lines
 
 

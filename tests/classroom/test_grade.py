@@ -301,6 +301,8 @@ def test_manual_marks_survive_a_new_run(course, hand_in):
         "1 student graded; median 4.75 of 5",
     ]
     assert [line for line in told if line not in run.stdout.splitlines()] == [], run.stdout
+    run = commands.tito("grade", "tiny", "--student", "a", course=course.course.root)
+    assert "a: 4.75/5 before, 4.75/5 now, with grades by hand and late penalties\n" in run.stdout
     assert ",4.75,5," in commands.tito("scores", "tiny", course=course.course.root).stdout
 
 

@@ -38,6 +38,24 @@ Points Possible,,,,,5.00,9
 """
 
 
+def test_a_column_can_be_named_without_what_the_platform_adds(fill):
+    found, _ = fill("canvas", CANVAS, "homework 1: tiny")
+    assert found[0][-1] == "Homework 1: Tiny (7702)"
+    twice = CANVAS.replace("Tiny quiz (8)", "Homework 1: Tiny (8)")
+    with pytest.raises(TitoError, match="more than one column fits"):
+        fill("canvas", twice, "Homework 1: Tiny")
+    found, _ = fill("canvas", twice, "Homework 1: Tiny (7702)")
+    assert found[0][-1] == "Homework 1: Tiny (7702)"
+    column = (
+        "Homework 1: A Long Title Points Grade <Numeric MaxPoints:5 Weight:10 Category:Homework>"
+    )
+    brightspace = f"Username,{column},End-of-Line Indicator\n#101,,#\n#102,,#\n#103,,#\n"
+    assert fill("brightspace", brightspace, "Homework 1: A Long Title")[0][0][1] == column
+    with pytest.raises(TitoError, match="has no column Tiny") as raised:
+        fill("brightspace", brightspace)
+    assert column in raised.value.hint
+
+
 def test_an_id_of_another_column_is_not_another_students(fill):
     found, without = fill("canvas", CANVAS, "Homework 1: Tiny (7702)")
     assert found[0][-1] == "Homework 1: Tiny (7702)" and without == []

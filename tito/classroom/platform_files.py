@@ -178,18 +178,17 @@ def assignment(
     the name does not count.
     """
     ours = {title(found).casefold(), found.module.name, found.module.topic}
-    fitting = [
-        name
-        for name in names
-        if (name == wanted if wanted else {name.casefold(), _plain(name).casefold()} & ours)
-    ]
+    if wanted:
+        ours = {wanted.strip().casefold()}
+    fitting = [name for name in names if name == wanted]
+    fitting = fitting or [n for n in names if {n.casefold(), _plain(n).casefold()} & ours]
     if len(fitting) == 1:
         return fitting[0], names[fitting[0]]
     if fitting:
         said = f"more than one column fits {title(found)}: {', '.join(fitting)}"
     else:
         said = f"the {platform} file has no column {sanitize.line(wanted or title(found), 80)}"
-    listed = ", ".join(sanitize.line(name, 60) for name in names) or "none"
+    listed = ", ".join(sanitize.line(name, 120) for name in names) or "none"
     raise TitoError(said, f"name the column with --column; the columns are: {listed}")
 
 
