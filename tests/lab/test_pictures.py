@@ -67,6 +67,11 @@ def test_steps_have_a_bar_each_and_say_how_many_times_the_first_they_are():
         assert text.get_window_extent(canvas.get_renderer()).x1 <= figure.bbox.x1
 
 
+def test_the_line_of_the_goal_does_not_cross_the_words_of_a_step():
+    axis = pictures.steps({"a": 0.01, "b": 2.0, "c": 150.0}, "GFLOP/s", "c").axes[0]
+    assert all(text.get_bbox_patch() and text.zorder > axis.lines[0].zorder for text in axis.texts)
+
+
 def test_a_notebook_gets_the_colors_of_its_theme_and_other_programs_white_paper():
     figure = pictures.tile(6, 64, 32)
     shown = figure._repr_mimebundle_()

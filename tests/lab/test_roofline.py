@@ -95,6 +95,19 @@ def test_the_figure_names_every_point_and_no_name_covers_another():
     assert all(frame.x0 < box.x0 and box.x1 < frame.x1 for box in found)
 
 
+def test_no_mark_covers_a_word_and_no_line_crosses_one():
+    near = Roof(118e9, {1: 226e9, 2: 107e9, 3: 80e9, "memory": 27e9})
+    rungs = {"loops": (2.1, 16), "rows": (27, 12), "blocks": (11, 12), "one sum": (2.6, 8.5)}
+    rungs |= {"dot": (38, 8.5), "tile": (114, 0.9), "product": (101, 1.2)}
+    figure = roofline.plot([Point(n, 2, b, 2e-9 / r, 1) for n, (r, b) in rungs.items()], on=near)
+    axes, found = figure.axes[0], boxes(figure)
+    marks = [line for line in axes.lines if len(line.get_xdata()) == 1]
+    spots = [axes.transData.transform(line.get_xydata()[0]) for line in marks]
+    assert not [spot for spot in spots for box in found if box.padded(3).contains(*spot)]
+    words = {text.get_text(): text for text in axes.texts}
+    assert words["L2 107 GB/s"].get_bbox_patch() and not words["L1 226 GB/s"].get_bbox_patch()
+
+
 def test_levels_of_almost_equal_bandwidth_share_one_line():
     alike = Roof(200e9, {1: 400e9, 2: 80e9, 3: 19e9, "memory": 18e9})
     figure = roofline.plot([], on=alike)

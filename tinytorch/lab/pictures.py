@@ -211,7 +211,8 @@ def steps(rates, unit, goal=None):
             axes.barh(row, rate - low, left=low, height=0.6, color=COLORS[1 if name == goal else 0])
             digits = 3 if rate < 0.1 else 1 if rate < 100 else 0
             words = f"{rate:,.{digits}f}" + (f", {rate / first:,.0f} times as fast" if row else "")
-            axes.annotate(words, (rate, row), (5, 0), "data", "offset points", va="center")
+            said = axes.annotate(words, (rate, row), (5, 0), "data", "offset points", va="center")
+            said.set_bbox({"facecolor": PAPER, "edgecolor": "none", "pad": 0.5})
         if goal:
             axes.axvline(rates[goal], color=INK, lw=0.8, ls=":")
         axes.set_xscale("log")

@@ -14,8 +14,9 @@ from tinytorch.lab.rooflines.model import Point, Roof, rate_text, roof, slopes
 if TYPE_CHECKING:
     from tinytorch.lab.themed import Picture
 
-SIDES = (24, -24, 80, -80, 140, -140)  # where labels may begin, in pixels from their points
+SIDES = (24, -24, 50, -50, 80, -80, 140, -140)  # where labels may begin, in pixels from their points
 CLOSE = 2.5  # words do not fit between lines whose ratio is smaller
+ON_PAPER = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.85, "pad": 0.5}
 LEADER = {"arrowstyle": "-", "color": FAINT, "lw": 0.7, "shrinkA": 0, "shrinkB": 5}
 
 
@@ -137,6 +138,7 @@ def _roof_labels(axes, on, renderer):
         )
         look["va"] = "bottom" if side > 0 else "top"
         text = axes.annotate(label, (left, left * width / 1e9), xytext=lift, fontsize=8, **look)
+        text.set_bbox(ON_PAPER | {"pad": 0} if side < 0 else None)
         length, height = _extent(text, renderer).size
         text.set_rotation(math.degrees(slope))
         for step in np.arange(height / 2, length, height):
@@ -194,7 +196,7 @@ def _labels(axes, points, on, renderer):
             xytext=(start - label.spot) * 72 / axes.figure.dpi,
             textcoords="offset points",
             ha="left" if right else "right",
-            bbox={"facecolor": PAPER, "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
+            bbox=ON_PAPER,
             zorder=2.5,
             arrowprops=LEADER | {"relpos": (0 if right else 1, 0.5)},
             **look,
