@@ -94,6 +94,8 @@ def test_the_server_serves_the_notebook_without_news_and_stops(tiny, tmp_path):
         defaults = about["schema"]["properties"]
         assert defaults["fetchNews"]["default"] == "false"
         assert defaults["checkForUpdates"]["default"] is False
+        cells = read(f"{address}/lab/api/settings/@jupyterlab/notebook-extension:tracker")
+        assert cells["schema"]["properties"]["codeCellConfig"]["default"]["lineWrap"] is True
         assert "@jupyter/nbgrader:menu" not in page(address)
         port = address.rpartition(":")[2]
         taken = tito("notebook", "tiny", "--no-browser", "--port", port, course=tiny.course.root)

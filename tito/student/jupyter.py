@@ -21,9 +21,13 @@ from tito.notebooks import notebook as nb
 from tito.notebooks.pairing import refuse_conflict
 from tito.notebooks.text import read_text
 
-# Do not look for news on the network. A user can turn that on in JupyterLab's settings.
+# Do not look for news on the network, and wrap long lines of code, such as titles of tests. A user can change both in
+# JupyterLab's settings.
 DEFAULTS = {
-    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyterlab/notebook-extension:tracker": {
+        "codeCellConfig": {"lineNumbers": False, "lineWrap": True}
+    },
 }
 # For authors and instructors. Students keep nbgrader's Validate button.
 NOT_FOR_STUDENTS = {
