@@ -188,8 +188,11 @@ def given_lines(given, topic: str) -> list[str]:
     """Hints as `tito hint` prints them, with the failure that they are about."""
     lines = []
     if given.failure:
-        title = given.failure["title"]
-        lines.append(wrap(f"{given.exercise.name}: {given.failure['status']}: {title}", "  "))
+        status = given.failure["status"]
+        said = str(given.failure["message"]).strip().split("\n")[:3]
+        first, *more = [given.failure["title"]] if status == v.FAILED else said
+        lines.append(wrap(f"{given.exercise.name}: {status}: {first}", "  "))
+        lines += [wrap(line, "    ") for line in more]
     elif given.exercise.state == "not tested":
         lines.append(
             wrap(f"{given.exercise.name} is not tested as it is now: tito test {topic}", "  ")

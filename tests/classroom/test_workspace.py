@@ -76,7 +76,7 @@ def test_a_student_works_through_the_modules_on_answers_of_their_own(course, tmp
 
     package = work / "tinytorch" / "core" / "tiny.py"
     stub = package.read_text("utf-8")
-    assert "next: 01_tiny, double, not started" in mine("status").stdout
+    assert "next: 01_tiny, double, not started\n      tito notebook tiny" in mine("status").stdout
     assert "solved source" not in mine("hint", "tiny").stdout
     answer(work / "modules" / "01_tiny" / "tiny_dev.ipynb", "return 3 * np.asarray(x)")
     assert mine("test", "tiny").returncode == 1

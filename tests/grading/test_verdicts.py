@@ -3,6 +3,8 @@
 import json
 import textwrap
 
+import pytest
+
 from tests.support.judging import STUB, judge, statuses, with_test
 from tito import verdict as v
 from tito.notebooks.text import read_text
@@ -68,6 +70,25 @@ def test_the_message_of_an_assertion_is_shown_once(tiny):
     source = with_test(tiny, "assert double(2) == 5, 'twice 2 is not 5'")
     (verdict,) = judge(tiny, source=source).values()
     assert verdict.message == "twice 2 is not 5\nlook at: the test's line 3: assert double(2) == 5"
+
+
+@pytest.mark.parametrize(
+    "line, said",
+    [
+        ("a, b = double(2)", "TypeError: cannot unpack non-iterable NoneType object"),
+        ("checks.equal(double(2), np.array(4))", "expected 4, got None"),
+        ("checks.equal(double(2), np.ones(3), 'x')", "x: expected float64 of shape (3,), got None"),
+    ],
+)
+def test_a_forgotten_return_is_named(tiny, line, said):
+    source = with_test(
+        tiny,
+        f"from tinytorch.lab import checks\n{line}",
+        "#| export\ndef double(x):\n    2 * x\n",
+    )
+    (verdict,) = judge(tiny, source=source).values()
+    look = "look at: the `return` of your function: the result is None"
+    assert verdict.message.split("\n")[:2] == [said, look]
 
 
 def test_a_summary_has_the_promised_shape(tiny):

@@ -35,6 +35,8 @@ CELLS = {
     "of an error in the answer": TEST,
     "compiled": COMPILED.format("y = x.sized", "y"),
     "of compiled code": TEST,
+    "no return": "# Your turn · exercise 3 · about 2 lines\ndef double(x):\n    2 * x",
+    "of no return": '# Test · 1 point\n"""Twice x."""\na, b = double(3)',
     "own": "1 / 0",
     "bare": '# Test · 1 point\n"""One is two."""\nassert 1 == 2',
     "with a message": '# Test · 1 point\n"""One is two."""\nassert (\n    1 == 2\n), "too few"',
@@ -80,6 +82,14 @@ def test_an_error_in_the_answer_names_its_line(shown):
     assert shown["of compiled code"][1:] == [
         "exercise 3, line 5: y = x.sized",
         "a 1-dimensional float64 array has no attribute `sized` in compiled code",
+    ]
+
+
+def test_a_forgotten_return_is_named(shown):
+    assert shown["of no return"] == [
+        "line 3: a, b = double(3)",
+        "TypeError: cannot unpack non-iterable NoneType object",
+        "look at: the `return` of your function: the result is None",
     ]
 
 

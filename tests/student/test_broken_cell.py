@@ -27,6 +27,8 @@ def test_the_other_exercises_are_tested_in_the_course_too(tiny):
     assert run.returncode == 1 and run.stderr == "", run.stderr
     assert "passed 5/5 double" in said and "error 0/1 half" in said
     assert "never closed" in said and "look at: half, line 5: return x / (2" in said
+    assert "Half of two is one." not in said  # the test did not run
+    assert "next: exercise 2, half: correct line 5 of its cell save it, then: tito test" in said
     assert "tiny.py was not updated" in said and "half is not Python" in said
 
 

@@ -147,6 +147,14 @@ def test_the_command(module):
     refused(tito("hint", "tiny", course=course), 3, "has no hints")
 
 
+def test_a_hint_after_an_exception_begins_with_its_message(module):
+    module.source.write_text(read_text(module.source).replace("2 * np", "2 * npp"))
+    tito("test", "tiny", course=module.course.root)
+    said = tito("hint", "tiny", course=module.course.root).stdout
+    assert "double: error: NameError: name 'npp' is not defined" in said
+    assert "look at: double, line " in said and "Every value is doubled." not in said
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -316,6 +316,8 @@ def _both_nan(a: Any, b: Any) -> Any:
 
 def _comparable(actual: Any, expected: Any, what: str) -> Any:
     prefix = f"{what}: " if what else ""
+    if actual is None:
+        raise Mismatch(f"{prefix}expected {_about(expected)}, got None", notebook_errors.RETURN)
     actual, expected = (np.array(each, copy=None, subok=False) for each in (actual, expected))
     if actual.shape != expected.shape:
         raise Mismatch(
@@ -328,6 +330,14 @@ def _comparable(actual: Any, expected: Any, what: str) -> Any:
             "the dtype of the arrays you allocate",
         )
     return actual, expected
+
+
+def _about(expected: Any) -> str:
+    """An expected result in a few words."""
+    array = np.asarray(expected)
+    if array.size > 1:
+        return f"{array.dtype} of shape {array.shape}"
+    return str(expected)
 
 
 def _report(wrong: Any, actual: Any, expected: Any, what: str) -> None:

@@ -9,6 +9,7 @@ import traceback
 BOLD, RED, PLAIN = "\033[1m", "\033[31m", "\033[0m"
 HEADER = re.compile(r"^# (Your turn|Test|Hidden test)\b(?: · exercise (\d+))?", re.MULTILINE)
 STUB = re.compile(r"# YOUR CODE HERE\s+raise NotImplementedError\(\)")
+RETURN = "the `return` of your function: the result is None"
 DEFINED = re.compile(r"^(?:def|class) (\w+)", re.MULTILINE)
 
 
@@ -65,6 +66,8 @@ def short_lines(error, tb, history) -> list[str]:
             cells.append((explained.filename, explained.line, ""))
     elif _is_test(cells[0][0]):
         text = _said(error)
+        if "NoneType" in text[0] and _is_test(cells[-1][0]):
+            text.append(f"look at: {RETURN}")
     else:
         return []
     lines = [_line(*cells[0][:2])]

@@ -23,7 +23,7 @@ class State(enum.StrEnum):
     FAILING = "failing"
     PASSING = "passing"
     # of a module only:
-    MISSING = "missing"
+    PROBLEM = "problem"
     IN_PROGRESS = "in progress"
     GIVEN = "given"
 

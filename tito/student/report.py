@@ -2,9 +2,10 @@
 
 import ast
 import collections
+import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import click
 
@@ -18,6 +19,7 @@ from tito.student.work import Source, Work
 
 DETAILS = 6  # lines of a failure's message
 GIVEN = "tested with a given"  # begins the note of a test that ran with a given version
+BROKEN = re.compile(r"does not run: SyntaxError: .*?look at: (.+?), line (\d+): ", re.DOTALL)
 BAD = (v.FAILED, v.ERROR, v.TIMEOUT, v.KILLED)
 ENDLESS = "look at: the condition that ends the loop, and the line that changes it in each turn"
 STOP = "A test that does not end is stopped for you. Ctrl-C stops it earlier; in tito watch, save a fix."
@@ -110,7 +112,7 @@ class Report:
             status = worst(found) if found else v.PASSED
             if status in v.HARMLESS:
                 continue
-            yield from self._exercise_lines(name, status)
+            yield from self._exercise_lines(name, status, found)
             return
         if self.packs:
             return
@@ -127,13 +129,20 @@ class Report:
         elif module.course.is_copy:
             yield f"next: tito submit {module.topic}"
 
-    def _exercise_lines(self, name: str, status: str) -> Iterator[str]:
+    def _exercise_lines(
+        self, name: str, status: str, found: Sequence[v.Verdict] = ()
+    ) -> Iterator[str]:
         """The next exercise, with a command that fits its status."""
         topic, about = self.subject.module.topic, title(self.subject.answers[name])
         number = self.names.index(name) + 1
+        for broken in filter(None, (BROKEN.search(each.message) for each in found)):
+            file = "its cell" if broken[1] == name else broken[1]
+            yield f"next: exercise {number}, {name}: correct line {broken[2]} of {file}"
+            yield f"      save it, then: tito test {topic} {name}"
+            return
         yield terminal.wrap(f"next: exercise {number}, {name}" + f": {about}" * bool(about), "")
         if status in (v.NOT_STARTED, progress.NOT_STARTED):
-            yield f"      write it, then: tito test {topic} {name}"
+            yield f"      write it, save, then: tito test {topic} {name}"
         elif status == progress.NOT_TESTED:
             yield f"      tito test {topic} {name}"
         else:
@@ -168,7 +177,9 @@ def failure_lines(verdicts: list[v.Verdict]) -> list[str]:
     rest = sum(each.message != first.message for each in bad)  # one cause may fail many tests
     more = f" ({rest} more failing; --verbose shows all)" if rest else ""
     head = f"{first.exercise} {first.status}{more}:"
-    lines = ["", "  " + click.style(head, bold=True), terminal.wrap(first.title, "    ")]
+    lines = ["", "  " + click.style(head, bold=True)]
+    if not BROKEN.search(first.message):  # the test did not run
+        lines.append(terminal.wrap(first.title, "    "))
     return [*lines, *(terminal.wrap(line, "      ") for line in said), ""]
 
 

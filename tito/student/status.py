@@ -7,7 +7,7 @@ from tito.notebooks.text import digest_line
 from tito.student import progress
 from tito.student.progress import State
 
-UNREADY = (State.MISSING, State.NOT_STARTED, State.IN_PROGRESS)
+UNREADY = (State.PROBLEM, State.NOT_STARTED, State.IN_PROGRESS)
 DONE = (State.PASSING, State.GIVEN)
 
 
@@ -24,8 +24,10 @@ def next_step(rows: list[dict]) -> dict | None:
         return None
     topic = row["module"].partition("_")[2]
     exercise = next((e for e in row["exercises"] if e["state"] != State.PASSING), None)
-    if row["state"] == State.MISSING or exercise is None or exercise["state"] == State.NOT_TESTED:
+    if row["state"] == State.PROBLEM or exercise is None or exercise["state"] == State.NOT_TESTED:
         command = f"tito test {topic}"
+    elif row["state"] == State.NOT_STARTED:
+        command = f"tito notebook {topic}"
     else:
         command = f"tito watch {topic}"
     return {"module": row["module"], "exercise": exercise and exercise["exercise"]} | {
@@ -47,7 +49,7 @@ def _state(module: Module) -> dict:
     row = {
         "module": module.name,
         "title": module.about["title"],
-        "state": State.MISSING,
+        "state": State.PROBLEM,
         "score": None,
     }
     row |= {
@@ -60,7 +62,7 @@ def _state(module: Module) -> dict:
     try:
         exercises = progress.of(module)
     except TitoError as error:
-        return row | {"problem": f"{error}"}
+        return row | {"problem": f"{error}; {error.hint}"}
     row["exercises"] = [
         {"exercise": e.name, "state": e.state, "score": e.score, "max_score": e.max_score}
         | {"hidden": e.hidden}

@@ -6,12 +6,14 @@ the course itself, the author's own cells are the work.
 
 import functools
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nbformat
 
+from tito import terminal
 from tito.course import Module, TitoError
 from tito.export import cache
 from tito.grading import grade_one, job, supervisor
@@ -211,8 +213,9 @@ def _read_released(text: str, path: Path) -> Released:
 
 
 def which(subject: Source | Work) -> list[str]:
-    """A sentence with the file that was read, and when it was saved."""
+    """A sentence with the file that was read, and when it was saved: a learner may have forgotten to save."""
     if isinstance(subject, Source):
         return []
     source = subject.module.source
-    return [f"your work: {source.name}, saved {saved(source)}"]
+    ago = terminal.duration(max(0.0, time.time() - source.stat().st_mtime))
+    return [f"your work: {source.name}, saved {saved(source)}, {ago} ago"]

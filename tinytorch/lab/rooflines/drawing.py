@@ -14,7 +14,7 @@ from tinytorch.lab.rooflines.model import Point, Roof, rate_text, roof, slopes
 if TYPE_CHECKING:
     from tinytorch.lab.themed import Picture
 
-SIDES = (24, -24, 50, -50, 80, -80, 140, -140)  # where labels may begin, in pixels from their points
+SIDES = (24, -24, 50, -50, 80, -80, 140, -140)  # pixels from points to where their labels begin
 CLOSE = 2.5  # words do not fit between lines whose ratio is smaller
 ON_PAPER = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.85, "pad": 0.5}
 LEADER = {"arrowstyle": "-", "color": FAINT, "lw": 0.7, "shrinkA": 0, "shrinkB": 5}

@@ -3,7 +3,7 @@
 import traceback
 
 from tinytorch.lab.checks import Mismatch
-from tinytorch.lab.notebook_errors import shown_line
+from tinytorch.lab.notebook_errors import RETURN, shown_line
 from tito.grading.inside import wire
 from tito.grading.judge import reports, undefined_names
 from tito.grading.judge.loading import Loader
@@ -40,7 +40,8 @@ class Explainer:
             return self._why(remote) or self._sentence(remote, cell.exercise)
         text = str(error)[:TEXT]
         if not isinstance(error, (AssertionError, wire.WireError)):
-            text = f"{type(error).__name__}: {text}"
+            advice = f"\nlook at: {RETURN}" if "NoneType" in text else ""
+            text = f"{type(error).__name__}: {text}{advice}"
         elif not text:
             text = "a condition of the test is false"
         if not isinstance(error, Mismatch):
