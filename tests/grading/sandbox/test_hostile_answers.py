@@ -60,10 +60,13 @@ DEEDS = {
     "take memory": ("a = []\nwhile True: a.append(bytearray(50_000_000))", {v.KILLED, v.ERROR}, ""),
     "take memory in many processes": (
         """
+        reading, writing = os.pipe()
         for _ in range(6):
             if os.fork() == 0:
                 a = np.ones(15_000_000)
+                os.write(writing, b"x")
                 time.sleep(600)
+        for _ in range(6): os.read(reading, 1)  # on a busy machine the memory fills slowly
         time.sleep(3)
         return 2 * x
         """,
@@ -72,12 +75,15 @@ DEEDS = {
     ),
     "take memory and hide it": (
         """
+        reading, writing = os.pipe()
         for _ in range(6):
             if os.fork() == 0:
                 libc.prctl(4, 0)
                 a = np.ones(15_000_000)
+                os.write(writing, b"x")
                 time.sleep(600)
         os.close(1); os.close(2)
+        for _ in range(6): os.read(reading, 1)
         time.sleep(3)
         return 2 * x
         """,
@@ -141,6 +147,26 @@ DEEDS = {
         for _ in range(12):
             os.fork() or fill()
         time.sleep(3)
+        return 2 * x
+        """,
+        {v.KILLED},
+        "MB of memory",
+    ),
+    "take memory in page tables": (
+        """
+        reading, writing = os.pipe()
+        def fill():
+            import mmap
+            size, flags = 2 * 2**30, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+            memory = mmap.mmap(-1, size, flags=flags, prot=mmap.PROT_READ)
+            memory.madvise(mmap.MADV_NOHUGEPAGE)
+            for place in range(0, size, 2**21): memory[place]
+            os.write(writing, b"x")
+            time.sleep(600)
+        for _ in range(80):
+            os.fork() or fill()
+        for _ in range(80): os.read(reading, 1)
+        time.sleep(1)
         return 2 * x
         """,
         {v.KILLED},
@@ -317,6 +343,7 @@ BOMBS = {
         """,
     "buffers of sockets": DEEDS["take memory in buffers of sockets"][0],
     "names of files": DEEDS["take memory in names of files"][0],
+    "page tables": DEEDS["take memory in page tables"][0],
 }
 
 

@@ -26,7 +26,6 @@ LOOK = 0.1  # seconds between two checks of memory and time
 SELDOM = 5  # the judge is checked every fifth time: it runs no student's code
 F_SETPIPE_SZ, PIPE = 1031, 2**18  # bytes that a pipe contains
 TICK = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
-PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
 
 class Monitor(threading.Thread):
@@ -269,13 +268,20 @@ def _threads(pid: int) -> list[int]:
 
 
 def _resident(pid: int) -> int:
+    """Bytes of resident pages and page tables; page tables are not resident pages of the process."""
+    return _sizes(pid, b"VmRSS", b"VmPTE")
+
+
+def _sizes(pid: int, *names: bytes) -> int:
+    """The sum of some sizes in /proc/PID/status, which everybody may read."""
     try:
-        pages = int(_read(f"/proc/{pid}/statm").split()[1])
-        if not pages:
-            pages = int(_read(f"/proc/{_alive(pid)}/statm").split()[1])
-        return pages * PAGE
+        text = _read(f"/proc/{pid}/status")
+        if names[0] not in text:
+            text = _read(f"/proc/{_alive(pid)}/status")
     except OSError:
         return 0
+    lines = (line.partition(b":") for line in text.splitlines())
+    return sum(int(size.split()[0]) * 1024 for name, _, size in lines if name in names)
 
 
 def _shares(pid: int) -> int:
@@ -283,7 +289,7 @@ def _shares(pid: int) -> int:
     try:
         for line in _read(f"/proc/{_alive(pid)}/smaps_rollup").splitlines():
             if line.startswith(b"Pss:"):
-                return int(line.split()[1]) * 1024
+                return int(line.split()[1]) * 1024 + _sizes(pid, b"VmPTE")
     except OSError:
         return _resident(pid)
     return 0
