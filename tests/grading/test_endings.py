@@ -1,6 +1,8 @@
 """Every way in which an answer can end has its verdict, and costs no other test."""
 
 import json
+import subprocess
+import sys
 import time
 
 import psutil
@@ -209,3 +211,27 @@ def test_no_process_is_left_behind(tiny):
     while sleepers() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert sleepers() == []
+
+
+JUDGE = """
+from tito.grading.judge import process
+loop = "; print('ready', flush=True)\\nwhile True: pass"
+own = process.Own(".", command=[*process.START[:-1], process.BEGIN + loop])
+own.stdout.readline()
+print(own._process.pid, flush=True)
+input()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can end a process with its parent")
+def test_a_worker_that_loops_ends_with_a_judge_that_is_killed(tmp_path):
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", JUDGE]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=pipe, stdout=pipe, text=True) as judge:
+        worker = psutil.Process(int(judge.stdout.readline()))
+        judge.kill()
+    try:
+        worker.wait(5)
+    finally:
+        if worker.is_running():
+            worker.kill()

@@ -13,6 +13,7 @@ import importlib
 import io
 import marshal
 import os
+import signal
 import sys
 import traceback
 import types
@@ -27,7 +28,7 @@ import numpy as np
 
 from tinytorch import lab
 from tinytorch.lab import checks, compile_errors
-from tito.grading.inside import notebook_names, wire
+from tito.grading.inside import limits, notebook_names, wire
 from tito.grading.inside.arguments import arrays, overwrite
 from tito.grading.inside.kernel_text import Space, Texts
 from tito.grading.inside.statements import Runner, TooLong, defines, first_line
@@ -369,6 +370,12 @@ def warning_line(
     place = next((found for each in lines if (found := session.place(*each))), None)
     name, number = place or (Path(filename).name, lineno)
     return f"{name}, line {number}: {category.__name__}: {message}\n"
+
+
+def end_with_judge() -> None:
+    """Have Linux kill this process when the judge that started it ends, whatever the student's code does then."""
+    if sys.platform == "linux":
+        limits.prctl(limits.PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def main() -> None:

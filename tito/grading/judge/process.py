@@ -20,7 +20,8 @@ from tito.grading.judge import memory
 ONE_THREAD = dict.fromkeys(
     ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
-START = [sys.executable, "-I", "-c", "from tito.grading.inside.worker import main; main()"]
+BEGIN = "from tito.grading.inside import worker; worker.end_with_judge()"
+START = [sys.executable, "-I", "-c", f"{BEGIN}; worker.main()"]
 STUDENT, CLEAN = (
     "student",
     "clean",
