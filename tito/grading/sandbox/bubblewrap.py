@@ -112,8 +112,10 @@ class Sandbox:
         shown = {place: ["--ro-bind", source, place] for place, source in stage.shown.items()}
         if not self._has("files"):
             below = {at: mount for at, mount in _system().items() if at.startswith("/tmp/")}
+            # bubblewrap would make a missing folder on this machine itself.
+            below |= {at: mount for at, mount in shown.items() if os.path.exists(at)}
             words = ["--bind", "/", "/", *proc, "--dev", "/dev", *folder, "/tmp"]
-            return [*words, *_mounts(below | shown), "--chdir", "/tmp"]
+            return [*words, *_mounts(below), "--chdir", "/tmp"]
         covered = [place for place in stage.hidden if _under(place, _system())]
         # An interpreter's folder below /tmp needs its own mount, because /tmp is writable.
         covered += [str(each) for each in _prefixes() if Path("/tmp") in each.parents]
