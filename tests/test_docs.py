@@ -25,7 +25,7 @@ from tito.student import bench
 
 GUIDES = [ROOT / "docs" / f"{name}.md" for name in read_yaml(ROOT / "nbdev.yaml")["guides"]]
 BLOCK = re.compile(r"^(`{3,4})(\w+)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
-OTHERS = ("given.py", "jupyterhub_config.py")  # of a module, of a hub
+OTHERS = ("given.py", "given_calls.py", "jupyterhub_config.py")  # of a module, of a hub
 LOADS = {"script": "src", "img": "src", "iframe": "src", "source": "src", "video": "src"}
 
 

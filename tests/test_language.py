@@ -73,7 +73,7 @@ def texts():
         yield from language.of_variant_names(path)
     for path in sorted(ROOT.glob("modules/source/*/*_dev.py")):
         yield from language.of_test_titles(path)
-    for pattern in ("modules/source/*/given.py", "modules/source/*/*_bench.py"):
+    for pattern in ("modules/source/*/given*.py", "modules/source/*/*_bench.py"):
         for path in sorted(ROOT.glob(pattern)):
             yield from language.of_python(path)
     for pattern in ("tito/**/*.py", "tinytorch/lab/**/*.py", "benchmarks/*.py", "docs/**/*.py"):

@@ -128,6 +128,11 @@ class Module:
         return self.folder / "given.py"
 
     @property
+    def given_calls(self) -> Path:
+        """Calls of given kernels, which the grader compiles once for all students."""
+        return self.folder / "given_calls.py"
+
+    @property
     def packed_given(self) -> Path:
         """The given versions in a student's copy, packed into one file."""
         return self.folder / "given.txt"

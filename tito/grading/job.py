@@ -10,6 +10,7 @@ from tito.grading import demonstrations
 from tito.notebooks import given
 from tito.notebooks.cell_code import python
 from tito.notebooks.cells import Cell
+from tito.notebooks.text import read_text
 
 if TYPE_CHECKING:
     import nbformat
@@ -39,6 +40,7 @@ class Job:
     earlier: list[str] = field(default_factory=list)  # modules that a student's code may import
     given: dict[str, str] = field(default_factory=dict)  # plain versions of exercises
     needs: dict[str, list[str]] = field(default_factory=dict)  # by test: exercises it can reach
+    calls: str = ""  # of given kernels, which a zygote compiles before it is forked
 
     @classmethod
     def from_plain(cls, document: dict[str, Any]) -> "Job":
@@ -77,6 +79,7 @@ def make(
         earlier=[each.import_name for each in modules if each.number < module.number],
         given=found.versions,
         needs=found.needs,
+        calls=read_text(module.given_calls) if module.given_calls.exists() else "",
     )
 
 

@@ -14,6 +14,7 @@ import platform
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,17 @@ def serve(line: int) -> None:
             os.close(number)
 
 
-def prepare(role: str, imports: list[str], cells: list[dict[str, Any]]) -> None:
-    """Import what the forks will run: a worker's imports, or a judge that has read the cells."""
+def prepare(
+    role: str,
+    imports: Sequence[str] = (),
+    cells: Sequence[dict[str, Any]] = (),
+    given: Sequence[str] = (),
+    calls: str = "",
+) -> None:
+    """Import what the forks will run: a worker's imports, or a judge that has read the cells.
+
+    A worker's zygote compiles the kernels of the `given` cells that `calls` calls.
+    """
     program = importlib.import_module(ROLES[role])
     if role == "worker":
         program.instruments()
@@ -70,6 +80,8 @@ def prepare(role: str, imports: list[str], cells: list[dict[str, Any]]) -> None:
         except ImportError:  # the module under test cannot be imported
             continue
     first_calls()
+    if role == "worker" and "numba" in sys.modules:
+        importlib.import_module("tito.grading.inside.given_kernels").prepare(given, calls)
 
 
 def first_calls() -> None:

@@ -61,8 +61,9 @@ def start_zygotes(sandbox: Sandbox, job: Job) -> Iterator[AnySandbox]:
         "worker": shown_files.for_worker(tuple(job.earlier), job.course),
     }
     known: dict[str, dict[str, Any]] = {
-        "judge": {"imports": [], "cells": [asdict(cell) for cell in job.cells]},
-        "worker": {"imports": imports(job), "cells": []},  # workers must not know the tests
+        "judge": {"cells": [asdict(cell) for cell in job.cells]},
+        # Workers must not know the tests.
+        "worker": {"imports": imports(job), "given": given(job), "calls": job.calls},
     }
     with contextlib.ExitStack() as opened:
         lines = {
@@ -85,6 +86,11 @@ def imports(job: Job) -> list[str]:
                 nodes = [each for each in body if isinstance(each, (ast.Import, ast.ImportFrom))]
                 found += map(ast.unparse, nodes)
     return found
+
+
+def given(job: Job) -> list[str]:
+    """The texts of the given cells."""
+    return [cell.source for cell in job.cells if cell.role == "given"]
 
 
 @contextlib.contextmanager
