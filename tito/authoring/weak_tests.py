@@ -11,6 +11,7 @@ from tito.authoring import agreeing
 from tito.authoring.agreeing import ANSWERS
 from tito.grading import supervisor
 from tito.grading.job import Job
+from tito.grading.judge.judge import NOT_RUN
 from tito.notebooks.cells import BEGIN_HIDDEN, END_HIDDEN, Cell
 from tito.verdict import Verdict
 
@@ -29,12 +30,17 @@ def earned(job: Job, names: list[str] | None = None) -> Iterator[tuple[str, Verd
     names = list(ANSWERS) if names is None else names
     groups = [names[first : first + PER_RUN] for first in range(0, len(names), PER_RUN)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for group, verdicts in zip(
-            groups, pool.map(lambda g: verdicts_of(job, g), groups), strict=True
-        ):
-            for verdict in verdicts:
-                if verdict.points:
-                    yield group[int(verdict.id.rpartition("__")[2])], verdict
+        for found in pool.map(lambda group: _all_run(job, group), groups):
+            yield from found
+
+
+def _all_run(job: Job, names: list[str]) -> list[tuple[str, Verdict]]:
+    """The answers that passed. If a budget was used up before all tests had run, each half of the answers runs alone."""
+    verdicts = verdicts_of(job, names)
+    if len(names) > 1 and any(each.message.startswith(NOT_RUN) for each in verdicts):
+        half = len(names) // 2
+        return _all_run(job, names[:half]) + _all_run(job, names[half:])
+    return [(names[int(each.id.rpartition("__")[2])], each) for each in verdicts if each.points]
 
 
 def verdicts_of(job: Job, names: list[str]) -> list[Verdict]:
