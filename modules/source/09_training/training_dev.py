@@ -1219,6 +1219,18 @@ def kept(with_all):
 for with_all in (True, False):
     before, after, size = checks.inside(kept, with_all)
     assert size > 100 and before == after, "the state changed when the training went on: copy it"
+parts, loader = Parts(with_all=False), small_loader()  # the test trains too
+parts.step(loader)
+found = unpack(before)
+for array, parameter in zip(found["weights"], parts.model.parameters(), strict=True):
+    checks.close(array, np.asarray(parameter), 1e-5, 1e-6, "weights in the state after an epoch")
+losses = [np.array(history["loss"]) for history in (found["history"], parts.history)]
+checks.close(*losses, 1e-5, 1e-6, "losses in the state after an epoch")
+assert found["generator"] == parts.rng.bit_generator.state, "the state of the generator is another"
+numbers = [found["epoch"], found["seed"], found["loader_epoch"], found["optimizer"]["step_count"]]
+assert numbers == [1, 3, 1, 3], (
+    f"after an epoch of 3 steps with seed 3, the state has epoch, seed, loader_epoch and step_count {numbers}"
+)
 ### END HIDDEN TESTS
 
 # %%
