@@ -174,6 +174,9 @@ def test_a_module_without_open_tasks_and_a_class_without_entries_are_refused(mod
     with pytest.raises(TitoError, match="no open tasks"):
         leaderboard.run(module)
     module.challenge.write_text(CHALLENGE)
+    with pytest.raises(TitoError, match="no submissions for 01_tiny") as raised:
+        leaderboard.run(module)
+    assert raised.value.hint == "tito collect tiny PATH"
     collect.collect(module, sent(module, {"ann/tiny_dev.ipynb": data(answered(module))}))
     run = tito("leaderboard", "tiny", course=module.course.root)
     assert run.returncode == 3 and "nobody takes part" in run.stderr

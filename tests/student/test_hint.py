@@ -186,7 +186,7 @@ def test_a_check_finds_what_is_wrong_with_hints(module):
         (found,) = faults(module)
         return found
 
-    assert fault("double: [One.]") == "double has 1 hints for everybody, 2 are asked"
+    assert fault("double: [One.]") == "double has 1 hint for everybody, 2 are asked"
     assert "no exercise triple" in fault("double: [One., Two.]\ntriple: [One., Two.]")
     two = "double: [One., Two., {hint: Three., test: %s}]"
     assert "no test double_of_a_cow" in fault(two % "double_of_a_cow")
@@ -207,7 +207,7 @@ def test_a_check_finds_what_is_wrong_with_hints(module):
 def test_a_check_names_its_findings(module):
     module.hints.write_text("double: [One.]")
     found = dict(check.run(module, main, variants=False))
-    assert found["double has 1 hints for everybody, 2 are asked"] is False
+    assert found["double has 1 hint for everybody, 2 are asked"] is False
 
 
 def test_a_release_has_the_hints_and_refuses_a_hint_with_the_solution(module):

@@ -154,7 +154,8 @@ def _given(module, notebook, cells, known):
     ]
     yield from ((line, False) for line in shown)
     if found and not shown:
-        yield f"{len(found)} given versions, and none shows a line of a solution", True
+        versions = sanitize.count(len(found), "given version")
+        yield f"{versions} without a line of a solution", True
 
 
 def _stubs(module, notebook, cells, users):
@@ -187,7 +188,8 @@ def _hints(module, notebook, cells, known):
         yield fault, False
     if not found:
         count = sum(map(len, hints.load(module).values()))
-        yield f"{count} hints, enough for each exercise, and none gives a solution away", True
+        found = sanitize.count(count, "hint")
+        yield f"{found}, enough for each exercise, and none gives a solution away", True
 
 
 def _judge(module, cells, answers=None, only=None):
@@ -200,7 +202,8 @@ def _variants(module, cells, known, users, record, jobs):
         for kind, least in heart.items():
             count = sum(each.exercise == name and each.kind == kind for each in known)
             if count < least:
-                yield f"{name} has {count} {kind} solutions on file, {least} are asked", False
+                found = sanitize.count(count, f"{kind} solution")
+                yield f"{name} has {found} on file, {least} are asked", False
     yield from _find_misjudged(module, cells, known, users, record, jobs)
 
 

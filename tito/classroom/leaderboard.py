@@ -108,6 +108,8 @@ def run(module: Module, unsafe: bool = False, say: Callable = lambda line: None)
             continue  # `tito collect` and `tito grade` name it
         if name := pseudonym(cell.source for cell in notebook.cells if cell.kind == "code"):
             people[student] = (unique(name, people), notebook)
+    if not submitted.students(module):
+        raise TitoError(f"no submissions for {module.name}", f"tito collect {module.topic} PATH")
     if not people:
         raise TitoError(
             f"nobody takes part in the leaderboard of {module.topic}",

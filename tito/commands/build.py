@@ -5,6 +5,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from tito import sanitize
 from tito.commands.common import some, takes_modules
 from tito.course import Exit, TitoError
 
@@ -90,7 +91,8 @@ def check(course, modules, quick, known, exercises, record, jobs):
             found += not good
             click.echo(f"  {line}" if good else "  " + click.style(line, fg="red"))
     if found:
-        raise TitoError(f"{found} faults found", "the red lines above name them", Exit.FAILED)
+        said = f"{sanitize.count(found, 'fault')} found"
+        raise TitoError(said, "the red lines above name them", Exit.FAILED)
 
 
 @click.command()

@@ -142,12 +142,14 @@ def _only(subject, names) -> list[str] | None:
 @click.pass_context
 def start(context, folder, begin):
     """Make a folder to work in: every module without answers, and the tools."""
+    from tito import sanitize
     from tito.classroom import workspace
 
     course = context.obj()
     made = workspace.make(course, folder, course.module(begin) if begin else None)
     place, topic = os.path.relpath(made.path), made.begin.topic
-    click.echo(f"{len(made.modules)} modules without answers in {place}; begin with {topic}")
+    count = sanitize.count(len(made.modules), "module")
+    click.echo(f"{count} without answers in {place}; begin with {topic}")
     enter = f"cd {shlex.quote(place)}"
     click.echo(f"next: {enter} && source .venv/bin/activate" if made.ready else f"next: {enter}")
     if made.ready:

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from tito import sanitize
 from tito.course import Exit, Module, TitoError, read_yaml
 from tito.student import last_results, progress
 from tito.student.progress import Exercise
@@ -152,7 +153,8 @@ def faults(module: Module, cells, secret) -> Iterator[str]:
     for name in exercises:
         count = sum(hint.general for hint in known.get(name, []))
         if count < least:
-            yield f"{name} has {count} hints for everybody, {least} are asked"
+            found = sanitize.count(count, "hint")
+            yield f"{name} has {found} for everybody, {least} are asked"
     for name, steps in known.items():
         if name not in exercises:
             yield f"{module.hints.name}: no exercise {name}"
