@@ -45,16 +45,22 @@ CELLS = {
 
 
 @pytest.fixture(scope="module")
-def shown():
-    """What each cell prints when it fails."""
+def raw():
+    """What each cell prints when it fails, with colors."""
     cells = [nbformat.v4.new_code_cell(source) for source in [HELPERS, *CELLS.values()]]
     client = NotebookClient(nbformat.v4.new_notebook(cells=cells), allow_errors=True, timeout=120)
     ran = client.execute()
     found = {}
     for name, cell in zip(CELLS, ran.cells[1:], strict=True):
         text = [line for each in cell.outputs for line in each.get("traceback", ())]
-        found[name] = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(text)).split("\n")
+        found[name] = "\n".join(text)
     return found
+
+
+@pytest.fixture(scope="module")
+def shown(raw):
+    """What each cell prints when it fails, in lines."""
+    return {name: re.sub(r"\x1b\[[0-9;]*m", "", text).split("\n") for name, text in raw.items()}
 
 
 def test_the_exercise_that_is_not_written_is_named(shown):
@@ -91,6 +97,11 @@ def test_a_forgotten_return_is_named(shown):
         "TypeError: cannot unpack non-iterable NoneType object",
         "look at: the `return` of your function: the result is None",
     ]
+
+
+def test_a_short_error_has_the_color_of_the_theme(raw):
+    """JupyterLab's dark theme shows red words on a red background."""
+    assert "\x1b[1m" in raw["of a wrong value"] and "\x1b[3" not in raw["of a wrong value"]
 
 
 def test_a_bare_assertion_says_something(shown):

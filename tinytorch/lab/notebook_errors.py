@@ -6,7 +6,7 @@ import re
 import sys
 import traceback
 
-BOLD, RED, PLAIN = "\033[1m", "\033[31m", "\033[0m"
+BOLD, PLAIN = "\033[1m", "\033[0m"
 HEADER = re.compile(r"^# (Your turn|Test|Hidden test)\b(?: · exercise (\d+))?", re.MULTILINE)
 STUB = re.compile(r"# YOUR CODE HERE\s+raise NotImplementedError\(\)")
 RETURN = "the `return` of your function: the result is None"
@@ -74,7 +74,7 @@ def short_lines(error, tb, history) -> list[str]:
     inner = next((f for f in reversed(cells[1:]) if _kind(f[0]) != "Test"), None)
     if inner and inner[0] != cells[0][0] and not _is_helper(inner[0]):
         lines.append(_line(*inner[:2]))
-    return [*lines, f"{BOLD}{RED}{text[0]}{PLAIN}", *text[1:]]
+    return [*lines, f"{BOLD}{text[0]}{PLAIN}", *text[1:]]
 
 
 def _said(error):

@@ -30,6 +30,7 @@ r"""
 | step | command | what happens |
 | --- | --- | --- |
 | open | `tito notebook setup` | JupyterLab shows this lesson |
+| run | Shift+Enter, in JupyterLab | a cell runs; begin with the first, because later cells use earlier ones |
 | write | | you replace `raise NotImplementedError()` in an exercise, and save |
 | test | `tito test setup` | every test runs, and the first failure is shown in detail |
 | hint | `tito hint setup` | the next hint for the first exercise that does not pass |
