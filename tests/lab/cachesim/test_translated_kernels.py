@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.traces import compiled_axpy, ikj, matmul_log, packed, watched
 from tinytorch.lab import lanes, memory, simd
+from tinytorch.lab.cachesim.translate import nditer
 from tinytorch.lab.memory import SMALL, Recorder
 
 
@@ -41,6 +42,33 @@ def test_every_way_to_make_an_array_is_recorded():
     trace = log.simulate()
     assert list(trace.stores) == ["x"] + [f"scratch{i}" for i in range(8)]
     assert list(trace.stores.values()) == [0, 0, 0, 3, 2, 0, 0, 6, 6]
+
+
+def test_ndenumerate_nditer_flat_and_ravel_are_recorded():
+    def kernel(x, y):
+        for place, value in np.ndenumerate(x):
+            y[place] = 2 * value
+        for out, value in zip(np.nditer(y), np.nditer(x), strict=True):
+            out[()] = value.item() + y.flat[0]
+        for first, second in nditer((x, y)):
+            assert first.item() + 0.0 == second.item()
+        for i, value in enumerate(x.flat):
+            y.ravel()[i] = value
+
+    log = memory.Log()
+    x = log.watch("x", np.arange(6.0).reshape(2, 3))
+    y = log.watch("y", np.zeros((2, 3)))
+    memory.python_code(kernel, log)(x, y)
+    trace = log.simulate()
+    assert list(trace.loads.values()) == [24, 12] and list(trace.stores.values()) == [0, 18]
+    assert (log.array(y) == log.array(x)).all()
+
+
+def test_nditer_gives_elements_that_wrap_around_and_none_of_an_empty_array():
+    assert list(nditer(np.zeros((0, 3)))) == []
+    (value,) = nditer(np.array([2**62]))
+    with np.errstate(over="ignore"):
+        assert value.item() * 4 == 0
 
 
 def test_memory_that_a_kernel_lets_go_is_used_again():

@@ -271,6 +271,19 @@ class Recorder:
             raise TypeError(REFUSAL.format("reshape")) from None
         return Recorder(self._log, array, self._codes.reshape(array.shape))
 
+    def ravel(self) -> "Recorder":
+        """The same memory in one dimension; raises TypeError if NumPy would have to copy elements."""
+        return self.reshape(-1)
+
+    @property
+    def flat(self) -> "Recorder":
+        """The elements in one dimension, as `ravel` returns them."""
+        return self.reshape(-1)
+
+    def item(self, *index: Any) -> Any:
+        """Read one element."""
+        return self[index]
+
     def __getattr__(self, name: str) -> Any:
         if name in ("shape", "ndim", "dtype", "strides", "size", "itemsize", "nbytes"):
             return getattr(self._array, name)

@@ -52,6 +52,7 @@ class _Translation:
         self.sources: list[
             FunctionType
         ] = []  # keeps the values alive, because the keys of `done` are their ids
+        self.done |= {id(np.ndenumerate): _ndenumerate, id(np.nditer): nditer, id(nditer): nditer}
         for name in ("empty", "zeros", "ones", "full"):
             for make in (getattr(np, name), getattr(np, f"{name}_like")):
                 self.done[id(make)] = self._recorded(make, name in ("ones", "full"))
@@ -122,6 +123,37 @@ class _Module:
         value = self._translate(getattr(self._module, name))
         setattr(self, name, value)
         return value
+
+
+def _ndenumerate(array: Any) -> Iterator[Any]:
+    return ((place, array[place]) for place in np.ndindex(array.shape))
+
+
+class _Element(np.ndarray):
+    """A view of one element."""
+
+    def item(self, *index: Any) -> Any:
+        return self[index]  # an integer of NumPy, which wraps around as in compiled code
+
+
+def nditer(arrays: Any) -> Iterator[Any]:
+    """Iterate over arrays of one shape as ``np.nditer`` does in compiled code, also over recorders and empty arrays.
+
+    Parameters
+    ----------
+    arrays : array or sequence of arrays
+
+    Yields
+    ------
+    array or tuple of arrays
+        Views of one element.
+    """
+    several = isinstance(arrays, (tuple, list))
+    each = tuple(arrays) if several else (arrays,)
+    for place in np.ndindex(each[0].shape):
+        found = [array[(*place, ...)] for array in each]
+        views = tuple(a if isinstance(a, Recorder) else a.view(_Element) for a in found)
+        yield views if several else views[0]
 
 
 def _names(code: CodeType) -> Iterator[str]:
