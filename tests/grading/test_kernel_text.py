@@ -90,6 +90,16 @@ COMPUTES = {
         9,
         3,
     ),
+    "an import beside one that is not seen": (
+        "from tinytorch.lab import amx, simd\nimport os, math\ndef f(x): return math.floor(x) + simd.width() * 0",
+        2.5,
+        2,
+    ),
+    "an import that the lesson has too": (
+        "from tinytorch.core.layers import Dense, matmul\ndef f(x): return isinstance(x, Dense)",
+        Dense(2, 1),
+        True,
+    ),
     "an import inside": ("def f(x):\n import numpy as xp\n return int(xp.sum([x, x]))", 2, 4),
     "threads of its own": (
         """
@@ -161,6 +171,11 @@ COMPUTES = {
         3,
         [3, 9],
     ),
+    "elements by nditer": (
+        "def f(x): return [a.item() + b[()] for a, b in np.nditer((x, x))]",
+        np.arange(3),
+        [0, 2, 4],
+    ),
     "a guarded attribute": (
         'def f(x): return getattr(x, "data", None), hasattr(x, "shape")',
         3,
@@ -195,6 +210,9 @@ REFUSED = {
     "an import of a part": "def f():\n from gc import get_objects\n return get_objects",
     "an import of what a module does not show": "def f():\n from numpy import load\n return load",
     "a relative import": "def f():\n from . import memory\n return memory",
+    "an import of the course that the lesson has not": (
+        "from tinytorch.core.layers import matmul\ndef f(x): return matmul(x, x)"
+    ),
     "an import at the top": "import gc\ndef f(): return gc.get_objects()",
     "all names of a module": "from math import *\ndef f(): return sin(0)",
     "a module inside a module": "def f(): return np.lib.stride_tricks",

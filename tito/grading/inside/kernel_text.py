@@ -10,6 +10,7 @@ import contextlib
 import copy
 import functools
 import inspect
+import itertools
 import linecache
 import string
 from dataclasses import dataclass
@@ -70,6 +71,7 @@ NODES = (
     *(ast.Yield, ast.YieldFrom),
     *(ast.expr_context, ast.boolop, ast.operator, ast.unaryop, ast.cmpop),
 )
+IMPORTS = ast.Import, ast.ImportFrom
 MUTABLE = list, dict, set, bytearray, np.ndarray
 LOOK = "the function's own lines: they run apart from your other cells, so that nothing changes the counts"
 
@@ -120,7 +122,7 @@ class Texts:
             body = ast.parse(source).body
         except (SyntaxError, ValueError):
             return
-        for node in body:
+        for node in itertools.chain.from_iterable(map(_single_imports, body)):
             statement = Statement(path, node)
             for each in _binds(node):
                 found.setdefault(each, []).append(statement)
@@ -173,10 +175,21 @@ class Space:
             self.making.add(name)
             if name in self.texts:
                 for statement in self.texts[name]:
-                    self._run(statement)
+                    if self._is_given(statement, name):
+                        self.names[name] = self._offered(name)
+                    else:
+                        self._run(statement)
             else:
                 self.names[name] = self._offered(name)
         return self.names.get(name)
+
+    def _is_given(self, statement: Statement, name: str) -> bool:
+        """Whether a statement imports what the lesson imports under this name."""
+        tree, value = statement.tree, self.given.get(name)
+        if not isinstance(tree, ast.ImportFrom) or tree.level:
+            return False
+        home = getattr(value, "__module__", None), getattr(value, "__name__", None)
+        return home == (tree.module, tree.names[0].name)
 
     def _offered(self, name: str) -> Any:
         if name not in self.given or name in self.helpers:
@@ -245,8 +258,10 @@ class Space:
         found = {name: value for name, value in found.items() if statement.bound.count(name) == 1}
         # The compiler drops unreachable code, such as code after the `raise` of a stub, with its names.
         written = {node.id for node in ast.walk(statement.tree) if isinstance(node, ast.Name)}
-        for name in written.difference(used, statement.bound, self.texts):
-            with contextlib.suppress(Unseen, NameError):  # a name that is never used may be missing
+        for name in written.difference(used, statement.bound):
+            if any(not isinstance(s.tree, IMPORTS) for s in self.texts.get(name, ())):
+                continue
+            with contextlib.suppress(Unseen, NameError, Mismatch):  # a name that is never used
                 self.get(name)
         for name in (written | used).difference(statement.bound):
             found[name] = self.names.get(name)
@@ -294,6 +309,16 @@ def _is_plain_format(node: ast.Attribute) -> bool:
 
 def _raise(error: BaseException, *_args: object, **_kwargs: object) -> None:
     raise error
+
+
+def _single_imports(node: ast.stmt) -> list[ast.stmt]:
+    """An import of several names as one import for each, so that a refused name stops no other; else the statement."""
+    if isinstance(node, ast.Import):
+        return [ast.copy_location(ast.Import([alias]), node) for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        made = [ast.ImportFrom(node.module, [alias], node.level) for alias in node.names]
+        return [ast.copy_location(each, node) for each in made]
+    return [node]
 
 
 def _binds(node: ast.stmt) -> list[str]:

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from tinytorch.lab.cachesim.translate import nditer
+
 ARRAY = """
     shape size ndim dtype itemsize nbytes strides T real imag flat data ctypes type kind name char flags c_contiguous
     f_contiguous carray reshape ravel copy astype view fill item tolist repeat take put clip round transpose squeeze
@@ -210,7 +212,7 @@ def _own(module: ModuleType, name: str) -> bool:
 def _numpy() -> dict[str, Any]:
     functions = {name: getattr(np, name) for name in FUNCTIONS.split()}
     ufuncs = {name: each for name, each in vars(np).items() if isinstance(each, np.ufunc)}
-    return functions | ufuncs | _scalars() | {"ndarray": ndarray}
+    return functions | ufuncs | _scalars() | {"ndarray": ndarray, "nditer": nditer}
 
 
 def _scalars() -> dict[str, Any]:
