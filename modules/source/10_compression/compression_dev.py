@@ -199,7 +199,7 @@ for dtype, size in [("float32", 12), ("int8", 3), ("int4", 2)]:
     )
 
 # %% nbgrader={"grade": true, "grade_id": "CompressionMetrics_models", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Nested networks, layers without bias, repeated layers, an MLP, functions as layers and no layers are counted correctly."""
+"""Nested networks, layers without bias or of zeros, repeated layers, an MLP, functions as layers, many layers and none are counted."""
 ### BEGIN HIDDEN TESTS
 count = CompressionMetrics().count_parameters
 inner = Sequential([Dense(4, 4, use_bias=False), ReLU()])
@@ -210,6 +210,8 @@ agree(count(networks.MLP(5, 6, 2)), layer_0_weights=30, layer_2_bias=2, total_pa
 agree(count(Sequential([lambda x: x, Dense(2, 3)])), layer_1_weights=6, total_parameters=9)
 agree(count(Sequential()), total_weights=0, total_bias=0, total_parameters=0)
 agree(count(dense_with([[0, 1], [0, 2]])), layer_0_weights=4, total_parameters=4)
+agree(count(dense_with(np.zeros((2, 3)), bias=[0, 0, 0])), layer_0_weights=6, layer_0_bias=3)
+agree(count(Sequential([Dense(2, 2) for _ in range(30)])), layer_29_weights=4, total_bias=60)
 twice = Dense(3, 3)
 agree(count(Sequential([twice, twice])), layer_1_weights=9, layer_1_bias=3, total_parameters=24)
 agree(CompressionMetrics().calculate_model_size(networks.MLP(5, 6, 2), "float16"), total_bytes=100)
@@ -259,13 +261,16 @@ sparsity = calculate_sparsity(dense_with([[1, 0], [2, -3]]))
 assert abs(sparsity - 0.25) < 1e-12, f"expected 0.25, got {sparsity}"
 
 # %% nbgrader={"grade": true, "grade_id": "calculate_sparsity_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""All zeros, no zeros, -0.0, very small values and zeros in the bias give the right sparsity."""
+"""All zeros, no zeros, a third, -0.0, very small values, NaN and zeros in the bias give the right sparsity."""
 ### BEGIN HIDDEN TESTS
 for weights, expected in [
     ([[0, 0, 0]], 1.0),
     ([[1, -2]], 0.0),
     ([[-0.0, 1]], 0.5),
     ([[1e-30, 0]], 0.5),
+    ([[1e-45, 0]], 0.5),
+    ([[np.nan, 0]], 0.5),
+    ([[0, 1, 2]], 1 / 3),
 ]:
     sparsity = calculate_sparsity(dense_with(weights))
     assert abs(sparsity - expected) < 1e-12, (
@@ -372,7 +377,7 @@ checks.equal(layer.weights, expected, "the weights")
 agree(info, weights_removed=540, compression_ratio=10.0)
 
 # %% nbgrader={"grade": true, "grade_id": "prune_weights_by_magnitude_exact", "locked": true, "points": 3, "schema_version": 3, "solution": false}
-"""The number of zeros is exact with ties, for the ratios 0 and 1, and when some weights are zero already."""
+"""The number of zeros is exact with ties, for the ratios 0 and 1, with very small weights, and when some are zero already."""
 ### BEGIN HIDDEN TESTS
 for ratio, left in [(0, 6), (0.2, 5), (0.5, 3), (1 / 3, 4), (0.6, 2), (1, 0)]:
     layer, info = prune_weights_by_magnitude(dense_with([[1, -1, 1], [-1, 1, -1]]), ratio)
@@ -391,6 +396,8 @@ checks.equal(
     np.array([[0, 0, 5, 0]], np.float32),
     "two of four weights zero already, ratio 0.75",
 )
+layer, info = prune_weights_by_magnitude(dense_with([[3e-30, -4e-30, 1e-30, 2e-30]]), 0.5)
+checks.equal(layer.weights, np.array([[3e-30, -4e-30, 0, 0]], np.float32), "very small weights")
 layer, info = prune_weights_by_magnitude(dense_with(normal(4, 3).T[::-1]), 0.25)
 assert np.count_nonzero(np.asarray(layer.weights)) == 9, "12 weights, ratio 0.25"
 checks.close(layer(np.ones((1, 3), np.float32)), np.asarray(layer.weights).sum(axis=0)[None])
@@ -508,7 +515,7 @@ checks.equal(values, np.array([[127, -127], [-50, 25], [0, 1]], np.int8), "the v
 
 # %% nbgrader={"grade": true, "grade_id": "quantize_columns_error", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """For every number of bits the error is at most half a step."""
-weights = normal(40, 6) * np.array([0.001, 0.1, 1, 10, 100, 1000], np.float32)
+weights = normal(40, 6) * np.array([1e-20, 0.1, 1, 10, 100, 1000], np.float32)
 for bits in range(2, 9):
     values, scales = quantize_columns(weights, bits)
     largest = 2 ** (bits - 1) - 1
@@ -526,6 +533,8 @@ checks.equal(
     values, np.array([[0, 127, 127], [0, 0, 127], [0, 2, 127], [0, -2, 127]], np.int8), "the values"
 )
 checks.close(scales, np.array([1, 1, 5 / 127], np.float32), what="the scales")
+_, scales = quantize_columns(np.array([[0, 4], [0, -2]], np.float32), 2)
+checks.equal(scales, np.array([1, 4], np.float32), "scales of a column of zeros, and of another")
 wide = normal(6, 8).astype(np.float64)
 values, scales = checks.call(quantize_columns, wide[::2, ::-1].T, 4)
 expected, steps = quantize_columns(np.ascontiguousarray(wide[::2, ::-1].T), 4)
@@ -654,8 +663,22 @@ agree(info, bits=2, total_weights=6, original_bytes=24, quantized_bytes=2, memor
 agree(info, max_error=1.0, mse_error=2.04 / 6, min_val=-3.0, max_val=4.0, original_dtype="float32")
 
 # %% nbgrader={"grade": true, "grade_id": "quantize_layer_weights_kept", "locked": true, "points": 3, "schema_version": 3, "solution": false}
-"""The layer computes with the restored weights, also after pruning and when quantized twice."""
+"""The layer that was given computes with the restored weights, also after pruning and when quantized twice."""
+
+
 ### BEGIN HIDDEN TESTS
+def in_place():
+    """Quantize a layer; return whether it is returned, and its weights."""
+    layer = dense_with([[2, 0.1]])
+    returned, _ = quantize_layer_weights(layer, 2)
+    return returned is layer, np.array(layer.weights)
+
+
+same, found = checks.inside(in_place)
+assert same, "the layer that was returned is not the layer that was given"
+checks.close(
+    found, np.array([[2, 0.1]], np.float32), what="the weights of the layer that was given"
+)
 weights, x = normal(9, 7), normal(4, 9, seed=1)
 layer, info = quantize_layer_weights(dense_with(weights))
 restored = np.asarray(layer.quantized_weights) * np.asarray(layer.weight_scales)
@@ -667,6 +690,9 @@ agree(
 )
 again, info = quantize_layer_weights(layer)
 checks.close(again.weights, restored, what="the weights, quantized a second time")
+few, _ = quantize_layer_weights(layer, 3)
+expected, _ = quantize_columns(restored, 3)
+checks.equal(few.quantized_weights, expected, "quantized_weights, then in 3 bits")
 pruned = np.where(np.abs(weights) < 0.7, np.float32(0), weights)
 layer, info = quantize_layer_weights(dense_with(pruned), 4)
 assert not np.asarray(layer.quantized_weights)[pruned == 0].any(), "a pruned weight came back"
@@ -723,7 +749,7 @@ checks.close(
 )
 
 # %% nbgrader={"grade": true, "grade_id": "log_softmax_large", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Logits in the thousands work, for one row or many, and the argument is not changed."""
+"""Logits in the thousands work, for one row or many, results have 12 digits, and the argument is not changed."""
 ### BEGIN HIDDEN TESTS
 checks.close(
     log_softmax([[1000.0, 0.0], [-1000.0, -1002.0]]), np.array([[0, -1000], [-0.126928, -2.126928]])
@@ -731,9 +757,10 @@ checks.close(
 checks.close(
     log_softmax([5000.0, -5000.0, 5000.0]), np.array([-np.log(2), -10000 - np.log(2), -np.log(2)])
 )
+checks.close(log_softmax([0.0, 2000.0]), np.array([-2000.0, 0.0]))
 x = normal(2, 3, 4).astype(np.float64)
 expected = np.log(np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True))
-checks.close(checks.call(log_softmax, x), expected, what="three dimensions")
+checks.close(checks.call(log_softmax, x), expected, 1e-12, 1e-12, "three dimensions")
 checks.equal(log_softmax(np.zeros((0, 3))), np.zeros((0, 3)), "no rows")
 ### END HIDDEN TESTS
 
@@ -857,7 +884,7 @@ expected = 4 * (p[0] * np.log(p[0] / 0.5) + p[1] * np.log(p[1] / 0.5))
 assert abs(loss - expected) < 1e-9, f"temperature 2: expected {expected:.6f}, got {loss:.6f}"
 
 # %% nbgrader={"grade": true, "grade_id": "DistillationLoss_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Both parts together, one-hot labels, logits in the thousands and a float result work; wrong shapes raise an error."""
+"""Both parts together, one-hot and soft labels, logits in the thousands and a float result work; wrong shapes raise an error."""
 ### BEGIN HIDDEN TESTS
 student, teacher, labels = normal(6, 4), normal(6, 4, seed=1), np.array([0, 1, 2, 3, 0, 1])
 hard = DistillationLoss(2.5, 1.0)(student, teacher, labels)
@@ -866,6 +893,11 @@ twice = DistillationLoss(2.5, 0.0)(
     np.tile(student, (2, 1)), np.tile(teacher, (2, 1)), np.tile(labels, 2)
 )
 assert abs(twice - soft) < 1e-6, f"the batch twice over: expected {soft}, got {twice}"
+rows = [
+    DistillationLoss(2.5, 0.0)(student[i : i + 1], teacher[i : i + 1], labels[i : i + 1])
+    for i in range(6)
+]
+assert abs(np.mean(rows) - soft) < 1e-6, f"the mean of {rows} is {np.mean(rows)}, got {soft}"
 logits = student.astype(np.float64), teacher.astype(np.float64)
 loss = checks.call(DistillationLoss(2.5, 0.3), *logits, labels)
 assert abs(loss - (0.3 * hard + 0.7 * soft)) < 1e-6, f"alpha 0.3: {loss} of {hard} and {soft}"
@@ -874,6 +906,10 @@ assert isinstance(loss, float) and not isinstance(loss, np.generic), (
 )
 one_hot = DistillationLoss(2.5, 0.3)(student, teacher, np.eye(4)[labels])
 assert abs(one_hot - loss) < 1e-6, f"one-hot labels: expected {loss}, got {one_hot}"
+shares = np.full((6, 4), 0.25)
+loss = DistillationLoss(2.5, 1.0)(student, teacher, shares)
+expected = -log_softmax(student).mean(axis=-1).mean()
+assert abs(loss - expected) < 1e-6, f"labels of 0.25 each: expected {expected}, got {loss}"
 far = np.array([[3000.0, 0.0, -3000.0]])
 loss = DistillationLoss(1.0, 0.5)(far, -far, np.array([2]))
 assert abs(loss - 6000) < 1e-6, f"logits of thousands: expected 6000, got {loss}"
@@ -1020,7 +1056,7 @@ def prune_layer_neurons(layer, keep_ratio=0.7, importance_method="weight_magnitu
     Returns
     -------
     pruned : Dense
-        The neurons that stay, in their old order.
+        The neurons that stay, in their old order, in memory of its own.
     info : dict
         ``keep_ratio``, ``importance_method``, ``original_neurons``, ``remaining_neurons``,
         ``neurons_removed``, ``compression_ratio`` (neurons before to after), ``original_params``,
@@ -1076,8 +1112,26 @@ checks.equal(pruned.bias, np.array([10, 12, 14], np.float32), "the bias")
 assert (pruned.input_size, pruned.output_size) == (1, 3), f"the pruned layer is {pruned}"
 
 # %% nbgrader={"grade": true, "grade_id": "prune_layer_neurons_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Ties, layers without bias and other methods work; at least one neuron and at most all neurons remain."""
+"""Ties, nearly equal neurons, layers without bias and other methods work; at least one neuron and at most all neurons remain."""
+
+
 ### BEGIN HIDDEN TESTS
+def written_over():
+    """Keep all neurons of a layer and write into the new one; return the former weights and bias."""
+    layer = dense_with([[1, 2]], bias=[3, 4])
+    pruned, _ = prune_layer_neurons(layer, 1.0)
+    pruned.weights.data[...] = 9
+    pruned.bias.data[...] = 9
+    return np.array(layer.weights), np.array(layer.bias)
+
+
+for found, expected in zip(checks.inside(written_over), ([[1, 2]], [3, 4]), strict=True):
+    checks.equal(found, np.array(expected, np.float32), "the given layer after the new one changed")
+ties = [i % 3 for i in range(60)]
+_, info = prune_layer_neurons(dense_with([ties]), 0.5)
+agree(info, keep_indices=sorted([*range(2, 60, 3), *range(1, 30, 3)]))
+_, info = prune_layer_neurons(dense_with([[1.0001, 1.0002, 1.0003, 1.0004]]), 0.5)
+agree(info, keep_indices=[2, 3])
 for ratio, expected in [(0.5, [0, 1]), (0.01, [0]), (1, [0, 1, 2, 3])]:
     pruned, info = prune_layer_neurons(dense_with([[2, -2, 2, -2]]), ratio)
     agree(info, keep_indices=expected)
