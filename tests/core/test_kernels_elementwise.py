@@ -1,4 +1,4 @@
-"""Elementwise kernels: every start and end, given outputs, and machines with narrower vectors."""
+"""Elementwise kernels: arrays of every alignment and length, given outputs, threads, and narrower vectors."""
 
 import os
 import subprocess
@@ -207,36 +207,6 @@ def test_fused_arguments_that_do_not_fit_are_named():
             K.fused_dequantize_bias_relu(wrong, 1.0, bias)
     with pytest.raises(TypeError):
         K.fused_bias_relu(x, ["a"] * 6)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
-def test_compressed_rows_add_to_any_number_of_columns(dtype):
-    rng = np.random.default_rng(0)
-    A = rng.integers(-3, 4, (11, 30)).astype(dtype) * (rng.random((11, 30)) < 0.3)
-    A = A.astype(dtype)
-    for columns in [0, *COLUMNS]:
-        B = rng.integers(-9, 10, (30, columns)).astype(dtype)
-        C = np.ones((11, columns), dtype)
-        K.sparse_loop(*K.compressed_rows(A), B, C)
-        same(C, A @ B + 1)
-
-
-def test_rows_of_B_that_no_value_meets_are_not_used():
-    A, B = np.zeros((3, 4), np.float32), np.full((4, 70), np.nan, np.float32)
-    A[1, 2], B[2] = 2, 3
-    result = K.sparse_loop(*K.compressed_rows(A), B, np.zeros((3, 70), np.float32))
-    same(result, np.outer([0, 6, 0], np.ones(70)).astype(np.float32))
-
-
-def test_compressed_rows_are_the_kept_rows():
-    A = np.array([[0, 2, 0], [0, 0, 0], [1, 0, 3]])
-    values, columns, starts = K.compressed_rows(A)
-    assert [list(values), list(columns), list(starts)] == [[2, 1, 3], [1, 0, 2], [0, 1, 1, 3]]
-    values, columns, starts = K.compressed_rows(
-        A, np.array([[1, 0, 0], [0, 0, 1], [0, 0, 0]], bool)
-    )
-    assert [list(values), list(columns), list(starts)] == [[0, 0], [0, 2], [0, 1, 2, 2]]
-    assert [len(part) for part in K.compressed_rows(A[:0])] == [0, 0, 1]
 
 
 def test_an_error_is_raised_when_all_slices_have_ended():
