@@ -240,9 +240,7 @@ class Course:
                 make_folder(folder, private=True)
                 restrict(folder)
         except OSError as error:
-            raise TitoError(
-                f"cannot write {self.build}: {error.strerror}", "free space or fix the permissions"
-            ) from None
+            raise cannot_write(self.build, error) from None
         if self.gradebook.startswith("sqlite:///"):
             restrict(Path(self.gradebook.removeprefix("sqlite:///")))
 
@@ -419,9 +417,14 @@ def write_bytes(path: Path, data: bytes, private: bool = False) -> None:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise TitoError(
-            f"cannot write {path}: {error.strerror or error}", "free space or fix the permissions"
-        ) from None
+        raise cannot_write(path, error) from None
+
+
+def cannot_write(path: Path, error: OSError) -> TitoError:
+    """The error about a file or folder that cannot be written."""
+    return TitoError(
+        f"cannot write {path}: {error.strerror or error}", "free space or fix the permissions"
+    )
 
 
 def read_bytes(path: Path, most: int) -> bytes:

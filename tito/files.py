@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from tito.course import TitoError, umask, write, write_bytes
+from tito.course import TitoError, cannot_write, umask, write, write_bytes
 
 # Files that programs leave behind; no person wrote them.
 LEFT_BEHIND = ("build", "__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".venv")
@@ -32,9 +32,7 @@ def lock(path: Path) -> Iterator[None]:
         held = FileLock(path, mode=0o600)
         held.acquire()
     except OSError as error:
-        raise TitoError(
-            f"cannot write {path}: {error.strerror or error}", "check the permissions of its folder"
-        ) from None
+        raise cannot_write(path, error) from None
     try:
         yield
     finally:
@@ -65,9 +63,7 @@ def replace(new: Path, target: Path, keep: bool) -> Path | None:
         old.rename(kept)
         return kept
     except OSError as error:
-        raise TitoError(
-            f"cannot write {target}: {error.strerror}", "free space or fix the permissions"
-        ) from None
+        raise cannot_write(target, error) from None
 
 
 def scratch(target: Path) -> Path:
@@ -78,9 +74,7 @@ def scratch(target: Path) -> Path:
         made.chmod(0o777 & ~umask())
         return made
     except OSError as error:
-        raise TitoError(
-            f"cannot write {target.parent}: {error.strerror}", "free space or fix the permissions"
-        ) from None
+        raise cannot_write(target.parent, error) from None
 
 
 def recover(target: Path) -> None:
@@ -111,9 +105,7 @@ def copy_aside(path: Path) -> Path:
         kept = free(kept)
         shutil.copy2(path, kept)
     except OSError as error:
-        raise TitoError(
-            f"cannot write {kept}: {error.strerror}", "free space or fix the permissions"
-        ) from None
+        raise cannot_write(kept, error) from None
     return kept
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from tito import doctor
 from tito import files as folders
 from tito.classroom import release
-from tito.course import WORKSPACE, Course, Exit, Module, TitoError, write
+from tito.course import WORKSPACE, Course, Exit, Module, TitoError, cannot_write, write
 from tito.export import package
 from tito.notebooks.text import read_text
 
@@ -109,9 +109,7 @@ def make(course: Course, target: Path, begin: Module | None = None) -> Workspace
         scratch.rename(target)
         ready = _environment_or_nothing(target)
     except OSError as error:
-        raise TitoError(
-            f"cannot write {target}: {error.strerror}", "free space or fix the permissions"
-        ) from None
+        raise cannot_write(target, error) from None
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return Workspace(target, [each.name for each in modules], begin, ready)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from tito.course import Module, TitoError, make_folder, write
+from tito.course import Module, TitoError, cannot_write, make_folder, write
 
 KEY = ("submission", "assignment", "grader", "walls")
 
@@ -109,9 +109,7 @@ class Records:
                 "wait until it has finished; then tito grade --changed skips what it graded",
             ) from None
         except OSError as error:
-            raise TitoError(
-                f"cannot write {path}: {error.strerror or error}", "fix the permissions"
-            ) from None
+            raise cannot_write(path, error) from None
         try:
             who = f"process {os.getpid()} on {socket.gethostname()} since {now()[:19]}\n"
             write(self._holder, who, private=True)

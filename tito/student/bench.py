@@ -16,7 +16,7 @@ from typing import Any
 
 from tinytorch.lab.child import answer, in_child
 from tinytorch.lab.ladder import BUDGET, ERROR, MEASURED, NOT_STARTED, WRONG, Step, measure
-from tito.course import Exit, Module, TitoError, one_line
+from tito.course import Exit, Module, TitoError, cannot_write, one_line
 from tito.grading.judge.process import ONE_THREAD
 
 SECONDS = 60  # the limit of one step, with compiling
@@ -177,7 +177,7 @@ def _picture(module, found):
     try:
         roofline.plot(points, stem, roof)
     except OSError as error:
-        raise TitoError(f"cannot write {stem}: {error.strerror}", "fix the permissions") from None
+        raise cannot_write(stem, error) from None
     return roof, [stem.with_name(f"{stem.name}{end}") for end in (".svg", ".png")]
 
 

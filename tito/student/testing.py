@@ -14,7 +14,7 @@ from pathlib import Path
 import nbformat
 
 from tito import verdict as v
-from tito.course import Module, TitoError
+from tito.course import Module, TitoError, cannot_write
 from tito.export import cache, lint
 from tito.grading.judge import process
 from tito.notebooks import cell_code
@@ -87,7 +87,7 @@ def keep_own(module: Module, subject: Work, verdicts: list[v.Verdict]) -> str:
     if not v.summary(module.name, None, verdicts)["ok"] or cache.is_exported(module):
         return ""
     place = module.package.relative_to(module.course.root).as_posix()
-    return export(module, subject) or f"{place} is made of your answers now: later modules use them"
+    return export(module, subject) or f"{place} contains your answers now: later modules use them"
 
 
 def exportable(made: nbformat.NotebookNode) -> nbformat.NotebookNode:
@@ -110,7 +110,7 @@ def scratch(module: Module) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TitoError(f"cannot make {folder}: {error.strerror}", "fix the permissions") from None
+        raise cannot_write(folder, error) from None
     aged = []
     for each in folder.iterdir():
         with contextlib.suppress(FileNotFoundError):  # another run may delete it at the same time
