@@ -1,4 +1,4 @@
-# Each target makes .venv by itself when it is missing or older than the versions it is made from.
+# Each target first makes .venv if it is missing, or older than pyproject.toml or constraints.txt.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -17,7 +17,7 @@ start: $(READY)  ## make a folder to work in, without answers (DIR=work FROM=ker
 	@$(BIN)/tito export --all
 	@$(BIN)/tito start $(or $(DIR),work) $(if $(FROM),--from $(FROM))
 
-demo: $(READY)  ## export the modules, test kernels, then release, grade and give back a class of four
+demo: $(READY)  ## export the modules, test kernels, then release it, grade a class of four and write its feedback
 	@$(BIN)/tito export --all
 	@$(BIN)/tito test kernels --inline-only
 	@$(BIN)/python tests/e2e/sample_class.py
@@ -37,7 +37,7 @@ other: $(READY)  ## install for another Python and run a small selection of test
 gate: .venv/docs .venv/browser  ## run the slow tests of the main promises
 	$(BIN)/pytest -n auto -m gate
 
-test-all: test .venv/docs .venv/browser .venv/hub  ## run the test suite and all slow tests, in a browser too if chromium is there
+test-all: test .venv/docs .venv/browser .venv/hub  ## run the test suite and all slow tests, in a browser too if chromium is installed
 	$(BIN)/pytest -n auto -m slow
 	$(BIN)/python -m benchmarks --check
 
@@ -57,10 +57,10 @@ bench-check: $(READY)  ## measure quickly and compare with docs/measured/kernels
 bench-grading: $(READY)  ## measure grading beside nbgrader (ARGS='--students 60 --class 1000')
 	$(BIN)/python -m benchmarks.grading $(ARGS)
 
-bench-term: $(READY)  ## measure a term of one class, killed on the way (ARGS='--students 40')
+bench-term: $(READY)  ## measure a term of one class, with killed commands (ARGS='--students 40')
 	$(BIN)/python -m benchmarks.term $(ARGS)
 
-bench-watch: $(READY)  ## measure how soon tito watch answers a save (ARGS='kernels gpu_relu')
+bench-watch: $(READY)  ## measure the time from a save to the verdict of tito watch (ARGS='kernels gpu_relu')
 	@$(BIN)/python -m benchmarks.watch $(or $(ARGS),kernels)
 
 lesson: $(READY)  ## run a solved lesson, print its CPU time, its ladder and counts of its text (ARGS=kernels)
@@ -76,16 +76,16 @@ docs: .venv/docs  ## build the documentation site, build/docs
 	$(BIN)/python -m sphinx -q -W --keep-going -j auto -d build/docs-trees docs build/docs
 	@echo build/docs/index.html
 
-fuzz: $(READY)  ## fuzz what strangers send (RUNS=100000; needs Linux)
+fuzz: $(READY)  ## fuzz the code that reads submissions and messages of workers (RUNS=100000; needs Linux)
 	$(BIN)/python -m pip install -q --config-settings editable_mode=compat -e '.[fuzz]'
 	$(BIN)/python -m tests.fuzz reader -runs=$(or $(RUNS),20000)
 	$(BIN)/python -m tests.fuzz wire -runs=$(or $(RUNS),20000)
 
-lint: $(READY)  ## format the code and fix what a tool can fix
+lint: $(READY)  ## format the code and fix what ruff can fix
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-clean:  ## remove what can be made again; .venv, hand-ins and marks stay
+clean:  ## remove what can be made again; keep .venv, submissions and marks
 	rm -rf build/arm64 build/bench build/demo build/digits build/mypy build/other build/docs build/docs-trees build/jupyter_execute build/lessons build/records docs/lessons docs/reference .pytest_cache .ruff_cache .hypothesis
 	find tinytorch tito tests modules benchmarks examples -name __pycache__ -type d -exec rm -rf {} +
 

@@ -1,1 +1,1 @@
-"""Every promised speed beside its rival, in one run: ``python -m benchmarks``."""
+"""Measure each promised speed and its rival in the same run: ``python -m benchmarks``."""

@@ -114,7 +114,7 @@ def checked(root, works, journals):
 
 
 def download(module: Module, students, path):
-    """Write the archive that Canvas makes; returns what each student handed in, by id.
+    """Write the archive that Canvas makes; returns what each student submitted, by id.
 
     The submissions are the solution with known right and wrong ways of single exercises, and the untouched release.
     """

@@ -1,4 +1,4 @@
-"""Some known wrong and right solutions of the modules are graded, others at each commit."""
+"""Grade a sample of the known wrong and right solutions of the modules; each commit has a different sample."""
 
 import functools
 import random

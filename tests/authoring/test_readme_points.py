@@ -1,4 +1,4 @@
-"""The points that a README names are compared with the points of the tests."""
+"""`tito check` compares the points in a README with the points of the tests, and can correct them."""
 
 import pytest
 

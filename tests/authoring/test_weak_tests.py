@@ -1,4 +1,4 @@
-"""`tito check` finds tests that give points to answers which only agree."""
+"""`tito check` finds tests that give points to objects that agree with every comparison."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the package's activations promise."""
+"""Activations against their definitions: dtypes, NaN and infinity, overflow, and small results."""
 
 import numpy as np
 import pytest

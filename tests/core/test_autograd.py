@@ -1,4 +1,4 @@
-"""Gradients against central differences, in float64, for random shapes and values."""
+"""Autograd: gradients against central differences for random shapes, the graph, and trainable models."""
 
 import numpy as np
 import pytest

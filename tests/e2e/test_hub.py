@@ -1,4 +1,4 @@
-"""The recipe of docs/hosts.md on a real JupyterHub with accounts: out, back, graded, and the feedback fetched."""
+"""The recipe of docs/hosts.md on a real JupyterHub with accounts: release, submit, grade, and fetch feedback."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""What nbdev, jupytext and nbgrader pass over in silence is an error with a line and a hint."""
+"""Faults of a lesson that nbdev, jupytext and nbgrader ignore are errors with a line and a hint."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Fuzzing guided by coverage, for a bounded number of runs: only the named error may come out."""
+"""Fuzzing guided by coverage, for a fixed number of runs: hostile input raises only the expected error."""
 
 import importlib.util
 import subprocess

@@ -1,4 +1,4 @@
-"""No behaviour of a worker's pipes stops the judge; importable functions are sent by name."""
+"""The pipes between judge and worker: nothing that a worker writes stops the judge; importable functions are sent by name."""
 
 import functools
 import marshal

@@ -1,4 +1,4 @@
-"""Speed asked of an answer: the judge reads the clock of the worker's processes, and an open verdict costs nothing."""
+"""Tests of speed: the judge reads the CPU clock of the worker's processes, and an undecided verdict costs no points."""
 
 import json
 import textwrap

@@ -1,4 +1,4 @@
-"""What crosses the border arrives as it was sent, and nothing else arrives."""
+"""The wire format: plain values arrive unchanged, and hostile or too large messages are refused."""
 
 import contextlib
 import io

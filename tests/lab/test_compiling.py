@@ -1,4 +1,4 @@
-"""A copy of a kernel that is compiled without vectors computes the same, one element an instruction."""
+"""A kernel compiled without vector instructions gives the same results, one element per instruction."""
 
 import platform
 import re

@@ -1,4 +1,4 @@
-"""The digits that ship with the course, and where they ship to."""
+"""The handwritten digits: the file, its presence in releases and sandboxes, and the rotation of images."""
 
 import zipfile
 

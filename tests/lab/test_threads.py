@@ -1,4 +1,4 @@
-"""Threads that stay: every call once, errors when all have ended, and no thread to wait for."""
+"""The pool of threads: each call runs once, an error is raised after all calls, and the interpreter can end."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The statistics of timing, on made-up samples: no test here depends on how long something takes."""
+"""Timing: statistics of made-up samples, calls with a simulated clock, peak memory and the state of the machine."""
 
 import gc
 import time

@@ -1,4 +1,4 @@
-"""Work from VS Code or Colab, which ignore locks, is collected and marked like other work."""
+"""Work from VS Code or Colab, which ignore the locks of cells, is collected and graded like other work."""
 
 import copy
 import json

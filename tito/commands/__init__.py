@@ -1,1 +1,1 @@
-"""The commands, by who uses them. Each finds what it needs, calls one function and prints what came of it."""
+"""The commands, one file for each group of users. A command finds the module, calls one function and prints the result."""

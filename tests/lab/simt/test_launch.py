@@ -1,4 +1,4 @@
-"""Launches, arguments and reports of the simulator, and what it refuses."""
+"""A launch on the GPU simulator: arguments, refused code, the report, the picture and the choice of a GPU."""
 
 import numpy as np
 import pytest
