@@ -106,7 +106,7 @@ def given(tmp_path_factory):
 
 @pytest.fixture
 def course(given, tmp_path):
-    """A copy of that course, with nothing handed in."""
+    """A copy of that course, with nothing submitted."""
     shutil.copytree(given[0], tmp_path / "course")
     return Course(tmp_path / "course").module("tiny")
 

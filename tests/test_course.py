@@ -1,4 +1,4 @@
-"""The course is proved by its own tool, and its documents say nothing that is not so."""
+"""`tito check` accepts every module and finds planted faults; commands and folders in the documents exist."""
 
 import re
 import subprocess
@@ -108,7 +108,7 @@ def test_check_finds_what_is_wrong_with_a_module(tiny):
     found = findings(variants=True)
     assert "double, wrong: the same: loses no point" in found
     assert "double, right: three times: loses double_of_an_array" in found
-    assert "double has 1 wrong solution on file, 3 are asked" in found
+    assert "double has 1 wrong solution on file, 3 are required" in found
     (tiny.folder / "variants.yaml").write_text(
         "double:\n  wrong:\n    - name: gone\n      change: {'nowhere': ''}\n"
     )

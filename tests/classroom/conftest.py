@@ -1,4 +1,4 @@
-"""A tiny module that was released."""
+"""Fixtures: a tiny module that is released once, and a copy of it that a test may change."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Any bytes, any JSON and any cells are a notebook or the named error."""
+"""Reading a file with any bytes, JSON or cells gives a notebook or a TitoError."""
 
 import json
 
@@ -50,7 +50,7 @@ loose_cells = st.fixed_dictionaries(
 @example(b"\xfe\xff\xd8\x00")
 @example(b"# %% [markdown] nbgrader=")
 @example(b'{"cells": [{"source": "\\ud800"}]}')
-def test_any_bytes_are_a_sheet_or_the_named_error(content):
+def test_any_bytes_are_a_notebook_or_the_named_error(content):
     try:
         made = untrusted.read(content)
     except untrusted.Unreadable as error:
@@ -66,7 +66,7 @@ def test_any_bytes_are_a_sheet_or_the_named_error(content):
         json_values | st.lists(loose_cells, max_size=5),
     )
 )
-def test_any_json_is_a_sheet_or_the_named_error_and_a_repair_is_whole(released, found):
+def test_any_json_is_a_notebook_or_the_named_error_and_a_repair_is_whole(released, found):
     versions = history(Course(released).module("tiny"))
     try:
         made, findings = repair(Released(versions), untrusted.read(json.dumps(found).encode()))
@@ -123,7 +123,7 @@ def grade_id(cell):
         max_size=30,
     )
 )
-def test_any_percent_file_is_a_sheet_or_the_named_error(lines):
+def test_any_percent_file_is_a_notebook_or_the_named_error(lines):
     try:
         untrusted.read("\n".join(lines).encode())
     except untrusted.Unreadable:

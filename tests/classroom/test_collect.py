@@ -72,7 +72,7 @@ def test_links_pipes_and_folders_in_a_folder_are_not_followed(module, tmp_path):
     assert found["cy"] == ("refused", "tiny_dev.ipynb is a folder")
     assert found["dan"] == ("collected", None)
     assert found["eve"] == ("refused", "work.zip cannot be unpacked: File is not a zip file")
-    assert found["fay"] == ("refused", "no notebook among what came: loop")
+    assert found["fay"] == ("refused", "no notebook in the submission: loop")
     assert set(found) == {"ann", "ben", "cy", "dan", "eve", "fay"}
 
 
@@ -164,14 +164,14 @@ def test_the_command_reports_each_student_and_the_rest(module):
     folder = sent(module, files)
     run = tito("collect", "tiny", str(folder), course=module.course.root)
     assert run.returncode == 1
-    refused(run, 1, "1 of 2 students could not be taken in, 1 file belongs to nobody")
+    refused(run, 1, "1 of 2 students could not be collected, 1 file belongs to nobody")
     lines = run.stdout.splitlines()
     assert (
         lines[0] == "ann: collected: 1 of 2 exercises answered, in ann/tiny_dev.ipynb"
         and "not started: half" in lines[1]
     )
     assert lines[2].startswith("ben: refused: x.ipynb: it is an incomplete notebook")
-    assert lines[3] == "not taken in: tiny_dev.ipynb: it belongs to no student"
+    assert lines[3] == "not collected: tiny_dev.ipynb: it belongs to no student"
     run = tito("collect", "-m", "tiny", str(folder), "--json", course=module.course.root)
     document = json.loads(run.stdout)
     assert (document["schema"], document["module"]) == (1, "01_tiny")

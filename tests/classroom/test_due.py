@@ -16,7 +16,7 @@ SENT = datetime.datetime(2026, 12, 1, 13, 30)
 
 @pytest.fixture
 def graded(course):
-    """s1 handed in at 13:30 UTC and has all points, s2 an hour earlier."""
+    """s1 submitted at 13:30 UTC and has all points, s2 an hour earlier."""
     with book(course) as gradebook:
         for number, name in enumerate(("s1", "s2")):
             gradebook.add_student(name)

@@ -1,4 +1,4 @@
-"""Feedback pages: what a student reads, and that hidden tests and model answers stay hidden."""
+"""Feedback pages: their text and accessibility, and that hidden tests and model answers stay hidden."""
 
 import re
 from itertools import pairwise

@@ -149,7 +149,7 @@ def test_comments_names_and_penalties_of_the_gradebook_are_shown_as_text(tiny):
         "Good names.",
         "See me.",
         "Lovelace",
-        "handed in 2026-11-20 12:00:00 UTC",
+        "submitted 2026-11-20 12:00:00 UTC",
     ):
         assert words in page.text
 

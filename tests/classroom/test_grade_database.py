@@ -1,4 +1,4 @@
-"""What nbgrader makes of our gradebook, and the same on a PostgreSQL server that the test starts."""
+"""nbgrader's own commands work on our gradebook, in SQLite and on a PostgreSQL server that the test starts."""
 
 import contextlib
 import os

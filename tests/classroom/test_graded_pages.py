@@ -1,4 +1,4 @@
-"""What both ways of grading write for formgrader: passive, readable, and nothing else of the student's beside it."""
+"""The notebooks that `tito grade` and nbgrader write for formgrader: no active HTML, and no other file of the student."""
 
 import contextlib
 import copy

@@ -134,16 +134,16 @@ def test_a_change_between_reading_and_writing_is_not_overwritten(graded):
 
 
 WRONG = {
-    "more points than there are": ({"points": "4"}, "4 points, from 0 to 3"),
-    "points below zero": ({"points": "-1"}, "-1 points, from 0 to 3"),
+    "more points than there are": ({"points": "4"}, "4 points; write 0 to 3"),
+    "points below zero": ({"points": "-1"}, "-1 points; write 0 to 3"),
     "points that are no number": ({"points": "good"}, "points 'good' is not a number"),
     "points that are not finite": ({"points": "nan"}, "points 'nan' is not a number"),
-    "negative extra credit": ({"extra": "-1"}, "extra credit of -1, at least 0"),
+    "negative extra credit": ({"extra": "-1"}, "extra credit of -1; write 0 or more"),
     "an unknown student": ({"student": "zoe"}, "no graded student zoe"),
     "an unknown exercise": ({"exercise": "halve"}, "ann, halve is not in the gradebook"),
     "another module": ({"module": "02_other"}, "it is about 02_other"),
-    "a comment on a test": ({"comment": "No."}, "a test has no place for a comment"),
-    "an unknown state": ({"state": "ok"}, "the state is to grade, look again or done"),
+    "a comment on a test": ({"comment": "No."}, "a test takes no comment"),
+    "an unknown state": ({"state": "ok"}, "unknown state; write to grade, look again or done"),
 }
 
 
@@ -160,7 +160,7 @@ def test_a_file_with_a_wrong_row_changes_nothing(graded):
         ), (name, str(no.value))
     rows = exported(graded)
     edit(rows, "ann", "double", points="1")
-    with pytest.raises(TitoError, match="it has no points, only a comment"):
+    with pytest.raises(TitoError, match="an exercise with tests takes only a comment"):
         back(graded, rows)
     rows = [{k: v for k, v in row.items() if k != "version"} for row in exported(graded)]
     with pytest.raises(TitoError, match="has no column version"):

@@ -1,4 +1,4 @@
-"""One student's bad file never stops a class: it is read if that is safe, or else the student is named."""
+"""One student's bad file never stops a class: it is read if that is safe, otherwise the report names the student."""
 
 import bz2
 import gzip
@@ -62,12 +62,12 @@ NAMED = {
     "pdf": (
         "work.pdf",
         lambda c: b"%PDF-1.7" + c,
-        "no notebook among what came: lee_101_9001_work.pdf",
+        "no notebook in the submission: lee_101_9001_work.pdf",
     ),
     "word": (
         "work.docx",
         lambda c: in_zip({"word/document.xml": c}),
-        "no notebook among what came",
+        "no notebook in the submission",
     ),
     "a broken gz": ("data.csv.gz", lambda c: b"\x1f\x8b\x08", "cannot be unpacked"),
     "text named gz": ("x.tar.gz", lambda c: c, "cannot be unpacked"),
@@ -112,7 +112,7 @@ def test_what_cannot_be_read_is_named_and_the_others_are_collected(module, kind,
     taken, stray = collect.collect(module, path)
     assert stray == [] and [each.state for each in taken] == ["refused", "collected"]
     assert words in taken[0].error and taken[0].error.isprintable(), taken[0].error
-    with pytest.raises(TitoError, match="1 of 2 students could not be taken in") as raised:
+    with pytest.raises(TitoError, match="1 of 2 students could not be collected") as raised:
         collect.refuse_partial(taken, stray)
     assert raised.value.code == Exit.FAILED and "belong to nobody" not in str(raised.value)
 

@@ -50,7 +50,7 @@ def test_work_for_both_modules_is_collected_and_the_other_file_named(module, two
     files = {"ann/tiny_dev.ipynb": data(answered(module)), "ann/b.ipynb": data(two)}
     (ann,), _ = collect.collect(Course(module.course.root).module("tiny"), sent(module, files))
     assert (ann.state, ann.answered) == ("collected", ["double"])
-    assert "passed over b.ipynb: it has exercises of 02_more, and 1 of 01_tiny" in ann.repaired
+    assert "ignored b.ipynb: it has exercises of 02_more, and 1 of 01_tiny" in ann.repaired
 
 
 def test_a_notebook_of_no_module_is_only_that(module, two):

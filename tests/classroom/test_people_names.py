@@ -1,4 +1,4 @@
-"""Folders and files that people named: a student each, or a refusal; never several people as one, never silence."""
+"""Folders and files that people named: each gives one student or a named refusal, and two people never become one."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Downloads of each platform: who handed in what, and when.
+"""Downloads of each platform: who submitted what, and when.
 
 The names are those that the sources in tito/classroom/platform_names.py make.
 """
@@ -154,8 +154,8 @@ def test_texts_and_links_are_named_as_no_notebook(module):
     taken, stray = collected(module, files)
     assert stray == [] and [each.state for each in taken] == ["collected", "refused", "refused"]
     assert [each.error for each in taken[1:]] == [
-        "handed in a text, no notebook",
-        "handed in a link, no notebook",
+        "submitted a text, no notebook",
+        "submitted a link, no notebook",
     ]
     assert [each.name for each in taken] == ["lee", "bo", "cy"]
 
@@ -172,7 +172,7 @@ def test_moodles_online_text_is_its_participants(module):
     taken, stray = collected(module, files)
     assert stray == [] and [each.student for each in taken] == ["101", "102", "103"]
     assert [each.state for each in taken] == ["collected", "refused", "collected"]
-    assert taken[1].error == "handed in an online text, no notebook"
+    assert taken[1].error == "submitted an online text, no notebook"
 
 
 def test_blackboards_receipts_say_who(module):

@@ -1,4 +1,4 @@
-"""Class lists of five platforms and of one's own: ids, names, addresses, sections, and refusals."""
+"""Class lists of five platforms and the instructor's own CSV: ids, names, addresses, sections, and refusals."""
 
 import json
 

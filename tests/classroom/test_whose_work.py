@@ -1,4 +1,4 @@
-"""Whose work it is, and when it came, is never told by a student's own files. Each attack once was believed."""
+"""A student's own files never decide who submitted work, and when. Each attack here once succeeded."""
 
 import os
 import shutil
@@ -95,7 +95,7 @@ ALONE = {
 
 @pytest.mark.parametrize("kind", ALONE)
 def test_a_known_students_folder_that_is_alone_is_not_the_folder_of_a_class(module, kind):
-    """The other students have not handed in yet, or nobody unpacked their files into this folder."""
+    """The other students have not submitted yet, or nobody unpacked their files into this folder."""
     work = data(answered(module))
     taken_of(module, {f"s1/{N}": work, f"s2/{N}": work})
     contents = {"yml": FORGED, "ipynb": work}
@@ -104,7 +104,7 @@ def test_a_known_students_folder_that_is_alone_is_not_the_folder_of_a_class(modu
     assert {who.lower() for who in taken} <= {"s1"} and all(
         each.time is None for each in taken.values()
     )
-    assert taken or "become the same id here" in " ".join(stray)
+    assert taken or "would get the same student id" in " ".join(stray)
 
 
 def test_a_time_in_a_name_of_brightspace_is_not_the_platforms(module):

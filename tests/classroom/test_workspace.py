@@ -85,7 +85,7 @@ def test_a_student_works_through_the_modules_on_answers_of_their_own(course, tmp
     path.write_text(path.read_text("utf-8").replace("3 *", "2 *"), encoding="utf-8")
     run = mine("test", "tiny")
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "tinytorch/core/tiny.py is made of your answers now" in run.stdout
+    assert "tinytorch/core/tiny.py contains your answers now" in run.stdout
     assert "next: 02_more, four, not started" in run.stdout
     assert "2 * np.asarray(x)" in package.read_text("utf-8")
     answer(work / "modules" / "02_more" / "more_dev.py", "return double(double(x))")

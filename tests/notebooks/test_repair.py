@@ -137,8 +137,7 @@ def test_of_copies_above_the_tests_the_last_counts(released, work):
     assert cell(made, "double").source == ANSWERS["double"]
     assert names(made) == ["def double(x):", *ORDER]
     assert (
-        "stood more than once; all that was written counts, in its order: double"
-        in findings.repaired
+        "was there more than once; all versions count, in their order: double" in findings.repaired
     )
 
 
@@ -234,5 +233,5 @@ def test_changed_points_are_still_reported(released, work):
     cell(work, "double_of_one").metadata.nbgrader.points = 70
     _, findings = read(released, work)
     assert findings.repaired == [
-        "marks were changed (points or kind); the released ones count: double_of_one"
+        "nbgrader metadata was changed (points or kind); the released values count: double_of_one"
     ]

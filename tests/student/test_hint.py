@@ -186,7 +186,7 @@ def test_a_check_finds_what_is_wrong_with_hints(module):
         (found,) = faults(module)
         return found
 
-    assert fault("double: [One.]") == "double has 1 hint for everybody, 2 are asked"
+    assert fault("double: [One.]") == "double has 1 hint for everybody, 2 are required"
     assert "no exercise triple" in fault("double: [One., Two.]\ntriple: [One., Two.]")
     two = "double: [One., Two., {hint: Three., test: %s}]"
     assert "no test double_of_a_cow" in fault(two % "double_of_a_cow")
@@ -201,13 +201,13 @@ def test_a_check_finds_what_is_wrong_with_hints(module):
     assert "has no hints" in found
     (module.folder / "module.yaml").write_text("title: Tiny\nhints: 3\n")
     module.hints.write_text("double: [One., Two.]")
-    assert "3 are asked" in faults(Course(module.course.root).module("tiny"))[0]
+    assert "3 are required" in faults(Course(module.course.root).module("tiny"))[0]
 
 
 def test_a_check_names_its_findings(module):
     module.hints.write_text("double: [One.]")
     found = dict(check.run(module, main, variants=False))
-    assert found["double has 1 hint for everybody, 2 are asked"] is False
+    assert found["double has 1 hint for everybody, 2 are required"] is False
 
 
 def test_a_release_has_the_hints_and_refuses_a_hint_with_the_solution(module):

@@ -198,7 +198,7 @@ def test_a_syntax_error_is_one_line_and_not_said_twice(module, watch):
     time.sleep(0.5)
     assert "not Python" not in session.text[at:]
     change(module, "return -(x ", "return -x")
-    session.wait("as it was when last judged", at)
+    session.wait("no change since the last run", at)
     assert "Traceback" not in session.text
 
 

@@ -79,7 +79,7 @@ def graded(released: nbformat.NotebookNode, *cells: dict) -> nbformat.NotebookNo
 
 
 def unsafe(*cells: dict) -> nbformat.NotebookNode:
-    """A notebook of some cells as they were handed in."""
+    """A notebook of some cells as they were submitted."""
     return nbformat.v4.new_notebook(cells=[*cells])
 
 

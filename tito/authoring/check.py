@@ -101,7 +101,7 @@ def _exercises(cells):
         own = [test for test in tests if test.exercise == name]
         if len(own) < TESTS_PER_EXERCISE:
             found = sanitize.count(len(own), "test")
-            yield f"{name} has {found}, {TESTS_PER_EXERCISE} are asked", False
+            yield f"{name} has {found}, {TESTS_PER_EXERCISE} are required", False
         if not any(test.hidden for test in own):
             yield f"{name} has no hidden test", False
         if not any(test.points for test in own):
@@ -176,7 +176,10 @@ def _weak_tests(module, cells):
         earned = sanitize.count(verdict.points, "point")
         yield f"{test} gives {earned} if every answer is {name}", False
     if not found:
-        yield f"{len(weak_tests.ANSWERS)} answers that agree with everything earn nothing", True
+        yield (
+            f"{len(weak_tests.ANSWERS)} answers that agree with every comparison earn nothing",
+            True,
+        )
 
 
 def _hints(module, notebook, cells, known):
@@ -203,7 +206,7 @@ def _variants(module, cells, known, users, record, jobs):
             count = sum(each.exercise == name and each.kind == kind for each in known)
             if count < least:
                 found = sanitize.count(count, f"{kind} solution")
-                yield f"{name} has {found} on file, {least} are asked", False
+                yield f"{name} has {found} on file, {least} are required", False
     yield from _find_misjudged(module, cells, known, users, record, jobs)
 
 

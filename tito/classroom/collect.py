@@ -108,7 +108,7 @@ def _empty(module: Module, path: Path, left_out: list[str]) -> TitoError:
     if left_out:
         return TitoError(
             f"no student's work in {path}; left out: {left_out[0]}",
-            "to try the commands with it, put it into a folder test, and collect the folder around that",
+            "to try the commands with it, put it into a folder named test, and collect the folder above",
         )
     return TitoError(
         f"no notebook in {path}",
@@ -141,10 +141,10 @@ def _student(
         if first in strangers:
             known = collected.students(module.course)
             raise TitoError(
-                f"{first.original} and {_other(known, first)} become the same id here", ""
+                f"{first.original} and {_other(known, first)} would get the same student id", ""
             )
         found = candidates.read(files, released, module, others)
-        taken.repaired = [f"passed over {said}" for said in found.passed_over]
+        taken.repaired = [f"ignored {said}" for said in found.passed_over]
         taken.unread = [*dict.fromkeys(e.unread for e in files if e.unread), *found.unread]
         if not found.read:
             taken.other = found.other.topic if found.other else ""
@@ -178,11 +178,11 @@ def _nothing(files: list[StudentFile], found: candidates.ReadFiles) -> str:
         return faults[0]
     instead = sorted({each.instead for each in files})
     if all(instead):
-        return f"handed in {' and '.join(instead)}, no notebook"
+        return f"submitted {' and '.join(instead)}, no notebook"
     names = [each.entry.name.rpartition("/")[2] for each in files[:3]]
     if not any(names):
         return "the folder is empty"
-    return f"no notebook among what came: {', '.join(filter(None, names))}"
+    return f"no notebook in the submission: {', '.join(filter(None, names))}"
 
 
 def _others(found: candidates.ReadFiles, newest: Candidate, worked: list[Candidate]) -> list[str]:
@@ -221,7 +221,7 @@ def sentences(taken: CollectResult) -> list[str]:
         return [f"{who}: refused: {taken.error}", *unread]
     total = len(taken.answered) + len(taken.not_started) + len(taken.missing)
     late = ", late" if taken.late else ""
-    when = f", handed in {taken.time} UTC" if taken.time else ""
+    when = f", submitted {taken.time} UTC" if taken.time else ""
     lines = [
         f"{who}: {taken.state}{late}{when}: {len(taken.answered)} of {total} exercises answered"
         f", in {taken.file}"
@@ -241,7 +241,7 @@ def refuse_partial(taken: list[CollectResult], stray: list[str]) -> None:
     unread = sum(bool(each.unread) for each in taken if each.state != REFUSED)
     said = []
     if refused:
-        said.append(f"{refused} of {sanitize.count(len(taken), 'student')} could not be taken in")
+        said.append(f"{refused} of {sanitize.count(len(taken), 'student')} could not be collected")
     if stray:
         verb = "belongs" if len(stray) == 1 else "belong"
         said.append(f"{sanitize.count(len(stray), 'file')} {verb} to nobody")

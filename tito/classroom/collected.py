@@ -291,7 +291,7 @@ def _record(kept: Path, each: Candidate, sha: str) -> dict:
 
 
 def _is_later(record: dict, file: StudentFile) -> bool:
-    """Whether an earlier collected file was handed in later than this one, as far as is known."""
+    """Whether an earlier collected file was submitted later than this one, as far as is known."""
     if record["time"] and file.time:
         return bool(record["time"] > (iso(file) or ""))
     return bool(record["order"] and file.order and record["order"] > file.order)

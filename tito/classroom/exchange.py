@@ -100,7 +100,7 @@ class Collect(ExchangeCollect):
         student_id(student)
         about = path.lstat()
         if not stat.S_ISDIR(about.st_mode):
-            raise TitoError("it is a link, or no folder", "")
+            raise TitoError("it is a link, or not a folder", "")
         if self.check_owner and os.name == "posix":
             import pwd
 

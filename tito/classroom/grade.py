@@ -98,7 +98,7 @@ def run(
     Raises
     ------
     TitoError
-        If there is no working sandbox, nothing was handed in, or somebody else is grading the module.
+        If there is no working sandbox, nothing was submitted, or somebody else is grading the module.
     """
     if not unsafe and not scheduler:
         grade_one.working_sandbox()

@@ -216,20 +216,20 @@ def _row(where, student, cell, now: ManualMarks) -> Row:
     points, extra = (_points(cell[name], name) for name in ("points", "extra"))
     if not now.grade and (points is not None or extra is not None):
         raise ValueError(
-            "it has no points, only a comment; tito marks export with --tests writes a row for each test, for points"
+            "an exercise with tests takes only a comment; tito marks export --tests writes a row for each test"
         )
     if points is not None and not 0 <= points <= now.most:
         raise ValueError(
-            f"{sanitize.count(points, 'point')}, from 0 to {sanitize.number(now.most)}"
+            f"{sanitize.count(points, 'point')}; write 0 to {sanitize.number(now.most)}"
         )
     if extra is not None and extra < 0:
-        raise ValueError(f"extra credit of {sanitize.number(extra)}, at least 0")
+        raise ValueError(f"extra credit of {sanitize.number(extra)}; write 0 or more")
     comment = cell["comment"].replace("\r\n", "\n").replace("\r", "\n").strip()
     if comment and not now.remark:
-        raise ValueError("a test has no place for a comment; write it in the row of the exercise")
+        raise ValueError("a test takes no comment; write it in the row of the exercise")
     state = cell["state"].casefold()
     if state not in (WAITS, AGAIN, DONE, ""):
-        raise ValueError(f"the state is {WAITS}, {AGAIN} or {DONE}")
+        raise ValueError(f"unknown state; write {WAITS}, {AGAIN} or {DONE}")
     return Row(where, student, now.cell, points, extra, comment, state, cell["version"])
 
 

@@ -12,9 +12,13 @@ from tito.course import Exit, TitoError
 
 @click.command()
 @takes_modules
-@click.option("--check", is_flag=True, help="Write nothing; fail if a package file is not current.")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Write nothing; fail if a package file differs from its lesson.",
+)
 def export(course, modules, check):
-    """Write the package files of modules."""
+    """Write the package files of modules, which later modules import."""
     from tito.export import package
 
     stale, current = [], []
@@ -40,20 +44,20 @@ def export(course, modules, check):
 @click.option(
     "--quick",
     is_flag=True,
-    help="Skip the known solutions and the answers that agree with everything.",
+    help="Skip the known solutions, and the answers that agree with every comparison.",
 )
 @click.option(
     "--known",
     multiple=True,
     type=click.Choice(["wrong", "right"]),
-    help="Only grade the known solutions of this kind.",
+    help="Grade only the known solutions of this kind.",
 )
 @click.option(
     "--exercise",
     "exercises",
     multiple=True,
     metavar="NAME",
-    help="Only grade the known solutions of this exercise.",
+    help="Grade only the known solutions of this exercise.",
 )
 @click.option(
     "--record",
@@ -65,7 +69,8 @@ def export(course, modules, check):
     "--jobs",
     "-j",
     type=click.IntRange(min=1),
-    help="How many known solutions to grade at a time. Default: the number of cores.",
+    metavar="N",
+    help="Known solutions to grade at the same time; default: the number of cores.",
 )
 def check(course, modules, quick, known, exercises, record, jobs):
     """Prove that modules are sound: the solution earns all points, the untouched release none."""
@@ -74,8 +79,8 @@ def check(course, modules, quick, known, exercises, record, jobs):
 
     if quick and (known or exercises):
         raise TitoError(
-            "--quick skips the known solutions that --known and --exercise ask for",
-            "leave --quick out",
+            "--quick skips the known solutions that --known and --exercise select",
+            "leave out --quick",
             Exit.USAGE,
         )
     found = 0

@@ -16,26 +16,30 @@ def complete_module(_context, _parameter, incomplete):
     return []
 
 
-def _names_modules(metavar):
-    """Modules as arguments or with --module."""
-    argument = click.argument("named", metavar=metavar, nargs=-1, shell_complete=complete_module)
-    option = click.option(
+def module_option(multiple=False):
+    """The option that names a module in place of the argument."""
+    return click.option(
         "--module",
         "-m",
         "also",
-        multiple=True,
+        multiple=multiple,
         metavar="MODULE",
         shell_complete=complete_module,
-        help="The same as the argument.",
+        help="The module, in place of the argument MODULE.",
     )
-    return lambda function: argument(option(function))
+
+
+def _names_modules(metavar):
+    """Modules as arguments or with --module."""
+    argument = click.argument("named", metavar=metavar, nargs=-1, shell_complete=complete_module)
+    return lambda function: argument(module_option(multiple=True)(function))
 
 
 def takes_modules(function):
     """Modules as arguments or with --module, or all of them; the command gets a list."""
 
     @_names_modules("[MODULE]...")
-    @click.option("--all", "every", is_flag=True, help="Every module.")
+    @click.option("--all", "every", is_flag=True, help="All modules of the course.")
     @click.pass_context
     @functools.wraps(function)
     def command(context, named, also, every, **options):
@@ -55,16 +59,8 @@ def takes_works(function):
     @click.argument(
         "words", metavar="[MODULE [EXERCISE]...]...", nargs=-1, shell_complete=complete_exercise
     )
-    @click.option(
-        "--module",
-        "-m",
-        "also",
-        multiple=True,
-        metavar="MODULE",
-        shell_complete=complete_module,
-        help="The same as the argument.",
-    )
-    @click.option("--all", "every", is_flag=True, help="Every module.")
+    @module_option(multiple=True)
+    @click.option("--all", "every", is_flag=True, help="All modules of the course.")
     @click.pass_context
     @functools.wraps(function)
     def command(context, words, also, every, **options):
@@ -162,14 +158,7 @@ def takes_exercise(function):
     @click.argument(
         "words", metavar="MODULE [EXERCISE]", nargs=-1, shell_complete=complete_exercise
     )
-    @click.option(
-        "--module",
-        "-m",
-        "also",
-        metavar="MODULE",
-        shell_complete=complete_module,
-        help="The same as the argument.",
-    )
+    @module_option()
     @click.pass_context
     @functools.wraps(function)
     def command(context, words, also, **options):

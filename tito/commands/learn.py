@@ -25,10 +25,13 @@ from tito.course import Exit, TitoError
 @click.command()
 @takes_works
 @click.option("--verbose", is_flag=True, help="Print one line for each test, with all messages.")
-@click.option("--inline-only", is_flag=True, help="Run only the tests in the notebook.")
-@click.option("--package-only", is_flag=True, help="Run only the tests of the exported package.")
+@click.option("--inline-only", is_flag=True, help="Run only the tests in the lesson.")
+@click.option("--package-only", is_flag=True, help="Run only the tests of the package file.")
 @click.option(
-    "--junit", type=click.Path(dir_okay=False), metavar="FILE", help="Also write a JUnit report."
+    "--junit",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Also write a JUnit report to this file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def test(works, verbose, inline_only, package_only, junit, as_json):
@@ -137,11 +140,11 @@ def _only(subject, names) -> list[str] | None:
     "begin",
     metavar="MODULE",
     shell_complete=complete_module,
-    help="The module to begin with; earlier modules are solved.",
+    help="The module to begin with; earlier modules are solved for you. Default: the first module.",
 )
 @click.pass_context
 def start(context, folder, begin):
-    """Make a folder to work in: every module without answers, and the tools."""
+    """Make the folder DIR to work in, by default work: all modules without answers, and the tools."""
     from tito import sanitize
     from tito.classroom import workspace
 
@@ -162,7 +165,7 @@ def start(context, folder, begin):
 @click.command()
 @takes_exercise
 def watch(module, exercise):
-    """Rerun the affected tests each time you save, starting with EXERCISE or the first that does not pass.
+    """Rerun the affected tests each time you save, starting with EXERCISE or the first exercise that does not pass.
 
     Keys: n next exercise, h hint, l list, r rerun, q quit. Without a terminal it prints verdicts and reads no keys.
     """
@@ -182,7 +185,8 @@ def watch(module, exercise):
 def hint(module, exercise, again, every, as_json):
     """Show the next hint for an exercise, or for the first exercise that does not pass.
 
-    Hints start with a question and end with almost a program. Hints about the exercise's last failure come first.
+    The first hints ask a question, the last ones nearly show the solution. Hints about the last failure of the
+    exercise come first.
     """
     from tito import terminal
     from tito.student import hints
@@ -226,10 +230,10 @@ def status(course, modules, as_json):
     "--submit",
     "pseudonym",
     metavar="NAME",
-    help="Take part in the class leaderboard under this pseudonym: write it into the file that tito submit packed.",
+    help="Take part in the class leaderboard under this pseudonym. It is written into the file of tito submit.",
 )
 def bench(_course, module, as_json, pseudonym):
-    """Time the kernels of a module on this machine, beside their rivals such as NumPy."""
+    """Time the kernels of a module on this machine, and compare them with NumPy."""
     from tito.student import bench as benching
     from tito.student import leaderboard, testing
 
@@ -260,11 +264,11 @@ def notebook(course, module, no_browser, port):
     "--student",
     default="",
     metavar="ID",
-    help='Your student id; the file goes into a folder with this name. Use "me" in a folder that tito start made.',
+    help="Your student id, which names the folder of the file. Default in a folder of tito start: me.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def submit(module, exercise, student, as_json):
-    """Run the tests on your submission, or on one EXERCISE of it, and pack the file to submit."""
+    """Run the visible tests on your work, or on one EXERCISE of it, and write the file to submit."""
     from dataclasses import asdict
 
     from tito import terminal

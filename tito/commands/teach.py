@@ -8,7 +8,15 @@ import sys
 import rich_click as click
 
 from tito import course as courses
-from tito.commands.common import complete_module, one, serves, some, takes_module, takes_modules
+from tito.commands.common import (
+    complete_module,
+    module_option,
+    one,
+    serves,
+    some,
+    takes_module,
+    takes_modules,
+)
 from tito.course import Exit, TitoError
 
 
@@ -18,13 +26,13 @@ from tito.course import Exit, TitoError
     "--output",
     metavar="DIR",
     type=click.Path(path_type=courses.Path),
-    help="The folder to write; default: the release folder in settings.ini.",
+    help="Write the release to this folder; default: MODULE in the release folder of settings.ini.",
 )
 @click.option(
     "--answers",
-    metavar="FOLDER",
+    metavar="DIR",
     type=click.Path(path_type=courses.Path),
-    help="For students: copy the answers from an earlier copy into this one.",
+    help="For students: copy your answers from the folder of an older release.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def release(_course, modules, output, answers, as_json):
@@ -62,23 +70,23 @@ def release(_course, modules, output, answers, as_json):
 
 @click.command()
 @click.argument("words", metavar="[MODULE] PATH", nargs=-1, shell_complete=complete_module)
-@click.option("--module", "-m", "also", metavar="MODULE", help="The same as the argument.")
+@module_option()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def collect(context, words, also, as_json):
     """Read submissions from a folder, a zip or a tar archive.
 
-    PATH has a folder or a file for each student, or the names of Canvas, Moodle, Gradescope, Blackboard,
-    Brightspace, Google Classroom, GitHub Classroom or nbgrader. The command repairs damaged notebooks, names every
-    student and every notebook in its report, and keeps a copy of everything that was sent.
+    PATH is a download from Canvas, Moodle, Gradescope, Blackboard, Brightspace, Google Classroom, GitHub Classroom,
+    Teams or nbgrader, or it has one folder or file for each student. The command repairs damaged notebooks, names
+    every student and every notebook in its report, and keeps a copy of everything that was sent.
     """
     from tito.classroom import collect
 
     named = [also, *words] if also else list(words)
     if len(named) != 2:
         raise TitoError(
-            "one module and one path are needed",
-            "as in tito collect kernels submissions.zip",
+            f"expected a module and a path, got {' and '.join(named) or 'neither'}",
+            "name both, as in: tito collect kernels submissions.zip",
             courses.Exit.USAGE,
         )
     module, path = context.obj().module(named[0]), courses.Path(named[1])
@@ -96,7 +104,7 @@ def collect(context, words, also, as_json):
         document["failed"] = [{"student": e.student, "error": e.error} for e in failed]
         click.echo(json.dumps(document | {"stray": stray, "left_out": left_out}, indent=2))
     for line in stray:
-        click.echo(f"not taken in: {line}", err=as_json)
+        click.echo(f"not collected: {line}", err=as_json)
     for line in left_out:
         click.echo(f"left out: {line}", err=as_json)
     collect.refuse_partial(taken, stray)
@@ -104,16 +112,20 @@ def collect(context, words, also, as_json):
 
 @click.command()
 @takes_module
-@click.option("--student", "students", multiple=True, metavar="S", help="Grade only this student.")
+@click.option("--student", "students", multiple=True, metavar="ID", help="Grade only this student.")
 @click.option(
     "--jobs",
     type=click.IntRange(1),
     metavar="N",
-    help="Students at a time; default: the number of cores.",
+    help="Students to grade at the same time; default: the number of cores.",
 )
 @click.option("--scheduler", metavar="ADDRESS", help="Grade on the workers of a Dask cluster.")
 @click.option("--changed", is_flag=True, help="Grade only students for whom something changed.")
-@click.option("--unsafe", is_flag=True, help="Run students' code without a sandbox.")
+@click.option(
+    "--unsafe",
+    is_flag=True,
+    help="Run students' code without a sandbox, with your rights: it can forge marks.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def grade(course, module, students, jobs, scheduler, changed, unsafe, as_json):
     """Grade all submissions in a sandbox; an interrupted run continues where it stopped."""
@@ -175,10 +187,10 @@ def grade(course, module, students, jobs, scheduler, changed, unsafe, as_json):
     "form",
     type=click.Choice(["html", "canvas", "moodle", "brightspace"]),
     default="html",
-    help="A folder of pages, or a zip archive for a platform.",
+    help="Write a folder of pages (html), or a zip archive for a platform; default: html.",
 )
 @click.option("--hold", multiple=True, metavar="ID", help="Withhold this student's page.")
-@click.option("--give", multiple=True, metavar="ID", help="No longer withhold this student's page.")
+@click.option("--give", multiple=True, metavar="ID", help="Stop withholding this student's page.")
 @click.option(
     "--output",
     type=click.Path(),
@@ -189,8 +201,8 @@ def grade(course, module, students, jobs, scheduler, changed, unsafe, as_json):
 def feedback(course, module, students, form, hold, give, output, as_json):
     """Write a page for each graded student: what passed, what failed and why.
 
-    A page is one self-contained HTML file, STUDENT/MODULE/NOTEBOOK.html in nbgrader's feedback folder, where
-    nbgrader release_feedback finds it.
+    A page is one self-contained HTML file. Without --output it is STUDENT/MODULE/NOTEBOOK.html in nbgrader's
+    feedback folder, where nbgrader release_feedback finds it.
     """
     from tito.classroom import feedback as pages
     from tito.classroom import marks, withheld_feedback
@@ -259,7 +271,7 @@ def _feedback_archive(module, form, students, output):
         ["csv", "canvas", "moodle", "gradescope", "blackboard", "brightspace", "json"]
     ),
     default="csv",
-    help="The format of the file; csv and json are our own.",
+    help="The format of the table; csv and json are tito's own. Default: csv.",
 )
 @click.option(
     "--roster",
@@ -268,19 +280,21 @@ def _feedback_archive(module, form, students, output):
     help="The file that the platform exported; the marks go into its rows.",
 )
 @click.option("--column", metavar="NAME", help="The assignment's column in that file.")
-@click.option("--tests", is_flag=True, help="Print one row per test: failures and discrimination.")
+@click.option(
+    "--tests", is_flag=True, help="Print one row per test, with failures and discrimination."
+)
 @click.option("--html", is_flag=True, help="Write a page about the class, for instructors.")
 @click.option(
     "--output",
     type=click.Path(dir_okay=False),
     metavar="FILE",
-    help="Write the table to this file.",
+    help="Write the table or page to this file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 def scores(course, modules, form, roster, column, tests, html, output, as_json):
-    """Print the marks: from the gradebook, with manual grades and late penalties, or from the last tito grade.
+    """Print the marks in the gradebook, with manual grades and late penalties.
 
-    With --tests, print one row per test. Discrimination is the point-biserial correlation of a test with the
+    Without a gradebook it prints the marks of the last tito grade. With --tests, print one row per test. Discrimination is the point-biserial correlation of a test with the
     score in all other tests. A test near or below 0 does not separate strong from weak students.
     """
     from tito import files
@@ -329,9 +343,9 @@ def _class_page(module, output):
 @serves
 @click.pass_context
 def formgrader(context, no_browser, port):
-    """Open nbgrader's pages on the course's gradebook, to see marks and grade by hand.
+    """Open nbgrader's pages in a browser, to see marks and grade by hand.
 
-    The Autograde button uses the same grader as tito grade.
+    The Autograde button there uses the same grader as tito grade.
     """
     from tito.student import jupyter
 

@@ -10,21 +10,21 @@ from tito.commands.common import complete_module
 
 @click.group()
 def roster():
-    """Import a class list: names, addresses and sections."""
+    """Import a class list: names, email addresses and sections."""
 
 
 @roster.command("import")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=courses.Path))
 @click.option("--id", "id_column", metavar="COLUMN", help="The column of the students' ids.")
 @click.option("--name", metavar="COLUMN", help="The column of their full names.")
-@click.option("--email", metavar="COLUMN", help="The column of their addresses.")
+@click.option("--email", metavar="COLUMN", help="The column of their email addresses.")
 @click.option("--section", metavar="COLUMN", help="The column of their sections.")
 @click.pass_context
 def import_roster(context, file, id_column, name, email, section):
     """Read a class list and write its names to the gradebook.
 
-    FILE is what Canvas, Moodle, Gradescope, Blackboard or Brightspace exports, or a CSV of your own. Its columns
-    are found by their names in several languages; the options name columns that are called otherwise.
+    FILE is an export of Canvas, Moodle, Gradescope, Blackboard or Brightspace, or your own CSV file. tito finds its
+    columns by their names in several languages. Use the options for columns with other names.
     """
     from tito import sanitize, terminal
     from tito.classroom import collected
@@ -63,10 +63,10 @@ def import_roster(context, file, id_column, name, email, section):
 @click.argument("date", required=False)
 @click.pass_context
 def due(context, module, date):
-    """Set when a module is due, as in "2026-12-01 12:00 UTC", or none. Without a date, show it and the extensions.
+    """Set the due date of a module, as in "2026-12-01 12:00 UTC"; without DATE, show it and the extensions.
 
-    Without a zone, the date is in the time zone that settings.ini names. Late penalties of graded students are
-    computed again.
+    The word none in place of DATE removes the due date. A date without a zone is in the time zone of settings.ini.
+    The late penalties of graded students are computed again.
     """
     from tito.classroom import dates
 
@@ -83,9 +83,9 @@ def due(context, module, date):
 @click.argument("date")
 @click.pass_context
 def extend(context, module, student, date):
-    """Let one student submit a module until a date, or none.
+    """Extend the due date of a module for one student until DATE.
 
-    The student need not have submitted anything yet.
+    The word none in place of DATE removes the extension. The student need not have submitted anything yet.
     """
     from tito.classroom import dates
 
@@ -96,7 +96,11 @@ def extend(context, module, student, date):
 
 @click.command()
 @click.argument("module", shell_complete=complete_module)
-@click.option("--output", metavar="FILE", help="Write the archive to this file.")
+@click.option(
+    "--output",
+    metavar="FILE",
+    help="Write the archive to this file; default: build/MODULE-autograder.zip.",
+)
 @click.pass_context
 def autograder(context, module, output):
     """Write an autograder for Gradescope: a zip archive that grades each submission there.
@@ -119,14 +123,18 @@ def autograder(context, module, output):
     default=0.7,
     help="List pairs that share at least this part of the shorter answer; default: 0.7.",
 )
-@click.option("--output", metavar="FILE", help="Write the page to this file.")
+@click.option(
+    "--output",
+    metavar="FILE",
+    help="Write the page to this file; default: build/grades/MODULE-similar.html.",
+)
 @click.pass_context
 def similar(context, module, least, output):
     """List pairs of students with similar answers, and write a page that shows them side by side.
 
-    Two answers to the same exercise are compared at a time. Names, comments, docstrings, quoted text and layout do
-    not count, so new names do not hide a copy. Code of the release and code that more than 25 % of the class wrote
-    do not count either. The share says how much of the shorter answer is in both.
+    The command compares two answers to the same exercise at a time. Names, comments, docstrings, quoted text and
+    layout do not count, so new names do not hide a copy. Code of the release and code that more than 25 % of the
+    class wrote do not count either. The printed percentage says how much of the shorter answer is in both.
 
     Of 796 independent pairs of right solutions, 4 (0.5 %) were listed by mistake at 0.7, and 92 % of 401 copies with
     new names were found. A pair is a reason to read both answers, not a proof.
@@ -156,13 +164,17 @@ def similar(context, module, least, output):
 
 @click.command()
 @click.argument("module", shell_complete=complete_module)
-@click.option("--output", metavar="FILE", help="Write the page to this file.")
+@click.option(
+    "--output",
+    metavar="FILE",
+    help="Write the page to this file; default: build/grades/MODULE-leaderboard.html.",
+)
 @click.pass_context
 def leaderboard(context, module, output):
     """Measure the open tasks of students who take part, and write a page of the results.
 
-    Students take part under a pseudonym: tito bench MODULE --submit NAME. Every entry is measured again here, in the
-    sandbox, in pairs with NumPy. Entries whose intervals overlap share a rank.
+    Students take part under a pseudonym: tito bench MODULE --submit NAME. The command measures every entry again on
+    this machine, in the sandbox, in pairs with NumPy. Entries whose confidence intervals overlap share a rank.
     """
     from tinytorch.lab import hardware
     from tito import sanitize
@@ -202,8 +214,8 @@ def marks():
 def export_marks(context, module, tutors, section, tests, output):
     """Write CSV files in which tutors give points and comments.
 
-    A row is an exercise of a student, with the answer. Tutors write into the columns points, extra, comment and
-    state. With --tutors, each tutor gets a file; students keep their tutor at the next export.
+    Each row is one exercise of one student, with the answer. Tutors write into the columns points, extra (credit),
+    comment and state. With --tutors, each tutor gets a file. At the next export students keep their tutor.
 
     An exercise with tests takes only a comment. With --tests, the row of a test takes points but no comment.
     """
@@ -231,8 +243,9 @@ def export_marks(context, module, tutors, section, tests, output):
 def import_marks(context, module, paths):
     """Write what tutors entered in their files to the gradebook.
 
-    A row that the tutor left alone changes nothing. A row that somebody has changed since the export is named and
-    not written. Nothing is written if a row cannot be right, such as one with more points than the exercise has.
+    A row that the tutor did not change has no effect. If somebody else has changed the marks of a row since the
+    export, the command names the row and does not write it. If a row has a mistake, such as more points than the
+    exercise has, the command writes nothing.
     """
     from tito import sanitize
     from tito.classroom import marking_files

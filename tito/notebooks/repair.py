@@ -70,7 +70,10 @@ class _Repair:
         self.marked = any(cell.id in released.marks for cell in self.cells)
         self.said: dict[str, list[str]] = {}
         if not self.marked:
-            self._say("all cells had lost their marks; found by their text and their functions", "")
+            self._say(
+                "all cells had lost their nbgrader metadata; found by their text and their functions",
+                "",
+            )
         self.places: dict[
             int, int
         ] = {}  # of released cells in the submission, by place in the release
@@ -120,7 +123,9 @@ class _Repair:
             self._compare_flags(name, self.cells[marked[0]])
         elif same:
             self.places[place] = same[0]
-            self._say_of_marked(f"{kind} that had lost their marks; found by their text", name)
+            self._say_of_marked(
+                f"{kind} that had lost their nbgrader metadata; found by their text", name
+            )
 
     def _say_what_is_gone(self):
         """Report released cells that are missing, compared with the release that the submission came from."""
@@ -148,7 +153,9 @@ class _Repair:
             all(ours.get(flag) == found.mark.get(flag, ours.get(flag)) for flag in FLAGS)
             for ours in self.released.marks[name]
         ):
-            self._say("marks were changed (points or kind); the released ones count", name)
+            self._say(
+                "nbgrader metadata was changed (points or kind); the released values count", name
+            )
 
     def _first_tests(self) -> dict[str, int]:
         """For each exercise, the place of its first test in the submission."""
@@ -219,7 +226,7 @@ class _Repair:
         if name in self.findings.twice:
             self._say("defined above the tests and again below; the better counts", name)
         elif len(cells & set(marked)) > 1 or (len(marked) > 1 and len(cells) == 1):
-            self._say("stood more than once; all that was written counts, in its order", name)
+            self._say("was there more than once; all versions count, in their order", name)
         if found.id == name:
             self._compare_flags(name, found)
         else:
@@ -241,7 +248,7 @@ class _Repair:
         asked = set(self.released.asked[name])
         inside = [n for n, c in enumerate(self.cells) if asked & set(DEFINED.findall(c.source))]
         if not own and stubs:
-            self._say_of_marked("had lost its mark; found by its text", name)
+            self._say_of_marked("had lost its nbgrader metadata; found by its text", name)
         there = own or stubs or inside
         for number in own[-1:]:
             self._compare_flags(name, self.cells[number])
@@ -259,9 +266,7 @@ class _Repair:
         ranks = self.places | {p: a.home for p, a in self.answers.items() if a.home is not None}
         stood = [ranks[place] for place in sorted(ranks)]
         if stood != sorted(stood):
-            self._say(
-                "cells stood in another order; each test runs below the answers it is for", ""
-            )
+            self._say("cells were in another order; each test runs below the answers it is for", "")
         items, reach = [], 0
         for number in range(len(self.cells)):
             if number in stands:

@@ -154,7 +154,7 @@ def faults(module: Module, cells, secret) -> Iterator[str]:
         count = sum(hint.general for hint in known.get(name, []))
         if count < least:
             found = sanitize.count(count, "hint")
-            yield f"{name} has {found} for everybody, {least} are asked"
+            yield f"{name} has {found} for everybody, {least} are required"
     for name, steps in known.items():
         if name not in exercises:
             yield f"{module.hints.name}: no exercise {name}"

@@ -1,4 +1,4 @@
-"""Start JupyterLab on one module, or nbgrader's formgrader on the course."""
+"""Bring a module's notebook up to date and open it in JupyterLab, or open nbgrader's formgrader on the course."""
 
 import contextlib
 import http.client

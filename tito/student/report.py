@@ -22,7 +22,7 @@ GIVEN = "tested with a given"  # begins the note of a test that ran with a given
 BROKEN = re.compile(r"does not run: SyntaxError: .*?look at: (.+?), line (\d+): ", re.DOTALL)
 BAD = (v.FAILED, v.ERROR, v.TIMEOUT, v.KILLED)
 ENDLESS = "look at: the condition that ends the loop, and the line that changes it in each turn"
-STOP = "A test that does not end is stopped for you. Ctrl-C stops it earlier; in tito watch, save a fix."
+STOP = "The test was stopped because it did not end. Ctrl-C stops it earlier; in tito watch, save a correction."
 
 
 class Report:

@@ -151,7 +151,7 @@ class Watch:
         self.work = work
         self._look()
         for name in found.gone:
-            self.say(f"{clock} the cell of {name} is gone: its tests are not run until it is back")
+            self.say(f"{clock} the cell of {name} is missing: restore it to run its tests")
         if self.now not in [each.name for each in self.exercises]:
             start = progress.first_open(self.exercises)
             self.now = start.name if start else ""
@@ -163,7 +163,7 @@ class Watch:
             self.say(f"{clock} changed: {said}")
             self._queue(first, rest)
         elif had:
-            self.say(f"{clock} as it was when last judged")
+            self.say(f"{clock} no change since the last run")
             self._queue([], [])
         elif not found.gone:
             self.say(f"{clock} saved: nothing that a test depends on has changed")
@@ -261,7 +261,7 @@ class Watch:
     def _say_judging(self, names):
         limit = f"{float(self.module.about['seconds']):g} s of CPU time"
         self.status(
-            f"  judging {', '.join(names)} (a test ends after {limit}; saving a fix ends it too)"
+            f"  testing {', '.join(names)} (a test ends after {limit}, or when you save a correction)"
         )
 
     def _over(self, run, error):

@@ -85,7 +85,7 @@ def type_of(value: object) -> type:
         return type(value)
     if _of_the_course(type(value)):
         return type(value)
-    raise TypeError(f"type() of plain data and layers only, got {value!r}")
+    raise TypeError(f"type() takes only plain data and layers here, got {value!r}")
 
 
 BUILTINS = {
