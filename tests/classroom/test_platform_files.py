@@ -6,7 +6,7 @@ import io
 import pytest
 
 from tests.support import marking
-from tito.classroom import lms, marks, scores
+from tito.classroom import collected, lms, marks, scores
 from tito.course import TitoError
 
 
@@ -138,6 +138,20 @@ BRIGHTSPACE = """OrgDefinedId,Username,Tiny Points Grade <Numeric MaxPoints:5 We
 #102,ben,,#
 #103,cyd,,#
 """
+
+
+def test_brightspaces_rows_are_found_by_names_that_only_one_student_has(fill, graded):
+    people = {"101": ("Ann", "Lee"), "102": ("Ben", "Ort"), "103": ("Ben", "Ort")}
+    known = {
+        who: dict(zip(("first_name", "last_name"), each, strict=True))
+        for who, each in people.items()
+    }
+    collected.keep_class_list(graded.course, known)
+    header = (
+        "OrgDefinedId,Username,Last Name,First Name,Email,Tiny Points Grade,End-of-Line Indicator\n"
+    )
+    found, without = fill("brightspace", f"{header}#7,ann,LEE,Ann,,,#\n#8,ben,Ort,Ben,,,#\n")
+    assert [row[-2] for row in found[1:]] == ["5", ""] and without == ["102", "103"]
 
 
 def test_brightspaces_file_gets_points_and_the_end_of_line(fill, graded):

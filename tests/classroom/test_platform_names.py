@@ -201,7 +201,7 @@ def test_the_last_attempt_counts_and_its_zone_is_asked_for(module):
     ]
     taken, _ = collected(module, dict(zip(names, map(data, (first, second)), strict=True)))
     assert taken[0].file == names[1] and taken[0].aside == [names[0]] and taken[0].time is None
-    assert "has no time zone" in " ".join(taken[0].repaired)
+    assert "has no time zone; set timezone in settings.ini" in " ".join(taken[0].repaired)
     settings = module.course.root / "settings.ini"
     settings.write_text(
         settings.read_text().replace("[nbgrader]", "[nbgrader]\ntimezone = Europe/Berlin")

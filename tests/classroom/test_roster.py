@@ -59,6 +59,17 @@ def test_a_known_student_keeps_the_id_that_files_were_collected_under(tiny, tmp_
     assert [s.id for s in read(tiny, tmp_path, text)] == ["ann", "102", "6"]
 
 
+def test_brightspaces_list_keeps_the_number_of_a_folder_that_has_the_students_name(
+    tiny, tmp_path, monkeypatch
+):
+    known = {"39786": {"original": "39786", "name": "Ann Lee"}}
+    monkeypatch.setattr(collected, "students", lambda course: known)
+    found = read(tiny, tmp_path, FILES["Brightspace"])
+    assert [s.id for s in found] == ["39786", "102"]
+    twice = FILES["Brightspace"].replace("Ort,Ben", "Lee,Ann")
+    assert [s.id for s in read(tiny, tmp_path, twice)] == ["101", "102"]
+
+
 HASH = "6f1ed002ab5595859014ebf0951522d9aa1c2b3d"
 
 

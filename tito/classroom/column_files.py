@@ -63,11 +63,25 @@ def _fill(
     people = [files.Person(mark.student, mark.email) for mark in found.marks]
     taken, without = files.match(rows[1:], ids, people)
     marks = {mark.student: mark for mark in found.marks}
+    if platform == "Brightspace":
+        named = _by_name(header, rows[1:], found)
+        free = set(named.values()) - set(taken.values())
+        taken |= {who: named[who] for who in without if named.get(who) in free}
+        without = [who for who in without if who not in taken]
     kept = [*sorted({*ids, *files.places(header, PERSON)} if platform == "Blackboard" else ids)]
     made: list[list] = [[row[n] for n in (*kept, place)] for row in rows]
     for student, at in taken.items():
         made[at + 1][-1] = marks[student].score
     return made, without
+
+
+def _by_name(header: list[str], rows: list[list[str]], found: Class) -> dict[str, int]:
+    """The rows by name: Brightspace's download numbers students by an id that its export does not have."""
+    first, last = files.place(header, ["First Name"]), files.place(header, ["Last Name"])
+    if first is None or last is None:
+        return {}
+    people = {each.student: f"{each.first_name} {each.last_name}" for each in found.marks}
+    return files.named_alike([f"{row[first]} {row[last]}" for row in rows], people)
 
 
 def refuse_new_blackboard() -> None:

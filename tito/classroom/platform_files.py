@@ -7,7 +7,7 @@ number in one column may be another student's number in the next.
 import csv
 import io
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +108,20 @@ def match(
     for table in first:
         _take(found, [(p.id, table.get(p.email.casefold(), set())) for p in people if p.email])
     return found, sorted(each.id for each in people if each.id not in found)
+
+
+def named_alike(rows: Sequence[str], people: dict[str, str]) -> dict[str, int]:
+    """The row number of each person, by id, whose full name no other row and no other person has."""
+    at: dict[str, list[int]] = defaultdict(list)
+    for number, name in enumerate(rows):
+        at[name.strip().casefold()].append(number)
+    names = {who: name.strip().casefold() for who, name in people.items() if name.strip()}
+    counts = Counter(names.values())
+    return {
+        who: at[name][0]
+        for who, name in names.items()
+        if counts[name] == 1 and len(at.get(name, ())) == 1
+    }
 
 
 def _table(rows: list[list[str]], column: int) -> dict[str, set[int]]:

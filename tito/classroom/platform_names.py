@@ -245,4 +245,6 @@ def when(owner: Owner, zone: str) -> tuple[datetime.datetime | None, str]:
     try:
         return times.utc(owner.time, zone), ""
     except times.Unreadable as error:
-        return None, f"time not known: {one_line(error)}"
+        why = one_line(error)
+        fix = "; set timezone in settings.ini" if why.endswith("no time zone") else ""
+        return None, f"time not known: {why}{fix}"

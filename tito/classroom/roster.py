@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tito import sanitize
-from tito.classroom import collected, moodle_file
+from tito.classroom import collected, column_files, moodle_file
 from tito.classroom import platform_files as files
 from tito.course import Course, TitoError
 from tito.gradebook import roster, submitted
@@ -91,6 +91,10 @@ def read(course: Course, path: Path, named: NamedColumns | None = None) -> list[
     counts = {n: len(files.match(body, [n], known)[0]) for n in columns} if known else {}
     main = max(columns, key=lambda n: counts.get(n, 0))
     taken = {at: who for who, at in files.match(body, columns, known)[0].items()}
+    if files.place(rows[0], [column_files.END]) is not None:  # Brightspace: see column_files
+        named_alike = [" ".join(_names(rows[0], row, named.name)) for row in body]
+        names = {who: about["name"] for who, about in collected.students(course).items()}
+        taken = {at: who for who, at in files.named_alike(named_alike, names).items()} | taken
     test = _test_student(rows[0], body)
     found = []
     for number, row in enumerate(body):
