@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import SOURCE
 from tinytorch.lab import checks, speed
 from tito import verdict as v
+from tito.classroom import leaderboard
 from tito.grading import job, supervisor
 from tito.grading.judge import process, stopwatch
 from tito.grading.sandbox import selftest
@@ -40,15 +41,19 @@ SLOW = "def double(x):\n    return np.array([2 * each for each in x])"
 
 def judged(module, answer, test, sandbox=None):
     """The verdict on an answer by one test."""
+    (found,) = supervisor.run(task(module, answer, test), sandbox)
+    return found
+
+
+def task(module, answer, test):
+    """The job of judging an answer by one test."""
     head, _, _ = SOURCE.partition('# %% nbgrader={"grade": true')
     mark = {"grade": True, "grade_id": "own", "locked": True, "points": 3, "schema_version": 3}
     mark = json.dumps(mark | {"solution": False})
     module.source.write_text(f'{head}# %% nbgrader={mark}\n"""Own."""{test}', encoding="utf-8")
     text = read_text(module.source)
     cells = nb.cells(nb.parse(text, module.source), text)
-    made = job.make(module, cells, testing.scratch(module), {"double": textwrap.dedent(answer)})
-    (found,) = supervisor.run(made, sandbox)
-    return found
+    return job.make(module, cells, testing.scratch(module), {"double": textwrap.dedent(answer)})
 
 
 def test_a_fast_answer_passes_and_the_message_names_the_ratio_of_a_slow_one(tiny):
@@ -56,6 +61,12 @@ def test_a_fast_answer_passes_and_the_message_names_the_ratio_of_a_slow_one(tiny
     found = judged(tiny, SLOW, TEST.replace("TIMES", "5"))
     assert found.status == v.FAILED and found.points == 0
     assert "double is " in found.message and "5 times is asked" in found.message
+
+
+def test_kernels_are_compiled_for_speed_where_a_test_measures_it(tiny):
+    assert task(tiny, FAST, TEST).optimized
+    values = task(tiny, FAST, "assert double(2) == 4")
+    assert not values.optimized and leaderboard.challenge(values, []).optimized
 
 
 def test_a_fast_wrong_answer_fails_before_its_time_counts(tiny):

@@ -138,7 +138,8 @@ def unique(name: str, people: dict) -> str:
 def challenge(known: job.Job, wanted: list[Cell]) -> job.Job:
     """Return the job with the open tasks in place of the lesson's tests."""
     kept = [cell for cell in known.cells if cell.role != "test"]
-    return replace(known, cells=kept + wanted, only=None, needs={}, given={}, seconds=SECONDS)
+    made = replace(known, cells=kept + wanted, seconds=SECONDS, optimized=True)
+    return replace(made, only=None, needs={}, given={})
 
 
 def answered(one: job.Job) -> job.Job:

@@ -97,7 +97,8 @@ def open_sandbox(assignment: Assignment, unsafe: bool) -> Iterator[AnySandbox | 
     if unsafe:
         yield None
         return
-    with zygotes.start_zygotes(working_sandbox(), assignment.job) as started:
+    sandbox = replace(working_sandbox(), optimized=assignment.job.optimized)
+    with zygotes.start_zygotes(sandbox, assignment.job) as started:
         yield started
 
 

@@ -40,6 +40,7 @@ class Job:
     earlier: list[str] = field(default_factory=list)  # modules that a student's code may import
     given: dict[str, str] = field(default_factory=dict)  # plain versions of exercises
     needs: dict[str, list[str]] = field(default_factory=dict)  # by test: exercises it can reach
+    optimized: bool = False  # tests measure speed, so kernels are compiled for it
     calls: str = ""  # of given kernels, which a zygote compiles before it is forked
 
     @classmethod
@@ -79,6 +80,7 @@ def make(
         earlier=[each.import_name for each in modules if each.number < module.number],
         given=found.versions,
         needs=found.needs,
+        optimized=any("speed.at_least" in each.source for each in cells if each.role == "test"),
         calls=read_text(module.given_calls) if module.given_calls.exists() else "",
     )
 

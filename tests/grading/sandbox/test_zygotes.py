@@ -3,6 +3,8 @@
 import dataclasses
 import subprocess
 
+import pytest
+
 from tests.support.sandboxes import does, judge, lesson, task
 from tito.grading.sandbox import shown_files, zygotes
 
@@ -28,3 +30,12 @@ def test_the_verdicts_are_the_same_without_a_sandbox(tmp_path, sandbox, kind):
             for found in (judge(module, does(body), sandbox, kind), judge(module, does(body), None))
         )
         assert with_sandbox == without
+
+
+@pytest.mark.parametrize("optimized", [False, True])
+def test_kernels_are_compiled_for_speed_only_if_it_is_asked(tmp_path, sandbox, kind, optimized):
+    level = "3" if optimized else "0"
+    answer = does(f"import os; return 2 * x if os.environ['NUMBA_OPT'] == '{level}' else x")
+    asked = dataclasses.replace(sandbox, optimized=optimized)
+    found = judge(lesson(tmp_path), answer, asked, kind)
+    assert found and all(each.status == "passed" for each in found)

@@ -45,6 +45,7 @@ class Sandbox:
     bwrap: str
     limits: Limits = field(default_factory=Limits)
     without: frozenset[str] = frozenset()
+    optimized: bool = False  # kernels are compiled for speed, which takes longer
 
     def start(
         self, role: str, stage: Stage, fds: tuple[int, ...] = (), **pipes: Any
@@ -98,7 +99,7 @@ class Sandbox:
                 words += ["--unshare-user", "--uid", str(NOBODY), "--gid", str(NOBODY)]
                 if not zygote and _version(self.bwrap) >= (0, 8):
                     words += ["--disable-userns"]
-        for name, value in environment().items():
+        for name, value in environment(self.optimized).items():
             words += ["--setenv", name, value]
         return words
 
@@ -217,8 +218,11 @@ def _depth(item: tuple[str, list[str]]) -> int:
     return len(Path(item[0]).parts)
 
 
-def environment() -> dict[str, str]:
-    """The environment variables of every sandbox."""
+def environment(optimized: bool = False) -> dict[str, str]:
+    """The environment variables of every sandbox.
+
+    Tests check values and counts, so kernels are compiled without optimization, which takes longer than the tests.
+    """
     threads = str(min(THREADS, os.cpu_count() or 1))
     return {
         "PATH": "/usr/bin:/bin",
@@ -229,6 +233,7 @@ def environment() -> dict[str, str]:
         "OMP_NUM_THREADS": threads,
         "NUMBA_NUM_THREADS": threads,
         "NUMBA_CACHE_DIR": "/tmp/numba",
+        "NUMBA_OPT": "3" if optimized else "0",
         "MPLCONFIGDIR": "/tmp",
     }
 
