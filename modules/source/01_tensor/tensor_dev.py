@@ -110,6 +110,7 @@ checks.equal(to_array([[1, 2], [3, 4]]), np.array([[1, 2], [3, 4]], np.int64))
 checks.equal(to_array([True, False]), np.array([True, False]))
 checks.equal(to_array([1, 2.5]), np.array([1, 2.5], np.float32))
 checks.equal(to_array((0.5, 1.5)), np.array([0.5, 1.5], np.float32))
+checks.equal(to_array([[0.5, 1.5], [2.5, 3]]), np.array([[0.5, 1.5], [2.5, 3]], np.float32))
 checks.equal(to_array(3.0), np.array(3, np.float32))
 checks.equal(to_array([]), np.array([], np.float32))
 
@@ -130,12 +131,21 @@ checks.equal(checks.call(to_array, np.array([1.7, -1.7]), np.int32), np.array([1
 checks.equal(checks.call(to_array, np.zeros((2, 0)), np.float64), np.zeros((2, 0)))
 checks.equal(to_array(np.float64(0.1)), np.array(0.1))
 checks.equal(checks.call(to_array, np.zeros((0, 3), np.int16)), np.zeros((0, 3), np.int16))
+checks.equal(checks.call(to_array, np.ones((1, 2, 1)), np.float64), np.ones((1, 2, 1)))
 ### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "to_array_refuses", "locked": true, "points": 2, "schema_version": 3, "solution": false}
-"""Text, None, objects and complex numbers raise an error, with a `dtype` argument too."""
+"""Text, bytes, None, dates, objects and complex numbers raise an error, with a `dtype` argument too."""
+
+
 ### BEGIN HIDDEN TESTS
-for data in ["1.5", ["1", "2"], None, [None, 1.0], [1j], {"a": 1}]:
+def of_dates(*dtype):
+    return to_array(np.array(["2024-02-29"], "datetime64[D]"), *dtype)
+
+
+checks.refuses(TypeError, checks.inside, of_dates)
+checks.refuses(TypeError, checks.inside, of_dates, "int64")
+for data in ["1.5", ["1", "2"], b"1", None, [None, 1.0], [1j], {"a": 1}]:
     checks.refuses(TypeError, to_array, data)
     checks.refuses(TypeError, to_array, data, "float32")
 for dtype in [str, object, complex]:
@@ -233,6 +243,7 @@ for a, b, expected in [
     ((3,), (2, 3), (2, 3)),
     ((2, 1, 5), (4, 1), (2, 4, 5)),
     ((1, 7, 1, 5), (8, 1, 6, 1), (8, 7, 6, 5)),
+    ((2, 3, 1, 5, 1, 4), (6, 1), (2, 3, 1, 5, 6, 4)),
 ]:
     got = broadcast_shape(a, b)
     assert got == expected, f"{a} with {b}: expected {expected}, got {got}"
@@ -489,6 +500,8 @@ checks.equal(mean(np.ones((1, 3, 1)), 1), np.ones((1, 1)), "other axes of size 1
 ### BEGIN HIDDEN TESTS
 checks.equal(mean(np.ones(70000, np.float16)), np.array(1, np.float16))
 checks.equal(mean(np.full(4, 2**62)), np.array(2.0**62))
+checks.equal(mean(np.full(3, 2**63, np.uint64)), np.array(2.0**63))
+checks.equal(mean(np.array([[1, np.inf], [-np.inf, 4]]), 1), np.array([np.inf, -np.inf]))
 checks.equal(mean(np.array([2.0**30 + 1, 2.0**30])), np.array(2.0**30 + 0.5))
 checks.equal(mean(np.array([2**24, 1, 1, 1, 1], np.float32)), np.array((2**24 + 4) / 5, np.float32))
 checks.equal(mean(np.array([[1, np.nan], [2, 4]]), 1), np.array([np.nan, 3]))
@@ -894,6 +907,8 @@ check_operations(
     (operator.mul, half, 2.5, np.array([2.5, 5], np.float16)),
     (operator.add, True, half, np.array([2, 3], np.float16)),
     (operator.sub, 3, small, np.array([2, 1], np.int8)),
+    (operator.add, small, True, np.array([2, 3], np.int8)),
+    (operator.mul, half, np.array(0.5), np.array([0.5, 1])),
     (operator.mul, np.array([0.1, 0.2]), half, np.array([0.1, 0.4])),
     (operator.add, half, np.float32(1), np.array([2, 3], np.float32)),
     (operator.mul, np.float32(1), small, np.array([1, 2], np.float32)),
@@ -916,7 +931,7 @@ check_operations(
 """For other objects Python decides: a sum and an order raise TypeError, and `==` is false."""
 ### BEGIN HIDDEN TESTS
 t = Tensor.wrap(np.array([1, 2], np.float32))
-for stranger in [None, "text", {"a": 1}, b"bytes"]:
+for stranger in [None, "text", {"a": 1}, b"bytes", range(2), {1, 2}]:
     checks.refuses(TypeError, checks.inside, operator.add, t, stranger)
     checks.refuses(TypeError, checks.inside, operator.sub, stranger, t)
     checks.refuses(TypeError, checks.inside, operator.lt, t, stranger)
