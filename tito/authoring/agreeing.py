@@ -24,6 +24,8 @@ TEXT = (
     + " nan inf None True False float32 float64 int8 list Dense(3, 2)"
 )
 
+Pair = collections.namedtuple("Pair", "a b")
+
 
 def agreeing(outcome, base=object, name="Agrees", module="__main__", arithmetic=None):
     """Make an instance of a class whose comparisons, and by default its arithmetic, return `outcome`."""
@@ -119,6 +121,13 @@ def with_attributes(value):
     found = plausible()
     type(found).__getattr__ = attribute
     return found
+
+
+def trace():
+    """A record of the instruments whose fields agree with everything."""
+    from tinytorch.lab.memory import Trace
+
+    return Trace(*[plausible() for _ in Trace.__dataclass_fields__])
 
 
 def tensor(values):
@@ -228,6 +237,9 @@ OBJECTS = {
     ),
     "an object whose attributes are True": lambda *_: with_attributes(True),
     "an object whose attributes are 1": lambda *_: with_attributes(1),
+    "an object whose attributes are NaN": lambda *_: with_attributes(float("nan")),
+    "an object whose attributes are text": lambda *_: with_attributes(TEXT),
+    "an object whose attributes are empty arrays": lambda *_: with_attributes(np.zeros((0, 1, 1))),
     "two objects that agree": lambda *_: (plausible(), plausible()),
     "a list of objects that agree": lambda *_: [plausible() for _ in range(5)],
     "a float that agrees": lambda *_: plausible(base=float),
@@ -246,6 +258,11 @@ OBJECTS = {
     "a Fraction that agrees": lambda *_: plausible(base=fractions.Fraction),
     "a date that agrees": lambda *_: plausible(base=datetime.date),
     "an exception that agrees": lambda *_: plausible(base=AssertionError),
+    "a UserDict that agrees": lambda *_: plausible(base=collections.UserDict),
+    "a UserString that agrees": lambda *_: collections.UserString(TEXT),
+    "a named tuple of objects that agree": lambda *_: Pair(plausible(), plausible()),
+    "a trace of objects that agree": lambda *_: trace(),
+    "a memoryview": lambda *_: memoryview(bytes(8)),
     "a UserList that agrees": lambda *_: plausible(base=collections.UserList),
     "a matrix": lambda *_: np.matrix([[0.0]]),
     "a matrix that agrees": lambda *_: plausible(base=np.matrix),

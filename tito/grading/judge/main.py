@@ -40,7 +40,9 @@ def know(cells: list[dict[str, Any]]) -> None:
                 used |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
                 used |= {node.name for node in ast.walk(tree) if isinstance(node, ast.alias)}
             if cell.role != "test":
-                for node, *_ in compiled.bindings(cell.id, cell.source):
+                for node, _, code in compiled.bindings(cell.id, cell.source):
+                    if code:
+                        global_names(code)
                     if isinstance(node, (ast.Import, ast.ImportFrom)):
                         names.defer_import(node)
     for name in used & set(names.imports):
