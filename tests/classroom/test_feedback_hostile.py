@@ -144,7 +144,7 @@ def test_comments_names_and_penalties_of_the_gradebook_are_shown_as_text(tiny):
     page = harmless(pages(tiny)["ada"])
     for words in (
         "4 of 5 points",
-        "The work earned 4.5 points; 0.5 are taken off",
+        "Points for the work: 4.5. Penalty for late work: 0.5.",
         "marked by a person",
         "Good names.",
         "See me.",
