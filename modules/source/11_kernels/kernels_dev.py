@@ -6013,9 +6013,9 @@ assert counts["load_sectors"] == 4096, (
 assert counts["replays"] == 0, f"{counts['replays']} replays in shared memory"
 
 # %% nbgrader={"grade": true, "grade_id": "gpu_matmul_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
-"""Sizes that the tile does not divide, with inf and NaN at the ends of A and B, are right and free of faults in tiles of 1 to 32."""
+"""Sizes that the tile does not divide, with inf and NaN at the ends of A and B and a zero of A times inf, are right and free of faults in tiles of 1 to 32."""
 ### BEGIN HIDDEN TESTS
-sizes = [(20, 35, 17, 16), (5, 3, 7, 4), (1, 40, 1, 8), (33, 2, 3, 32), (3, 5, 2, 1), (3, 0, 2, 4)]
+sizes = [(20, 35, 17, 16), (5, 3, 7, 4), (1, 40, 1, 8), (33, 40, 3, 32), (3, 5, 2, 1), (3, 0, 2, 4)]
 cases = []
 for size in sizes:
     for special in (False, True):
@@ -6023,6 +6023,7 @@ for size in sizes:
         A, B, C = numbers(m, k), numbers(k, n, seed=1), np.full((m, n), 7, np.float32)
         if special and k:
             A[m - 1, k - 1], A[0, k - 1], B[k - 1, n - 1] = np.nan, np.inf, np.inf
+            A[0, 0], B[0, 0] = 0, np.inf
         cases.append((tile, (-(-n // tile), -(-m // tile)), A, B, C))
 launches = checks.on_source(launched_tiles_each, cases)
 for (tile, _, A, B, _), (_, faults, C) in zip(cases, launches, strict=True):
