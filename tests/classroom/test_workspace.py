@@ -87,6 +87,7 @@ def test_a_student_works_through_the_modules_on_answers_of_their_own(course, tmp
     assert run.returncode == 0, run.stdout + run.stderr
     assert "tinytorch/core/tiny.py contains your answers now" in run.stdout
     assert "next: 02_more, four, not started" in run.stdout
+    assert "for the hidden tests of this module: tito submit tiny" in run.stdout
     assert "2 * np.asarray(x)" in package.read_text("utf-8")
     answer(work / "modules" / "02_more" / "more_dev.py", "return double(double(x))")
     run = mine("test", "more", "four")

@@ -126,6 +126,8 @@ class Report:
             rows = status_map.of(module.course, module.course.modules)
             step = status_map.next_step([row for row in rows if row["module"] != module.name])
             yield from terminal.step_lines(step) if step else ()
+            if any(each.status == v.SKIPPED for each in verdicts):
+                yield f"      for the hidden tests of this module: tito submit {module.topic}"
         elif module.course.is_copy:
             yield f"next: tito submit {module.topic}"
 
