@@ -7,7 +7,7 @@ import pytest
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-LINES = [line for line in TEXT.splitlines() if line.startswith("- ")]
+LINES = re.findall(r"^- .*(?:\n  .*)*", TEXT, re.MULTILINE)
 NAMED = re.compile(r"`([\w/]+\.py)::(test_\w+)`")
 
 

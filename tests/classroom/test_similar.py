@@ -84,6 +84,21 @@ def test_a_class_gets_a_page_with_both_answers(module):
     assert "<mark>    # " not in page and "&lt;b&gt;my own" in page and "<b>" not in page
 
 
+def test_a_copy_of_the_given_version_is_found(module):
+    module.given.write_text('"""Given versions."""\n' + LOOP)
+    files = {}
+    for who, text in {"s1": RENAMED, "s2": OTHER}.items():
+        notebook = answered(module)
+        cell(notebook, "double").source = "#| export" + text
+        files[f"{who}/tiny_dev.ipynb"] = data(notebook)
+    collect.collect(module, sent(module, files))
+    run = tito("similar", "tiny", course=module.course.root)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[0] == "100 %  double  s1 and the given version"
+    page = (module.course.build / "grades" / "01_tiny-similar.html").read_text()
+    assert "<bdi>the given version</bdi>" in page
+
+
 def test_the_page_and_the_help_say_the_rules_and_the_measured_rates(root):
     independent, alarms, copies, found = similar.MEASURED
     text = (root / "docs" / "measured" / "similar.md").read_text()

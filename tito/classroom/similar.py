@@ -9,15 +9,17 @@ from itertools import combinations
 
 from tito.classroom import fingerprints
 from tito.course import Module, TitoError
+from tito.export import cache
 from tito.gradebook import submitted
+from tito.notebooks import given, untrusted
 from tito.notebooks import notebook as nb
-from tito.notebooks import untrusted
 from tito.notebooks.released import history
 from tito.notebooks.repair import Released, repair
 
 COMMON = 0.25  # lines that a larger share of the class wrote are idioms and do not count
 FEWEST = 3  # an idiom needs at least so many students
 SHORTEST = 6  # an answer with fewer fingerprints is not compared
+GIVEN = "the given version"  # of `given.py`, which every release contains; stands in place of a student
 LEAST = 0.7  # pairs that share a smaller part of the shorter answer are not reported
 MEASURED = (
     796,
@@ -69,14 +71,15 @@ def find(module: Module, least: float = LEAST) -> tuple[list[Pair], dict[str, st
             f"only {len(texts)} submissions of {module.name} can be read, at least 2 are needed",
             f"tito collect {module.topic} PATH",
         )
-    given = {
+    released_text = {
         each
         for notebook in history(module)
         for cell in notebook.cells
         if cell.cell_type == "code"
         for each in fingerprints.of_text(cell.source)
     }
-    return compare(texts, given, least), failed
+    texts[GIVEN] = given.load(module, cache.cells(module)).versions
+    return compare(texts, released_text, least), failed
 
 
 def rules(least: float) -> list[str]:
@@ -84,6 +87,7 @@ def rules(least: float) -> list[str]:
     independent, alarms, copies, caught = MEASURED
     return [
         "Two answers to the same exercise are compared at a time.",
+        "The plain versions of exercises that a release contains (given.txt) are compared with the answers too.",
         "Names, comments, docstrings, quoted text and layout do not count. So new names do not hide a copy.",
         f"Code of the release does not count. Code that more than {100 * COMMON:.0f} % of the class and at least "
         f"{FEWEST + 1} students wrote does not count either.",
@@ -104,8 +108,8 @@ def _answers(notebook) -> dict[str, str]:
     }
 
 
-def compare(texts: dict[str, dict[str, str]], given: set[int], least: float) -> list[Pair]:
-    """The similar pairs among the answers of students; `given` are fingerprints that everybody was given."""
+def compare(texts: dict[str, dict[str, str]], released: set[int], least: float) -> list[Pair]:
+    """The similar pairs among the answers of students; `released` are fingerprints that everybody was given."""
     pairs = []
     for exercise in dict.fromkeys(name for each in texts.values() for name in each):
         answers = [
@@ -115,7 +119,7 @@ def compare(texts: dict[str, dict[str, str]], given: set[int], least: float) -> 
         ]
         counts = Counter(found for answer in answers for found in answer.prints)
         most = max(FEWEST, COMMON * len(answers))
-        shared = given | {found for found, count in counts.items() if count > most}
+        shared = released | {found for found, count in counts.items() if count > most}
         for first, second in combinations(answers, 2):
             pair = _pair(first, second, shared)
             if pair and pair.share >= least:
