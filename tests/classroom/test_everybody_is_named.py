@@ -143,7 +143,7 @@ def test_canvas_test_student_is_named_and_not_taken_for_a_student(module):
     assert not submitted(module, "999").exists()
     with pytest.raises(TitoError, match=r"no student's work in .*Test Student 999") as raised:
         report(module, dict([theirs.popitem()]))
-    assert "put it into a folder test" in raised.value.hint
+    assert "put it into a folder named test" in raised.value.hint
 
 
 def test_names_of_the_class_list_and_files_of_nobody_reach_the_report_and_the_class_page(module):

@@ -282,7 +282,7 @@ def test_cells_that_a_student_deletes(module, watch):
     start = text.index("# %% nbgrader", text.index("double_of_nothing"))
     end = text.index("# %% nbgrader", text.index('"quadruple_of_one"'))
     save(module, text[:start] + text[end:])  # the exercise and its test
-    session.wait("the cell of quadruple is gone", at)
+    session.wait("the cell of quadruple is missing", at)
     save(module, text)
     session.wait("passed      quadruple", at)
     at = session.mark()

@@ -19,7 +19,7 @@ from tito.notebooks.repair import Released, repair
 COMMON = 0.25  # lines that a larger share of the class wrote are idioms and do not count
 FEWEST = 3  # an idiom needs at least so many students
 SHORTEST = 6  # an answer with fewer fingerprints is not compared
-GIVEN = "the given version"  # of `given.py`, which every release contains; stands in place of a student
+GIVEN = "the given version"  # of `given.py`, in place of a student
 LEAST = 0.7  # pairs that share a smaller part of the shorter answer are not reported
 MEASURED = (
     796,
