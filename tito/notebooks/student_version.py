@@ -137,13 +137,10 @@ def without_markers(text: str) -> str:
 
 def copied(text: str, answers: list[str]) -> list[str]:
     """The first line of each answer that a text for students contains completely."""
-    lines = "\n".join(_telling(text))
-    found = []
-    for answer in answers:
-        body = _telling(answer)
-        if len(body) >= WHOLE and f"\n{chr(10).join(body)}\n" in f"\n{lines}\n":
-            found.append(body[0])
-    return found
+    lines = f"\n{chr(10).join(_telling(text))}\n"
+    return [
+        body[0] for body in map(_body, answers) if body and f"\n{chr(10).join(body)}\n" in lines
+    ]
 
 
 def answers(notebook) -> list[str]:
@@ -152,7 +149,13 @@ def answers(notebook) -> list[str]:
     return [text for text in found if text.strip()]
 
 
-@functools.lru_cache(1024)  # each answer is looked for in every file of a release
+@functools.cache  # each answer is looked for in every file of a release, and of the site
+def _body(answer: str) -> list[str]:
+    """The lines of an answer; none if it is too short to be looked for."""
+    lines = _telling(answer)
+    return lines if len(lines) >= WHOLE else []
+
+
 def _telling(text: str) -> list[str]:
     lines = [_even(line) for line in text.split("\n")]
     return [line for line in lines if line and not line.startswith("#")]
