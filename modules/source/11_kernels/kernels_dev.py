@@ -3204,25 +3204,22 @@ assert any(re.search(r"\b2\b", note) for note in notes), (
 
 
 ### BEGIN HIDDEN TESTS
-def meet(item):
-    import os
-    import time
-
-    place, number = item
-    (place / str(number)).write_text("")
-    deadline = time.monotonic() + 10
-    while len(os.listdir(place)) < 2 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return os.getpid(), len(os.listdir(place))
-
-
 def processes_used(count, workers):
     """The processes in which items ran, how many items had begun when the first ended, and this process."""
     import os
+    import time
 
-    found = batch_in_folder(
-        meet if workers > 1 else (lambda item: (os.getpid(), 1)), count, workers
-    )
+    most = 10 if workers > 1 else 0.5  # seconds; a second process would take an item meanwhile
+
+    def meet(item):
+        place, number = item
+        (place / str(number)).write_text("")
+        deadline = time.monotonic() + most
+        while len(os.listdir(place)) < min(count, 2) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return os.getpid(), len(os.listdir(place))
+
+    found = batch_in_folder(meet, count, workers)
     return {process for process, _ in found}, found[0][1], os.getpid()
 
 
