@@ -51,9 +51,19 @@ def test_right_work_is_packed_and_exits_0(copy, name):
     assert {path: data for path, data in snapshot(copy).items() if path in before} == before
 
 
+def test_work_of_an_earlier_day_is_shown_with_its_date_only(copy):
+    answer(copy, "tiny_dev.ipynb", GOOD)
+    os.utime(copy / "tiny_dev.ipynb", (1_700_000_000, 1_700_000_000))
+    run = tito("test", "tiny", cwd=copy)
+    assert re.search(r"your work: tiny_dev\.ipynb, saved 2023-11-1\d [\d:]+\n", run.stdout), (
+        run.stdout
+    )
+
+
 def test_what_is_not_started_and_what_fails_is_said_and_packed_all_the_same(copy):
     run = tito("submit", "1", cwd=copy)
     assert run.returncode == 1 and "not started    0/2  double" in run.stdout
+    assert ", as released: you have not saved it yet\n" in run.stdout
     assert "packed; 1 exercise does not pass, and you can still submit it" in run.stdout
     answer(copy, "tiny_dev.ipynb", BAD)
     run = tito("submit", "1", "--json", cwd=copy)

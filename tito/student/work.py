@@ -28,6 +28,7 @@ from tito.notebooks.repair import Findings, repair
 from tito.notebooks.text import read_text
 from tito.verdict import Verdict
 
+DAY = 86_400  # seconds; an older file was not saved just now
 LOOK = re.compile(r"^look at: ([\w-]+), line (\d+): (.*)$", re.MULTILINE)
 
 
@@ -217,5 +218,8 @@ def which(subject: Source | Work) -> list[str]:
     if isinstance(subject, Source):
         return []
     source = subject.module.source
-    ago = terminal.duration(max(0.0, time.time() - source.stat().st_mtime))
-    return [f"your work: {source.name}, saved {saved(source)}, {ago} ago"]
+    if subject.module.is_as_released(source):
+        return [f"your work: {source.name}, as released: you have not saved it yet"]
+    age = max(0.0, time.time() - source.stat().st_mtime)
+    ago = f", {terminal.duration(age)} ago" if age < DAY else ""
+    return [f"your work: {source.name}, saved {saved(source)}{ago}"]
