@@ -1471,7 +1471,7 @@ def vectors_written(past, shift, dtype):
         return note
 
     known = getattr(relu_loop, "py_func", relu_loop).__globals__
-    real, limit = {name: getattr(plain, name) for name in written}, known["PAST_CACHES"]
+    real, limit = {name: getattr(plain, name) for name in written}, known.get("PAST_CACHES")
     log, n = memory.Log(), plain.lanes(np.ones(1, dtype))
     x = log.watch("x", np.ones(8 * n + 5, dtype))  # aligned, whatever y is
     y = log.watch("y", np.zeros(8 * n + 5 + shift, dtype))[shift:]
