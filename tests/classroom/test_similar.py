@@ -51,6 +51,20 @@ def pairs(texts, given=(), least=0.5):
     )
 
 
+def compared(module, texts):
+    """Collect these answers; return the first line of `tito similar`, and its page."""
+    files = {}
+    for who, text in texts.items():
+        notebook = answered(module)
+        cell(notebook, "double").source = "#| export" + text
+        files[f"{who}/tiny_dev.ipynb"] = data(notebook)
+    collect.collect(module, sent(module, files))
+    run = tito("similar", "tiny", course=module.course.root)
+    assert run.returncode == 0, run.stderr
+    page = module.course.build / "grades" / "01_tiny-similar.html"
+    return run.stdout.splitlines()[0], page.read_text()
+
+
 def test_a_copy_with_new_names_and_comments_is_found():
     (pair,) = pairs({"s1": LOOP, "s2": RENAMED, "s3": OTHER})
     assert (pair.first.student, pair.second.student, pair.share) == ("s1", "s2", 1.0)
@@ -64,20 +78,9 @@ def test_released_text_and_idioms_of_the_class_do_not_count():
 
 
 def test_a_class_gets_a_page_with_both_answers(module):
-    files = {}
-    for who, text in {
-        "s1": LOOP,
-        "s2": RENAMED.replace("my own", "<b>my own"),
-        "s3": OTHER,
-    }.items():
-        notebook = answered(module)
-        cell(notebook, "double").source = "#| export" + text
-        files[f"{who}/tiny_dev.ipynb"] = data(notebook)
-    collect.collect(module, sent(module, files))
-    run = tito("similar", "tiny", course=module.course.root)
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines()[0] == "100 %  double  s1 and s2"
-    page = (module.course.build / "grades" / "01_tiny-similar.html").read_text()
+    marked = RENAMED.replace("my own", "<b>my own")
+    line, page = compared(module, {"s1": LOOP, "s2": marked, "s3": OTHER})
+    assert line == "100 %  double  s1 and s2"
     assert "<mark>        out[row] = part</mark>" in page
     assert all(rule in page for rule in similar.rules(similar.LEAST))
     assert "Return twice x." in page and "(and more)" not in page  # a docstring is shortened
@@ -86,16 +89,8 @@ def test_a_class_gets_a_page_with_both_answers(module):
 
 def test_a_copy_of_the_given_version_is_found(module):
     module.given.write_text('"""Given versions."""\n' + LOOP)
-    files = {}
-    for who, text in {"s1": RENAMED, "s2": OTHER}.items():
-        notebook = answered(module)
-        cell(notebook, "double").source = "#| export" + text
-        files[f"{who}/tiny_dev.ipynb"] = data(notebook)
-    collect.collect(module, sent(module, files))
-    run = tito("similar", "tiny", course=module.course.root)
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines()[0] == "100 %  double  s1 and the given version"
-    page = (module.course.build / "grades" / "01_tiny-similar.html").read_text()
+    line, page = compared(module, {"s1": RENAMED, "s2": OTHER})
+    assert line == "100 %  double  s1 and the given version"
     assert "<bdi>the given version</bdi>" in page
 
 
