@@ -261,6 +261,12 @@ LIARS = {
 
 
 @pytest.mark.parametrize("test", [WATCHED, EACH], ids=["call", "calls"])
+def test_the_watch_for_shared_memory_imports_nothing(tiny, test):
+    test += "import sys\nassert 'numpy.ma' not in sys.modules"
+    assert judged(tiny, "def double(x):\n    return x + x\n", test).message == ""
+
+
+@pytest.mark.parametrize("test", [WATCHED, EACH], ids=["call", "calls"])
 @pytest.mark.parametrize("liar", LIARS.values(), ids=LIARS)
 def test_a_changed_argument_is_seen_by_the_judge(tiny, liar, test):
     found = judged(tiny, f"{textwrap.dedent(liar)}\n{CHANGES}", test)

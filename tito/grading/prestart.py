@@ -36,7 +36,9 @@ class Prestarted:
         )
         counts = any("on_source" in cell.source for cell in job.cells)
         workers = [process.STUDENT, process.CLEAN] if counts else [process.STUDENT]
-        start = {"folder": job.scratch, "imports": imports(job), "workers": workers}
+        # A demonstration that the student has edited may import files that change before the job arrives.
+        first = imports(job, ("given", "locked"))
+        start = {"folder": job.scratch, "imports": first, "workers": workers}
         with contextlib.suppress(OSError):  # `supervisor.run` reports a judge that has ended
             stdin = cast(IO[bytes], self._judge.stdin)
             stdin.write(json.dumps(start).encode() + b"\n")

@@ -6,7 +6,9 @@ import subprocess
 import pytest
 
 from tests.support.sandboxes import does, judge, lesson, task
+from tito.grading import job
 from tito.grading.sandbox import shown_files, zygotes
+from tito.notebooks.cells import Cell
 
 
 def test_a_fork_of_a_zygote_reports_how_it_ended(tmp_path, sandbox):
@@ -39,3 +41,9 @@ def test_kernels_are_compiled_for_speed_only_if_it_is_asked(tmp_path, sandbox, k
     asked = dataclasses.replace(sandbox, optimized=optimized)
     found = judge(lesson(tmp_path), answer, asked, kind)
     assert found and all(each.status == "passed" for each in found)
+
+
+def test_workers_start_with_the_imports_of_demonstrations_too():
+    cells = [Cell(role, role, f"import {role}") for role in ("given", "plain", "solution", "own")]
+    assert zygotes.imports(job.Job("m", cells)) == ["import given", "import plain"]
+    assert zygotes.imports(job.Job("m", cells), ("given",)) == ["import given"]
