@@ -383,11 +383,7 @@ def alternate(root, topic, pairs, output):
     module = Course(Path(root)).module(topic)
     student = submitted.students(module)[0]
     work, data = grade.assignment(module), submitted.read(module, student)
-    counts = any("on_source" in cell.source for cell in work.job.cells)
-    asked = "checks.inside, checks.on_source" if counts else "checks.inside,"
-    spent = meter("spent", "test", SPENT.format(asked))
-    cells = [meter("meter", "given", METER), *work.job.cells, spent]
-    work = replace(work, job=replace(work.job, cells=cells))
+    work = metered(work, METER)
     found = []
     with grade_one.open_sandbox(work, unsafe=False) as around:
         grade_one.grade(work, data, around)
@@ -396,11 +392,7 @@ def alternate(root, topic, pairs, output):
             before, own_before = used_here(), time.process_time()
             record = grade_one.grade(work, data, around)
             graded, grader = used_here() - before, time.process_time() - own_before
-            *tests, last = record["tests"]
-            if any(test["points"] < test["max_points"] for test in tests):
-                sys.exit(f"error: the solution lost points: {tests}")
-            said = json.loads(last["message"].partition("\n")[0])
-            judge, workers = said
+            judge, workers = spent(record)
             own, worker, measuring = (sum(each[k] for each in workers) for k in range(3))
             private, resident = (max(each[k] for each in workers) for k in (3, 4))
             graded -= measuring
@@ -409,6 +401,24 @@ def alternate(root, topic, pairs, output):
             sizes = {"private": private, "resident": resident}
             found.append({"graded": graded, "own": own, "bare": bare} | parts | sizes)
     Path(output).write_text(json.dumps(found), encoding="utf-8")
+
+
+def metered(work, source):
+    """Some work with a cell that measures, and a test that reports what `spent_by_worker` returns in each worker."""
+    counts = any("on_source" in cell.source for cell in work.job.cells)
+    asked = "checks.inside, checks.on_source" if counts else "checks.inside,"
+    last = meter("spent", "test", SPENT.format(asked))
+    cells = [meter("meter", "given", source), *work.job.cells, last]
+    return replace(work, job=replace(work.job, cells=cells))
+
+
+def spent(record):
+    """What the last test of metered work has reported: seconds of the judge, and a list for each worker."""
+    *tests, last = record["tests"]
+    lost = [test["id"] for test in tests if test["points"] < test["max_points"]]
+    if lost:
+        sys.exit(f"error: the solution lost points: {', '.join(lost)}")
+    return json.loads(last["message"].partition("\n")[0])
 
 
 def meter(name, role, source):
