@@ -108,4 +108,5 @@ def test_the_calls_of_each_module_compile_given_kernels(monkeypatch):
         made = job.make(module, cells, ROOT)
         given_kernels.prepare(zygotes.given(made), made.calls)
         found = {name for name, each in given_kernels.compiled.items() if each.overloads}
-        assert {"multiply_by_dots", "dot_tile", "rescale"} <= found
+        assert {"multiply_by_dots", "dot_tile", "rescale", "window_loop", "add_to"} <= found
+        assert "Literal" not in str(given_kernels.compiled["add_to"].signatures)

@@ -1,4 +1,4 @@
-"""Calls of the given int8 kernels. The grader compiles them once, before any student's code runs."""
+"""Calls of given kernels. The grader compiles them once, before any student's code runs."""
 
 columns = dot_columns()
 rest = np.ones(columns, np.float32), np.zeros(columns, np.float32), np.float32(0)
@@ -12,3 +12,12 @@ if amx.available():
     rest = np.ones(32, np.float32), np.zeros(32, np.float32), np.float32(0), C
     sums = np.zeros(32 * 32, np.int32)
     multiply_by_tiles(amx.LAYOUT, np.zeros((32, 64), np.uint8), weights, 32, sums, *rest)
+window_loop(np.zeros((1, 1, 1), np.uint32), 1, np.zeros((1, 1, 1, 1, 1), np.uint32))
+
+
+@compiling.kernel
+def add_zeros(C, c):
+    add_to(C, c, wide_zero(C), wide_zero(C))
+
+
+add_zeros(aligned(tile_columns(np.dtype(np.float32)), np.float32), 0)
