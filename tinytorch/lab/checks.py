@@ -5,6 +5,7 @@ in another process.
 """
 
 import inspect
+import threading
 import typing
 from typing import Any
 
@@ -129,6 +130,16 @@ def on_source(helper: Any, *args: Any, instead: dict[str, Any] | None = None, **
     return helper(*args, **kwargs)
 
 
+def threads() -> frozenset[int]:
+    """The numbers of the threads of the process in which the kernels run, from the operating system.
+
+    In the judge, they are read outside this process, which therefore cannot hide a thread.
+    """
+    if judge:
+        return judge.threads()
+    return frozenset(each.native_id for each in threading.enumerate() if each.native_id)
+
+
 class Judge(typing.Protocol):
     """What the judge does in place of the calls above, when it grades."""
 
@@ -142,6 +153,9 @@ class Judge(typing.Protocol):
 
     def observe_each(self, function: Any, cases: Any) -> Any:
         """Call a function once for each of several cases."""
+
+    def threads(self) -> frozenset[int]:
+        """The threads of the processes in which the student's code runs."""
 
     def timed(self, kernel: Any, baseline: Any, args: tuple[Any, ...], kernel_first: bool) -> Any:
         """Time a kernel and a baseline."""

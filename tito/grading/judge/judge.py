@@ -163,6 +163,11 @@ class Judge:
         """Run a helper of the tests on the text of the student's cells; `checks.on_source` asks for it."""
         return self._clean().call(function, args, kwargs, instead, self._texts_above())
 
+    def threads(self) -> frozenset[int]:
+        """The threads of the worker, read from outside; `checks.threads` asks for it."""
+        worker = self.loader.ready()
+        return worker.process.threads() if worker else frozenset()
+
     def timed(
         self, kernel: object, baseline: object, args: tuple[Any, ...], kernel_first: bool
     ) -> tuple[list[object], list[float]]:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from io import BufferedReader, BufferedWriter
-from typing import cast
+from typing import Any, cast
 
 import psutil
 
@@ -61,6 +61,19 @@ class Own:
             total += getattr(times, "children_user", 0) + getattr(times, "children_system", 0)
         return total
 
+    def threads(self) -> frozenset[int]:
+        """The threads of the worker and its children."""
+        found: set[int] = set()
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(self._process.pid)
+            for each in [process, *process.children(recursive=True)]:
+                with contextlib.suppress(psutil.Error):
+                    try:
+                        found.update(thread.id for thread in each.threads())
+                    except psutil.AccessDenied:  # macOS tells only how many there are
+                        found.update(range(each.num_threads()))
+        return frozenset(found)
+
     def memory(self) -> float:
         """The used share of the memory limit; 0 without a limit."""
         return 0.0
@@ -96,6 +109,10 @@ class Supervised:
         """CPU seconds of the worker and its children so far."""
         return float(self._ask("cpu"))
 
+    def threads(self) -> frozenset[int]:
+        """The threads of the worker and its children."""
+        return frozenset(self._ask("threads"))
+
     def memory(self) -> float:
         """The used share of the memory limit."""
         return float(self._ask("memory"))
@@ -108,10 +125,9 @@ class Supervised:
         """How a worker that closed its pipe has ended."""
         return str(self._ask("ending"))
 
-    def _ask(self, what: str) -> float | str:
+    def _ask(self, what: str) -> Any:
         self._monitor.send(json.dumps({"op": what, "worker": self._worker}).encode())
-        answer: float | str = json.loads(self._monitor.recv(4096))
-        return answer
+        return json.loads(self._monitor.recv(4096))
 
 
 Process = Own | Supervised

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from typing import cast
 
 from tito.grading.job import Job
@@ -98,7 +99,11 @@ class Monitor(threading.Thread):
             self._start(name)
             return True
         worker = self.workers[name]
-        ask = {"ending": worker.ending, "memory": worker.memory, "cpu": worker.cpu}
+        ask: dict[str, Callable[[], object]] = {
+            "ending": worker.ending,
+            "memory": worker.memory,
+            "threads": worker.threads,
+        }
         answer = ask.get(what, worker.cpu)()
         if what == "end":
             worker.end()
@@ -166,6 +171,14 @@ class Process:
     def cpu(self) -> float:
         """CPU seconds of all processes inside so far, with ended children."""
         return sum(map(_cpu, self._family()))
+
+    def threads(self) -> list[int]:
+        """The numbers of all threads inside."""
+        found: list[int] = []
+        for pid in self._family():
+            with contextlib.suppress(OSError):
+                found += _threads(pid)
+        return found
 
     def memory(self) -> float:
         """The used share of the memory limit."""
