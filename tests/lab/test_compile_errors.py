@@ -26,6 +26,7 @@ WRONG = {
     "v = load(x, 0); store(y, 0, v * v)": "call multiply(x, y) or fma(x, y, sum)",
     "v = load(x, 0); v += v": "call add(x, y)",
     "v = load(x)": "load() missing 1 required positional argument: 'i'",
+    "y[i] = 0 if x[i] <= 0 else x[:i]": "a value here is 0 in one case and a 1-dimensional float32 array in another: check the dimensions",
     "print(f'{x[0]:.3f}')": "an f-string with a format cannot be compiled",
 }
 numbers = itertools.count()

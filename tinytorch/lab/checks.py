@@ -383,7 +383,7 @@ def _diagnose(wrong: Any, actual: Any, expected: Any) -> str:
                 other = tuple(a for a in range(wrong.ndim) if a != wrong.ndim + axis)
                 lines = np.flatnonzero(wrong.any(axis=other))
                 if (
-                    lines[0] > 0
+                    2 * len(lines) <= wrong.shape[axis]
                     and lines[-1] == wrong.shape[axis] - 1
                     and len(lines) == lines[-1] - lines[0] + 1
                 ):

@@ -19,7 +19,7 @@ UNDEFINED = re.compile(
 )
 LENGTHS = re.compile(r"wrong tuple length .*expected (\d+), got (\d+)")
 RETURNS = re.compile(r"Can't unify return type from the following types: (.+)")
-VARIES = re.compile(r"Cannot unify (.+) and (.+) for '(\w+?)(?:\.\d+)?'")
+VARIES = re.compile(r"Cannot unify (.+) and (.+) for '([$\w]+?)(?:\.\d+)*'")
 GLOBAL = re.compile(r"Untyped global name '(\w+)'")
 INDICES = re.compile(r"cannot index array\(\w+, (\d+)d, \w+\) with (\d+) indices")
 ARRAY = re.compile(r"array\((\w+), (\d+)d, \w+\)")
@@ -151,6 +151,8 @@ def _returns(found, _):
 
 def _varies(found, _):
     first, second = _type(found[1]), _type(found[2])
+    if found[3].startswith("$"):  # a value without a name, of a conditional expression
+        return f"a value here is {first} in one case and {second} in another: check the dimensions of each array"
     return f"`{found[3]}` is {first} in one place and {second} in another: give it one type"
 
 
