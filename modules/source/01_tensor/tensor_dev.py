@@ -123,7 +123,6 @@ for dtype in ["float64", "float16", "int8", "uint8", "bool"]:
 
 # %% nbgrader={"grade": true, "grade_id": "to_array_dtype", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """A `dtype` argument decides the dtype without losing digits; a NumPy scalar keeps its own dtype."""
-### BEGIN HIDDEN TESTS
 checks.equal(to_array([0.1], "float64"), np.array([0.1]))
 checks.equal(to_array([2**53 + 1], dtype=np.int64), np.array([2**53 + 1]))
 checks.equal(to_array([1, 2], dtype=np.float16), np.array([1, 2], np.float16))
@@ -132,7 +131,6 @@ checks.equal(checks.call(to_array, np.zeros((2, 0)), np.float64), np.zeros((2, 0
 checks.equal(to_array(np.float64(0.1)), np.array(0.1))
 checks.equal(checks.call(to_array, np.zeros((0, 3), np.int16)), np.zeros((0, 3), np.int16))
 checks.equal(checks.call(to_array, np.ones((1, 2, 1)), np.float64), np.ones((1, 2, 1)))
-### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "to_array_refuses", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """Text, bytes, None, dates, objects and complex numbers raise an error, with a `dtype` argument too."""
@@ -268,7 +266,6 @@ for a, b in [
 
 # %% nbgrader={"grade": true, "grade_id": "broadcast_shape_refuses", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """Different sizes, compared from the right, raise an error that names both shapes; shapes that fit do not."""
-### BEGIN HIDDEN TESTS
 got = broadcast_shape((3, 2), (2,))
 assert got == (3, 2), f"(3, 2) with (2,): expected (3, 2), got {got}"
 for a, b in [
@@ -281,7 +278,6 @@ for a, b in [
 ]:
     checks.refuses(ValueError, broadcast_shape, a, b, match=[str(a), str(b)])
     checks.refuses(ValueError, broadcast_shape, b, a, match=[str(a), str(b)])
-### END HIDDEN TESTS
 
 # %% [markdown]
 r"""
@@ -373,7 +369,6 @@ for size, shape, expected in [
 
 # %% nbgrader={"grade": true, "grade_id": "infer_shape_refuses", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """A wrong number of elements, two -1, a -1 beside a 0 and negative sizes raise an error; other shapes do not."""
-### BEGIN HIDDEN TESTS
 got = infer_shape(6, (-1, 3))
 assert got == (2, 3), f"6 elements in (-1, 3): expected (2, 3), got {got}"
 for size, shape in [
@@ -390,7 +385,6 @@ for size, shape in [
     (6, (-3, -1)),
 ]:
     checks.refuses(ValueError, infer_shape, size, shape, match=[str(size), str(shape)])
-### END HIDDEN TESTS
 
 # %% [markdown]
 r"""
@@ -485,7 +479,6 @@ for axis in [None, 0, 1, -1, (0, 2), (-1, 0), (0, 1, 2)]:
 
 # %% nbgrader={"grade": true, "grade_id": "mean_keepdims", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """With `keepdims` the averaged axes have size 1, and the mean of integers is float64."""
-### BEGIN HIDDEN TESTS
 table = np.array([[1, 2, 4], [3, 5, 6]])
 for axis in [None, 0, -1, (0, 1)]:
     expected = np.asarray(np.mean(table, axis, keepdims=True))
@@ -493,7 +486,6 @@ for axis in [None, 0, -1, (0, 1)]:
 checks.equal(mean(np.array([True, False, True, True])), np.array(0.75))
 checks.equal(mean(np.array(7, np.float32)), np.array(7, np.float32))
 checks.equal(mean(np.ones((1, 3, 1)), 1), np.ones((1, 1)), "other axes of size 1")
-### END HIDDEN TESTS
 
 # %% nbgrader={"grade": true, "grade_id": "mean_wide_sums", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """Sums that overflow the dtype, NaN and empty arrays give the right mean."""

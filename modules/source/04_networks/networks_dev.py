@@ -207,13 +207,13 @@ def trace_shapes(network, x):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade": true, "grade_id": "trace_shapes_example", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "trace_shapes_example", "locked": true, "points": 3, "schema_version": 3, "solution": false}
 """The example above gives the shapes in the text."""
 network = Sequential([Dense(4, 3, seed=0), ReLU(), Dense(3, 1, seed=1)])
 shapes = trace_shapes(network, batch(8, 4))
 assert shapes == [(8, 4), (8, 3), (8, 3), (8, 1)], f"got {shapes}"
 
-# %% nbgrader={"grade": true, "grade_id": "trace_shapes_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "trace_shapes_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """One input without a batch, nested networks, repeated layers and no layers work; the network is not changed."""
 ### BEGIN HIDDEN TESTS
 square = Sequential([Dense(3, 3, seed=0)])
@@ -396,7 +396,7 @@ assert shapes == [(3, 8), (3, 6), (3, 2)], f"a batch of 3 leaves the dense layer
 for layer in list(network.layers)[::2]:
     assert layer.bias is not None, f"{layer} has no bias"
 
-# %% nbgrader={"grade": true, "grade_id": "create_mlp_values", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "create_mlp_values", "locked": true, "points": 3, "schema_version": 3, "solution": false}
 """ReLU follows the hidden layer and Sigmoid the last layer."""
 network = create_mlp(3, [5], 2, seed=1)
 first, _, second, _ = network.layers
@@ -433,7 +433,7 @@ for first, second in checks.inside(first_weights, [None, np.random.default_rng(5
     )
 ### END HIDDEN TESTS
 
-# %% nbgrader={"grade": true, "grade_id": "create_mlp_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "create_mlp_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """Other activations, no last activation, sizes in a tuple and no hidden layer work; wrong sizes raise an error."""
 ### BEGIN HIDDEN TESTS
 x = batch(4, 3)

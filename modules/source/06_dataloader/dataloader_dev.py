@@ -327,7 +327,7 @@ assert 0.9 < noise.std() < 1.1 and abs(noise.mean()) < 0.1, (
     " does each input belong to its label's center?"
 )
 
-# %% nbgrader={"grade": true, "grade_id": "SimpleDataset_seed", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "SimpleDataset_seed", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """The same seed gives the same data, another seed gives other noise, and NumPy's global generator is not used."""
 
 
@@ -351,7 +351,7 @@ checks.equal(
     checks.inside(random_after, SimpleDataset, 20, seed=5), expected, "the global generator"
 )
 
-# %% nbgrader={"grade": true, "grade_id": "SimpleDataset_sizes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "SimpleDataset_sizes", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """Sizes that do not divide evenly, one class and fewer points than classes work, and each value has its own noise."""
 ### BEGIN HIDDEN TESTS
 for size, classes in [(10, 4), (5, 1), (2, 3), (1, 1)]:

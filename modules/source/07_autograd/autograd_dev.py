@@ -631,7 +631,7 @@ checks.equal(of_b, np.array(1.0), "the gradient of b in a + b + a")
 _, (of_a, of_b) = backward_of(lambda a, b: subtract(a, b), np.array(3.0), np.array(5.0))
 checks.equal(of_b, np.array(-1.0), "the gradient of b in a - b")
 
-# %% nbgrader={"grade": true, "grade_id": "Variable_broadcast", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "Variable_broadcast", "locked": true, "points": 3, "schema_version": 3, "solution": false}
 """A row that is added to a matrix gets the sum over the rows of the gradient, in the row's shape."""
 gradient = np.arange(6.0).reshape(2, 3)
 _, (of_a, of_b) = backward_of(
@@ -641,7 +641,7 @@ checks.equal(of_a, gradient)
 checks.equal(of_b, np.array([3.0, 5.0, 7.0]))
 
 
-# %% nbgrader={"grade": true, "grade_id": "Variable_graphs", "locked": true, "points": 3, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "Variable_graphs", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """Paths that meet again, repeated calls, constants, a Variable without gradient and 3,000 steps get the right gradients."""
 
 

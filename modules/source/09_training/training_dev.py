@@ -277,13 +277,13 @@ class BinaryCrossEntropyLoss:
 check_loss(BinaryCrossEntropyLoss(), np.zeros(1), np.array([1.0]), np.log(2), [-0.5])
 check_loss(BinaryCrossEntropyLoss(), np.zeros(2), np.array([1.0, 0.0]), np.log(2), [-0.25, 0.25])
 
-# %% nbgrader={"grade": true, "grade_id": "BinaryCrossEntropyLoss_large", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "BinaryCrossEntropyLoss_large", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """Logits of 1,000 and -1,000: no loss where the model is right, a loss of 1,000 where it is wrong."""
 logits, target = np.array([[1000.0], [-1000.0]]), np.array([[1.0], [0.0]])
 check_loss(BinaryCrossEntropyLoss(), logits, target, 0.0, [[0.0], [0.0]])
 check_loss(BinaryCrossEntropyLoss(), logits, 1 - target, 1000.0, [[0.5], [-0.5]])
 
-# %% nbgrader={"grade": true, "grade_id": "BinaryCrossEntropyLoss_more", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "BinaryCrossEntropyLoss_more", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """Targets between 0 and 1 in two columns, measured slopes, a factor, a tiny loss and float32 give the right loss."""
 ### BEGIN HIDDEN TESTS
 target = np.random.default_rng(3).random((5, 2))
@@ -1610,11 +1610,11 @@ def check_continued(interrupt):
         checks.equal(np.asarray(found), np.asarray(expected), "weights of a continued run")
 
 
-# %% nbgrader={"grade": true, "grade_id": "Trainer_resumes", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "Trainer_resumes", "locked": true, "points": 3, "schema_version": 3, "solution": false}
 """A run that is continued from the checkpoint of epoch 2 equals a run in one piece, to the last bit."""
 check_continued(False)
 
-# %% nbgrader={"grade": true, "grade_id": "Trainer_more", "locked": true, "points": 3, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "Trainer_more", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """A run interrupted inside an epoch, early stopping with the best weights, no validation part, and fit called twice."""
 ### BEGIN HIDDEN TESTS
 check_continued(True)

@@ -255,12 +255,12 @@ def calculate_sparsity(layer):
     ### END SOLUTION
 
 
-# %% nbgrader={"grade": true, "grade_id": "calculate_sparsity_counts", "locked": true, "points": 1, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "calculate_sparsity_counts", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """One zero among four weights is a sparsity of one quarter."""
 sparsity = calculate_sparsity(dense_with([[1, 0], [2, -3]]))
 assert abs(sparsity - 0.25) < 1e-12, f"expected 0.25, got {sparsity}"
 
-# %% nbgrader={"grade": true, "grade_id": "calculate_sparsity_edges", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "calculate_sparsity_edges", "locked": true, "points": 1, "schema_version": 3, "solution": false}
 """All zeros, no zeros, a third, -0.0, very small values, NaN and zeros in the bias give the right sparsity."""
 ### BEGIN HIDDEN TESTS
 for weights, expected in [
@@ -367,7 +367,7 @@ checks.equal(layer.weights, np.array([[-3.0, 0.0], [0.5, 0.0]], np.float32), "th
 checks.equal(layer.bias, np.array([0.01, 2.0], np.float32), "the bias")
 agree(info, total_weights=4, weights_removed=2, remaining_weights=2, sparsity=0.5, threshold=0.2)
 
-# %% nbgrader={"grade": true, "grade_id": "prune_weights_by_magnitude_largest", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "prune_weights_by_magnitude_largest", "locked": true, "points": 3, "schema_version": 3, "solution": false}
 """The largest of random weights are unchanged, and the rest are zero."""
 weights = normal(20, 30)
 layer, info = prune_weights_by_magnitude(dense_with(weights), 0.9)
@@ -376,7 +376,7 @@ expected = np.where(np.abs(weights) >= magnitude[540], weights, np.float32(0))
 checks.equal(layer.weights, expected, "the weights")
 agree(info, weights_removed=540, compression_ratio=10.0)
 
-# %% nbgrader={"grade": true, "grade_id": "prune_weights_by_magnitude_exact", "locked": true, "points": 3, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "prune_weights_by_magnitude_exact", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """The number of zeros is exact with ties, for the ratios 0 and 1, with very small weights, and when some are zero already."""
 ### BEGIN HIDDEN TESTS
 for ratio, left in [(0, 6), (0.2, 5), (0.5, 3), (1 / 3, 4), (0.6, 2), (1, 0)]:
@@ -648,7 +648,7 @@ def quantize_layer_weights(layer, bits=8):
     return layer, info
 
 
-# %% nbgrader={"grade": true, "grade_id": "quantize_layer_weights_example", "locked": true, "points": 2, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "quantize_layer_weights_example", "locked": true, "points": 3, "schema_version": 3, "solution": false}
 """Weights of 2 bits are -s, 0 or s, and the report gives the error."""
 layer, info = quantize_layer_weights(
     dense_with([[1.0, 4.0], [0.2, -3.0], [-1.0, 1.0]], bias=[5.0, 6.0]), 2
@@ -662,7 +662,7 @@ checks.equal(layer.bias, np.array([5, 6], np.float32), "the bias")
 agree(info, bits=2, total_weights=6, original_bytes=24, quantized_bytes=2, memory_reduction=12.0)
 agree(info, max_error=1.0, mse_error=2.04 / 6, min_val=-3.0, max_val=4.0, original_dtype="float32")
 
-# %% nbgrader={"grade": true, "grade_id": "quantize_layer_weights_kept", "locked": true, "points": 3, "schema_version": 3, "solution": false}
+# %% nbgrader={"grade": true, "grade_id": "quantize_layer_weights_kept", "locked": true, "points": 2, "schema_version": 3, "solution": false}
 """The layer that was given computes with the restored weights, also after pruning and when quantized twice."""
 
 
