@@ -133,7 +133,7 @@ COLUMNS = [1, 2, 7, 15, 16, 17, 31, 37, 64, 130]
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_bias_and_relu_in_one_pass(dtype):
-    for columns in COLUMNS:
+    for columns in [*COLUMNS, 1030, 5003]:  # the last two are wide in float64, and in both
         for rows in (0, 1, 2, 5, 40):
             x, bias = numbers((rows, columns), dtype), numbers(columns, dtype, 1)
             with np.errstate(invalid="ignore"):

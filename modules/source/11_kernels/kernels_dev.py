@@ -4476,6 +4476,21 @@ it again. *Kernel fusion* does several operations in one pass: `fused_bias_relu`
 
 # %% jupyter={"source_hidden": true}
 #| export
+STRIP = 2**12  # bytes of a wide bias that all rows use in turn, while they are in the first cache
+
+
+@compiling.kernel
+def bias_relu_strips(x, row, columns, y, start, last):
+    """Write the whole vectors of max(0, x + row) from `start` to `last`, strip by strip of the columns."""
+    n, strip = lanes(x), STRIP // x.itemsize
+    for low in range(0, columns, strip):
+        width = min(strip, columns - low)
+        for first in range(low, last, columns):
+            for i in range(first + (start - first) % n, min(first + width, last), n):
+                bias = load(row, i - first + low)
+                store(y, i, maximum(add(load(x, i), bias), zero(x)))
+
+
 @compiling.kernel
 def bias_relu_loop(x, bias, row, y):
     """Write max(0, x + bias) to y; x and y, of one shape, may be the same, and have at least one vector.
@@ -4495,6 +4510,9 @@ def bias_relu_loop(x, bias, row, y):
     head = maximum(add(load(x, 0), load(row, 0)), zero(x))
     tail = maximum(add(load(x, last), load(row, last % columns)), zero(x))
     j, step = start % columns, n % columns
+    if columns * x.itemsize > 2 * STRIP and not past:
+        bias_relu_strips(x, row, columns, y, start, last)
+        start = last
     for i in range(start, last, n):
         larger = maximum(add(load(x, i), load(row, j)), zero(x))
         if past:
