@@ -161,7 +161,7 @@ def test_bias_and_relu_of_other_dtypes(dtype):
 
 @pytest.mark.parametrize("by_column", [True, False])
 def test_scale_bias_and_relu_in_one_pass(by_column):
-    for columns in COLUMNS:
+    for columns in [*COLUMNS, 5003]:
         for rows in (0, 1, 2, 5, 40):
             q = np.random.default_rng(0).integers(-(10**6), 10**6, (rows, columns), np.int32)
             bias = numbers(columns, np.float64, 1)

@@ -4528,6 +4528,19 @@ def bias_relu_loop(x, bias, row, y):
 
 
 @compiling.kernel
+def dequantize_strips(q, rows, other, columns, y, start, last):
+    """Write the whole vectors of max(0, scale * q + bias) from `start` to `last`, strip by strip of the columns."""
+    n, strip = lanes(y), STRIP // y.itemsize
+    for low in range(0, columns, strip):
+        width = min(strip, columns - low)
+        for first in range(low, last, columns):
+            for i in range(first + (start - first) % n, min(first + width, last), n):
+                j = i - first + low
+                value = fma(simd.to_float(load(q, i)), load(rows, j), load(rows, other + j))
+                store(y, i, maximum(value, zero(y)))
+
+
+@compiling.kernel
 def dequantize_loop(q, scale, bias, rows, y):
     """Write max(0, scale * q + bias) to y of float32, where q are int32, a vector of them at least.
 
@@ -4549,6 +4562,9 @@ def dequantize_loop(q, scale, bias, rows, y):
     tail = fma(simd.to_float(load(q, last)), load(rows, end), load(rows, other + end))
     j, step = start % columns, n % columns
     store(y, 0, maximum(head, zero(y)))
+    if columns * y.itemsize > 2 * STRIP and not past:
+        dequantize_strips(q, rows, other, columns, y, start, last)
+        start = last
     for i in range(start, last, n):
         value = fma(simd.to_float(load(q, i)), load(rows, j), load(rows, other + j))
         if past:
