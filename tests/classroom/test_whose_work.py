@@ -154,6 +154,34 @@ def test_a_canvas_name_that_imitates_another_users_number_is_refused_for_both(mo
     assert taken == {} and len(stray) == 2 and all("one id here" in line for line in stray)
 
 
+def test_a_canvas_name_that_imitates_a_file_is_late_all_the_same(module):
+    work = data(answered(module))
+    taken, _ = taken_of(
+        module, {"a_101_9_LATE_101_9001_f.ipynb": work, "lee_102_9002_b.ipynb": work}
+    )
+    assert taken["101"].late and not taken["102"].late
+
+
+def test_canvas_names_that_imitate_one_number_do_not_change_what_is_the_classes(module):
+    """Whose files have numbers that are not unique cannot make Canvas's names unreadable for all."""
+    work = data(answered(module))
+    names = ("a_101_9_101_9001_f", "a_101_9_101_9002_g", "lee_102_9003_b", "may_103_9004_c")
+    taken, stray = taken_of(module, {f"{name}.ipynb": work for name in names})
+    assert (set(taken), stray) == ({"101", "102", "103"}, [])
+
+
+def test_of_several_times_in_a_file_name_of_brightspace_the_latest_counts(module):
+    """The earlier one may be in a name that the student chose."""
+    work = data(answered(module))
+    module.course.settings["nbgrader"]["timezone"] = "UTC"
+    ann = "101-5 - Ann - Oct 1, 2020 100 AM - {}Oct 10, 2025 1022 AM - x.ipynb"
+    for between in ("", "Y - "):
+        files = {ann.format(between): work, "102-5 - Ben - Oct 9, 2025 100 PM - x.ipynb": work}
+        taken, _ = taken_of(module, files)
+        assert taken["101"].time == "2025-10-10 10:22:00"
+        assert taken["102"].time == "2025-10-09 13:00:00"
+
+
 def test_a_time_stamp_counts_where_nbgrader_or_everybody_has_it(module):
     work, stamp = data(answered(module)), b"2026-03-01 13:00:00.000000 CET"
     taken, _ = taken_of(

@@ -146,3 +146,40 @@ def test_in_the_sandbox_the_threads_are_counted_outside():
     found = verdict_of("dataloader", "read_ahead_ends", THREAD_STAYS, sandbox)
     assert found.status == v.FAILED and "left 1 thread" in found.message
     assert verdict_of("dataloader", "read_ahead_ends", None, sandbox).status == v.PASSED
+
+
+BOMB = """
+#| export
+import zipfile
+
+def bomb():
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        head, {"descr": "|u1", "fortran_order": False, "shape": (2**36,)}
+    )
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made, made.open("text.npy", "w") as text:
+        text.write(head.getvalue())
+        for _ in range(2**7):
+            text.write(bytes(2**22))
+    return file.getvalue()
+
+from tito.grading.inside import worker
+
+def call(self, request, old=worker.Session.call):
+    if getattr(request["target"], "__name__", "") == "interrupted":
+        run = ([np.zeros(3)], [0.0], 0.1, None, 1)
+        return {"value": (run, run, bomb())}
+    return old(self, request)
+
+worker.Session.call = call
+
+def training_state(trainer, loader):
+    return {}
+"""
+
+
+def test_a_saved_state_that_unpacks_to_gigabytes_fails_alone():
+    found = verdict_of("training", "training_state_resumes", BOMB)
+    assert (found.status, found.points) == (v.ERROR, 0)
+    assert "this is not a checkpoint, or it is damaged" in found.message

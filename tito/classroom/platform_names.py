@@ -5,6 +5,7 @@ Students choose the other parts, so they are not parsed.
 
 import datetime
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -39,16 +40,17 @@ BLACKBOARD = re.compile(
 )
 # Its first line, as CodeGrade's blackboard parser reads it: "Name: Ann Lee (ann1)"; the word may be translated.
 RECEIPT = re.compile(r"[^\n:]{1,40}: (?P<name>[^\n]+) \((?P<id>[^()\n]+)\)\r?\n")
+TIME = re.compile(r"[^/]*?\d{4}[^/]*? \d{1,2}:?\d\d(?: ?[AaPp]\.?[Mm]\.?)?")
 # Brightspace, as cgmb/d2lmf (parse_submission_dirname) reads it: "39786-640693 - Ann Lee - Oct 10, 2025 1022 AM",
 # a folder, or the beginning of a file's name.
 BRIGHTSPACE = re.compile(
     r"(?P<id>\d+)(?:-(?P<second>\d+))? - (?P<name>.+?) - "
-    r"(?P<time>[^/]*?\d{4}[^/]*? \d{1,2}:?\d\d(?: ?[AaPp]\.?[Mm]\.?)?)(?: - (?P<file>.+))?"
+    rf"(?P<time>{TIME.pattern})(?: - (?P<file>.+))?"
 )
 # Of a folder the name ends with the platform's time: a time before it is in the name that a student may have chosen.
 BRIGHTSPACE_FOLDER = re.compile(
     r"(?P<id>\d+)(?:-(?P<second>\d+))? - (?P<name>.+) - "
-    r"(?P<time>[^/]*?\d{4}[^/]*? \d{1,2}:?\d\d(?: ?[AaPp]\.?[Mm]\.?)?)"
+    rf"(?P<time>{TIME.pattern})"
 )
 # nbgrader/exchange/default/submit.py: student+assignment+time+random.
 EXCHANGE = re.compile(
@@ -85,9 +87,12 @@ Reader = Callable[[Sequence[str]], Owner | None]
 
 
 def canvas(placed: list[Placed]) -> Reader | None:
-    """One folder for all. Attachment numbers are unique: two files with one number are not Canvas's."""
-    orders = [found["order"] for p in placed if len(p.parts) == 1 and (found := _canvas(p.parts))]
-    if len(orders) != len(set(orders)):
+    """One folder for all. Attachment numbers are unique, but a name that a student chose may look like one."""
+    named = [found for p in placed if len(p.parts) == 1 and (found := _canvas(p.parts))]
+    count = Counter(found["order"] for found in named)
+    people = {found["id"] or found["anon"] for found in named}
+    imitate = {found["id"] or found["anon"] for found in named if count[found["order"]] > 1}
+    if 2 * len(imitate) > len(people):
         return None
 
     def read(parts: Sequence[str]) -> Owner | None:
@@ -98,7 +103,8 @@ def canvas(placed: list[Placed]) -> Reader | None:
             return None
         each = found.groupdict()
         student = each["id"] or each["anon"]
-        late = bool(each["late"] or each["late_anon"])
+        # A name that looks like a number and an attachment's would hide Canvas's own mark after it.
+        late = bool(each["late"] or each["late_anon"]) or f"_LATE_{student}_" in parts[0]
         instead = {"text": "a text", "link": "a link"}.get(each.get("kind") or "", "")
         order = int((each.get("order") or "0")[:18])
         is_test = each["name"] == TEST_STUDENT
@@ -171,7 +177,10 @@ def brightspace(placed: list[Placed]) -> Reader | None:
             found = None
         if not found:
             return None
-        return Owner(found[number], found["name"], found["time"], order=_order(found["time"]))
+        time = found["time"]
+        if len(parts) == 1:  # an earlier time may be in a name that the student chose
+            time = max([time, *filter(TIME.fullmatch, parts[0].split(" - "))], key=_order)
+        return Owner(found[number], found["name"], time, order=_order(time))
 
     return read
 

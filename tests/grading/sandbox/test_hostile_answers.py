@@ -132,6 +132,20 @@ DEEDS = {
         {v.TIMEOUT},
         "CPU time",
     ),
+    "compute in children of the first process": (
+        """
+        while True:
+            child = call(56, 220, 0x8000 | signal.SIGCHLD, 0, 0, 0, 0)  # CLONE_PARENT
+            if child <= 0:  # the first process itself may not do this
+                until = time.process_time() + 0.04
+                while time.process_time() < until: pass
+            if child == 0:
+                os._exit(0)
+            time.sleep(0.05)
+        """,
+        {v.TIMEOUT},
+        "CPU time",
+    ),
     "take memory in buffers of sockets": (
         """
         def fill():
