@@ -182,22 +182,35 @@ def test_a_near_miss_gets_a_suggestion(tiny):
         "did you mean tiny?",
     )
     refused(tito("test", "99", course=tiny.course.root), 2, "the modules are: 01_tiny")
-    run = tito("tets", "tiny", course=tiny.course.root)
-    assert run.returncode == 2 and "test" in run.stderr
+    refused(tito("tets", "tiny", course=tiny.course.root), 2, "no command named", "test?")
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "said"),
     [
-        ["test"],
-        ["export"],
-        ["test", "tiny", "--all"],
-        ["test", "tiny", "--inline-only", "--package-only"],
-        ["notebook"],
+        ("test", "no module given"),
+        ("export", "no module given"),
+        ("test tiny --all", "both --all and a module"),
+        ("test tiny --inline-only --package-only", "both --inline-only and --package-only"),
+        ("scores tiny --json --format moodle", "both --json and --format moodle"),
+        ("scores tiny --html --tests", "both --html and --tests"),
+        ("notebook", "no module given"),
+        ("--use docx test tiny", "'docx' is not one of"),
+        ("--nope", "no option --nope"),
+        ("grade tiny --jbos 3", "no option --jbos\nhint: did you mean --jobs or --json?"),
+        ("grade tiny --jobs 0", "0 is not in the range"),
+        ("marks exprot tiny", "'exprot'"),
+        ("marks import tiny", "missing argument 'FILE...'\nhint: tito marks import --help"),
+        ("start a b", "unexpected extra argument (b)"),
     ],
 )
-def test_wrong_usage_exits_2(tiny, words):
-    refused(tito(*words, course=tiny.course.root), 2)
+def test_wrong_usage_is_one_error_and_exits_2(tiny, words, said):
+    refused(tito(*words.split(), course=tiny.course.root), 2, said)
+
+
+def test_tito_alone_prints_the_help():
+    run = tito()
+    assert "Usage: tito" in run.stdout + run.stderr and "error:" not in run.stderr
 
 
 def test_outside_a_course_says_so(tmp_path):
@@ -259,6 +272,19 @@ def test_a_folder_that_cannot_be_written_is_one_error(tiny):
 def test_a_broken_settings_file_is_one_error(tiny, name):
     (tiny.course.root / name).write_text("{[: not one of ours\n\t- ]")
     refused(tito("test", "tiny", course=tiny.course.root), 3, Path(name).name)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("seconds: many", "module.yaml: seconds is 'many'"),
+        ("requires: tensor", "module.yaml: requires is 'tensor'"),
+        ("- title", "module.yaml is a list, but must be names with values"),
+    ],
+)
+def test_a_wrong_value_in_module_yaml_is_one_error(tiny, text, said):
+    (tiny.folder / "module.yaml").write_text(text)
+    refused(tito("test", "tiny", course=tiny.course.root), 3, said, "hint: ")
 
 
 def test_a_module_that_requires_itself_is_one_error(tiny):

@@ -112,7 +112,7 @@ def test_check_finds_what_is_wrong_with_a_module(tiny):
     (tiny.folder / "variants.yaml").write_text(
         "double:\n  wrong:\n    - name: gone\n      change: {'nowhere': ''}\n"
     )
-    assert "'nowhere' occurs 0 times in the solution" in findings(variants=True)
+    assert "the solution contains 'nowhere' 0 times" in findings(variants=True)
 
 
 def test_a_leak_is_found(tiny):

@@ -26,6 +26,19 @@ class Commands(click.RichGroup):
                 stream.reconfigure(encoding="utf-8", errors="replace")
         return super().main(*args, **kwargs)
 
+    def make_context(self, *args, **kwargs):
+        """Read tito's own options, and print an error as one line with its hint."""
+        try:
+            return super().make_context(*args, **kwargs)
+        except click.UsageError as error:
+            raise _refuse(error) from None
+
+    def resolve_command(self, context, args):
+        """Find a command, or suggest one with a similar name."""
+        if self.get_command(context, args[0]) is None:
+            raise _no_command(args[0])
+        return super().resolve_command(context, args)
+
     def invoke(self, context):
         """Run a command, and print an error as one line with its hint."""
         if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
@@ -35,9 +48,10 @@ class Commands(click.RichGroup):
         except TitoError as error:
             if error.code == Exit.BUG:
                 _print_traceback()
-            click.echo(f"error: {error}", err=True)
-            click.echo(f"hint: {error.hint}", err=True)
+            _print_error(error)
             context.exit(error.code)
+        except click.UsageError as error:
+            raise _refuse(error) from None
         except BrokenPipeError:
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - open to the end
             context.exit(Exit.PASSED)
@@ -68,6 +82,33 @@ def _use_utf8():
     if sys.getfilesystemencoding() != "utf-8":
         os.environ["PYTHONUTF8"] = "1"  # for the processes that this one starts, too
         os.execv(sys.executable, [sys.executable, "-X", "utf8", "-m", "tito", *sys.argv[1:]])
+
+
+def _print_error(error):
+    click.echo(f"error: {error}", err=True)
+    click.echo(f"hint: {error.hint}", err=True)
+
+
+def _refuse(error):
+    """Print click's error about the command line as tito prints its own; returns what ends the program."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        return error
+    text = " ".join(error.format_message().split()).removesuffix(".")
+    hint = f"{error.ctx.command_path} --help" if error.ctx else "tito --help"
+    if isinstance(error, click.NoSuchOption):
+        text = f"no option {error.option_name}"
+        if error.possibilities:
+            hint = f"did you mean {' or '.join(sorted(error.possibilities))}?"
+    _print_error(TitoError(text[:1].lower() + text[1:], hint, Exit.USAGE))
+    return click.exceptions.Exit(Exit.USAGE)
+
+
+def _no_command(name):
+    import difflib
+
+    near = difflib.get_close_matches(name, main.commands, n=1)
+    hint = f"did you mean {near[0]}?" if near else "tito --help lists the commands"
+    return TitoError(f"no command named {name!r}", hint, Exit.USAGE)
 
 
 def _print_traceback():
@@ -106,11 +147,7 @@ def help_(context, name):
     parent = context.parent
     command = main.get_command(parent, name) if name else main
     if command is None:
-        import difflib
-
-        near = difflib.get_close_matches(name, main.commands, n=1)
-        hint = f"did you mean {near[0]}?" if near else "tito --help lists the commands"
-        raise TitoError(f"no command named {name!r}", hint, Exit.USAGE)
+        raise _no_command(name)
     own = command.context_class(command, info_name=name, parent=parent) if name else parent
     click.echo(command.get_help(own))
 

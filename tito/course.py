@@ -15,6 +15,15 @@ from typing import Any
 # Imports that few commands need are inside functions: `tito --version` must stay quick.
 MODULE_NAME = r"\d\d_[a-z][a-z0-9_]*"
 RELEASE = "release.json"  # in a module's folder of a student's copy: module, number, files
+# The fields of module.yaml that code reads: their types, and what an author must write.
+FIELDS: dict[str, tuple[Any, str]] = {
+    "title": (str, "a text"),
+    "requires": (list, "a list of modules, as in [01_tensor]"),
+    "seconds": ((int, float), "the CPU seconds of a test, such as 20"),
+    "hints": (int, "a number of hints, such as 3"),
+    "variants": (dict, "numbers of known solutions, as in {wrong: 3, right: 1}"),
+    "prints": (dict, "names of functions and what they print, as in {report: seconds}"),
+}
 WORKSPACE = "workspace.json"  # in the root of a workspace: a student's copy of all modules
 
 
@@ -168,7 +177,11 @@ class Module:
             "prints": {},
         }
         defaults["seconds"] = 20
-        return defaults | read_yaml(path) if path.exists() else defaults
+        found = defaults | read_yaml(path) if path.exists() else defaults
+        for key, (kinds, wanted) in FIELDS.items():
+            if key in found and not isinstance(found[key], kinds):
+                raise TitoError(f"{path}: {key} is {found[key]!r}", f"write {wanted}")
+        return found
 
 
 @dataclass(frozen=True)
@@ -192,12 +205,16 @@ class Course:
             parser.read_string(path.read_text(encoding="utf-8"), str(path))
             for key in ("lib_path", "nbs_path"):
                 parser.defaults()[key]
-        except (configparser.Error, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            raise not_utf8(path, error) from None
+        except configparser.Error as error:
+            line = getattr(error, "lineno", None) or getattr(error, "errors", [(1, "")])[0][0]
             raise TitoError(
-                f"cannot read {path}: {one_line(error)}", "restore it from git"
+                f"{path}, line {line}: this is neither [section] nor name = value",
+                "fix the line, or restore the file from git",
             ) from None
         except KeyError as key:
-            raise TitoError(f"{path} does not set {key}", "restore it from git") from None
+            raise TitoError(f"{path} does not set {key.args[0]}", "restore it from git") from None
         return parser
 
     @property
@@ -286,7 +303,9 @@ class Course:
         """Refuse a command that needs the whole course."""
         if self.is_copy:
             raise TitoError(
-                "this is a student's copy, not the course", "go into the course", Exit.USAGE
+                "this is a student's copy, not the course",
+                "run this command in the course's repository",
+                Exit.USAGE,
             )
 
     @cached_property
@@ -316,7 +335,7 @@ class Course:
             return names[key]
         import difflib
 
-        near = difflib.get_close_matches(key, names, n=1)
+        near = difflib.get_close_matches(key, [] if key.isdecimal() else names, n=1)
         listing = ", ".join(module.name for module in self.modules) or "none"
         hint = f"did you mean {names[near[0]].topic}?" if near else f"the modules are: {listing}"
         raise TitoError(f"no module named {wanted!r}", hint, Exit.USAGE)
@@ -326,7 +345,7 @@ class Course:
         order: list[Module] = []
 
         def visit(each: Module, path: tuple[str, ...]) -> None:
-            for name in each.about["requires"] or []:
+            for name in each.about["requires"]:
                 if name in path:
                     raise TitoError(
                         f"{name} requires itself through {' and '.join(path)}", "fix module.yaml"
@@ -378,13 +397,23 @@ def read_yaml(path: Path) -> dict:
     try:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         content = yaml.load(path.read_text(encoding="utf-8"), loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise TitoError(f"cannot read {path}: {one_line(error)}", "fix the YAML") from None
+    except UnicodeDecodeError as error:
+        raise not_utf8(path, error) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise TitoError(f"{path}{where}: this is not YAML", "fix the line") from None
     if content is not None and not isinstance(content, dict):
         raise TitoError(
-            f"{path} contains a {type(content).__name__}, not a mapping", "fix the YAML"
+            f"{path} is a {type(content).__name__}, but must be names with values",
+            "begin each entry with its name and a colon",
         )
     return content or {}
+
+
+def not_utf8(path: Path, error: UnicodeDecodeError) -> TitoError:
+    """The error about a text file in another encoding."""
+    return TitoError(f"{path} is not UTF-8 text: see byte {error.start}", "save it as UTF-8")
 
 
 def digest(data: bytes) -> str:

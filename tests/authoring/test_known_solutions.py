@@ -114,5 +114,26 @@ def test_a_record_keeps_what_each_solution_loses_until_the_code_changes(tiny, mo
 
 def test_check_refuses_an_exercise_that_the_module_does_not_have(tiny):
     (tiny.folder / "variants.yaml").write_text(KNOWN)
-    with pytest.raises(TitoError, match="01_tiny has no exercise 'triple'"):
+    with pytest.raises(TitoError, match="no exercise named 'triple'") as refused:
         list(check.try_known(tiny, ["wrong"], ["triple"]))
+    assert (refused.value.code, refused.value.hint) == (2, "the exercises are: double")
+
+
+MALFORMED = {
+    "double: x": "double has 'x'",
+    "double:\n  wrnog: []": "double has wrnog",
+    "double:\n  wrong: 3": "double: wrong is 3",
+    "double:\n  wrong:\n    - x": "double: x",
+    "double:\n  wrong:\n    - {name: x}": "double: x",
+    "double:\n  wrong:\n    - {name: x, change: {nothere: y}}": "the solution contains 'nothere' 0 times",
+    "- double": "variants.yaml is a list, but must be names with values",
+    "double: [": "variants.yaml, line 1: this is not YAML",
+}
+
+
+@pytest.mark.parametrize("text", MALFORMED)
+def test_a_malformed_file_of_variants_is_one_error(tiny, text):
+    (tiny.folder / "variants.yaml").write_text(text)
+    with pytest.raises(TitoError, match=r"variants\.yaml") as refused:
+        list(check.try_known(tiny, ["wrong"], []))
+    assert str(refused.value).endswith(MALFORMED[text])

@@ -116,7 +116,7 @@ HOSTILE = {
         lambda p, c: zipped(p, {str(n): b"" for n in range(archive.FILES + 1)}),
         "more than",
     ),
-    "zip cut": (cut, "as an archive"),
+    "zip cut": (cut, "not a complete zip or tar"),
     "tar ..": (lambda p, c: tarred(p, {"../x.ipynb": c}), "leads outside"),
     "tar absolute": (lambda p, c: tarred(p, {"/x.ipynb": c}), "leads outside"),
     "tar link": (lambda p, c: special(p, tarfile.SYMTYPE), "is a link or a device"),
@@ -139,13 +139,13 @@ HOSTILE = {
             p.write_bytes(tarred(p, {A: random.Random(1).randbytes(9999)}).read_bytes()[:5000])
             and p
         ),
-        "as an archive",
+        "not a complete zip or tar",
     ),
-    "a text": (lambda p, c: p.write_bytes(b"not an archive") and p, "as an archive"),
-    "an empty file": (lambda p, c: p.touch() or p, "as an archive"),
+    "a text": (lambda p, c: p.write_bytes(b"not an archive") and p, "not a complete zip or tar"),
+    "an empty file": (lambda p, c: p.touch() or p, "not a complete zip or tar"),
     "bz2 of noise": (
         lambda p, c: p.write_bytes(bz2.compress(b"noise" * 99)) and p,
-        "as an archive",
+        "not a complete zip or tar",
     ),
     "no such file": (lambda p, c: p, "cannot read"),
 }

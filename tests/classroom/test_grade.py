@@ -351,7 +351,7 @@ def test_mistakes_in_the_command_are_named(course, hand_in):
     with pytest.raises(TitoError, match="no submissions for 01_tiny"):
         grade.run(course, unsafe=True)
     hand_in("alice", RIGHT)
-    with pytest.raises(TitoError, match="alicia has submitted nothing") as refused:
+    with pytest.raises(TitoError, match="'alicia' has submitted nothing") as refused:
         grade.run(course, ("alicia",), unsafe=True)
     assert refused.value.hint == "did you mean alice?"
     assert refused.value.code == 2

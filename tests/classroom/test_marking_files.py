@@ -141,7 +141,7 @@ WRONG = {
     "negative extra credit": ({"extra": "-1"}, "extra credit of -1; write 0 or more"),
     "an unknown student": ({"student": "zoe"}, "no graded student zoe"),
     "an unknown exercise": ({"exercise": "halve"}, "ann, halve is not in the gradebook"),
-    "another module": ({"module": "02_other"}, "it is about 02_other"),
+    "another module": ({"module": "02_other"}, "its module is '02_other'"),
     "a comment on a test": ({"comment": "No."}, "a test takes no comment"),
     "an unknown state": ({"state": "ok"}, "unknown state; write to grade, look again or done"),
 }
@@ -198,6 +198,12 @@ def test_two_tutors_mark_a_class_with_the_commands(graded):
     both = [str(path), str(path.with_name("01_tiny-ben.csv"))]
     done = tito("marks", "import", "tiny", *both, course=root)
     assert (done.returncode, done.stdout) == (0, "1 row written, 4 unchanged\n"), done.stderr
+    current = exported(graded)
+    edit(current, "cy", "double_of_an_array", points="1")
+    assert back(graded, current).written == 1  # somebody else changes the points
+    again = tito("marks", "import", "tiny", *both, course=root)
+    assert "Traceback" not in again.stderr
+    assert again.returncode == 1 and "\nerror: 1 row not written" in again.stderr
     # An export never replaces a file that a tutor has edited without keeping it.
     done = tito("marks", "export", "tiny", "--tutors", "ana,ben", course=root, cwd=root)
     assert "kept the file before: build/marking/01_tiny-ana.csv.before" in done.stdout

@@ -106,7 +106,7 @@ def test_a_school_whose_logins_are_hashes_keeps_its_students(tiny, tmp_path):
 
 def test_columns_can_be_named(tiny, tmp_path):
     text = "nr,who,mail,team\nx1,Ann Lee,ann@x.org,A\n"
-    with pytest.raises(TitoError, match="no column of ids was found") as raised:
+    with pytest.raises(TitoError, match="no column of the class list looks like") as raised:
         read(tiny, tmp_path, text)
     assert "nr, who, mail, team" in raised.value.hint
     (found,) = read(tiny, tmp_path, text, id="nr", name="who", section="team")
@@ -116,7 +116,7 @@ def test_columns_can_be_named(tiny, tmp_path):
         "ann@x.org",
         "A",
     )
-    with pytest.raises(TitoError, match="no column wo"):
+    with pytest.raises(TitoError, match="no column 'wo'"):
         read(tiny, tmp_path, text, id="wo")
 
 

@@ -68,7 +68,7 @@ def test_marks_come_from_the_records_when_there_is_no_gradebook(graded):
     found = table(graded)
     assert column(found, "student") == ["17", "23", "ada"]
     assert column(found, "score") == ["0", "2", "5"]
-    assert set(column(found, "source")) == {"journal"}
+    assert set(column(found, "source")) == {"record"}
 
 
 @pytest.mark.slow
@@ -88,7 +88,7 @@ def test_the_marks_of_the_gradebook_count(graded):
     assert column(found, "score") == ["0", "0", "3.25"]
     assert column(found, "points") == ["0", "0", "4.25"]
     assert column(found, "late_penalty") == ["0", "9", "1"]
-    assert column(found, "source") == ["journal", "gradebook", "gradebook"]
+    assert column(found, "source") == ["record", "gradebook", "gradebook"]
     assert column(found, "state") == ["final", "waits", "final"]
     assert column(found, "last_name") == ["", "", "Byron"]
     assert marks.read(graded).source.endswith(

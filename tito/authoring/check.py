@@ -11,7 +11,7 @@ import click
 from tito import sanitize
 from tito import verdict as v
 from tito.authoring import claims, dependents, known_solutions, readme_points, variants, weak_tests
-from tito.course import Module, TitoError
+from tito.course import Exit, Module, TitoError
 from tito.export import lint, package
 from tito.grading import job, supervisor
 from tito.notebooks import given, student_version
@@ -84,7 +84,8 @@ def try_known(
     names = [cell.id for cell in cells if cell.role == "solution"]
     for name in exercises:
         if name not in names:
-            raise TitoError(f"{module.name} has no exercise {name!r}", f"one of {', '.join(names)}")
+            listing = f"the exercises are: {', '.join(names)}"
+            raise TitoError(f"no exercise named {name!r}", listing, Exit.USAGE)
     wanted = [
         each
         for each in variants.load(module, cells)

@@ -30,12 +30,19 @@ def load(module: Module, cells) -> list[Variant]:
             raise TitoError(
                 f"{module.variants.name}: no exercise {exercise}", "use the grade_id of its cell"
             )
-        for kind, entries in (kinds or {}).items():
-            if kind not in (WRONG, RIGHT):
+        if not isinstance(kinds, dict) or not set(kinds) <= {WRONG, RIGHT}:
+            shown = ", ".join(map(str, kinds)) if isinstance(kinds, dict) else repr(kinds)
+            raise TitoError(
+                f"{module.variants.name}: {exercise} has {shown}",
+                "write lists named wrong and right",
+            )
+        for kind, entries in kinds.items():
+            if not isinstance(entries, list):
                 raise TitoError(
-                    f"{module.variants.name}: {exercise}: {kind}", "write wrong or right"
+                    f"{module.variants.name}: {exercise}: {kind} is {entries!r}",
+                    "write a list: a dash before each solution",
                 )
-            for entry in entries or []:
+            for entry in entries:
                 found.append(_variant(module, exercise, kind, entry, solutions[exercise]))
     return found
 
@@ -58,12 +65,15 @@ def _variant(module, exercise, kind, entry, solution) -> Variant:
             text = solution
             for old, new in entry["change"].items():
                 if text.count(old) != 1:
-                    raise ValueError(f"{old!r} occurs {text.count(old)} times in the solution")
+                    raise TitoError(
+                        f"{module.variants.name}: {exercise}: {name}: the solution contains {old!r} {text.count(old)} times",
+                        "change a text that it contains once",
+                    )
                 text = text.replace(old, new)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError):
         label = entry.get("name", entry) if isinstance(entry, dict) else entry
         raise TitoError(
-            f"{module.variants.name}: {exercise}: {label}: {error}",
+            f"{module.variants.name}: {exercise}: {label}",
             "write name, and one of change, solution or cell",
         ) from None
     return Variant(exercise, kind, name, text)

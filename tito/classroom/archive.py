@@ -91,9 +91,9 @@ def entries(path: Path) -> Iterator[list[Entry]]:
             _refuse_faulty(found)
         except Hostile as error:
             raise TitoError(f"{path.name} is refused: {error}", HINT) from None
-        except Exception as error:  # zipfile and tarfile raise many types for broken archives
+        except Exception:  # zipfile and tarfile raise many types for broken archives
             raise TitoError(
-                f"cannot read {path.name} as an archive: {one_line(error)}",
+                f"{path.name} is not a complete zip or tar archive ({size} bytes)",
                 "download it again, as a zip or tar archive",
             ) from None
         yield found

@@ -112,7 +112,7 @@ def _empty(module: Module, path: Path, left_out: list[str]) -> TitoError:
         )
     return TitoError(
         f"no notebook in {path}",
-        f"{module.notebook.name} of each student, in a folder named like the student",
+        f"put {module.notebook.name} of each student into a folder that has the student's id as name",
     )
 
 

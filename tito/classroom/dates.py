@@ -26,7 +26,7 @@ def extend(module: Module, student: str, text: str) -> str:
     shown = sanitize.line(student, 60)
     if student not in known:
         hint = collected.meant(module.course, student) or "use the id that tito collect shows"
-        raise TitoError(f"no student {shown}", hint, Exit.USAGE)
+        raise TitoError(f"no student {shown!r}", hint, Exit.USAGE)
     due.extend(module, student, when)
     now = _due(when) if when else f"no extension; {_due(reader.due_date(module))}"
     who = terminal.who(shown, collected.names(module.course))

@@ -155,7 +155,8 @@ def _wanted(module, everybody, students):
             near = difflib.get_close_matches(name, everybody, n=1)
             hint = f"did you mean {near[0]}?" if near else f"tito collect {module.topic} PATH"
             hint = collected.meant(module.course, name) or hint
-            raise TitoError(f"{name} has submitted nothing for {module.name}", hint, Exit.USAGE)
+            said = f"student {name!r} has submitted nothing for {module.name}"
+            raise TitoError(said, hint, Exit.USAGE)
     if not everybody:
         raise TitoError(
             f"no submissions for {module.name} in {module.course.place('submitted')}",

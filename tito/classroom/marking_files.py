@@ -200,7 +200,7 @@ def _rows(module, path: Path, cells, wrong: list[str]):
         now = cells.get((student, cell["exercise"]))
         shown = sanitize.line(f"{cell['student']}, {cell['exercise']}", 80)
         if cell["module"] != module.name:
-            wrong.append(f"{where}: it is about {sanitize.line(cell['module'] or 'no module', 40)}")
+            wrong.append(f"{where}: its module is {sanitize.line(cell['module'], 40)!r}")
         elif student is None:
             wrong.append(f"{where}: no graded student {sanitize.line(cell['student'], 60)}")
         elif now is None:

@@ -15,7 +15,7 @@ from tito.course import Exit, Module, TitoError
 from tito.gradebook import reader
 
 RECORD_BYTES, MOST_TESTS = 64 << 20, 2000
-GRADEBOOK, RECORD = "gradebook", "journal"
+GRADEBOOK, RECORD = "gradebook", "record"
 NAMES = ("first_name", "last_name", "email")
 
 
@@ -278,7 +278,7 @@ def _record(module, path: Path, cells) -> Mark:
     except (TypeError, AttributeError, RecursionError, OSError) as error:
         raise ValueError(f"its record cannot be read: {sanitize.line(error)}") from None
     except json.JSONDecodeError as error:
-        raise ValueError(f"its record is not JSON: {sanitize.line(error)}") from None
+        raise ValueError(f"its record is not JSON, see line {error.lineno}") from None
     except UnicodeDecodeError:
         raise ValueError("its record is not UTF-8") from None
 

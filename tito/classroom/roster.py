@@ -146,7 +146,7 @@ def _column(header: list[str], names: Iterable[str], named: str | None) -> int |
     found = files.place(header, [named] if named else names)
     if named and found is None:
         raise TitoError(
-            f"the file has no column {sanitize.line(named, 60)}",
+            f"the class list has no column {sanitize.line(named, 60)!r}",
             f"the columns are: {', '.join(header)}"[:400],
         )
     return found
@@ -159,7 +159,7 @@ def _ids(rows: list[list[str]], named: str | None) -> list[int]:
     found = list(dict.fromkeys([*worksheet, *files.places(rows[0], IDS)]))
     if not found:
         raise TitoError(
-            "no column of ids was found",
+            "no column of the class list looks like students' ids",
             f"name it with --id; the columns are: {', '.join(rows[0])}"[:400],
         )
     return found

@@ -270,7 +270,6 @@ def _feedback_archive(module, form, students, output):
     type=click.Choice(
         ["csv", "canvas", "moodle", "gradescope", "blackboard", "brightspace", "json"]
     ),
-    default="csv",
     help="The format of the table; csv and json are tito's own. Default: csv.",
 )
 @click.option(
@@ -302,10 +301,12 @@ def scores(course, modules, form, roster, column, tests, html, output, as_json):
     from tito.classroom import scores as tables
 
     course.refuse_copy()
+    _refuse_both(as_json and form not in (None, "json") and ("--json", f"--format {form}"))
+    _refuse_both(html and tests and ("--html", "--tests"))
     if html:
         _class_page(one(modules, "scores"), output)
         return
-    form = "json" if as_json else form
+    form = form or ("json" if as_json else "csv")
     classes = [marks.read_some(modules[0])] if len(modules) == 1 else []
     classes = classes or [marks.read(module) for module in modules or course.modules]
     classes = [found for found in classes if found.marks or found.failed]
@@ -326,6 +327,11 @@ def scores(course, modules, form, roster, column, tests, html, output, as_json):
         raise marks.complaint(failed, "marks")
     if without:
         raise marks.unmatched(without, collected.names(course))
+
+
+def _refuse_both(options):
+    if options:
+        raise TitoError(f"both {' and '.join(options)}", "leave one of them out", Exit.USAGE)
 
 
 def _class_page(module, output):

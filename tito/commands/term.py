@@ -263,5 +263,5 @@ def import_marks(context, module, paths):
         raise courses.TitoError(
             f"{count} not written: the gradebook changed after the export",
             f"tito marks export {module.topic}, and enter these again",
-            courses.FAILED,
+            courses.Exit.FAILED,
         )

@@ -87,6 +87,10 @@ def _run_nbdev(module: Module, notebook) -> str:
                 f"nbdev wrote no package for {module.source.name}: {one_line(error)}", "tito doctor"
             ) from None
         except Exception as error:  # nbdev raises many types for faults in a cell
+            if "[tool.nbdev]" not in read_text(root / "pyproject.toml"):
+                raise TitoError(
+                    f"{root / 'pyproject.toml'} has no [tool.nbdev]", "restore it from git"
+                ) from None
             raise TitoError(
                 f"nbdev cannot export {module.source.name}: {one_line(error)}",
                 f"tito check {module.topic}",

@@ -5,7 +5,7 @@ import json
 import re
 from pathlib import Path
 
-from tito.course import Module, TitoError, one_line
+from tito.course import Module, TitoError, not_utf8, one_line
 
 EXPORT = re.compile(r"#\s*\|\s*export\b\s*:?\s*$")
 HEADER = re.compile(
@@ -23,9 +23,7 @@ def read_text(path: Path) -> str:
             f"no file {path}", "restore it from git, or start from the release"
         ) from None
     except UnicodeDecodeError as error:
-        raise TitoError(
-            f"{path} is not UTF-8 text: {one_line(error)}", "save it as UTF-8"
-        ) from None
+        raise not_utf8(path, error) from None
     except OSError as error:
         raise TitoError(f"cannot read {path}: {error.strerror}", "fix the permissions") from None
 

@@ -5,7 +5,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from tito.course import TitoError, one_line
+from tito.course import TitoError
 from tito.notebooks import scripts
 from tito.notebooks.scripts import Cell
 
@@ -84,7 +84,7 @@ def _decode(data):
         text = data.decode(coding or "utf-8").lstrip("\ufeff")
     except UnicodeDecodeError as error:
         if coding not in (None, "utf-8") or b"\0" in data:
-            raise Unreadable(f"it is not text: {one_line(error)[:100]}") from None
+            raise Unreadable(f"it is not text, see byte {error.start}") from None
         text = data.decode("cp1252", "replace")
         notes.append("it was not UTF-8; read as Windows-1252")
     return text.replace("\r\n", "\n").replace("\r", "\n"), notes
@@ -94,7 +94,8 @@ def _from_json(text, notes):
     try:
         found = json.loads(text, parse_int=scripts.number)
     except (ValueError, RecursionError) as error:
-        raise Unreadable(f"it is an incomplete notebook: {one_line(error)[:100]}") from None
+        where = f", see line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+        raise Unreadable(f"it is an incomplete or damaged notebook{where}") from None
     if not isinstance(found, dict):
         raise Unreadable("it is JSON, but not a notebook")
     version, nodes = found.get("nbformat"), found.get("cells")

@@ -98,10 +98,11 @@ def ladder(module: Module) -> tuple[Step, ...]:
     """
     try:
         return _ladder(module.bench)
+    except TitoError:
+        raise
     except Exception as error:  # an author's file may raise anything
         raise TitoError(
-            f"cannot read {module.bench}: {type(error).__name__}: {one_line(error)}",
-            "define LADDER, a tuple of tinytorch.lab.ladder.Step",
+            f"cannot run {module.bench}: {type(error).__name__}: {one_line(error)}", "fix this file"
         ) from None
 
 
@@ -109,7 +110,11 @@ def _ladder(path):
     spec = importlib.util.spec_from_file_location(Path(path).stem, path)
     found = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(found)
-    return tuple(found.LADDER)
+    if not isinstance(getattr(found, "LADDER", None), tuple):
+        raise TitoError(
+            f"{path} defines no tuple LADDER", "list each step as a tinytorch.lab.ladder.Step"
+        )
+    return found.LADDER
 
 
 def code(document: dict) -> int:

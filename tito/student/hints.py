@@ -68,7 +68,7 @@ def load(module: Module) -> dict[str, list[Hint]]:
         if not isinstance(steps, list) or not all(map(_is_step, steps)):
             raise TitoError(
                 f"{module.hints.name}: {exercise} is not a list of hints",
-                "write sentences, or mappings of hint and test or says",
+                "write a list of sentences; a hint about one failure has hint and test, or hint and says",
             )
         found[str(exercise)] = [_hint(step) for step in steps]
     return found

@@ -37,7 +37,7 @@ def next_step(rows: list[dict]) -> dict | None:
 
 
 def _needs(course, module, states) -> dict:
-    requires = list(module.about["requires"] or [])
+    requires = list(module.about["requires"])
     needed = [each.name for each in course.requires(module) if each.name in requires]
     return {
         "requires": requires,

@@ -44,7 +44,7 @@ def owner(module: Module, student: str) -> str:
     if not module.release:
         raise TitoError(
             "tito submit is for a student's copy",
-            f"make one: tito release {module.topic}",
+            f"make one: tito start, or tito release {module.topic}",
             Exit.USAGE,
         )
     student = student or "me" * module.course.is_workspace
