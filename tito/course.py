@@ -396,12 +396,13 @@ def read_yaml(path: Path) -> dict:
 
     try:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        content = yaml.load(path.read_text(encoding="utf-8"), loader)
+        text = path.read_text(encoding="utf-8")
+        content = yaml.load(text, loader)
     except UnicodeDecodeError as error:
         raise not_utf8(path, error) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
+        where = f", line {min(mark.line + 1, len(text.splitlines()))}" if mark else ""
         raise TitoError(f"{path}{where}: this is not YAML", "fix the line") from None
     if content is not None and not isinstance(content, dict):
         raise TitoError(

@@ -1,12 +1,14 @@
 """Lock, replace and back up whole folders and files, so that nothing is lost or half written."""
 
 import contextlib
+import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -121,6 +123,22 @@ def save(path: Path, text: str, hint: str, private: bool = False) -> Path | None
         raise TitoError(f"cannot keep {path}: {error.strerror}", hint) from None
     write(path, text, private)
     return kept
+
+
+def read_store(path: Path, kind: Callable[[Any], Any], repair: str) -> dict[str, Any]:
+    """Read one of tito's own JSON files: names, each with a value of a kind; empty without the file.
+
+    Raises
+    ------
+    TitoError
+        If the file cannot be read; `repair` is what to do after removing it.
+    """
+    if not path.exists():
+        return {}
+    try:
+        return {name: kind(each) for name, each in json.loads(path.read_text("utf-8")).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        raise TitoError(f"cannot read {path}", f"remove it, and {repair}") from None
 
 
 def written(folder: Path) -> set[str]:

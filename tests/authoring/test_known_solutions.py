@@ -127,7 +127,7 @@ MALFORMED = {
     "double:\n  wrong:\n    - {name: x}": "double: x",
     "double:\n  wrong:\n    - {name: x, change: {nothere: y}}": "the solution contains 'nothere' 0 times",
     "- double": "variants.yaml is a list, but must be names with values",
-    "double: [": "variants.yaml, line 1: this is not YAML",
+    "double: [\n": "variants.yaml, line 1: this is not YAML",
 }
 
 

@@ -195,14 +195,7 @@ def test_students(course: Course) -> frozenset[str]:
 
 def _entries(course: Course) -> dict[str, dict]:
     path = course.build / "collected" / CLASS_LIST
-    if not path.exists():
-        return {}
-    try:
-        return {who: dict(about) for who, about in json.loads(path.read_text("utf-8")).items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        raise TitoError(
-            f"cannot read {path}", "remove it, and import the class list again"
-        ) from None
+    return folders.read_store(path, dict, "import the class list again")
 
 
 def names(course: Course) -> dict[str, str]:

@@ -105,7 +105,7 @@ def split(module: Module, students: list[str], tutors: tuple[str, ...]) -> dict[
     module.course.keep_private()
     path = module.course.build / "collected" / "tutors.json"
     with files.lock(path.with_name(".tutors.lock")):
-        known = _read(path)
+        known = files.read_store(path, dict, "run tito marks export again")
         mine = known.setdefault(module.name, {})
         parts = {tutor: [who for who in students if mine.get(who) == tutor] for tutor in tutors}
         for who in students:
@@ -354,14 +354,3 @@ def _said(each: ManualMarks) -> str:
     points, _, comment, state = _shown(each)
     said = "no points" if points is None else sanitize.count(points, "point")
     return ", ".join(filter(None, (said, state, sanitize.line(comment, 40))))
-
-
-def _read(path: Path) -> dict[str, dict[str, str]]:
-    if not path.exists():
-        return {}
-    try:
-        return {name: dict(each) for name, each in json.loads(path.read_text("utf-8")).items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        raise TitoError(
-            f"cannot read {path}", "remove it, and run tito marks export again"
-        ) from None

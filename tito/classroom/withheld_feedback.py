@@ -3,7 +3,7 @@
 import json
 
 from tito import files
-from tito.course import Module, TitoError, write
+from tito.course import Module, write
 
 
 def read(module: Module) -> set[str]:
@@ -25,9 +25,4 @@ def change(module: Module, hold: tuple[str, ...], give: tuple[str, ...]) -> set[
 
 def _all(module: Module) -> dict[str, list[str]]:
     path = module.course.build / "collected" / "held.json"
-    if not path.exists():
-        return {}
-    try:
-        return {name: list(who) for name, who in json.loads(path.read_text("utf-8")).items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        raise TitoError(f"cannot read {path}", "remove it, and withhold the pages again") from None
+    return files.read_store(path, list, "withhold the pages again")

@@ -85,7 +85,7 @@ def takes_module(function):
     def command(context, named, also, **options):
         course = context.obj()
         modules = list(dict.fromkeys(course.module(name) for name in (*named, *also)))
-        module = one(modules, context.info_name)
+        module = one(modules, _spoken(context))
         return context.invoke(function, course, module, **options)
 
     return command
@@ -117,6 +117,11 @@ def _refuse_exercise_alone(course, word):
     else:
         return
     raise TitoError(f"no module named {word!r}", hint, courses.Exit.USAGE)
+
+
+def _spoken(context):
+    """The command without `tito`, as in "marks export"."""
+    return context.command_path.removeprefix(f"{context.find_root().info_name} ")
 
 
 def one(modules, command):

@@ -5,7 +5,7 @@ import os
 import rich_click as click
 
 from tito import course as courses
-from tito.commands.common import complete_module
+from tito.commands.common import complete_module, takes_module
 
 
 @click.group()
@@ -95,28 +95,26 @@ def extend(context, module, student, date):
 
 
 @click.command()
-@click.argument("module", shell_complete=complete_module)
+@takes_module
 @click.option(
     "--output",
     metavar="FILE",
     help="Write the archive to this file; default: build/MODULE-autograder.zip.",
 )
-@click.pass_context
-def autograder(context, module, output):
+def autograder(_course, module, output):
     """Write an autograder for Gradescope: a zip archive that grades each submission there.
 
     The archive contains the solution and the hidden tests. Give it to Gradescope only.
     """
     from tito.classroom import autograder as gradescope
 
-    module = context.obj().module(module)
     path = courses.Path(output or module.course.build / f"{module.name}-autograder.zip")
     courses.write_bytes(path, gradescope.pack(module), private=True)
     click.echo(os.path.relpath(path))
 
 
 @click.command()
-@click.argument("module", shell_complete=complete_module)
+@takes_module
 @click.option(
     "--least",
     type=click.FloatRange(0.1, 1.0),
@@ -128,8 +126,7 @@ def autograder(context, module, output):
     metavar="FILE",
     help="Write the page to this file; default: build/grades/MODULE-similar.html.",
 )
-@click.pass_context
-def similar(context, module, least, output):
+def similar(course, module, least, output):
     """List pairs of students with similar answers, and write a page that shows them side by side.
 
     The command compares two answers to the same exercise at a time. Names, comments, docstrings, quoted text and
@@ -144,9 +141,7 @@ def similar(context, module, least, output):
     from tito.classroom import class_page, collected
     from tito.classroom import similar as answers
 
-    course = context.obj()
     course.refuse_copy()
-    module = course.module(module)
     pairs, failed = answers.find(module, least)
     names = collected.names(course)
     for pair in pairs:
@@ -164,14 +159,13 @@ def similar(context, module, least, output):
 
 
 @click.command()
-@click.argument("module", shell_complete=complete_module)
+@takes_module
 @click.option(
     "--output",
     metavar="FILE",
     help="Write the page to this file; default: build/grades/MODULE-leaderboard.html.",
 )
-@click.pass_context
-def leaderboard(context, module, output):
+def leaderboard(course, module, output):
     """Measure the open tasks of students who take part, and write a page of the results.
 
     Students take part under a pseudonym: tito bench MODULE --submit NAME. The command measures every entry again on
@@ -181,9 +175,7 @@ def leaderboard(context, module, output):
     from tito import sanitize
     from tito.classroom import leaderboard as board
 
-    course = context.obj()
     course.refuse_copy()
-    module = course.module(module)
     entries = board.run(module, say=lambda line: click.echo(line, err=True))
     for task in board.tasks(module):
         click.echo(sanitize.line(task.title))
@@ -204,15 +196,14 @@ def marks():
 
 
 @marks.command("export")
-@click.argument("module", shell_complete=complete_module)
+@takes_module
 @click.option("--tutors", metavar="A,B", default="", help="Split the students among these tutors.")
 @click.option(
     "--section", metavar="NAME", default="", help="Export only the students of this section."
 )
 @click.option("--tests", is_flag=True, help="Add a row for each test, to change its points.")
 @click.option("--output", metavar="DIR", help="The folder to write; default: build/marking.")
-@click.pass_context
-def export_marks(context, module, tutors, section, tests, output):
+def export_marks(course, module, tutors, section, tests, output):
     """Write CSV files in which tutors give points and comments.
 
     Each row is one exercise of one student, with the answer. Tutors write into the columns points, extra (credit),
@@ -223,9 +214,7 @@ def export_marks(context, module, tutors, section, tests, output):
     from tito import files, sanitize
     from tito.classroom import marking_files
 
-    course = context.obj()
     course.refuse_copy()
-    module = course.module(module)
     names = tuple(dict.fromkeys(name.strip() for name in tutors.split(",") if name.strip()))
     folder = courses.Path(output or course.build / "marking")
     for sheet in marking_files.sheets(module, names, section, tests):

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import Connection, bindparam, select, update
 
 from tito import files
-from tito.course import Course, Module, TitoError, write
+from tito.course import Course, Module, write
 from tito.gradebook import setup
 
 
@@ -79,12 +79,4 @@ def _path(course: Course) -> Path:
 
 
 def _read(course: Course) -> dict[str, dict[str, str | None]]:
-    path = _path(course)
-    if not path.exists():
-        return {}
-    try:
-        return {name: dict(each) for name, each in json.loads(path.read_text("utf-8")).items()}
-    except (OSError, ValueError, AttributeError):
-        raise TitoError(
-            f"cannot read {path}", "remove it, and grant the extensions again"
-        ) from None
+    return files.read_store(_path(course), dict, "grant the extensions again")

@@ -129,6 +129,15 @@ def bound(node: ast.AST) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def assigned(node: ast.AST) -> list[str]:
+    """The names that a definition, an assignment or a loop binds itself; an import binds none here."""
+    if isinstance(node, COMPOUND):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    found = [each for target in targets if target for each in ast.walk(target)]
+    return [each.id for each in found if isinstance(each, ast.Name)]
+
+
 def first_line(node: Statement) -> int:
     """The line on which a statement begins, with its decorators."""
     return min([node.lineno, *(each.lineno for each in getattr(node, "decorator_list", ()))])

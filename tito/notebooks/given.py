@@ -14,6 +14,7 @@ import zlib
 from dataclasses import asdict, dataclass, field
 
 from tito.course import Module, TitoError
+from tito.notebooks.cell_code import assigned, first_line, parsed
 from tito.notebooks.cells import BEGIN_SOLUTION, END_SOLUTION, Cell
 from tito.notebooks.text import read_text
 
@@ -68,12 +69,12 @@ def needs(cells: list[Cell]) -> dict[str, list[str]]:
     found = {}
     for cell in cells:
         if cell.role == "test":
-            reached = _reached(_used(_parsed(cell.source)), above)
+            reached = _reached(_used(*parsed(cell.source) or ()), above)
             found[cell.id] = [name for name in order if name in reached - {cell.exercise}]
         elif cell.role in ("solution", "given", "locked"):
             order += [cell.id] if cell.role == "solution" else []
-            for node in _parsed(cell.source).body:
-                for name in _bound(node):
+            for node in parsed(cell.source) or []:
+                for name in assigned(node):
                     above.setdefault(name, []).append((cell.exercise, _used(node)))
     return found
 
@@ -96,7 +97,7 @@ def versions(text: str, cells: list[Cell], name: str = "given.py") -> dict[str, 
     found = {}
     for cell in cells:
         if cell.role == "solution":
-            names = {n.name for n in _parsed(cell.source).body if isinstance(n, DEFINITION)}
+            names = {n.name for n in (parsed(cell.source) or []) if isinstance(n, DEFINITION)}
             own = [left.pop(each) for each in names & set(left)]
             if own:
                 found[cell.id] = _replaced(cell, own, text, name)
@@ -110,7 +111,7 @@ def versions(text: str, cells: list[Cell], name: str = "given.py") -> dict[str, 
 
 def _replaced(cell: Cell, definitions: list[Definition], text: str, name: str) -> str:
     """A solution cell with some of its functions, and methods of its classes, replaced."""
-    own = {n.name: n for n in _parsed(cell.source).body if isinstance(n, DEFINITION)}
+    own = {n.name: n for n in (parsed(cell.source) or []) if isinstance(n, DEFINITION)}
     edits: list[tuple[Definition, Definition]] = []
     for new in definitions:
         old = own[new.name]
@@ -128,7 +129,7 @@ def _replaced(cell: Cell, definitions: list[Definition], text: str, name: str) -
                 )
     lines, given = cell.source.split("\n"), text.split("\n")
     for old, new in sorted(edits, key=lambda edit: -edit[0].lineno):
-        lines[_first(old) : old.end_lineno] = given[_first(new) : new.end_lineno]
+        lines[first_line(old) - 1 : old.end_lineno] = given[first_line(new) - 1 : new.end_lineno]
     made = "\n".join(line for line in lines if line.strip() != END_SOLUTION)
     if BEGIN_SOLUTION in made:
         raise TitoError(
@@ -136,11 +137,6 @@ def _replaced(cell: Cell, definitions: list[Definition], text: str, name: str) -
             "define the function that contains the solution",
         )
     return made
-
-
-def _first(node: Definition) -> int:
-    """The number of lines above a definition and its decorators."""
-    return min([node.lineno, *(each.lineno for each in node.decorator_list)]) - 1
 
 
 def _reached(names: frozenset[str], above: dict) -> set[str]:
@@ -155,23 +151,6 @@ def _reached(names: frozenset[str], above: dict) -> set[str]:
     return found
 
 
-def _parsed(source: str) -> ast.Module:
-    try:
-        return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return ast.Module([], [])
-
-
-def _used(node: ast.AST) -> frozenset[str]:
-    return frozenset(each.id for each in ast.walk(node) if isinstance(each, ast.Name))
-
-
-def _bound(node: ast.stmt) -> list[str]:
-    """The names that a statement binds; an import binds none here."""
-    if isinstance(node, DEFINITION):
-        return [node.name]
-    if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        names = [each for target in targets for each in ast.walk(target)]
-        return [each.id for each in names if isinstance(each, ast.Name)]
-    return []
+def _used(*nodes: ast.AST) -> frozenset[str]:
+    found = (each for node in nodes for each in ast.walk(node))
+    return frozenset(each.id for each in found if isinstance(each, ast.Name))

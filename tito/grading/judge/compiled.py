@@ -8,6 +8,7 @@ import sys
 from types import CodeType
 
 from tito.grading.judge.namespace import Names
+from tito.notebooks.cell_code import assigned
 
 
 @functools.cache
@@ -26,26 +27,13 @@ def bindings(name: str, source: str) -> list[tuple[ast.stmt, list[str], CodeType
         body = ast.parse(f"def {fallback}(): pass").body
     found = []
     for node in body:
-        names, code = _bound(node), None
+        names, code = assigned(node), None
         plain = isinstance(node, ast.FunctionDef) and not node.decorator_list
         if names and (plain or isinstance(node, (ast.Assign, ast.AnnAssign))):
             with contextlib.suppress(SyntaxError, ValueError):
                 code = compile(ast.Module([node], []), f"<{name}>", "exec")
         found.append((node, names, code))
     return found
-
-
-def _bound(node: ast.stmt) -> list[str]:
-    if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)):
-        return [node.name]
-    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    return [
-        name.id
-        for target in targets
-        if target
-        for name in ast.walk(target)
-        if isinstance(name, ast.Name)
-    ]
 
 
 def run(source: str, name: str, names: Names) -> None:
