@@ -16,6 +16,7 @@ from tito.export import lint, package
 from tito.grading import job, supervisor
 from tito.notebooks import given, student_version
 from tito.notebooks import notebook as nb
+from tito.notebooks.cell_code import parsed
 from tito.notebooks.text import read_text
 from tito.student import hints, testing
 
@@ -276,11 +277,7 @@ def _names(module, cells, cli):
 
 def _bound(source):
     """The names that a cell binds: functions, classes, parameters, variables and attributes."""
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.Module(parsed(source) or [], [])):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             yield node.name
         elif isinstance(node, ast.arg):

@@ -8,6 +8,8 @@ import ast
 import re
 from dataclasses import dataclass
 
+from tito.notebooks.cell_code import parsed
+
 WORDS = {
     "half": 0.5, "third": 1 / 3, "quarter": 0.25, "fifth": 0.2, "tenth": 0.1, "one": 1, "once": 1, "twice": 2,
     "double": 2, "doubles": 2, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
@@ -126,16 +128,11 @@ def _value(words):
 
 def _said(source, prints):
     """The strings of a cell that prints or shows something."""
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return
-    shows = any(
-        isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) for node in tree.body
-    )
+    body = parsed(source) or []
+    shows = any(isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) for node in body)
     if not (shows or "print(" in source):
         return
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.Module(body, [])):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
         elif isinstance(node, ast.Name) and node.id in prints:

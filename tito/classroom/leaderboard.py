@@ -48,14 +48,8 @@ def pseudonym(sources: Iterable[str]) -> str:
     for source in sources:
         if "LEADERBOARD" not in source:
             continue
-        try:
-            body = ast.parse(cell_code.python(source)).body
-        except (SyntaxError, ValueError):
-            continue
-        for node in body:
-            if isinstance(node, ast.Assign) and [getattr(t, "id", "") for t in node.targets] == [
-                "LEADERBOARD"
-            ]:
+        for node in cell_code.code(source).body:
+            if isinstance(node, ast.Assign) and cell_code.assigned(node) == ["LEADERBOARD"]:
                 value = getattr(node.value, "value", None)
                 found = value if type(value) is str and NAME.fullmatch(value) else ""
     return found
@@ -148,12 +142,7 @@ def answered(one: job.Job) -> job.Job:
     answers = dict(one.answers)
     for cell in own:
         source = one.python.get(cell.id, cell.source)
-        try:
-            bound = {
-                name for node, _ in cell_code.statements(source) for name in cell_code.bound(node)
-            }
-        except (SyntaxError, ValueError):
-            continue
+        bound = {name for node in cell_code.code(source).body for name in cell_code.bound(node)}
         answers |= {name: source for name in bound & answers.keys()}
     return replace(one, answers=answers)
 

@@ -29,6 +29,7 @@ from tito.notebooks import given as given_versions
 from tito.notebooks import notebook as nb
 from tito.notebooks import released as past
 from tito.notebooks import student_version
+from tito.notebooks.cell_code import parsed
 from tito.notebooks.cells import Cell
 from tito.notebooks.pairing import refuse_conflict
 from tito.notebooks.text import digest_line, read_text
@@ -278,8 +279,9 @@ def _needed(module, released):
 def _imports(text):
     """The modules of the package's core that some Python imports."""
     found = set()
-    for cell in [text] if _parses(text) else text.split("\n\n"):
-        for node in ast.walk(ast.parse(cell)) if _parses(cell) else ():
+    whole = parsed(text)
+    for body in [whole] if whole else map(parsed, text.split("\n\n")):
+        for node in ast.walk(ast.Module(body or [], [])):
             if isinstance(node, ast.Import):
                 found |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
@@ -288,14 +290,6 @@ def _imports(text):
                 found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
     pattern = re.compile(rf"{tinytorch.__name__}\.core\.+(\w+)")
     return {match[1] for name in found if (match := pattern.match(name))}
-
-
-def _parses(text):
-    try:
-        ast.parse(text)
-        return True
-    except SyntaxError:
-        return False
 
 
 def _project(text, lessons, has_license):

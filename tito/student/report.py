@@ -12,6 +12,7 @@ import click
 from tito import sanitize, terminal
 from tito import verdict as v
 from tito.course import Module
+from tito.notebooks import cell_code
 from tito.notebooks.notebook import exercise_of
 from tito.student import progress
 from tito.student import status as status_map
@@ -187,12 +188,8 @@ def failure_lines(verdicts: list[v.Verdict]) -> list[str]:
 
 def title(source: str) -> str:
     """The first sentence of the docstring of the last function or class in a cell; empty without one."""
-    try:
-        body = ast.parse(source).body
-    except (SyntaxError, ValueError):
-        return ""
-    kinds = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef)
-    docs = [ast.get_docstring(node) for node in body if isinstance(node, kinds)]
+    body = cell_code.parsed(source) or []
+    docs = [ast.get_docstring(node) for node in body if isinstance(node, cell_code.COMPOUND)]
     found = next((text for text in reversed(docs) if text), "")
     return " ".join(found.partition("\n\n")[0].split())
 

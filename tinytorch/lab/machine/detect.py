@@ -1,4 +1,4 @@
-"""What the system says about this machine: cores, caches and vector units."""
+"""Ask the system for the cores, caches and vector units of this machine."""
 
 import ctypes
 import math

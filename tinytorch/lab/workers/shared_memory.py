@@ -1,4 +1,4 @@
-"""Memory that two processes share: it grows, and ends with the processes."""
+"""A block of memory that two processes share; it can grow, and disappears with the processes."""
 
 import mmap
 import os
