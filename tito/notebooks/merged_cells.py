@@ -5,19 +5,19 @@ from dataclasses import replace
 
 from tito.notebooks.cell_code import fault
 from tito.notebooks.released_cells import TESTS, Released, plain, role
-from tito.notebooks.scripts import Cell
+from tito.notebooks.scripts import SubmittedCell
 from tito.notebooks.untrusted import Submission
 
 
-def apart(sheet: Submission, released: Released) -> list[Cell]:
+def apart(submission: Submission, released: Released) -> list[SubmittedCell]:
     """The cells of a submission, with released text moved into separate cells.
 
     Tests and stubs are cut out of any cell. Other released text is cut out of scripts without cell borders only, and
     only while it comes in the order of the release.
     """
-    found: list[Cell] = []
-    latest = -1 if sheet.script else None
-    for cell in _joined(sheet.cells):
+    found: list[SubmittedCell] = []
+    latest = -1 if submission.script else None
+    for cell in _joined(submission.cells):
         if cell.kind != "code" or plain(cell.source) in released.known or _is_test(cell, released):
             found.append(cell)
         else:
@@ -29,7 +29,7 @@ def _is_test(cell, released):
     return any(mark.get("locked") or mark.get("grade") for mark in released.marks.get(cell.id, ()))
 
 
-def _joined(cells: list[Cell]) -> Iterator[Cell]:
+def _joined(cells: list[SubmittedCell]) -> Iterator[SubmittedCell]:
     """Join two neighbors with the same grade_id if the second continues a function of the first."""
     before = None
     for cell in cells:
@@ -46,7 +46,9 @@ def _joined(cells: list[Cell]) -> Iterator[Cell]:
         yield before
 
 
-def _cut(cell: Cell, released: Released, latest: int | None, found: list[Cell]) -> int | None:
+def _cut(
+    cell: SubmittedCell, released: Released, latest: int | None, found: list[SubmittedCell]
+) -> int | None:
     """Append the pieces of a cell to `found`; for a script, returns the release's index of the last piece."""
     lines = [line.rstrip() for line in cell.source.split("\n")]
     begin = number = 0
@@ -57,7 +59,7 @@ def _cut(cell: Cell, released: Released, latest: int | None, found: list[Cell]) 
             in_order = latest is not None and place > latest
             if in_order or role(given) in (*TESTS, "solution"):
                 found += _piece(cell, begin, number)
-                found.append(Cell(given.cell_type, given.source))
+                found.append(SubmittedCell(given.cell_type, given.source))
                 begin = number = number + len(block)
                 latest = place if in_order else latest
                 break
@@ -67,6 +69,6 @@ def _cut(cell: Cell, released: Released, latest: int | None, found: list[Cell]) 
     return latest
 
 
-def _piece(cell: Cell, begin: int, end: int) -> list[Cell]:
+def _piece(cell: SubmittedCell, begin: int, end: int) -> list[SubmittedCell]:
     source = "\n".join(cell.source.split("\n")[begin:end]).strip("\n")
     return [replace(cell, source=source)] if source.strip() else []

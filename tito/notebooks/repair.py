@@ -37,12 +37,12 @@ class Findings:
     twice: list[str] = field(default_factory=list)
 
 
-def repair(released: Released, sheet: Submission) -> tuple[nbformat.NotebookNode, Findings]:
+def repair(released: Released, submission: Submission) -> tuple[nbformat.NotebookNode, Findings]:
     """Put the student's cells of a submission into the latest released notebook.
 
     Released cells come from the release, whatever the submission contains in their place.
     """
-    return _Repair(released, sheet).run()
+    return _Repair(released, submission).run()
 
 
 @dataclass
@@ -55,10 +55,10 @@ class _Answer:
 
 
 class _Repair:
-    def __init__(self, released: Released, sheet: Submission):
+    def __init__(self, released: Released, submission: Submission):
         self.released = released
-        self.cells = merged_cells.apart(sheet, released)
-        self.findings = Findings(repaired=list(sheet.notes))
+        self.cells = merged_cells.apart(submission, released)
+        self.findings = Findings(repaired=list(submission.notes))
         self.plain = [released.plain.get(c.source) or plain(c.source) for c in self.cells]
         self.origin = released.origin(set(self.plain))
         self.by_id: dict[str, list[int]] = defaultdict(list)

@@ -35,8 +35,8 @@ SCRIPT = "converted a script to a notebook; next time, download the notebook its
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One cell: kind, text, nbgrader metadata if it has some, and attached pictures."""
+class SubmittedCell:
+    """A cell of a submission: kind, text, nbgrader metadata if it has some, and attached pictures."""
 
     kind: str
     source: str
@@ -50,7 +50,7 @@ class Cell:
         return name if isinstance(name, str) else ""
 
 
-def read(text: str) -> tuple[list[Cell], str, bool] | None:
+def read(text: str) -> tuple[list[SubmittedCell], str, bool] | None:
     """The cells of a script, a note on its format, and whether cell borders are lost; None if it is not Python."""
     for is_one, cells, note in _READERS:
         if is_one(text):
@@ -58,7 +58,7 @@ def read(text: str) -> tuple[list[Cell], str, bool] | None:
     return None
 
 
-def _percent(text: str) -> Iterator[Cell]:
+def _percent(text: str) -> Iterator[SubmittedCell]:
     text = HEADER.sub("", text, count=1)
     marks = list(DELIMITER.finditer(text))
     ends = [mark.start() for mark in marks[1:]] + [len(text)]
@@ -69,14 +69,14 @@ def _percent(text: str) -> Iterator[Cell]:
         kind = (found[1] or found[2]) if found else "code"
         kind = "markdown" if kind == "md" else kind
         source = TIMED.sub(r"\1", body) if kind == "code" else _prose(body)
-        yield Cell(kind, source, _mark(head))
+        yield SubmittedCell(kind, source, _mark(head))
 
 
-def _light(text: str) -> Iterator[Cell]:
+def _light(text: str) -> Iterator[SubmittedCell]:
     return _percent(re.sub(r"^# -$", "# %%", LIGHT.sub(r"# %% \1", text), flags=re.MULTILINE))
 
 
-def _nbconvert(text: str) -> Iterator[Cell]:
+def _nbconvert(text: str) -> Iterator[SubmittedCell]:
     for part in NBCONVERT.split(text):
         yield from _code(_with_magics(part.strip("\n")))
 
@@ -94,7 +94,7 @@ def _with_magics(source: str) -> str:
     return source
 
 
-def _colab(text: str) -> Iterator[Cell]:
+def _colab(text: str) -> Iterator[SubmittedCell]:
     """All code as one cell, apart from cells that Colab wrote as comments."""
     parts = re.split(rf"^{re.escape(HIDDEN)}\n", text, flags=re.MULTILINE)
     yield from _code(parts[0])
@@ -109,21 +109,21 @@ def _colab(text: str) -> Iterator[Cell]:
             yield from _code(TIMED.sub(r"\1", part))
 
 
-def _databricks(text: str) -> Iterator[Cell]:
+def _databricks(text: str) -> Iterator[SubmittedCell]:
     for part in COMMAND.split(DATABRICKS.sub("", text, count=1)):
         lines = [line for line in part.strip("\n").split("\n") if not line.startswith("# DBTITLE")]
         if all(line.startswith("# MAGIC") for line in lines):
             source = "\n".join(re.sub(r"^# MAGIC ?", "", line) for line in lines)
             kind, _, rest = source.partition("%md")
             if not kind.strip() and rest:
-                yield Cell("markdown", rest.strip())
+                yield SubmittedCell("markdown", rest.strip())
                 continue
             yield from _code(re.sub(r"\A%python *\n", "", source))
         else:
             yield from _code("\n".join(lines))
 
 
-def _marimo(text: str) -> Iterator[Cell]:
+def _marimo(text: str) -> Iterator[SubmittedCell]:
     lines = text.split("\n")
     for node in cell_code.parsed(text) or ():
         names = [getattr(each, "func", each) for each in getattr(node, "decorator_list", ())]
@@ -140,7 +140,7 @@ def _marimo(text: str) -> Iterator[Cell]:
             yield from _code(str(words[0]).replace('"\\"', '""') if words else "")
 
 
-def _marimo_cell(node, lines) -> Iterator[Cell]:
+def _marimo_cell(node, lines) -> Iterator[SubmittedCell]:
     body = node.body
     first = body[0].lineno - 1
     while first > node.lineno and lines[first - 1].strip()[:1] in ("", "#"):
@@ -148,12 +148,12 @@ def _marimo_cell(node, lines) -> Iterator[Cell]:
     last = body[-1].lineno - 1 if isinstance(body[-1], ast.Return) else node.end_lineno
     source = "\n".join(line[4:] if line[:4].isspace() else line for line in lines[first:last])
     prose = re.fullmatch(r'\s*mo\.md\(\s*r?f?("""|")\n?(.*?)\n?\1\s*\)\s*', source, re.DOTALL)
-    yield from [Cell("markdown", prose[2])] if prose else _code(source)
+    yield from [SubmittedCell("markdown", prose[2])] if prose else _code(source)
 
 
-def _code(text: str) -> Iterator[Cell]:
+def _code(text: str) -> Iterator[SubmittedCell]:
     if text.strip():
-        yield Cell("code", text.strip("\n"))
+        yield SubmittedCell("code", text.strip("\n"))
 
 
 def _is_python(text: str) -> bool:

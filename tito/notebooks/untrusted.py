@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tito.course import TitoError
 from tito.notebooks import scripts
-from tito.notebooks.scripts import Cell
+from tito.notebooks.scripts import SubmittedCell
 
 BYTES, CELLS = 20 << 20, 10_000
 CODE = 4 << 20  # characters of all code cells
@@ -35,7 +35,7 @@ class Unreadable(TitoError):
 class Submission:
     """The cells of a submission, notes on how it was read, and whether it is a script that lost cell borders."""
 
-    cells: list[Cell]
+    cells: list[SubmittedCell]
     notes: list[str]
     script: bool = False
 
@@ -126,7 +126,7 @@ def _cell(node):
         kind = "markdown"
     metadata = node.get("metadata")
     mark = metadata.get("nbgrader") if isinstance(metadata, dict) else None
-    return Cell(
+    return SubmittedCell(
         kind if kind in KINDS else "raw",
         _clean(source) if isinstance(source, str) else "",
         mark if isinstance(mark, dict) else {},
