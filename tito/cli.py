@@ -24,7 +24,11 @@ class Commands(click.RichGroup):
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(AttributeError):
                 stream.reconfigure(encoding="utf-8", errors="replace")
-        return super().main(*args, **kwargs)
+        try:
+            return super().main(*args, **kwargs)
+        except BrokenPipeError:  # click prints the help of `tito` alone outside of `invoke`
+            _leave_pipe()
+            sys.exit(Exit.PASSED)
 
     def make_context(self, *args, **kwargs):
         """Read tito's own options, and print an error as one line with its hint."""
@@ -36,7 +40,11 @@ class Commands(click.RichGroup):
     def resolve_command(self, context, args):
         """Find a command, or suggest one with a similar name."""
         if self.get_command(context, args[0]) is None:
-            raise _no_command(args[0])
+            import difflib
+
+            near = difflib.get_close_matches(args[0], self.commands, n=1)
+            hint = f"did you mean {near[0]}?" if near else "tito --help lists the commands"
+            raise TitoError(f"no command named {args[0]!r}", hint, Exit.USAGE)
         return super().resolve_command(context, args)
 
     def invoke(self, context):
@@ -53,7 +61,7 @@ class Commands(click.RichGroup):
         except click.UsageError as error:
             raise _refuse(error) from None
         except BrokenPipeError:
-            sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - open to the end
+            _leave_pipe()
             context.exit(Exit.PASSED)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
@@ -84,6 +92,11 @@ def _use_utf8():
         os.execv(sys.executable, [sys.executable, "-X", "utf8", "-m", "tito", *sys.argv[1:]])
 
 
+def _leave_pipe():
+    """Print nothing more, because the reader of the output has ended."""
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - open to the end
+
+
 def _print_error(error):
     click.echo(f"error: {error}", err=True)
     click.echo(f"hint: {error.hint}", err=True)
@@ -93,22 +106,16 @@ def _refuse(error):
     """Print click's error about the command line as tito prints its own; returns what ends the program."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         return error
-    text = " ".join(error.format_message().split()).removesuffix(".")
+    text, _, near = " ".join(error.format_message().split()).partition(". Did you mean ")
+    text = text.removesuffix(".")
     hint = f"{error.ctx.command_path} --help" if error.ctx else "tito --help"
+    hint = f"did you mean {near}" if near else hint
     if isinstance(error, click.NoSuchOption):
         text = f"no option {error.option_name}"
         if error.possibilities:
             hint = f"did you mean {' or '.join(sorted(error.possibilities))}?"
     _print_error(TitoError(text[:1].lower() + text[1:], hint, Exit.USAGE))
     return click.exceptions.Exit(Exit.USAGE)
-
-
-def _no_command(name):
-    import difflib
-
-    near = difflib.get_close_matches(name, main.commands, n=1)
-    hint = f"did you mean {near[0]}?" if near else "tito --help lists the commands"
-    return TitoError(f"no command named {name!r}", hint, Exit.USAGE)
 
 
 def _print_traceback():
@@ -139,19 +146,6 @@ def main(context, course, use):
     context.obj = functools.cache(lambda: courses.find(course, use or ""))
 
 
-@click.command("help")
-@click.argument("name", required=False, metavar="[COMMAND]")
-@click.pass_context
-def help_(context, name):
-    """Show what a command does, or all commands."""
-    parent = context.parent
-    command = main.get_command(parent, name) if name else main
-    if command is None:
-        raise _no_command(name)
-    own = command.context_class(command, info_name=name, parent=parent) if name else parent
-    click.echo(command.get_help(own))
-
-
 GROUPS = {
     "Learn": [
         learn.start,
@@ -163,7 +157,7 @@ GROUPS = {
         learn.notebook,
         learn.submit,
     ],
-    "Build": [build.export, build.check, build.doctor, help_],
+    "Build": [build.export, build.check, build.doctor],
     "Teach": [
         term.roster,
         teach.release,

@@ -47,12 +47,36 @@ class TitoError(Exception):
         self.code = code
 
 
+class Beside:
+    """The path of a file in a module's folder. In its name, {topic} is the module's topic."""
+
+    def __init__(self, name: str, about: str):
+        self.name, self.__doc__ = name, about
+
+    def __get__(self, module: "Module", _: type) -> Path:
+        return module.folder / self.name.format(topic=module.topic)
+
+
 @dataclass(frozen=True)
 class Module:
     """One module. Every path follows from the course's root and the module's name."""
 
     course: "Course"
     name: str
+
+    notebook = Beside("{topic}_dev.ipynb", "The notebook that belongs to the source.")
+    challenge = Beside("{topic}_challenge.py", "The open tasks that `tito leaderboard` measures.")
+    bench = Beside("{topic}_bench.py", "The steps that `tito bench` measures.")
+    packed_given = Beside(
+        "given.txt", "The given versions in a student's copy, packed into one file."
+    )
+    given_calls = Beside(
+        "given_calls.py", "Calls of given kernels, which the grader compiles once for all students."
+    )
+    given = Beside("given.py", "Plain versions of exercises that other exercises are tested with.")
+    hints = Beside("hints.yaml", "The hints of each exercise.")
+    variants = Beside("variants.yaml", "Known wrong and right solutions.")
+    readme = Beside("README.md", "The module's README.")
 
     @property
     def topic(self) -> str:
@@ -68,11 +92,6 @@ class Module:
     def folder(self) -> Path:
         """The folder of its files."""
         return self.course.root if self.course.release else self.course.source / self.name
-
-    @property
-    def notebook(self) -> Path:
-        """The notebook that belongs to the source."""
-        return self.folder / f"{self.topic}_dev.ipynb"
 
     @property
     def source(self) -> Path:
@@ -115,46 +134,6 @@ class Module:
         return sorted(
             [*folder.glob(f"test_{self.topic}.py"), *folder.glob(f"test_{self.topic}_*.py")]
         )
-
-    @property
-    def readme(self) -> Path:
-        """The module's README."""
-        return self.folder / "README.md"
-
-    @property
-    def variants(self) -> Path:
-        """Known wrong and right solutions."""
-        return self.folder / "variants.yaml"
-
-    @property
-    def hints(self) -> Path:
-        """The hints of each exercise."""
-        return self.folder / "hints.yaml"
-
-    @property
-    def given(self) -> Path:
-        """Plain versions of exercises that other exercises are tested with."""
-        return self.folder / "given.py"
-
-    @property
-    def given_calls(self) -> Path:
-        """Calls of given kernels, which the grader compiles once for all students."""
-        return self.folder / "given_calls.py"
-
-    @property
-    def packed_given(self) -> Path:
-        """The given versions in a student's copy, packed into one file."""
-        return self.folder / "given.txt"
-
-    @property
-    def bench(self) -> Path:
-        """The steps that `tito bench` measures."""
-        return self.folder / f"{self.topic}_bench.py"
-
-    @property
-    def challenge(self) -> Path:
-        """The open tasks that `tito leaderboard` measures."""
-        return self.folder / f"{self.topic}_challenge.py"
 
     @property
     def record(self) -> Path:
