@@ -211,6 +211,20 @@ def test_what_is_printed_is_counted_over_all_workers(tiny):
     assert found[-1].message == "not run: the submission has used its budget of 10 MB of output"
 
 
+def test_output_without_end_leaves_the_other_tests_their_budget(tiny):
+    """Output is counted as it arrives: between two looks at the clocks, a fast process prints gigabytes."""
+    answer = """
+    def double(x):
+        while x != "next":
+            os.write(2, b"x" * 65536)
+        return 2 * x
+    """
+    work = made(tiny, answer, [NEXT, "double(1)", "double(2)", NEXT])
+    found = list(supervisor.run(supervisor.replace(work, output=2**20)))
+    assert [each.status for each in found] == [v.PASSED, v.KILLED, v.KILLED, v.PASSED]
+    assert all("printed more than 1 MB" in each.message for each in found[1:3])
+
+
 def test_answers_to_one_test_are_counted_together(tiny):
     answer = "def double(x): return 2 * x if x == 'next' else np.zeros(60_000_000, np.uint8)"
     test = "for _ in range(6):\n    double(1)"

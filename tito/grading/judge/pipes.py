@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PART = 65536  # bytes that are read or written at once
 FULL = 8  # parts in a full pipe
+SOON = 2**20  # bytes of output after which `on_wait` is called, however short the wait was
 
 
 class Polled(io.RawIOBase):
@@ -46,6 +47,7 @@ class Polled(io.RawIOBase):
         self.stream = io.BufferedReader(self, PART)
         self.since = 0.0
         self.received = 0  # bytes of answers
+        self.heard = 0  # bytes of output since `on_wait` was called
 
     def send(self, message: wire.Parts) -> None:
         """Write a packed message. If the worker has ended, the next `receive` returns None."""
@@ -92,16 +94,16 @@ class Polled(io.RawIOBase):
             found = [number for number, _ in poll.poll(self.step * 1000)]
             if self.log in found:
                 self._read_output()
-            if (
-                time.monotonic() - self.since >= self.step
-            ):  # also of a worker that sends byte by byte
-                self.since = time.monotonic()
+            # Also of a worker that sends byte by byte, or prints fast.
+            if time.monotonic() - self.since >= self.step or self.heard >= SOON:
+                self.since, self.heard = time.monotonic(), 0
                 self.on_wait()
             if wanted in found:
                 return
 
     def _read_output(self) -> None:
         part = os.read(self.log, PART)
+        self.heard += len(part)
         self.on_output(part)
         if not part:
             self._listen(lambda poll: poll.unregister(self.log))
