@@ -42,7 +42,9 @@ def run(notebook, folder):
 
     start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     place = {"metadata": {"path": str(folder)}}
-    NotebookClient(notebook, timeout=600, resources=place, allow_errors=True).execute()
+    client = NotebookClient(notebook, timeout=600, resources=place, allow_errors=True)
+    client.extra_arguments = ["--log-level=40"]  # without the kernel's warning about its transport
+    client.execute()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

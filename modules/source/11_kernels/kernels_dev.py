@@ -1201,6 +1201,9 @@ The last column of the second table separates them. Without vectors `rows_outer`
 neighbors of $B$ share a cache line. The rest of its gain is vectorization. `matmul_loops` adds to one sum, so each addition waits for the
 previous one: it is bound by *latency*, and vectors change nothing.
 
+`rows_outer` can exceed its roof. The roof is measured with a copy, which has one store for each load. `rows_outer` has two loads for each store, and cores
+start more loads than stores in a cycle (Fog, "The microarchitecture of Intel, AMD and VIA CPUs").
+
 </details>
 
 <details><summary>Why do blocks not help here, although the simulator counts fewer misses?</summary>
@@ -1585,7 +1588,7 @@ for size in (3_000, 60_000, 1_000_000, 8_000_000):
 
 # %% [markdown]
 r"""
-Compare the columns. Streaming loses while the result fits in the caches and wins for larger ones, so `relu_loop` streams from `PAST_CACHES` bytes on.
+Compare the columns. Streaming loses for small results, which fit in the nearest cache, and wins for large ones, so `relu_loop` streams from `PAST_CACHES` bytes on.
 
 A new array for a large result can cost more than the loop: the operating system hands out memory in pages, and the first write to each page
 causes a *page fault*. Pass `out` if you call a kernel repeatedly. For small arrays the fixed overhead of a call dominates, here and in later kernels: Numba
@@ -1632,7 +1635,7 @@ predictions.show(prediction, "times np.maximum's speed, 30,000 elements", relu=f
 r"""
 <details><summary>What limits the largest arrays?</summary>
 
-With a given output, bandwidth: the kernel streams its result and moves $4 + 4$ bytes for each element, `np.maximum` moves $4 + 4 + 4$. Compare the rows with and without
+With a given output, bandwidth: the kernel streams its result and moves $4 + 4$ bytes for each element, `np.maximum` moves $4 + 4 + 4$. So your kernel can exceed its roof, which is measured with ordinary stores. Compare the rows with and without
 `out=`: a new array costs more than the loop, by page faults. The expression with a temporary pays for two new arrays.
 
 </details>
@@ -2077,7 +2080,7 @@ print(predictions.compare(prediction, "times the speed in place", packed=spends[
 # %% [markdown]
 r"""
 **Exercise 8** (about 11 lines). Write `pack_panels`. If the block does not fill the last panel, fill the rest with zeros. Copy element by element
-until the tests pass. Then, for speed, copy the whole vectors of a row with `load` and `store`, and only the rest element by element.
+until the tests pass. Then copy the whole vectors of a row with `load` and `store`, and only the rest element by element.
 
 *Hint: the element in row $p$ and column $j$ of the block is `source[start + p * stride + j]`.*
 """
@@ -2464,7 +2467,8 @@ r"""
 <details><summary>Why does the tile stay below the peak?</summary>
 
 The peak was measured with independent FMAs that load nothing. The 6 by 2 tile of the sweep has the same FMAs and eight loads a step, so its distance from the peak is
-the price of the loads. An unaligned panel makes each vector load touch two cache lines, which the second line of the output shows.
+the price of the loads. In an unaligned panel each vector of 64 bytes touches two cache lines, and of 32 bytes every second one. The first two lines of the output show what
+that costs on your machine. It can be little: eight loads feed twelve FMAs, so load units have time to spare.
 
 </details>
 
@@ -4135,7 +4139,7 @@ library of PyTorch, calls it *prepacking*.
 r"""
 ## 14. ReLU of int8
 
-A scale is positive, so $\max(0, \cdot)$ does not need it: on int8, ReLU works on bytes, 64 in a vector. Floats are quantized,
+A scale is positive, so $\max(0, \cdot)$ does not need it: on int8, ReLU works on bytes, up to 64 in a vector. Floats are quantized,
 cut off at zero, and scaled back.
 
 **Exercise 15** (about 4 lines). Write `quantized_relu` with `vectorized_relu` and `quantize`.
@@ -4250,8 +4254,8 @@ print(predictions.compare(prediction, "times np.maximum", relu_int8=times[0] / t
 r"""
 <details><summary>Where does the gain come from?</summary>
 
-`np.maximum` takes about as long as for as many float32 in section 6, although int8 has a quarter of the bytes. So its time depends on the number of elements. Your
-kernel handles 64 of them in a vector, and its time depends on the bytes.
+Compare `np.maximum` with as many float32 in section 6. If it takes about as long, although int8 has a quarter of the bytes, its time depends on the number of
+elements. Your kernel handles up to 64 of them in a vector, and its time depends on the bytes.
 
 </details>
 
@@ -4914,13 +4918,20 @@ def sigmoid_loop(x, y):
 
 
 # %% jupyter={"source_hidden": true}
+@compiling.kernel
+def sigmoid_in_place(y):
+    for i in range(y.size):
+        y[i] = np.float32(1) / (np.float32(1) + exponential(-y[i]))
+    return y
+
+
 def dense_sigmoid(x, weights, bias):
     out = np.empty((len(x), bias.size), np.float32)
     for i in range(0, len(x), 64):
         block = out[i : i + 64]
         block[:] = bias
         multiply_into(x[i : i + 64], weights, block)
-        sigmoid_loop(block.reshape(-1), block.reshape(-1))
+        sigmoid_in_place(block.reshape(-1))
     return out
 
 
@@ -4940,16 +4951,26 @@ times = [
     for kernel, *args in [
         (lambda z: 1 / (1 + np.exp(-z)), z),
         (sigmoid_loop, z, y),
+        (sigmoid_loop, y, y),
+        (sigmoid_in_place, y),
         (dense_sigmoid_steps, x, weights, bias),
         (dense_sigmoid, x, weights, bias),
     ]
 ]
 print(f"sigmoid: NumPy {times[0] * 1e3:.0f} microseconds, one loop {times[1] * 1e3:.0f}")
-print(f"layer: three steps {times[2]:.2f} ms, fused {times[3]:.2f} ms")
+print(f"one loop in place {times[2] * 1e3:.0f} microseconds, by one argument {times[3] * 1e3:.0f}")
+print(f"layer: three steps {times[4]:.2f} ms, fused {times[5]:.2f} ms")
 print(predictions.compare(prediction, "times NumPy's speed", sigmoid=times[0] / times[1]))
 
 # %% [markdown]
 r"""
+<details><summary>Why does the layer need a loop with one argument?</summary>
+
+`sigmoid_loop(y, y)` reads and writes one array. Compiled code first checks whether its arrays overlap (*aliasing*). If they do, it runs the loop without vectors.
+With one argument there is nothing to check.
+
+</details>
+
 <details><summary>Why does the layer gain less than the sigmoid alone?</summary>
 
 The product takes most of the layer's time, and it stays as it is. A faster part can save at most its own share: this is *Amdahl's law*, see section 21.
@@ -6479,9 +6500,9 @@ new version may replace an old one.
 
 **Questions.** Answer each before you open it.
 
-<details><summary>Why does a matrix product profit from a second core, and ReLU of a large array does not?</summary>
+<details><summary>Why can a matrix product gain more from a second core than ReLU of a large array?</summary>
 The product does many operations for each byte, so it is compute-bound, and a second core adds arithmetic units. ReLU does one operation for each
-element, so it is memory-bound, and one core already saturates the bandwidth that both share.
+element, so it is memory-bound, and one core can already saturate the bandwidth that both share.
 </details>
 
 <details><summary>Why does a tile of one row and one vector not reach the peak?</summary>
