@@ -67,10 +67,11 @@ SUMS = {
     "a thread that computes between the calls": (
         """
     def burn():
-        until = time.thread_time() + 1.5
-        while time.thread_time() < until: pass
-    x == 0 and threading.Thread(target=burn).start()
-    x != 'next' and time.sleep(0.3)""",
+        while double.spent < 1.5: double.spent = time.thread_time()
+    if x == 0:
+        double.spent = 0
+        threading.Thread(target=burn).start()
+    while x != 'next' and double.spent < 0.15 * (x + 1): time.sleep(0.01)""",
         "CPU time",
     ),
 }
