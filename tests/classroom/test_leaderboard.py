@@ -1,6 +1,7 @@
 """The leaderboard: names of participants, entries from verdicts, ranks with ties, and the page."""
 
 import json
+import os
 
 import nbformat
 import pytest
@@ -139,6 +140,17 @@ def test_a_name_goes_into_the_packed_file_once(module):
     assert cells == ["LEADERBOARD = 'second'"]
     with pytest.raises(TitoError, match="not allowed"):
         taking_part.enter(module, "<script>")
+
+
+def test_work_that_is_newer_than_the_packed_file_is_refused(module):
+    path = module.course.root / "hand-in" / module.notebook.name
+    path.parent.mkdir(parents=True)
+    path.write_text(nbformat.writes(answered(module)))
+    os.utime(module.source, (path.stat().st_atime, path.stat().st_mtime + 1))
+    with pytest.raises(TitoError, match=r"tiny_dev\.py is newer than the packed file") as raised:
+        taking_part.enter(module, "heron")
+    assert raised.value.hint == "tito submit tiny"
+    assert "LEADERBOARD" not in path.read_text()
 
 
 def test_a_name_without_a_packed_file_is_refused(module):

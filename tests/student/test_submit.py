@@ -13,6 +13,7 @@ from tests.support.sandboxes import needs_sandbox
 from tito.classroom import collect, grade, release
 from tito.course import Course
 from tito.gradebook import submitted
+from tito.student import leaderboard
 
 GOOD, BAD = "return 2 * np.asarray(x)", "return 3 * np.asarray(x)"
 FILES = pytest.mark.parametrize("name", ["tiny_dev.ipynb", "tiny_dev.py"])
@@ -49,6 +50,17 @@ def test_right_work_is_packed_and_exits_0(copy, name):
     made = copy / "hand-in" / "tiny_dev.ipynb"
     assert GOOD in sources(made)
     assert {path: data for path, data in snapshot(copy).items() if path in before} == before
+
+
+def test_a_name_in_the_leaderboard_stays_when_the_work_is_packed_again(copy):
+    answer(copy, "tiny_dev.ipynb", BAD)
+    assert tito("submit", "tiny", cwd=copy).returncode == 1
+    path = leaderboard.enter(Course(copy).module("tiny"), "heron")
+    work = copy / "tiny_dev.ipynb"
+    work.write_text(work.read_text(encoding="utf-8").replace(BAD, GOOD), encoding="utf-8")
+    run = tito("submit", "tiny", cwd=copy)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert GOOD in sources(path) and "LEADERBOARD = 'heron'" in sources(path)
 
 
 def test_work_of_an_earlier_day_is_shown_with_its_date_only(copy):
