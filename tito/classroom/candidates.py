@@ -32,7 +32,7 @@ class Candidate:
         """A key that is largest for the file that counts: worked on, submitted later, a notebook rather than a percent file."""
         each = self.file
         return (
-            bool(self.findings.answered),
+            self.findings.worked,
             each.time or datetime.datetime.min,
             each.order,
             people_names.turned_in(each.rest),
@@ -114,7 +114,7 @@ def _read_one(
     except TitoError as error:
         found.say(each, str(error), likely, unread=True)
         return
-    own = len(findings.answered) + len(findings.not_started)
+    own = len(findings.answered) + len(findings.not_started) + len(findings.written)
     if other := others.of(sheet, own) if others and findings.missing else None:
         found.other = found.other or other
         why = f"it has exercises of {other.name}, and {own or 'none'} of {module.name}"
@@ -201,7 +201,7 @@ def _refuse_several(read: list[Candidate], words: people_names.Words) -> None:
 
     One student's versions have one name, or are in one folder beside the notebook itself.
     """
-    worked = {each.data: each for each in read if each.findings.answered and each.file.by_people}
+    worked = {each.data: each for each in read if each.findings.worked and each.file.by_people}
     last = max((people_names.turned_in(each.file.rest) for each in worked.values()), default=0)
     if last:  # one student turned in all of them
         worked = {

@@ -36,6 +36,7 @@ class CollectResult:
     state: str = collected.COLLECTED  # or updated, unchanged, kept aside, refused
     error: str | None = None
     answered: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)  # text cells, which a person grades
     not_started: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     repaired: list[str] = field(default_factory=list)
@@ -150,7 +151,7 @@ def _student(
             taken.other = found.other.topic if found.other else ""
             raise TitoError(_nothing(files, found), "")
         newest = found.read[-1]
-        worked = [e for e in found.read[:-1] if e.findings.answered and e.data != newest.data]
+        worked = [e for e in found.read[:-1] if e.findings.worked and e.data != newest.data]
         taken.others = _others(found, newest, worked)
         taken.aside = [each.file.entry.name for each in worked]
         _tell(taken, newest)
@@ -209,7 +210,7 @@ def _tell(taken: CollectResult, newest: Candidate) -> None:
     findings, file = newest.findings, newest.file
     taken.file, taken.time, taken.late = file.entry.name, collected.iso(file), file.late
     taken.answered, taken.not_started = findings.answered, findings.not_started
-    taken.missing = findings.missing
+    taken.missing, taken.written = findings.missing, findings.written
     taken.repaired = [*file.notes, *taken.repaired, *findings.repaired]
 
 
@@ -226,7 +227,12 @@ def sentences(taken: CollectResult) -> list[str]:
         f"{who}: {taken.state}{late}{when}: {len(taken.answered)} of {total} exercises answered"
         f", in {taken.file}"
     ]
-    for what, names in (("not started", taken.not_started), ("missing", taken.missing)):
+    by_state = {
+        "not started": taken.not_started,
+        "missing": taken.missing,
+        "written answers": taken.written,
+    }
+    for what, names in by_state.items():
         if names:
             lines.append(f"  {what}: {', '.join(names)}")
     lines += [f"  {each}" for each in (*taken.repaired, *taken.others)]

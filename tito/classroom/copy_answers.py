@@ -51,7 +51,7 @@ def copy_answers(module: Module, path: Path) -> CopiedAnswers:
     files = [_file(place) for place in places if place.is_file()]
     latest = nb.parse(read_text(own[".ipynb"]), own[".ipynb"])
     found = candidates.read(files, Released([latest, *_earlier(path)]), module)
-    if not found.read or not found.read[-1].findings.answered:
+    if not found.read or not found.read[-1].findings.worked:
         raise TitoError(f"no answers in {path}", f"name the folder with your {stem}.ipynb")
     chosen = found.read[-1]
     name, findings = chosen.file.entry.name, chosen.findings
@@ -62,7 +62,11 @@ def copy_answers(module: Module, path: Path) -> CopiedAnswers:
         text if is_notebook else nb.percent(chosen.notebook),
     )
     return CopiedAnswers(
-        name, findings.answered, findings.not_started, findings.missing, findings.repaired
+        name,
+        [*findings.answered, *findings.written],
+        findings.not_started,
+        findings.missing,
+        findings.repaired,
     )
 
 

@@ -27,7 +27,8 @@ FLAGS = ("grade", "solution", "locked", "points")
 class Findings:
     """Exercises by state, and sentences on what was repaired.
 
-    `twice` lists exercises that the student defines above their tests and again below them.
+    `twice` lists exercises that the student defines above their tests and again below them. `written` lists the
+    text cells with a written answer; they are not exercises, so no other list names them.
     """
 
     answered: list[str] = field(default_factory=list)
@@ -35,6 +36,12 @@ class Findings:
     missing: list[str] = field(default_factory=list)
     repaired: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
+
+    @property
+    def worked(self) -> bool:
+        """Whether the student wrote an answer."""
+        return bool(self.answered or self.written)
 
 
 def repair(released: Released, submission: Submission) -> tuple[nbformat.NotebookNode, Findings]:
@@ -91,7 +98,7 @@ class _Repair:
             if role == "solution":
                 answer = self._answer(cells[place], tests.get(name_of(cells[place])))
                 self.answers[place] = answer
-                getattr(self.findings, answer.state).append(name_of(cells[place]))
+                self._list(cells[place], answer)
         made = self._made()
         for name in sorted(set(self.by_id) - {name_of(cell) for cell in cells}):
             if name in self.released.texts:
@@ -100,6 +107,14 @@ class _Repair:
             shown = ", ".join(name for name in dict.fromkeys(names) if name)
             self.findings.repaired.append(f"{what}: {shown}" if shown else what)
         return made, self.findings
+
+    def _list(self, cell, answer: _Answer):
+        """Add an exercise to the list of its state, and a text cell to the written answers if it has one."""
+        name = name_of(cell)
+        if cell.cell_type == "code":
+            getattr(self.findings, answer.state).append(name)
+        elif answer.state == "answered":
+            self.findings.written.append(name)
 
     def _find(self, place: int, role: str):
         """Find a released cell in the submission: by text, a test also by its grade_id."""
