@@ -13,9 +13,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' Makefile
 
-start: $(READY)  ## make a folder to work in, without answers (DIR=work FROM=kernels)
+start: $(READY)  ## make a folder to work in, without answers, and open its lesson (DIR=work FROM=kernels)
 	@$(BIN)/tito export --all
-	@$(BIN)/tito start $(or $(DIR),work) $(if $(FROM),--from $(FROM))
+	@$(BIN)/tito start $(or $(DIR),work) $(if $(FROM),--from $(FROM)) --notebook
 
 demo: $(READY)  ## export the modules, test kernels, then release it, grade a class of four and write its feedback
 	@$(BIN)/tito export --all

@@ -3,12 +3,12 @@
 import errno
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from benchmarks import first_hour
 from tests.conftest import ROOT
 from tests.support.commands import refused, snapshot, tito
 from tito.classroom import workspace
@@ -150,32 +150,11 @@ def test_the_course_itself_says_that_it_is_solved(course):
 @pytest.mark.gate
 @pytest.mark.timeout(900)
 def test_four_commands_lead_from_a_clone_to_the_first_passing_exercise_of_kernels(tmp_path):
-    """make start FROM=kernels, cd work, tito notebook kernels, and tito test kernels time_kernel."""
-    clone = tmp_path / "clone"
-    subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
-    shutil.copytree(
-        ROOT / ".venv", clone / ".venv", symlinks=True
-    )  # set up before: make start is quick
-    make = ["make", "-s", "start", "FROM=kernels"]
-    run = subprocess.run(make, cwd=clone, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
-    work = clone / "work"
-    notebook = work / "modules" / "11_kernels" / "kernels_dev.ipynb"
-    cells = json.loads(notebook.read_text("utf-8"))
-    source = (ROOT / "modules" / "source" / "11_kernels" / "kernels_dev.py").read_text("utf-8")
-    body = source.partition("def time_kernel(")[2].partition("### BEGIN SOLUTION\n")[2]
-    body = body.partition("    ### END SOLUTION")[0].rstrip("\n")
-    stub = "    # YOUR CODE HERE\n    raise NotImplementedError()"
-    for cell in cells["cells"]:
-        if cell["metadata"].get("nbgrader", {}).get("grade_id") == "time_kernel":
-            text = "".join(cell["source"])
-            assert stub in text
-            cell["source"] = text.replace(stub, body)
-    notebook.write_text(json.dumps(cells), encoding="utf-8")
-    command = [work / ".venv" / "bin" / "tito", "test", "kernels", "time_kernel"]
-    run = subprocess.run(command, cwd=work, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert "passed         2/2  time_kernel" in run.stdout
+    """The commands of docs/measured/first_hour.md; `make start` finds a .venv that is set up."""
+    steps = first_hour.in_clone(tmp_path, installed=ROOT / ".venv")
+    assert len(steps) == 4 and all(each.named for each in steps), steps
+    assert "passed         2/2  time_kernel" in steps[-1].output
+    work = tmp_path / "tinytorch" / "work"
     assert (
         Path(work, "tinytorch", "core", "tensor.py").read_text("utf-8").count("raise NotImpl") == 0
     )

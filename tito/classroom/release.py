@@ -52,10 +52,9 @@ START = """
     {install}
     tito notebook {topic}
 
-The last command opens the lesson in JupyterLab and runs until you press Ctrl-C. Save your work there, then open a second
-terminal in this folder:
+The last command opens the lesson in JupyterLab and runs until you press Ctrl-C. Save your work there, then open a
+terminal in JupyterLab (File > New > Terminal). In any other terminal, first run the line with `source` in this folder.
 
-    source .venv/bin/activate
     tito test {topic}                      # what passes, the first failure, and what to do next
     tito hint {topic}                      # a hint for the first exercise that does not pass
     tito submit {topic}                    # pack the file to submit

@@ -13,6 +13,7 @@ import sysconfig
 import venv
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from tito import doctor
 from tito import files as folders
@@ -115,6 +116,20 @@ def make(course: Course, target: Path, begin: Module | None = None) -> Workspace
     return Workspace(target, [each.name for each in modules], begin, ready)
 
 
+def is_ready(folder: Path) -> bool:
+    """Whether a folder is a workspace with a .venv that this program made."""
+    return (folder / WORKSPACE).exists() and _program(folder).exists()
+
+
+def run_notebook(folder: Path, topic: str) -> NoReturn:
+    """Run JupyterLab with a lesson of a workspace, in place of this process and in the workspace's .venv."""
+    program = _program(folder)
+    environment = {name: text for name, text in os.environ.items() if name != "TITO_COURSE"}
+    sys.stdout.flush()
+    os.chdir(folder)
+    os.execve(program, [str(program), "notebook", topic], environment)
+
+
 def _files(course, modules, begin):
     files = release.tools(course, LESSONS)
     for module in modules:
@@ -129,6 +144,10 @@ def _files(course, modules, begin):
     )
     files[WORKSPACE] = json.dumps({"schema": 1, "from": begin.name}) + "\n"
     return files
+
+
+def _program(folder: Path) -> Path:
+    return folder / ".venv" / "bin" / "tito"
 
 
 def _environment_or_nothing(folder: Path) -> bool:
@@ -152,7 +171,7 @@ def _environment(folder: Path) -> bool:
     for name in ("share", "etc"):  # JupyterLab's pages and settings
         if Path(sys.prefix, name).is_dir():
             (folder / ".venv" / name).symlink_to(Path(sys.prefix, name))
-    script = folder / ".venv" / "bin" / "tito"
+    script = _program(folder)
     write(script, SCRIPT.format(python=shlex.quote(str(folder / ".venv" / "bin" / "python"))))
     script.chmod(0o755)
     return True

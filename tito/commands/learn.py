@@ -7,6 +7,7 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import rich_click as click
 
@@ -142,17 +143,27 @@ def _only(subject, names) -> list[str] | None:
     shell_complete=complete_module,
     help="The module to begin with; earlier modules are solved for you. Default: the first module.",
 )
+@click.option(
+    "--notebook",
+    "opens",
+    is_flag=True,
+    help="Open the lesson in JupyterLab too; if DIR is already such a folder, only open its lesson.",
+)
 @click.pass_context
-def start(context, folder, begin):
+def start(context, folder, begin, opens):
     """Make the folder DIR to work in, by default work: all modules without answers, and the tools."""
     from tito import sanitize
     from tito.classroom import workspace
 
     course = context.obj()
+    if opens and workspace.is_ready(folder):
+        _open(folder.resolve(), begin)
     made = workspace.make(course, folder, course.module(begin) if begin else None)
     place, topic = os.path.relpath(made.path), made.begin.topic
     count = sanitize.count(len(made.modules), "module")
     click.echo(f"{count} without answers in {place}; begin with {topic}")
+    if opens and made.ready:
+        _open(made.path, topic)
     enter = f"cd {shlex.quote(place)}"
     click.echo(f"next: {enter} && source .venv/bin/activate" if made.ready else f"next: {enter}")
     if made.ready:
@@ -160,6 +171,23 @@ def start(context, folder, begin):
         click.echo(f"      tito test {topic}")
     else:
         click.echo("      set up the folder as its README.md says")
+
+
+def _open(folder, topic) -> NoReturn:
+    """Open a lesson of a workspace, by default the next one that does not pass; this process becomes the server."""
+    from tito.classroom import workspace
+    from tito.student import progress, status
+
+    copy = courses.Course(folder)
+    todo = status.next_step(status.of(copy, copy.modules))
+    module = copy.module(topic or (todo["module"] if todo else copy.modules[-1].name))
+    exercises = [each for each in progress.of(module) if each.state != progress.PASSING]
+    test = " ".join(["tito test", module.topic, *(each.name for each in exercises[:1])])
+    click.echo(
+        f"next: write your answer in the notebook that opens now, and save. To test it, open\n"
+        f"      a terminal in JupyterLab (File > New > Terminal): {test}"
+    )
+    workspace.run_notebook(folder, module.topic)
 
 
 @click.command()

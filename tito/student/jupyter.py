@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import secrets
+import shlex
 import socket
 import subprocess
 import sys
@@ -125,6 +126,9 @@ def _serve(course, browser, port, page):
     command += [f"--ServerApp.port={port}", "--ServerApp.port_retries=0"]
     command += ["--ServerApp.answer_yes=True"]  # one Ctrl-C ends it, without a question
     command += [] if browser else ["--no-browser"]
+    if shell := os.environ.get("SHELL", "/bin/sh" * (os.name == "posix")):
+        # Jupyter's default is a login shell, which sets a new PATH without `tito`.
+        command += [f"--ServerApp.terminado_settings=shell_command={shlex.quote(shell)}"]
     command += ["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []  # a container
     added = {"PATH": os.path.dirname(sys.executable), "JUPYTER_CONFIG_PATH": str(settings)}
     environment = os.environ | {"JUPYTER_TOKEN": token}
