@@ -132,18 +132,18 @@ async def _typed(address, token, command) -> str:
     place = f"{address.replace('http', 'ws')}/terminals/websocket/{name}"
     socket = await websocket_connect(HTTPRequest(place, headers=headers))
     await socket.write_message(json.dumps(["set_size", 50, 110]))
-    await socket.write_message(json.dumps(["stdin", f"{command}\recho {END[:4]}''{END[4:]}\r"]))
+    # One line: `tito test` reads what is typed while it runs. The quotes keep the end apart from its echo.
+    line = f"{command}; echo {END[:4]}''{END[4:]}"
+    await socket.write_message(json.dumps(["stdin", f"{line}\r"]))
     said = ""
     while f"\n{END}" not in said:
         kind, *more = json.loads(await socket.read_message())
         if kind == "stdout":
             said += COLOURS.sub("", more[0]).replace("\r\n", "\n")
     socket.close()
-    said = said.partition(f"\n{END}")[0]
-    lines = [line.rstrip("\r").rpartition("\r")[2] for line in said.split("\n")]
-    typed = max(n for n, line in enumerate(lines) if line.endswith(command))
-    left = [line for line in lines[typed + 1 :] if f"echo {END[:4]}''" not in line]
-    return "\n".join(left).strip("\n") + "\n"
+    lines = said.partition(f"\n{END}")[0].split("\n")
+    typed = max(n for n, each in enumerate(lines) if "''" in each)
+    return "\n".join(each.rpartition("\r")[2] for each in lines[typed + 1 :]).strip("\n") + "\n"
 
 
 def answer(notebook: Path) -> None:

@@ -41,7 +41,7 @@ Each folder in `modules` is one lesson. Write your answers in its notebook.
     source .venv/bin/activate
     tito status                 # where you are, and what is next
     tito notebook {topic:12}  # open a lesson in JupyterLab
-    tito test {topic:16}  # run its tests, in a second terminal
+    tito test {topic:16}  # run its tests, in a terminal of JupyterLab
     tito hint {topic:16}  # the next hint
     tito watch {topic:15}  # rerun the affected tests each time you save
 
