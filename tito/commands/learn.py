@@ -174,7 +174,7 @@ def start(context, folder, begin, opens):
 
 
 def _open(folder, topic) -> NoReturn:
-    """Open a lesson of a workspace, by default the next one that does not pass; this process becomes the server."""
+    """Open a lesson of a workspace, by default the first module to do; this process becomes the server."""
     from tito.classroom import workspace
     from tito.student import progress, status
 

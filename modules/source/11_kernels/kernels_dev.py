@@ -91,7 +91,7 @@ You cannot improve what you do not measure. The simplest measurement reads a clo
 # %% nbgrader={"grade": false, "grade_id": "time_kernel", "locked": false, "schema_version": 3, "solution": true}
 #| export
 def time_kernel(func, *args, **kwargs) -> tuple:
-    """Call `func` once with its arguments and return a tuple: its result, and the time in microseconds.
+    """Call `func` once with its arguments; return a tuple: its result, and the time in microseconds.
 
     The time is a float, read from the wall clock.
     """
@@ -252,8 +252,9 @@ def profile_operation(
 ) -> timing.Profile:
     """Tell where the time of ``operation(*args, **kwargs)`` goes, after a warm-up that keeps compilation out.
 
-    `repeats` is the number of samples. `flops` and `bytes`, the operations of a call and the bytes that it moves, give rates.
-    The Profile has the times of a call in seconds, `cpu_efficiency`, `peak_memory` in bytes, and the `result`.
+    `repeats` is the number of samples. `flops` and `bytes`, the operations of a call and the bytes that it
+    moves, give rates. The Profile has the times of a call in seconds, `cpu_efficiency`, `peak_memory` in bytes,
+    and the `result`.
 
     Raises TypeError or ValueError if `repeats` is not an integer of at least 1.
     """
@@ -432,10 +433,11 @@ def benchmark_operation(
 ) -> timing.Benchmark:
     """Time an operation with an interval and, against a baseline with the same arguments, with a verdict.
 
-    `repeats` is the number of samples, and of pairs. `seed` decides the order in the pairs and the resampling. The Benchmark
-    has `median`, `low` and `high`, seconds on the wall clock. With a baseline it also has `ratio`, the CPU time of the baseline
-    over that of the operation, `ratio_low`, `ratio_high` and `verdict`. Raises ValueError if the outputs differ or `confidence`
-    is not between 0 and 1. Reference: Kalibera and Jones, "Rigorous Benchmarking in Reasonable Time", ISMM, 2013.
+    `repeats` is the number of samples, and of pairs. `seed` decides the order in the pairs and the resampling.
+    The Benchmark has `median`, `low` and `high`, seconds on the wall clock. With a baseline it also has
+    `ratio`, the CPU time of the baseline over that of the operation, `ratio_low`, `ratio_high` and `verdict`.
+    Raises ValueError if the outputs differ or `confidence` is not between 0 and 1. Reference: Kalibera and
+    Jones, "Rigorous Benchmarking in Reasonable Time", ISMM, 2013.
     """
     repeats = positive("repeats", repeats)
     call = functools.partial(operation, *args, **kwargs)
@@ -970,9 +972,9 @@ arguments: restore their previous contents, also when the kernel raises an excep
 def memory_trace(kernel, *args, cache=None) -> memory.Trace:
     """Count the loads, stores, hits and misses of a kernel in a simulated cache.
 
-    `kernel` is a compiled or plain function that works on arrays with loops. Array arguments are recorded under the names of
-    the kernel's parameters, and keep their contents. `cache` is a Hierarchy or Cache, by default `memory.DEFAULT`.
-    The Trace has the counts by name, and ``plot()`` draws them.
+    `kernel` is a compiled or plain function that works on arrays with loops. Array arguments are recorded under
+    the names of the kernel's parameters, and keep their contents. `cache` is a Hierarchy or Cache, by default
+    `memory.DEFAULT`. The Trace has the counts by name, and ``plot()`` draws them.
     """
     args = [arg.data if isinstance(arg, Tensor) else arg for arg in args]
     names = parameters(kernel, len(args))
@@ -1462,7 +1464,7 @@ for dtype in (np.float32, np.float64):
 
 
 def vectors_written(past, shift, dtype):
-    """Run the Python code of `relu_loop` on an array of a dtype; return where it stored and streamed vectors, all its stores, and the lanes."""
+    """Run the Python code of `relu_loop`; return where it stored and streamed vectors, all stores, and the lanes."""
     from tinytorch.lab import lanes as plain
 
     written = {"store": [], "stream": []}
@@ -1702,10 +1704,10 @@ def vectorized_operations(x, y) -> dict:
     Returns
     -------
     dict of str to Tensor
-        `element_wise_multiply`, `element_wise_add` and `squared_difference` in the common dtype, where integers wrap around as
-        NumPy's do. `dot_product`, the sum of all products, in the common dtype of floats, and in int64 (uint64 where that is
-        the common dtype) of integers. `euclidean_distance` in float32 when the common dtype is float32, else in float64;
-        differences of small integers do not wrap around in it.
+        `element_wise_multiply`, `element_wise_add` and `squared_difference` in the common dtype, where integers
+        wrap around as NumPy's do. `dot_product`, the sum of all products, in the common dtype of floats, and in
+        int64 (uint64 where that is the common dtype) of integers. `euclidean_distance` in float32 when the
+        common dtype is float32, else in float64; differences of small integers do not wrap around in it.
 
     Raises
     ------
@@ -2092,8 +2094,9 @@ until the tests pass. Then copy the whole vectors of a row with `load` and `stor
 def pack_panels(source, start, stride, depth, columns, width, panels):
     """Copy a block of a matrix into panels, one after the other, and return them.
 
-    The block begins at ``source[start]`` and has `depth` rows and `columns` columns; its rows are `stride` apart. A panel has
-    `width` columns. `panels` may be longer: only whole panels are written, with zeros where the block has ended.
+    The block begins at ``source[start]`` and has `depth` rows and `columns` columns; its rows are `stride`
+    apart. A panel has `width` columns. `panels` may be longer: only whole panels are written, with zeros where
+    the block has ended.
     """
     ### BEGIN SOLUTION
     n = lanes(panels)
@@ -2214,9 +2217,10 @@ def add_to(C, c, left, right):
 def multiply_tile(A, i, lda, panels, j, depth, C, c, ldc, rows, columns, spare):
     """Add the product of up to six rows of A and a panel of B to a tile of C, and return C.
 
-    A, panels and C are one-dimensional, of float32 or float64. The rows of A begin at i, the panel at j, the tile of C at c.
-    Rows are `lda` apart in A and `ldc` in C, and there are `depth` steps of k. Only `rows` by `columns` elements of the tile are
-    in C, and no others are written. `spare`, shape (TILE_ROWS * tile_columns,), gets the product of a smaller tile.
+    A, panels and C are one-dimensional, of float32 or float64. The rows of A begin at i, the panel at j, the
+    tile of C at c. Rows are `lda` apart in A and `ldc` in C, and there are `depth` steps of k. Only `rows` by
+    `columns` elements of the tile are in C, and no others are written. `spare`, shape (TILE_ROWS *
+    tile_columns,), gets the product of a smaller tile.
     """
     n = wide_lanes(C)
     last = rows - 1  # repeated where the matrix has ended
@@ -2276,7 +2280,7 @@ def columns_of_tile(dtype):
 
 
 def tile_case(depth, rows=6, columns=None, dtype=np.float32):
-    """Return the arguments of one tile, inside larger matrices, and C as it must become; what is not used is NaN."""
+    """Return the arguments of one tile inside larger matrices, and the right C; what is not used is NaN."""
     width = columns_of_tile(dtype)
     columns = width if columns is None else columns
     A, C = (
@@ -2544,8 +2548,8 @@ def multiply_rows(A, B, C):
 def multiply_blocks(A, B, C, first, last, rows, depth, width, room):
     """Add columns `first` to `last` of the product of A, shape (m, k), and B, shape (k, n), to C, and return C.
 
-    All are in memory order and of one float dtype. A block has `rows` rows of A, a multiple of TILE_ROWS, `depth` steps of k, and
-    `width` columns of B. `room` has space for a tile and a packed block of B.
+    All are in memory order and of one float dtype. A block has `rows` rows of A, a multiple of TILE_ROWS,
+    `depth` steps of k, and `width` columns of B. `room` has space for a tile and a packed block of B.
     """
     (m, k), n = A.shape, B.shape[1]
     a, b, c, tile = A.reshape(-1), B.reshape(-1), C.reshape(-1), 2 * wide_lanes(C)
@@ -2624,7 +2628,8 @@ def cache_friendly_matmul(A, B, block_size=None, num_workers=1) -> Tensor:
     Raises
     ------
     TypeError
-        If an argument has elements other than integers and floats, or `block_size` or `num_workers` is not an integer.
+        If an argument has elements other than integers and floats, or `block_size` or `num_workers` is not an
+        integer.
     ValueError
         If the shapes do not fit, or `block_size` or `num_workers` is less than 1.
 
@@ -2913,7 +2918,8 @@ def parallel_relu(x, num_workers=None, out=None) -> Tensor:
     Raises
     ------
     TypeError
-        If `x` has elements other than integers and floats, `num_workers` is not an integer, or `out` is not an array.
+        If `x` has elements other than integers and floats, `num_workers` is not an integer, or `out` is not an
+        array.
     ValueError
         If `num_workers` is less than 1, or `out` does not fit.
     """
@@ -3131,12 +3137,13 @@ exception of its item: a RuntimeError if the process died.*
 # %% nbgrader={"grade": false, "grade_id": "parallel_batch_processing", "locked": false, "schema_version": 3, "solution": true}
 #| export
 def parallel_batch_processing(batch_data, operation, num_workers=None) -> list:
-    """Apply an operation to every item of a batch in `num_workers` processes, and return the results in a list, in order.
+    """Apply an operation to every item of a batch in `num_workers` processes; return the results in order.
 
-    Items are arrays, tensors, containers of them, or anything that can be pickled. By default there is a process for each core.
-    Raises what the operation raised for the first item that failed, with a note that contains the item's index. An exception that
-    cannot be pickled, or a worker that died, becomes a RuntimeError that names the index. A `num_workers` that is not an integer
-    of at least 1 raises TypeError or ValueError.
+    Items are arrays, tensors, containers of them, or anything that can be pickled. By default there is a
+    process for each core. Raises what the operation raised for the first item that failed, with a note that
+    contains the item's index. An exception that cannot be pickled, or a worker that died, becomes a
+    RuntimeError that names the index. A `num_workers` that is not an integer of at least 1 raises TypeError or
+    ValueError.
     """
     count = worker_count(num_workers)
     items = list(batch_data)
@@ -3613,8 +3620,9 @@ def dot_row(A, a, y0, y1, c0, c1):
 def dot_tile(A, a, stride, B, b, starts, j, sums):
     """Write six rows of A times a panel of B to sums, row after row, and return sums.
 
-    A holds uint8 and B int8, or both int16. Rows of A begin at a, a + stride, ...; stride is the steps of k, a multiple of those
-    in four bytes. The panel begins at b of B, its first column is j, and its sums start from ``starts[j]`` on.
+    A holds uint8 and B int8, or both int16. Rows of A begin at a, a + stride, ...; stride is the steps of k, a
+    multiple of those in four bytes. The panel begins at b of B, its first column is j, and its sums start from
+    ``starts[j]`` on.
     """
     n, w = wide_lanes(sums), wide_lanes(B)
     a1, a2, a3 = a + stride, a + 2 * stride, a + 3 * stride
@@ -3669,8 +3677,8 @@ r"""
 def pack_fours(B, width, depth, packed, starts):
     """Write int8 weights B, shape (k, n), to panels of `width` columns for `dot4`, and the starts of their sums.
 
-    One panel follows the other in `packed`, int8, each with `depth` steps of k, a multiple of four. `starts`, int32, has an
-    element for each column of the panels. All elements of both are written.
+    One panel follows the other in `packed`, int8, each with `depth` steps of k, a multiple of four. `starts`,
+    int32, has an element for each column of the panels. All elements of both are written.
     """
     k, n = B.shape
     ### BEGIN SOLUTION
@@ -3806,7 +3814,7 @@ LONG = 2**31 // 128**2  # steps of k from which sums may need more than 32 bits
 
 @compiling.kernel
 def rescale(sums, rows, width, scales, bias, j, floor, C, to, n):
-    """Write rows of sums, times scales plus bias and at least floor, to C from place `to` on, n from row to row."""
+    """Write rows of sums, times scales plus bias and at least floor, to C from `to` on, n from row to row."""
     low = simd.splat(C, floor)
     for r in range(rows):
         for x in range(0, width, simd.lanes(C)):
@@ -3817,7 +3825,7 @@ def rescale(sums, rows, width, scales, bias, j, floor, C, to, n):
 
 @compiling.kernel
 def multiply_by_dots(A, packed, starts, width, sums, scales, bias, floor, C):
-    """Write the rescaled product of rows for `dot_tile` and packed weights to C, `width` columns at a time; in whole tiles."""
+    """Write the rescaled product of rows for `dot_tile` and packed weights to C, `width` columns at a time."""
     (m, n), stride, panel, a = C.shape, A.shape[1], 2 * wide_lanes(sums), A.reshape(-1)
     for first in range(0, n, width):
         for i in range(0, m, 6):
@@ -3878,7 +3886,7 @@ def add_blocks(A, blocks, n) -> np.ndarray:
 
 
 def to_int8(x, scale) -> tuple:
-    """Return an int8 array and its scale: int8 as it is, other dtypes quantized; a scale may have one value for each column."""
+    """Return an int8 array and its scale: int8 as it is, other dtypes quantized; the scale may differ by column."""
     x = unwrap(x)
     scales = (
         None if scale is None else np.asarray(scale.data if isinstance(scale, Tensor) else scale)
@@ -4154,9 +4162,9 @@ array, so take `.data` of a Tensor.*
 def quantized_relu(x, scale=None) -> Tensor:
     """Return the larger of 0 and each element as a Tensor, computed on int8; `scale` as in `quantize`.
 
-    int8 gives int8 and needs no scale. Other dtypes are quantized and scaled back: to the dtype of a float `x`, or to the common
-    dtype of an integer `x` and float32. Raises TypeError if `x` has elements other than integers and floats, and ValueError if it
-    has NaN or inf, or if `scale` is not positive and finite.
+    int8 gives int8 and needs no scale. Other dtypes are quantized and scaled back: to the dtype of a float `x`,
+    or to the common dtype of an integer `x` and float32. Raises TypeError if `x` has elements other than
+    integers and floats, and ValueError if it has NaN or inf, or if `scale` is not positive and finite.
     """
     x = unwrap(x)
     if scale is not None:
@@ -4276,7 +4284,7 @@ registers meanwhile. A strip of $B$, as wide as these four vectors, is copied in
 # %% jupyter={"source_hidden": true}
 #| export
 def compressed_rows(A, keep=None) -> tuple:
-    """Return the values of A, shape (m, k), that `keep` marks (those not 0), their columns, and where rows start."""
+    """Return the values of A, shape (m, k), that `keep` marks (not 0), their columns, and where rows start."""
     (m, k), keep = A.shape, A != 0 if keep is None else keep
     places = np.flatnonzero(keep)
     first = np.arange(m + 1) * k
@@ -4299,8 +4307,8 @@ r"""
 def sparse_strip(values, columns, starts, panel, sums):
     """Add the product of compressed rows and a strip of B to `sums`, a strip of C.
 
-    `columns` and `starts` are int64. `panel`, shape (k, 4 * lanes), and `sums`, shape (m, 4 * lanes), are in memory order and of
-    the dtype of `values`.
+    `columns` and `starts` are int64. `panel`, shape (k, 4 * lanes), and `sums`, shape (m, 4 * lanes), are in
+    memory order and of the dtype of `values`.
     """
     n = lanes(sums)
     width = 4 * n
@@ -4330,7 +4338,7 @@ def strip_columns(dtype) -> int:
 
 
 def sparse_loop(values, columns, starts, B, C) -> np.ndarray:
-    """Add the product of compressed rows and B to C, both in memory order and of one working dtype, and return C."""
+    """Add the product of compressed rows and B to C, both in memory order and of one dtype, and return C."""
     k, (m, n), width = B.shape[0], C.shape, strip_columns(C.dtype)
     room = aligned((k + m) * width, C.dtype).reshape(-1, width)
     room[:] = 0  # what lies beside the last strip
@@ -4548,7 +4556,8 @@ def dequantize_strips(q, rows, other, columns, y, start, last):
 def dequantize_loop(q, scale, bias, rows, y):
     """Write max(0, scale * q + bias) to y of float32, where q are int32, a vector of them at least.
 
-    `scale` has one value or one for each column. `rows` has room for both rows and for the elements of two cache lines.
+    `scale` has one value or one for each column. `rows` has room for both rows and for the elements of two
+    cache lines.
     """
     n, last, columns = lanes(y), y.size - lanes(y), bias.size
     other = columns + n
@@ -4613,8 +4622,8 @@ def fused_bias_relu(x, bias, out=None) -> Tensor:
     x : array_like, shape (..., n)
     bias : array_like, shape (n,)
     out : Tensor or ndarray, optional
-        Where the result goes: of the shape of `x` and the common dtype, writable and in memory order. It may be `x`
-        itself.
+        Where the result goes: of the shape of `x` and the common dtype, writable and in memory order. It may be
+        `x` itself.
 
     Returns
     -------
@@ -4700,8 +4709,8 @@ allocate arrays.
 def fused_dense_relu(x, weights, bias) -> Tensor:
     """Return ``relu(x @ weights + bias)``, shape (m, n), without temporary arrays.
 
-    The shapes are (m, k), (k, n) and (n,). The Tensor has the common dtype of all three. Raises TypeError if an argument has
-    elements other than integers and floats, and ValueError if the shapes do not fit.
+    The shapes are (m, k), (k, n) and (n,). The Tensor has the common dtype of all three. Raises TypeError if an
+    argument has elements other than integers and floats, and ValueError if the shapes do not fit.
     """
     x, weights = matrices(x, weights)
     bias = unwrap(bias)
@@ -4787,9 +4796,10 @@ checks.refuses(ValueError, fused_dense_relu, x, weights, bias[:-1], match="(4,)"
 
 
 def layer_by_counted_products(x, weights, bias):
-    """Run the layer with a plain `multiply_into`; return the result, the bytes allocated, and the rows of each product.
+    """Run the layer with a plain `multiply_into`; return the result, the bytes allocated, the rows of each product.
 
-    Then follow whether a product began when an earlier block had negative elements, and how many elements `relu_loop` got.
+    Then follow whether a product began when an earlier block had negative elements, and how many elements
+    `relu_loop` got.
     """
     known, rows, blocks, late = fused_dense_relu.__globals__, [], [], []
     sizes = []
@@ -5200,7 +5210,7 @@ def window_loop(x, stride, out):
 
 
 def copy_windows(image, stride, out) -> np.ndarray:
-    """Copy every window of an image, shape (channels, h, w), to out, shape (channels, kh, kw, rows, columns), and return out."""
+    """Copy the windows of an image, shape (channels, h, w), to out, (channels, kh, kw, rows, columns); return out."""
     bits = f"u{out.itemsize}"  # a copy is the same for all dtypes of a size
     window_loop(image.view(bits), stride, out.view(bits))
     return out
@@ -5224,7 +5234,7 @@ class KernelConv:
         self.stride, self.padding = layer.stride, layer.padding
 
     def sums(self, images, rows, columns):
-        """Return the sums of all windows, shape (n, kernels, rows, columns), of images of shape (n, channels, h, w)."""
+        """Return the sums of all windows, (n, kernels, rows, columns), of images of shape (n, channels, h, w)."""
         weights, bias = self.dense.weights, self.dense.bias
         dtype = common(images, weights, bias)
         images = ready(images, working(dtype))
@@ -5274,9 +5284,10 @@ class KernelConv:
 def accelerate(model, compression="none") -> Sequential:
     """Return a Sequential whose dense layers and convolutions run on these kernels, with weights of its own.
 
-    `model` is a Sequential, or an object whose `network` is one. It is left as it is. `compression` is "none"; "int8" for layers
-    that module 10 quantized, while others are quantized here; or "pruned" for layers with many zero weights. The result predicts
-    what `model` does, within the error of the compression. Raises ValueError if `compression` is unknown.
+    `model` is a Sequential, or an object whose `network` is one. It is left as it is. `compression` is "none";
+    "int8" for layers that module 10 quantized, while others are quantized here; or "pruned" for layers with
+    many zero weights. The result predicts what `model` does, within the error of the compression. Raises
+    ValueError if `compression` is unknown.
     """
     kinds = {"none": FusedDense, "int8": Int8Dense, "pruned": SparseDense}
     if compression not in kinds:
@@ -5999,7 +6010,7 @@ reports the two lines and the two threads.
 #| export
 @functools.cache
 def tile_kernel(tile, number):
-    """Return a kernel for C = A @ B with shared tiles: sizes and dtypes of shared memory are fixed when it is compiled."""
+    """Return a kernel for C = A @ B with shared tiles, whose sizes and dtypes are fixed when it is compiled."""
 
     @cuda.jit
     def kernel(A, B, C):
