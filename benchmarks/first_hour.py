@@ -227,7 +227,7 @@ def main() -> int:
     unnamed = [each.command for each in steps if not each.named]
     cores, load = os.cpu_count(), os.getloadavg()[1]
     lines = [
-        "# The first hour, recorded",
+        "# The first hour",
         "",
         "`python -m benchmarks.first_hour` wrote this page. It types each command in an empty folder and writes the answer of",
         "exercise 1 into the notebook before `tito test`. The column *named in* says which text told the reader the command.",
