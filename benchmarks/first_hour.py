@@ -30,7 +30,11 @@ ADDRESS = re.compile(r"(http://127\.0\.0\.1:\d+)/lab/\S*\?token=(\w+)")
 COLOURS = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 TOKEN = re.compile(r"(?<=token=)\w+")
 END = "end-of-command"
-LINES = 28  # of the output of one command in the page; the middle of a longer one is left out
+PLACES = re.compile(r"file:/|^Looking in|\s/\w+/")  # of this machine, in the output of pip
+LINES, WIDTH = (
+    28,
+    110,
+)  # of the output of one command in the page; the middle of a longer one is left out
 SECONDS = 900  # the longest wait for the terminal
 EXERCISE = "time_kernel"
 STUB = "    # YOUR CODE HERE\n    raise NotImplementedError()"
@@ -207,6 +211,7 @@ def page(title: str, steps: list[Step]) -> list[str]:
     lines += ["", f"{len(steps)} commands, {total / 60:.1f} minutes without the time to write.", ""]
     for each in steps:
         said = each.output.rstrip("\n").split("\n") if each.output.strip() else []
+        said = [line[:WIDTH] for line in said if not PLACES.search(line)]
         if len(said) > LINES:
             said[LINES // 2 : -LINES // 2] = [f"… {len(said) - LINES} more lines"]
         lines += ["```text", f"$ {each.command}", *said, "```", ""]

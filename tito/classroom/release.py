@@ -32,6 +32,7 @@ from tito.notebooks import student_version
 from tito.notebooks.cell_code import parsed
 from tito.notebooks.cells import Cell
 from tito.notebooks.pairing import refuse_conflict
+from tito.notebooks.released_cells import name_of
 from tito.notebooks.text import digest_line, read_text
 
 SETTINGS = "[DEFAULT]\nlib_name = {0}\nlib_path = {0}\nnbs_path = {1}\ndoc_path = _docs\n"
@@ -55,6 +56,7 @@ START = """
 The last command opens the lesson in JupyterLab and runs until you press Ctrl-C. Save your work there, then open a
 terminal in JupyterLab (File > New > Terminal). In any other terminal, first run the line with `source` in this folder.
 
+    {first:38} # the tests of exercise 1
     tito test {topic}                      # what passes, the first failure, and what to do next
     tito hint {topic}                      # a hint for the first exercise that does not pass
     tito submit {topic}                    # pack the file to submit
@@ -249,7 +251,7 @@ def _own(module, released, readme, number):
     return {
         f"{stem}.ipynb": nbformat.writes(released) + "\n",
         f"{stem}.py": nb.percent(released),
-        "README.md": _readme(module, readme, number),
+        "README.md": _readme(module, readme, number, released),
     }
 
 
@@ -300,7 +302,7 @@ def _project(text, lessons, has_license):
     return text if has_license else re.sub(r"^license-files = .*\n", "", text, flags=re.MULTILINE)
 
 
-def _readme(module, text, number):
+def _readme(module, text, number, released):
     """The module's README with instructions to start, without commands that do not work in a release."""
     text = text or f"# {module.about['title']}\n"
     others = {e.topic for e in module.course.modules} | {e.name for e in module.course.modules}
@@ -313,7 +315,11 @@ def _readme(module, text, number):
     ]
     title, _, rest = "".join(lines).partition("\n")
     about = {"topic": module.topic, "name": module.notebook.stem, "number": number}
-    start = START.format(**about, install=doctor.INSTALL_COPY)
+    solutions = (
+        cell for cell in released.cells if cell.metadata.get("nbgrader", {}).get("solution")
+    )
+    first = " ".join(["tito test", module.topic, next(map(name_of, solutions), "")]).rstrip()
+    start = START.format(**about, first=first, install=doctor.INSTALL_COPY)
     return f"{title}\n{start}\n{rest.lstrip()}".rstrip() + "\n"
 
 
