@@ -164,9 +164,9 @@ def test_names_go_to_the_gradebook_the_scores_and_formgrader(course, tmp_path):
     assert (kept["section"], kept["ids"]) == ("A", {"SID": "101", "Email": "ann@x.org"})
     assert collected.names(course.course)["101"] == "Ann Lee-Day"
     run = tito("extend", "tiny", "ANN@x.org", "none", course=course.course.root)
-    refused(run, 2, "no student ANN@x.org", "did you mean 101 (Ann Lee-Day)?")
+    refused(run, 2, "no student 'ANN@x.org'", "did you mean 101 (Ann Lee-Day)?")
     run = tito("extend", "tiny", "ort", "none", course=course.course.root)
-    refused(run, 2, "no student ort", "did you mean 102 (Ben Ort)?")
+    refused(run, 2, "no student 'ort'", "did you mean 102 (Ben Ort)?")
     refused(tito("roster", "import", "nowhere.csv", course=course.course.root), 3, "cannot read")
 
 
