@@ -48,6 +48,12 @@ def test_one_exercise_is_tested_by_its_name_or_the_beginning_of_it(tiny):
     refused(tito("test", course=course), 2, "no module given")
 
 
+def test_help_is_a_command_too():
+    assert tito("help").stdout == tito("--help").stdout
+    assert "--verbose" in tito("help", "test").stdout
+    refused(tito("help", "tset"), 2, "did you mean test?")
+
+
 def test_a_module_that_fails_exits_1(tiny):
     tiny.source.write_text(read_text(tiny.source).replace("2 * np", "3 * np"))
     run = tito("test", "-m", "tiny", "--inline-only", course=tiny.course.root)

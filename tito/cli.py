@@ -40,11 +40,7 @@ class Commands(click.RichGroup):
     def resolve_command(self, context, args):
         """Find a command, or suggest one with a similar name."""
         if self.get_command(context, args[0]) is None:
-            import difflib
-
-            near = difflib.get_close_matches(args[0], self.commands, n=1)
-            hint = f"did you mean {near[0]}?" if near else "tito --help lists the commands"
-            raise TitoError(f"no command named {args[0]!r}", hint, Exit.USAGE)
+            raise _no_command(args[0])
         return super().resolve_command(context, args)
 
     def invoke(self, context):
@@ -118,6 +114,14 @@ def _refuse(error):
     return click.exceptions.Exit(Exit.USAGE)
 
 
+def _no_command(name):
+    import difflib
+
+    near = difflib.get_close_matches(name, main.commands, n=1)
+    hint = f"did you mean {near[0]}?" if near else "tito --help lists the commands"
+    return TitoError(f"no command named {name!r}", hint, Exit.USAGE)
+
+
 def _print_traceback():
     import traceback
 
@@ -146,6 +150,19 @@ def main(context, course, use):
     context.obj = functools.cache(lambda: courses.find(course, use or ""))
 
 
+@click.command("help")
+@click.argument("name", required=False, metavar="[COMMAND]")
+@click.pass_context
+def help_(context, name):
+    """Show what a command does, or all commands."""
+    parent = context.parent
+    command = main.get_command(parent, name) if name else main
+    if command is None:
+        raise _no_command(name)
+    own = command.context_class(command, info_name=name, parent=parent) if name else parent
+    click.echo(command.get_help(own))
+
+
 GROUPS = {
     "Learn": [
         learn.start,
@@ -157,7 +174,7 @@ GROUPS = {
         learn.notebook,
         learn.submit,
     ],
-    "Build": [build.export, build.check, build.doctor],
+    "Build": [build.export, build.check, build.doctor, help_],
     "Teach": [
         term.roster,
         teach.release,
