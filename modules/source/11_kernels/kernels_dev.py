@@ -2692,7 +2692,7 @@ for wrong in (0, -3):
 tile = tile_columns(np.dtype(np.float64))
 n = tile + 9
 A, B = numbers(7, 5, dtype=np.float64), numbers(5, n, dtype=np.float64, seed=1)
-room = np.full((TILE_ROWS + 3 * 2) * tile, np.nan)
+room = np.full((TILE_ROWS + 3 * -(-n // tile)) * tile, np.nan)
 *_, left, _ = counted(multiply_blocks, A, B, np.ones((7, n)), 0, n, 6, 3, n, room)
 checks.close(left[2], 1 + A @ B, 1e-12, 1e-12, "float64, when it is counted")
 ### END HIDDEN TESTS
