@@ -170,7 +170,7 @@ def test_the_command_reports_each_student_and_the_rest(module):
         lines[0] == "ann: collected: 1 of 2 exercises answered, in ann/tiny_dev.ipynb"
         and "not started: half" in lines[1]
     )
-    assert lines[2].startswith("ben: refused: x.ipynb: it is an incomplete notebook")
+    assert lines[2].startswith("ben: refused: x.ipynb: it is an incomplete or damaged notebook")
     assert lines[3] == "not collected: tiny_dev.ipynb: it belongs to no student"
     run = tito("collect", "-m", "tiny", str(folder), "--json", course=module.course.root)
     document = json.loads(run.stdout)
