@@ -343,7 +343,7 @@ def test_the_watch_sees_a_notebook_too(module, watch):
             file.flush()
             time.sleep(0.06)
     session.wait("changed: negate", at)
-    assert "incomplete notebook" not in session.text
+    assert "incomplete or damaged" not in session.text
     at = session.mark()
     cell.source = cell.source.replace("return x + 1", "return (")
     nbformat.write(made, module.notebook)
