@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tinytorch.lab.themed import Picture
 
 SIDES = (24, -24, 50, -50, 80, -80, 140, -140)  # pixels from points to where their labels begin
+SHIFTS = (0, 40, -40, 80, -80, 130, -130, 200, -200)  # pixels by which labels move up
 CLOSE = 2.5  # words do not fit between lines whose ratio is smaller
 ON_PAPER = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.85, "pad": 0.5}
 LEADER = {"arrowstyle": "-", "color": FAINT, "lw": 0.7, "shrinkA": 0, "shrinkB": 5}
@@ -169,7 +170,8 @@ def _labels(axes, points, on, renderer):
         for y in (float(on.allows(point.intensity, point.level)), point.rate or on.peak):
             x, y = axes.transData.transform((point.intensity, y / 1e9))
             taken.append(Bbox.from_extents(x - 9, y - 9, x + 9, y + 9))
-    lines = [line.get_path().transformed(axes.transData) for line in axes.lines]
+    drawn = [line for line in axes.lines if len(line.get_xdata()) > 1]
+    lines = [line.get_path().transformed(axes.transData) for line in drawn]
     look = {"color": INK, "fontsize": 8, "linespacing": 1.05, "va": "center"}
     columns = []
     for point in sorted(points, key=lambda point: point.intensity):
@@ -180,57 +182,70 @@ def _labels(axes, points, on, renderer):
             columns.append([])
         columns[-1].append(_Label(said, text.xy, spot, _extent(text, renderer).size))
         text.remove()
-    best = [SIDES[0]] * len(columns)
+    for column, boxes in zip(columns, _free(columns, taken, lines, axes.bbox), strict=True):
+        for label, box in zip(column, boxes, strict=True):
+            right = box.x0 > label.spot[0]
+            start = np.array([box.x0 if right else box.x1, (box.y0 + box.y1) / 2])
+            axes.annotate(
+                label.text,
+                label.xy,
+                xytext=(start - label.spot) * 72 / axes.figure.dpi,
+                textcoords="offset points",
+                ha="left" if right else "right",
+                bbox=ON_PAPER,
+                zorder=2.5,
+                arrowprops=LEADER | {"relpos": (0 if right else 1, 0.5)},
+                **look,
+            )
+
+
+def _free(columns, taken, lines, frame):
+    """The boxes of each column's labels, where they cover the least."""
+    tried = []
+    for column in columns:
+        choices = []
+        for side, shift in itertools.product(SIDES, SHIFTS):
+            boxes = _place(column, side, shift, frame)
+            far = (abs(side) + abs(shift)) / 300
+            choices.append((_cost(boxes, taken, lines, frame) + far, boxes))
+        tried.append(choices)
+    best = [choices[0][1] for choices in tried]
     for number in list(range(len(columns))) * 3:
-        tries = [[*best[:number], side, *best[number + 1 :]] for side in SIDES]
-        boxes = [_place(columns, sides, axes.bbox) for sides in tries]
-        costs = [_cost(each, taken, lines, axes.bbox) for each in boxes]
-        best = tries[int(np.argmin(costs))]
-    labels = [label for column in columns for label in column]
-    for label, box in zip(labels, _place(columns, best, axes.bbox), strict=True):
-        right = box.x0 > label.spot[0]
-        start = np.array([box.x0 if right else box.x1, (box.y0 + box.y1) / 2])
-        axes.annotate(
-            label.text,
-            label.xy,
-            xytext=(start - label.spot) * 72 / axes.figure.dpi,
-            textcoords="offset points",
-            ha="left" if right else "right",
-            bbox=ON_PAPER,
-            zorder=2.5,
-            arrowprops=LEADER | {"relpos": (0 if right else 1, 0.5)},
-            **look,
-        )
+        others = [box for boxes in best[:number] + best[number + 1 :] for box in boxes]
+        costs = [
+            cost + 100 * sum(box.count_overlaps(others) for box in boxes)
+            for cost, boxes in tried[number]
+        ]
+        best[number] = tried[number][int(np.argmin(costs))][1]
+    return best
 
 
-def _place(columns, sides, frame):
-    """The boxes of the labels, in the order of each column's points and without overlap."""
+def _place(column, side, shift, frame):
+    """The boxes of a column's labels, `side` pixels from its points and `shift` pixels up, without overlap."""
     from matplotlib.transforms import Bbox
 
-    boxes = []
-    for column, side in zip(columns, sides, strict=True):
-        sign = 1 if side > 0 else -1
-        edge = sign * max(sign * label.spot[0] for label in column) + side
-        ys = np.array([label.spot[1] for label in column])
-        order, gap = np.argsort(ys), 1.12 * max(label.size[1] for label in column)
-        free = ys[order]
-        for _ in range(200):
-            short = np.maximum(0, gap - np.diff(free)) / 2
-            free[:-1] -= short
-            free[1:] += short
-            free = np.clip(free, frame.y0 + gap / 2, frame.y1 - gap / 2)
-        ys[order] = free
-        for label, y in zip(column, ys, strict=True):
-            width, height = label.size
-            boxes.append(Bbox.from_bounds(edge - (side < 0) * width, y - height / 2, width, height))
-    return boxes
+    sign = 1 if side > 0 else -1
+    edge = sign * max(sign * label.spot[0] for label in column) + side
+    ys = np.array([label.spot[1] + shift for label in column])
+    order, gap = np.argsort(ys), 1.12 * max(label.size[1] for label in column)
+    free = ys[order]
+    for _ in range(200):
+        short = np.maximum(0, gap - np.diff(free)) / 2
+        free[:-1] -= short
+        free[1:] += short
+        free = np.clip(free, frame.y0 + gap / 2, frame.y1 - gap / 2)
+    ys[order] = free
+    return [
+        Bbox.from_bounds(edge - (side < 0) * width, y - height / 2, width, height)
+        for (width, height), y in zip((label.size for label in column), ys, strict=True)
+    ]
 
 
 def _cost(boxes, taken, lines, frame):
-    """The cost of label positions: high outside the frame or over other words, lower over a line."""
+    """The cost of a column's labels: high outside the frame or over words or points, lower over a line."""
     cost = 0
-    for number, box in enumerate(boxes):
-        cost += 10 * box.count_overlaps(taken) + 100 * box.count_overlaps(boxes[:number])
+    for box in boxes:
+        cost += 10 * box.count_overlaps(taken)
         cost += 300 * (box.x0 < frame.x0 or box.x1 > frame.x1)
         cost += sum(line.intersects_bbox(box, filled=False) for line in lines)
     return cost
