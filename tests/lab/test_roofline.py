@@ -95,6 +95,26 @@ def test_the_figure_names_every_point_and_no_name_covers_another():
     assert all(frame.x0 < box.x0 and box.x1 < frame.x1 for box in found)
 
 
+def test_labels_move_up_or_down_to_cover_no_line():
+    rows = [
+        ("matmul_baseline", 43, 1.95, 1),
+        ("cache_friendly_matmul", 43, 106, 1),
+        ("fused_dense_relu", 43, 92.2, 1),
+        ("sparse_matmul", 6, 18.9, 1),
+        ("quantized_matmul", 172, 417, 1),
+    ]
+    made = [Point(name, x * 1e9, 1e9, x / rate, level) for name, x, rate, level in rows]
+    on = Roof(118e9, {1: 226e9, 2: 112e9, 3: 76e9, "memory": 31e9})
+    figure = roofline.plot(made, on=on)
+    found, axes = boxes(figure), figure.axes[0]
+    lines = [
+        line for line in axes.lines if line.get_color() == drawing.INK and len(line.get_xdata()) > 1
+    ]
+    paths = [line.get_path().transformed(axes.transData) for line in lines]
+    assert len(paths) == 5
+    assert not [path for path in paths for box in found if path.intersects_bbox(box, filled=False)]
+
+
 def test_no_mark_covers_a_word_and_no_line_crosses_one():
     near = Roof(118e9, {1: 226e9, 2: 107e9, 3: 80e9, "memory": 27e9})
     rungs = {"loops": (2.1, 16), "rows": (27, 12), "blocks": (11, 12), "one sum": (2.6, 8.5)}
