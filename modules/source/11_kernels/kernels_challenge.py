@@ -12,7 +12,7 @@
 # ---
 
 # %% nbgrader={"grade": true, "grade_id": "small_product", "locked": true, "points": 0, "schema_version": 3, "solution": false}
-"""`cache_friendly_matmul` on 500 pairs of 64 by 64 matrices."""
+"""`cache_friendly_matmul` on a chain of 1,000 products of 64 by 64 matrices."""
 
 import numpy as np
 
@@ -20,23 +20,29 @@ from tinytorch.lab import checks, speed
 from tinytorch.lab.trials import numbers
 
 
-def products(A, B):
-    return np.stack([np.asarray(cache_friendly_matmul(a, b)) for a, b in zip(A, B, strict=True)])
+def chain(x, turns):
+    for n in range(1000):
+        x = np.asarray(cache_friendly_matmul(x, turns[n % len(turns)]))
+    return x
 
 
-def by_numpy(A, B):
-    return np.stack([a @ b for a, b in zip(A, B, strict=True)])
+def by_numpy(x, turns):
+    for n in range(1000):
+        x = x @ turns[n % len(turns)]
+    return x
 
 
 def fresh(number):
-    return numbers(500, 64, 64, seed=2 * number), numbers(500, 64, 64, seed=2 * number + 1)
+    """A matrix and ten rotations: few bytes to send, and products that neither grow nor shrink."""
+    turns = np.linalg.qr(numbers(10, 64, 64, seed=2 * number + 1))[0]
+    return numbers(64, 64, seed=2 * number), turns
 
 
 def check(ours, theirs):
-    checks.close(ours, theirs, 1e-4, 1e-3, "500 products")
+    checks.close(ours, theirs, 1e-3, 1e-3, "the last of 1,000 products")
 
 
-speed.report(products, by_numpy, fresh, check)
+speed.report(chain, by_numpy, fresh, check)
 
 
 # %% nbgrader={"grade": false, "grade_id": "my_convolution", "locked": false, "schema_version": 3, "solution": true}
