@@ -34,7 +34,7 @@ PLACES = re.compile(r"file:/|^Looking in|\s/\w+/")  # of this machine, in the ou
 LINES, WIDTH = (
     28,
     110,
-)  # of the output of one command in the page; the middle of a longer one is left out
+)  # of a command's output in the page, which leaves out the middle of a longer one
 SECONDS = 900  # the longest wait for the terminal
 EXERCISE = "time_kernel"
 STUB = "    # YOUR CODE HERE\n    raise NotImplementedError()"
