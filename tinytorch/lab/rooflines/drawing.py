@@ -206,7 +206,7 @@ def _free(columns, taken, lines, frame):
         choices = []
         for side, shift in itertools.product(SIDES, SHIFTS):
             boxes = _place(column, side, shift, frame)
-            far = (abs(side) + abs(shift)) / 300
+            far = (abs(side) + abs(shift)) / 100
             choices.append((_cost(boxes, taken, lines, frame) + far, boxes))
         tried.append(choices)
     best = [choices[0][1] for choices in tried]
